@@ -1,0 +1,70 @@
+"""Random numbers that do not depend on how a batch is split.
+
+Every row of the global batch gets the same numbers whether one process draws for all rows, two processes draw for a
+half each, or a process draws for one micro-batch at a time. Without this, a run could not go on with another number
+of processes, nor be resumed exactly.
+"""
+
+import hashlib
+from typing import final
+
+import torch
+from torch import Tensor
+
+
+def seed_of(*parts: int | str) -> int:
+    """A 63-bit seed that depends on all parts: ``seed_of(run_seed, "train", step)``."""
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+@final
+class Draws:
+    """A stream of random numbers for rows ``start:stop`` of a batch of ``total`` rows.
+
+    Args:
+        seed: The state of the stream; equal seeds give equal numbers.
+        total: Rows of the global batch.
+        start, stop: The rows this process holds; all of them by default.
+        device: Where the numbers are needed. They are drawn there, so devices of different kinds differ.
+    """
+
+    def __init__(
+        self, seed: int, total: int, *, start: int = 0, stop: int | None = None, device: torch.device | str = "cpu"
+    ) -> None:
+        self.seed, self.total, self.start = seed, total, start
+        self.stop = total if stop is None else stop
+        self.device = torch.device(device)
+        self._generator = torch.Generator(device=self.device).manual_seed(seed)
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def rows(self) -> Tensor:
+        """The global numbers of our rows, (B,)."""
+        return torch.arange(self.start, self.stop, device=self.device)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers, (B, *shape)."""
+        drawn = torch.randn(self.total, *shape, generator=self._generator, device=self.device)
+        return drawn[self.start : self.stop]
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform numbers in [0, 1), (B, *shape)."""
+        drawn = torch.rand(self.total, *shape, generator=self._generator, device=self.device)
+        return drawn[self.start : self.stop]
+
+    def shared_normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers that all rows share, (*shape)."""
+        return torch.randn(*shape, generator=self._generator, device=self.device)
+
+    def shared_choice(self, count: int, total: int) -> Tensor:
+        """``count`` different numbers below ``total``, ascending, that all rows share, (count,)."""
+        chosen = torch.randperm(total, generator=self._generator, device=self.device)[:count]
+        return chosen.sort().values
+
+    def fork(self, name: str) -> "Draws":
+        """An independent stream for the same rows."""
+        seed = seed_of(self.seed, name)
+        return Draws(seed, self.total, start=self.start, stop=self.stop, device=self.device)

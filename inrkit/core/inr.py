@@ -1,0 +1,41 @@
+"""The function M_β that a signal becomes: coordinates in, outputs out, every instance-specific weight in β.
+
+The function keeps none of the params. Bound to params it is a *field*, a plain function of coordinates, which is all
+that a transform ever sees.
+"""
+
+import abc
+from collections.abc import Callable, Mapping
+
+from torch import Tensor, nn
+
+from inrkit.errors import UsageError
+
+Params = Mapping[str, Tensor]
+"""Name to tensor (B, *shape)."""
+
+Field = Callable[[Tensor], Tensor]
+"""Coordinates (B, P, axes) to outputs (B, P, channels); with B = 1, the same coordinates for every signal."""
+
+
+class INRFunction(nn.Module, abc.ABC):
+    """A family of functions of coordinates, one for each setting of the params.
+
+    It may have weights of its own, shared by all signals and trained with the denoiser.
+    """
+
+    @property
+    @abc.abstractmethod
+    def param_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Name and shape, without the batch axis, of all params of one signal."""
+
+    @abc.abstractmethod
+    def forward(self, params: Params, coords: Tensor) -> Tensor:
+        """Outputs (B, P, channels) at coords (B or 1, P, axes)."""
+
+    def bind(self, params: Params) -> Field:
+        """The field of these params."""
+        found = {name: tuple(value.shape[1:]) for name, value in params.items()}
+        if found != dict(self.param_shapes):
+            raise UsageError(f"`{type(self).__name__}` needs params {dict(self.param_shapes)}, got {found}")
+        return lambda coords: self(params, coords)

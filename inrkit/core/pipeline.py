@@ -1,0 +1,101 @@
+"""The one place where the flow is written out:
+
+observation ─perturb→ noisy ─Denoiser→ params ─INRFunction.bind→ field ─Transform→ render ─Readout→ prediction
+"""
+
+from typing import Any, final
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inrkit.core.denoiser import Denoiser
+from inrkit.core.inr import Field, INRFunction, Params
+from inrkit.core.noise import Preconditioning, Readout
+from inrkit.core.observation import Observation
+from inrkit.core.transform import Transform
+
+
+@final
+@attrs.frozen(eq=False)
+class Prediction:
+    """What one pass of the denoiser gave: everything that losses, samplers, editors and stores need.
+
+    Args:
+        params: β, (B, *shape) each.
+        t: The noise level of each row at which they were made, (B,).
+        observation: f(O_t, t) at the query's place.
+        signal: What the INR shows there, (B, C, ...): equal to f's values but for the share of x_t in them.
+    """
+
+    params: Params
+    t: Tensor
+    observation: Observation
+    signal: Tensor
+    _pipeline: "Pipeline" = attrs.field(repr=False)
+
+    @property
+    def field(self) -> Field:
+        """The bound function, with all heads, as the transform sees it."""
+        return self._pipeline.function.bind(self.params)
+
+    def at(self, where: Any) -> Tensor:
+        """The signal measured at any other place: another size, another view."""
+        return self._pipeline.show(self.params, where, self.t)
+
+    def rows(self, index: Tensor | slice) -> "Prediction":
+        params = {name: value[index] for name, value in self.params.items()}
+        return Prediction(params, self.t[index], self.observation.rows(index), self.signal[index], self._pipeline)
+
+
+@final
+class Pipeline(nn.Module):
+    """Denoiser, function, transform, preconditioning and read-out, joined.
+
+    Args:
+        denoiser: G_θ.
+        function: M.
+        transform: T_q.
+        preconditioning: c_in, c_noise.
+        readout: How f and the signal are read from the render.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        function: INRFunction,
+        transform: Transform,
+        preconditioning: Preconditioning,
+        readout: Readout,
+    ) -> None:
+        super().__init__()
+        self.denoiser, self.function = denoiser, function
+        self.transform, self.preconditioning, self.readout = transform, preconditioning, readout
+
+    def params(self, noisy: Observation, t: Tensor, label: Tensor | None = None) -> Params:
+        """β = G_θ(c_in(t) O_t, c_noise(t))."""
+        scale = self.preconditioning.c_in(t)
+        scaled = noisy.with_values(noisy.values * scale.reshape(-1, *[1] * (noisy.values.ndim - 1)))
+        return self.denoiser(scaled, self.preconditioning.c_noise(t), label)
+
+    def forward(
+        self, noisy: Observation, t: Tensor, query: Observation | None = None, label: Tensor | None = None
+    ) -> Prediction:
+        """From a noisy observation (and the query, equally noisy; by default the same) to the prediction."""
+        return self.predict(self.params(noisy, t, label), t, noisy if query is None else query)
+
+    def predict(self, params: Params, t: Tensor, query: Observation) -> Prediction:
+        """The second half of the flow: params, measured where the noisy query was."""
+        render = self.transform(self.function.bind(params), query.where)
+        output = query.with_values(self.readout.output(render, query.values, t))
+        return Prediction(params, t, output, self.readout.signal(render, t), self)
+
+    def show(self, params: Params, where: Any, t: Tensor) -> Tensor:
+        """The signal of params made at noise level t, measured anywhere."""
+        return self.readout.signal(self.transform(self.function.bind(params), where), t)
+
+    @torch.no_grad()
+    def encode(self, observation: Observation, label: Tensor | None = None) -> Prediction:
+        """The INR of a clean observation: G(O, t_min), no noise added."""
+        t = torch.zeros(len(observation), device=observation.values.device)
+        return self(observation, t, label=label)

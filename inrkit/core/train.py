@@ -1,0 +1,90 @@
+"""One step of training, and the moving average of the weights. No files, no clock, no loop: see `inrkit.engine`."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from inrkit.core.draws import Draws
+from inrkit.core.objective import Loss, Objective
+from inrkit.core.observation import Batch
+from inrkit.core.pipeline import Pipeline, Prediction
+from inrkit.errors import DivergedError
+
+
+@final
+class PowerEMA:
+    """Moving average of the weights with a power-function profile (EDM2).
+
+    Its memory grows with training: β_n = (1 - 1/n)^(γ+1) after n updates, so the average always spans the same
+    *share* of the run, ``width`` (the profile's relative standard deviation), whatever the run's length.
+    """
+
+    def __init__(self, model: nn.Module, width: float = 0.05) -> None:
+        self.gamma = gamma_of(width)
+        self.updates = 0
+        self.tensors = {name: p.detach().clone() for name, p in model.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Moves towards the model's present weights; the first update copies them."""
+        self.updates += 1
+        beta = (1 - 1 / self.updates) ** (self.gamma + 1)
+        weights = [p.detach() for _, p in model.named_parameters()]
+        torch._foreach_lerp_(list(self.tensors.values()), weights, 1 - beta)
+
+    @torch.no_grad()
+    def copy_to(self, model: nn.Module) -> None:
+        """Puts the average into a model."""
+        for name, p in model.named_parameters():
+            p.copy_(self.tensors[name])
+
+
+def gamma_of(width: float) -> float:
+    """The exponent γ whose profile has this relative standard deviation: (γ+1)^½ (γ+2)^-1 (γ+3)^-½ = width."""
+    low, high = -0.9, 1e6
+    for _ in range(200):
+        middle = math.sqrt((low + 1) * (high + 1)) - 1
+        if math.sqrt(middle + 1) / (middle + 2) / math.sqrt(middle + 3) > width:
+            low = middle
+        else:
+            high = middle
+    return middle
+
+
+def backward_step(
+    objective: Objective,
+    student: Callable[..., Prediction],
+    teacher: Pipeline,
+    batch: Batch,
+    draws: Draws,
+    progress: float,
+    *,
+    share: float = 1.0,
+) -> Loss:
+    """Adds the gradient of this batch to the weights; ``share`` is its part of the global batch."""
+    loss = objective.loss(student, teacher, batch, draws, progress)
+    (loss.total * share).backward()
+    return loss
+
+
+def check_finite(tensors: Mapping[str, Tensor], what: str, step: int) -> None:
+    """Stops when a tensor holds a number that is not finite, and says which one."""
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            bad = int((~torch.isfinite(tensor)).sum())
+            raise DivergedError(
+                f"step {step}: {what} '{name}' has {bad} of {tensor.numel()} values that are not finite; "
+                "try a lower 'lr', a smaller 'clip', or precision = \"fp32\""
+            )
+
+
+def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
+    """Scales gradients to at most this norm (0: no limit) and returns the norm they had."""
+    grads = [p.grad for p in parameters if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(grads)
+    if limit > 0:
+        torch._foreach_mul_(grads, (limit / (norm + 1e-6)).clamp(max=1.0))
+    return norm

@@ -1,0 +1,106 @@
+"""Attention, and the transformer blocks of the hyper-network."""
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inrkit.core.dropout import SharedDropout
+
+
+@final
+class Attention(nn.Module):
+    """Multi-head attention from x to ``to`` (itself by default), by PyTorch's scaled-dot-product attention.
+
+    Args:
+        dim: Width of x and of the result.
+        heads: Number of heads.
+        bias: Whether queries, keys and values have a bias.
+        tied: Start with equal query and key projections, so that a token first attends to what resembles it. With
+            position embeddings of the same kind on both sides that is its own neighbourhood.
+    """
+
+    def __init__(self, dim: int, heads: int, *, bias: bool = True, tied: bool = False) -> None:
+        super().__init__()
+        if dim % heads:
+            raise ValueError(f"'dim' must be a multiple of 'heads' (got {dim} and {heads})")
+        self.heads = heads
+        self.q = nn.Linear(dim, dim, bias=bias)
+        self.kv = nn.Linear(dim, 2 * dim, bias=bias)
+        self.out = nn.Linear(dim, dim)
+        for layer in (self.q, self.kv, self.out):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        nn.init.xavier_uniform_(self.kv.weight[:dim])
+        nn.init.xavier_uniform_(self.kv.weight[dim:])
+        if tied:
+            # Orthogonal, so that the similarity of two embeddings survives the projection.
+            nn.init.orthogonal_(self.q.weight)
+            with torch.no_grad():
+                self.kv.weight[:dim].copy_(self.q.weight)
+
+    def forward(self, x: Tensor, to: Tensor | None = None) -> Tensor:
+        """x (B, N, dim), to (B, M, dim), result (B, N, dim)."""
+        q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        k, v = self.kv(x if to is None else to).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+@final
+class FeedForward(nn.Module):
+    """Linear, GELU, dropout, Linear."""
+
+    def __init__(self, dim: int, hidden: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.wide = nn.Linear(dim, hidden)
+        self.narrow = nn.Linear(hidden, dim)
+        self.dropout = SharedDropout(dropout)
+        for layer in (self.wide, self.narrow):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.narrow(self.dropout(F.gelu(self.wide(x), approximate="tanh")))
+
+
+@final
+class EncoderBlock(nn.Module):
+    """A DiT block: self-attention and feed-forward, each modulated by the condition (adaLN-Zero).
+
+    The gates start at zero, so that the block starts as the identity.
+    """
+
+    def __init__(self, dim: int, heads: int, hidden: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.attention = Attention(dim, heads)
+        self.feed_forward = FeedForward(dim, hidden, dropout=dropout)
+        self.norm = nn.LayerNorm(dim, eps=1e-6, elementwise_affine=False)
+        self.modulation = nn.Linear(dim, 6 * dim)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """x (B, N, dim), condition (B, dim)."""
+        shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = self.modulation(F.silu(condition))[:, None].chunk(6, dim=-1)
+        x = x + gate_a * self.attention(torch.addcmul(shift_a, self.norm(x), 1 + scale_a))
+        return x + gate_f * self.feed_forward(torch.addcmul(shift_f, self.norm(x), 1 + scale_f))
+
+
+@final
+class DecoderBlock(nn.Module):
+    """The INR tokens look at each other, then at the encoded observation, then think (TransINR)."""
+
+    def __init__(self, dim: int, heads: int, hidden: int, *, dropout: float = 0.0, tied: bool = False) -> None:
+        super().__init__()
+        self.self_attention = Attention(dim, heads, bias=False)
+        self.cross_attention = Attention(dim, heads, bias=False, tied=tied)
+        self.feed_forward = FeedForward(dim, hidden, dropout=dropout)
+        self.norm_self, self.norm_cross, self.norm_feed = (nn.LayerNorm(dim) for _ in range(3))
+
+    def forward(self, x: Tensor, to: Tensor) -> Tensor:
+        """x (B, N, dim), to (B, M, dim)."""
+        x = x + self.self_attention(self.norm_self(x))
+        x = x + self.cross_attention(self.norm_cross(x), to)
+        return x + self.feed_forward(self.norm_feed(x))

@@ -1,0 +1,141 @@
+"""Signals measured on a regular grid of any number of axes: sound, images, volumes."""
+
+import math
+from typing import Any, Self, final
+
+import attrs
+import torch
+from torch import Tensor
+
+from inrkit.core.draws import Draws
+from inrkit.core.inr import Field
+from inrkit.core.observation import Observation
+from inrkit.core.transform import Transform
+from inrkit.errors import UsageError
+from inrkit.nn.fourier import grid_centers
+
+
+@final
+@attrs.frozen(eq=False)
+class Grid:
+    """Places on a grid over [-1, 1] on each axis.
+
+    Args:
+        size: Cells on each axis.
+        index: Flat numbers of the cells that are meant, (P,), the same for all rows; None for all of them.
+        jitter: Offsets from the cells' centers, (B or 1, P, axes); None for the exact centers.
+        device: Where the coordinates are made.
+    """
+
+    size: tuple[int, ...]
+    index: Tensor | None = None
+    jitter: Tensor | None = None
+    device: torch.device = torch.device("cpu")
+
+    @property
+    def count(self) -> int:
+        return math.prod(self.size) if self.index is None else len(self.index)
+
+    def coords(self, start: int, stop: int) -> Tensor:
+        """Coordinates of the places numbered ``start`` to ``stop``, (B or 1, stop - start, axes)."""
+        if self.index is None and start == 0 and stop == self.count:
+            centers = grid_centers(self.size, self.device)
+        else:
+            whole = torch.arange(start, stop, device=self.device) if self.index is None else self.index[start:stop]
+            parts = torch.unravel_index(whole, self.size)
+            centers = torch.stack([(i * 2 + 1) / n - 1 for i, n in zip(parts, self.size, strict=True)], dim=-1)
+        return centers[None] if self.jitter is None else centers + self.jitter[:, start:stop]
+
+    def rows(self, index: Tensor | slice) -> "Grid":
+        """The places of some rows: only jitter differs from row to row."""
+        if self.jitter is None or len(self.jitter) == 1:
+            return self
+        return attrs.evolve(self, jitter=self.jitter[index])
+
+    def to(self, device: torch.device | str) -> "Grid":
+        index = None if self.index is None else self.index.to(device)
+        jitter = None if self.jitter is None else self.jitter.to(device)
+        return Grid(self.size, index, jitter, torch.device(device))
+
+
+@final
+@attrs.frozen(eq=False)
+class GridObservation(Observation):
+    """Values on a grid: (B, C, *size), or (B, C, P) when ``where`` names some of the cells."""
+
+    where: Grid
+
+    def rows(self, index: Tensor | slice) -> Self:
+        return attrs.evolve(self, values=self.values[index], where=self.where.rows(index))
+
+    def to(self, device: torch.device | str) -> Self:
+        return attrs.evolve(self, values=self.values.to(device), where=self.where.to(device))
+
+    def share_noise(self, noise: Tensor, query: Observation, draws: Draws) -> Tensor:
+        """Each place of the query takes the noise of the cell of ours that it lies in.
+
+        For the same grid that is the same noise; on a finer grid neighbours share it.
+        """
+        where: Grid = query.where
+        if where.size == self.where.size and where.index is None:
+            return noise
+        fine = torch.arange(where.count, device=noise.device) if where.index is None else where.index
+        parts = torch.unravel_index(fine, where.size)
+        flat = torch.zeros_like(fine)
+        for i, n_query, n in zip(parts, where.size, self.where.size, strict=True):
+            flat = flat * n + i * n // n_query
+        return noise.flatten(2)[:, :, flat].reshape(query.values.shape)
+
+
+@final
+class SampleGrid(Transform):
+    """Reads the field at the places of a `Grid`: the transform of everything that is measured point by point.
+
+    Args:
+        chunk: With gradients off, points of each row in flight at a time; bounds the memory at any size. Small chunks
+            stay in the processor's caches and are faster than one big one.
+    """
+
+    def __init__(self, chunk: int = 4096) -> None:
+        self.chunk = chunk
+
+    def __call__(self, field: Field, where: Any) -> Tensor:
+        grid: Grid = where
+        if torch.is_grad_enabled() or grid.count <= self.chunk:
+            values = field(grid.coords(0, grid.count)).transpose(1, 2)
+        else:
+            values = self._by_chunks(field, grid)
+        return values if grid.index is not None else values.unflatten(2, grid.size)
+
+    def _by_chunks(self, field: Field, grid: Grid) -> Tensor:
+        values: Tensor | None = None
+        for start in range(0, grid.count, self.chunk):
+            stop = min(start + self.chunk, grid.count)
+            part = field(grid.coords(start, stop))  # (B, P, C)
+            if values is None:
+                values = part.new_empty(len(part), part.shape[2], grid.count)
+            values[:, :, start:stop] = part.transpose(1, 2)
+        assert values is not None
+        return values
+
+
+def jitter(grid: Grid, draws: Draws, *, per_row: bool) -> Grid:
+    """Variational coordinates (ANR), for training: 0.3 n z clipped to ± n / 2 on every axis, n = 1 / max(size).
+
+    That is a standard deviation of .15 and at most .25 of a cell of the longest axis. ``per_row`` = False draws once
+    for all rows, which lets the function work out its features of the coordinates once.
+    """
+    limit = 1 / max(grid.size)
+    shape = (grid.count, len(grid.size))
+    z = draws.normal(*shape) if per_row else draws.shared_normal(*shape)[None]
+    return attrs.evolve(grid, jitter=(0.3 * limit * z).clamp(-0.5 * limit, 0.5 * limit))
+
+
+def parse_size(text: str, axes: int) -> tuple[int, ...]:
+    """"640x480" (width x height, as people write it) to (480, 640), the order of the axes; one number for a cube."""
+    parts = text.lower().split("x")
+    numbers = [int(part) for part in parts if part.isdecimal() and int(part) > 0]
+    if len(numbers) != len(parts) or len(numbers) not in (1, axes):
+        example = "x".join(["64"] * axes)
+        raise UsageError(f"a size is {axes} positive numbers such as {example}, or one for all axes (got '{text}')")
+    return tuple(numbers * axes) if len(numbers) == 1 else tuple(reversed(numbers))

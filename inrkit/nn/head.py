@@ -1,0 +1,81 @@
+"""From the decoder's tokens to the params of an INR function."""
+
+import abc
+from collections.abc import Mapping
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inrkit.errors import UsageError
+from inrkit.nn.fourier import position_embedding
+
+
+class WeightHead(nn.Module, abc.ABC):
+    """Reads one param from as many tokens as it asks for."""
+
+    count: int
+    """Decoder tokens that this param needs."""
+
+    @abc.abstractmethod
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens (B, count, dim) to the param (B, *shape)."""
+
+
+@final
+class TokenHead(WeightHead):
+    """A param that is itself a set of tokens (n, width): w · Linear(LN(token)) + b with learned w, b (n, width) (ANR).
+
+    b acts as the tokens' position embedding. Given a ``grid``, it starts as where the tokens lie on it.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dim: int, *, grid: tuple[int, ...] | None = None) -> None:
+        super().__init__()
+        self.count, width = shape
+        self.norm = nn.LayerNorm(dim)
+        self.linear = nn.Linear(dim, width)
+        self.scale = nn.Parameter(torch.ones(self.count, width))
+        self.offset = nn.Parameter(
+            torch.randn(self.count, width) if grid is None else position_embedding(grid, width)
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return torch.addcmul(self.offset, self.scale, self.linear(self.norm(tokens)))
+
+
+@final
+class ColumnHead(WeightHead):
+    """A weight matrix (fan_in + 1, fan_out) whose columns come in groups, one token a group (TransINR).
+
+    Column j is normalize(base_j * x_(j mod g)) over the inputs, with g = min(groups, fan_out) and a learned, shared
+    base; times sqrt(2) so that ReLU keeps the scale of activations. The last row, the bias, is the base's own.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dim: int, *, groups: int = 64) -> None:
+        super().__init__()
+        rows, self.fan_out = shape
+        self.count = min(groups, self.fan_out)
+        if self.fan_out % self.count:
+            raise UsageError(f"'groups' must divide the function's width (got {self.count} and {self.fan_out})")
+        self.norm = nn.LayerNorm(dim)
+        self.linear = nn.Linear(dim, rows - 1)
+        self.base = nn.Parameter(torch.empty(rows - 1, self.fan_out))
+        nn.init.kaiming_uniform_(self.base, a=5**0.5)
+        self.bias = nn.Parameter(torch.zeros(1, self.fan_out))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.linear(self.norm(tokens)).transpose(1, 2)  # (B, fan_in, g)
+        columns = F.normalize(self.base * x.repeat(1, 1, self.fan_out // self.count), dim=1) * 2**0.5
+        return torch.cat([columns, self.bias.expand(len(x), -1, -1)], dim=1)
+
+
+def make_heads(
+    shapes: Mapping[str, tuple[int, ...]], kind: str, dim: int, *, groups: int = 64, grid: tuple[int, ...] | None = None
+) -> dict[str, WeightHead]:
+    """A head for each param: "tokens" (optionally lying on a ``grid``) or "columns" (in ``groups``)."""
+    if kind == "tokens":
+        return {name: TokenHead(shape, dim, grid=grid) for name, shape in shapes.items()}
+    if kind == "columns":
+        return {name: ColumnHead(shape, dim, groups=groups) for name, shape in shapes.items()}
+    raise UsageError(f"no weight head named '{kind}'; there are tokens, columns")

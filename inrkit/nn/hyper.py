@@ -1,0 +1,86 @@
+"""The hyper-network of the papers: a transformer that reads an observation and writes the params of an INR."""
+
+from collections.abc import Mapping
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inrkit.core.denoiser import Denoiser
+from inrkit.core.inr import Params
+from inrkit.core.observation import Observation
+from inrkit.errors import UsageError
+from inrkit.nn.attention import DecoderBlock, EncoderBlock
+from inrkit.nn.fourier import noise_level_features, position_embedding
+from inrkit.nn.head import WeightHead
+from inrkit.nn.tokenizer import Tokenizer
+
+
+@final
+class HyperTransformer(Denoiser):
+    """Tokenizer, adaLN-Zero encoder blocks, decoder blocks over learned INR tokens, and one weight head per param.
+
+    Args:
+        tokenizer: Observation to tokens of width ``dim``.
+        heads: For each param of the INR function, what reads it from the INR tokens.
+        dim, depth, decoder_depth, attention_heads, hidden, dropout: Of the transformer.
+        classes: Number of class labels; 0 for none. Label -1, and a missing label, mean "no class".
+        token_grid: When the INR tokens lie on a grid, start them (and cross-attention) localized on it.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        heads: Mapping[str, WeightHead],
+        *,
+        dim: int,
+        depth: int,
+        decoder_depth: int,
+        attention_heads: int,
+        hidden: int,
+        dropout: float = 0.0,
+        classes: int = 0,
+        token_grid: tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        self.tokenizer, self.classes = tokenizer, classes
+        self.heads = nn.ModuleDict({name.replace(".", "/"): head for name, head in heads.items()})
+        self.level = nn.Sequential(nn.Linear(256, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.label = nn.Embedding(classes + 1, dim) if classes else None
+        self.encoder = nn.ModuleList(
+            EncoderBlock(dim, attention_heads, hidden, dropout=dropout) for _ in range(depth)
+        )
+        self.decoder = nn.ModuleList(
+            DecoderBlock(dim, attention_heads, hidden, dropout=dropout, tied=token_grid is not None)
+            for _ in range(decoder_depth)
+        )
+        count = sum(head.count for head in heads.values())
+        self.tokens = nn.Parameter(
+            torch.randn(count, dim) * 0.02 if token_grid is None else position_embedding(token_grid, dim)
+        )
+
+    def forward(self, observation: Observation, noise_level: Tensor, label: Tensor | None = None) -> Params:
+        condition = self.condition(noise_level, label)
+        x = self.tokenizer(observation)
+        for block in self.encoder:
+            x = block(x, condition)
+        tokens = self.tokens.expand(len(x), -1, -1)
+        for block in self.decoder:
+            tokens = block(tokens, x)
+        parts = tokens.split([head.count for head in self.heads.values()], dim=1)
+        return {
+            name.replace("/", "."): head(part).float()
+            for (name, head), part in zip(self.heads.items(), parts, strict=True)
+        }
+
+    def condition(self, noise_level: Tensor, label: Tensor | None) -> Tensor:
+        """What modulates the encoder: the embedded noise level, plus the embedded class, (B, dim)."""
+        condition = self.level(noise_level_features(noise_level, 256))
+        if self.label is None:
+            return condition
+        if label is None:
+            label = torch.full((len(condition),), -1, device=condition.device)
+        if int(label.max()) >= self.classes or int(label.min()) < -1:
+            raise UsageError(f"a label must be 0 to {self.classes - 1}, or -1 for none (got {label.tolist()})")
+        return condition + self.label(label + 1)

@@ -1,0 +1,60 @@
+"""Observations to tokens."""
+
+import abc
+import math
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from inrkit.core.observation import Observation
+from inrkit.errors import UsageError
+from inrkit.nn.fourier import position_embedding
+
+
+class Tokenizer(nn.Module, abc.ABC):
+    """Turns an observation into the tokens that a transformer reads."""
+
+    @abc.abstractmethod
+    def forward(self, observation: Observation) -> Tensor:
+        """Tokens (B, N, dim)."""
+
+
+def patchify(values: Tensor, patch: tuple[int, ...]) -> Tensor:
+    """(B, C, *size) to (B, patches, C * prod(patch)), for any number of axes; patches in row-major order."""
+    axes = len(patch)
+    split = [part for n, p in zip(values.shape[2:], patch, strict=True) for part in (n // p, p)]
+    counts, insides = range(2, 2 + 2 * axes, 2), range(3, 3 + 2 * axes, 2)
+    parts = values.reshape(*values.shape[:2], *split).permute(0, *counts, 1, *insides)
+    return parts.reshape(len(values), -1, values.shape[1] * math.prod(patch))
+
+
+@final
+class PatchTokenizer(Tokenizer):
+    """One token for each patch of values on a grid of 1, 2, 3 or more axes, with a learned position.
+
+    Args:
+        size: Cells of the support on each axis.
+        channels: Channels of the values.
+        patch: Length of a patch along every axis; it must divide ``size``.
+        dim: Width of the tokens.
+        localized: Start the positions as sines of where the patches lie, instead of at random.
+    """
+
+    def __init__(self, size: tuple[int, ...], channels: int, patch: int, dim: int, *, localized: bool = True) -> None:
+        super().__init__()
+        if any(n % patch for n in size):
+            raise UsageError(f"'patch' must divide the support's size (got {patch} and {'x'.join(map(str, size))})")
+        self.size, self.channels, self.patch = size, channels, patch
+        self.grid = tuple(n // patch for n in size)
+        self.embed = nn.Linear(channels * patch ** len(size), dim)
+        self.position = nn.Parameter(
+            position_embedding(self.grid, dim) if localized else torch.randn(math.prod(self.grid), dim) * 0.02
+        )
+
+    def forward(self, observation: Observation) -> Tensor:
+        expected = (self.channels, *self.size)
+        if tuple(observation.values.shape[1:]) != expected:
+            raise UsageError(f"the model needs values of shape {expected}, got {tuple(observation.values.shape[1:])}")
+        patches = patchify(observation.values, (self.patch,) * len(self.size))
+        return self.embed(patches) + self.position
