@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inrkit.errors import UsageError
-from inrkit.nn.fourier import position_embedding
 
 
 class WeightHead(nn.Module, abc.ABC):
@@ -27,18 +26,16 @@ class WeightHead(nn.Module, abc.ABC):
 class TokenHead(WeightHead):
     """A param that is itself a set of tokens (n, width): w · Linear(LN(token)) + b with learned w, b (n, width) (ANR).
 
-    b acts as the tokens' position embedding. Given a ``grid``, it starts as where the tokens lie on it.
+    b acts as the tokens' position embedding; ``start`` (n, width) is what it starts from, chance by default.
     """
 
-    def __init__(self, shape: tuple[int, ...], dim: int, *, grid: tuple[int, ...] | None = None) -> None:
+    def __init__(self, shape: tuple[int, ...], dim: int, *, start: Tensor | None = None) -> None:
         super().__init__()
         self.count, width = shape
         self.norm = nn.LayerNorm(dim)
         self.linear = nn.Linear(dim, width)
         self.scale = nn.Parameter(torch.ones(self.count, width))
-        self.offset = nn.Parameter(
-            torch.randn(self.count, width) if grid is None else position_embedding(grid, width)
-        )
+        self.offset = nn.Parameter(torch.randn(self.count, width) if start is None else start)
 
     def forward(self, tokens: Tensor) -> Tensor:
         return torch.addcmul(self.offset, self.scale, self.linear(self.norm(tokens)))
@@ -71,11 +68,11 @@ class ColumnHead(WeightHead):
 
 
 def make_heads(
-    shapes: Mapping[str, tuple[int, ...]], kind: str, dim: int, *, groups: int = 64, grid: tuple[int, ...] | None = None
+    shapes: Mapping[str, tuple[int, ...]], kind: str, dim: int, *, groups: int = 64, start: Tensor | None = None
 ) -> dict[str, WeightHead]:
-    """A head for each param: "tokens" (optionally lying on a ``grid``) or "columns" (in ``groups``)."""
+    """A head for each param: "tokens" (starting from ``start``) or "columns" (in ``groups``)."""
     if kind == "tokens":
-        return {name: TokenHead(shape, dim, grid=grid) for name, shape in shapes.items()}
+        return {name: TokenHead(shape, dim, start=start) for name, shape in shapes.items()}
     if kind == "columns":
         return {name: ColumnHead(shape, dim, groups=groups) for name, shape in shapes.items()}
     raise UsageError(f"no weight head named '{kind}'; there are tokens, columns")

@@ -5,7 +5,6 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from inrkit.core.denoiser import Denoiser
 from inrkit.core.inr import Params

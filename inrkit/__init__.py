@@ -1,0 +1,69 @@
+"""inrkit: one hyper-network that encodes signals into implicit neural representations, generates and edits them.
+
+The five nouns:
+
+    Observation   values, and where they were measured
+    Denoiser      noisy observation → params
+    INRFunction   (params, coordinates) → outputs
+    Transform     (field, where) → values
+    Modality      all that is particular to one kind of signal; what a plugin hands over
+
+Public names are imported when they are first used, so that ``import inrkit`` costs no torch.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "inrkit.core.denoiser": ["Denoiser"],
+    "inrkit.core.draws": ["Draws", "seed_of"],
+    "inrkit.core.dropout": ["SharedDropout", "shared_dropout"],
+    "inrkit.core.inr": ["Field", "INRFunction", "Params"],
+    "inrkit.core.modality": ["Modality", "Signals", "Source"],
+    "inrkit.core.noise": [
+        "DirectReadout",
+        "LiteralReadout",
+        "LogNormal",
+        "Preconditioning",
+        "Readout",
+        "TwoHeadedReadout",
+        "make_readout",
+    ],
+    "inrkit.core.objective": ["Diffusion", "Ect", "Inrct", "Loss", "Objective", "Reconstruction"],
+    "inrkit.core.observation": ["Batch", "Observation", "expand"],
+    "inrkit.core.pipeline": ["Pipeline", "Prediction"],
+    "inrkit.core.sample": ["sample"],
+    "inrkit.core.timing": ["ConstantPairing", "SigmoidPairing", "TimePairing", "ZeroPairing"],
+    "inrkit.core.train": ["PowerEMA"],
+    "inrkit.core.transform": ["Transform"],
+    "inrkit.errors": [
+        "DataError",
+        "DivergedError",
+        "InrkitError",
+        "PluginError",
+        "ResourceError",
+        "UsageError",
+        "did_you_mean",
+    ],
+    "inrkit.hookspecs": ["hookimpl"],
+    "inrkit.nn.attention": ["Attention", "DecoderBlock", "EncoderBlock", "FeedForward"],
+    "inrkit.nn.fourier": ["FourierFeatures", "grid_centers", "position_embedding"],
+    "inrkit.nn.grid": ["Grid", "GridObservation", "SampleGrid", "jitter", "parse_size"],
+    "inrkit.nn.head": ["ColumnHead", "TokenHead", "WeightHead", "make_heads"],
+    "inrkit.nn.hyper": ["HyperTransformer"],
+    "inrkit.nn.tokenizer": ["PatchTokenizer", "Tokenizer", "patchify"],
+}
+_HOME = {name: module for module, names in _PUBLIC.items() for name in names}
+__all__ = sorted([*_HOME, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'inrkit' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

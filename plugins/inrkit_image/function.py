@@ -1,0 +1,100 @@
+"""The attention-based INR: an image is a set of tokens, and a place looks up those near it (ANR)."""
+
+import math
+from collections.abc import Mapping
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inrkit import FourierFeatures, INRFunction, Params, grid_centers
+
+
+@final
+class ANR(INRFunction):
+    """Localized attention over the instance's tokens, then an MLP that all instances share.
+
+    features(x) asks, the tokens answer: q = W_q features(x), k = W_k tokens, v = W_v tokens; the answer goes through
+    ``depth`` - 1 hidden layers. Only the tokens belong to the instance. Works for any number of axes.
+
+    Args:
+        axes, channels: Of coordinates and outputs.
+        grid: The tokens are laid out on a grid of this size; there are prod(grid) of them.
+        width: Of the tokens, the Fourier features and the MLP.
+        inner, heads: Of the attention.
+        depth: Layers of the MLP.
+        max_frequency: Band limit of the Fourier features.
+        threshold: Attention below this is cut off and the rest renormalised (the paper's .0015 for 256 tokens).
+            0 for none, which is faster: PyTorch's fused attention then does the work.
+        localized: Start out looking at the nearest tokens.
+    """
+
+    def __init__(
+        self,
+        axes: int,
+        channels: int,
+        *,
+        grid: tuple[int, ...],
+        width: int = 512,
+        inner: int = 384,
+        heads: int = 6,
+        depth: int = 5,
+        max_frequency: float = 1024.0,
+        threshold: float = 0.0,
+        localized: bool = True,
+    ) -> None:
+        super().__init__()
+        self.grid, self.width, self.heads, self.threshold = grid, width, heads, threshold
+        self.features = FourierFeatures(axes, width, max_frequency)
+        self.q = nn.Linear(width, inner, bias=False)
+        self.k = nn.Linear(width, inner, bias=False)
+        self.v = nn.Linear(width, inner, bias=False)
+        self.out = nn.Linear(inner, width)
+        layers: list[nn.Module] = []
+        for _ in range(depth - 1):
+            layers += [nn.Linear(width, width), nn.ReLU(inplace=True)]
+        self.mlp = nn.Sequential(*layers, nn.Linear(width, channels))
+        self._start(localized)
+
+    def _start(self, localized: bool) -> None:
+        if localized:
+            nn.init.orthogonal_(self.q.weight, gain=_gain(self.width, self.heads, self.q.out_features))
+            with torch.no_grad():
+                self.k.weight.copy_(self.q.weight)
+        for layer in self.mlp:
+            if isinstance(layer, nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
+        nn.init.xavier_uniform_(self.mlp[-1].weight)
+
+    @property
+    def param_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return {"tokens": (math.prod(self.grid), self.width)}
+
+    def token_positions(self) -> Tensor:
+        """The features of the places where the tokens lie: what localized tokens start from, (n, width)."""
+        return self.features(grid_centers(self.grid))
+
+    def forward(self, params: Params, coords: Tensor) -> Tensor:
+        tokens = params["tokens"]
+        q = self._split(self.q(self.features(coords.to(tokens.device)))).expand(len(tokens), -1, -1, -1)
+        k, v = self._split(self.k(tokens)), self._split(self.v(tokens))
+        attend = self._attend_above_threshold if self.threshold else F.scaled_dot_product_attention
+        x = attend(q, k, v).transpose(1, 2).flatten(2)
+        return self.mlp(self.out(x)).float()
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def _attend_above_threshold(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        attention = (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).float().softmax(-1)
+        attention = (attention - self.threshold).clamp_min(0)
+        # A place where every token lies below the threshold would otherwise divide by zero.
+        return (attention / (attention.sum(-1, keepdim=True) + 1e-8)).to(v.dtype) @ v
+
+
+def _gain(width: int, heads: int, inner: int) -> float:
+    """Makes a place's attention to the token right there start at a logit of about 8, whatever the sizes."""
+    similarity = width / 2 / heads * min(1.0, inner / width)  # of features with themselves, in one head
+    return math.sqrt(8.0 / (similarity / math.sqrt(inner / heads)))

@@ -1,0 +1,164 @@
+"""Images: any number of channels, any height and width, support and query at the same or at different resolutions."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import attrs
+import torch
+from torch import Tensor
+
+from inrkit import (
+    Batch,
+    Draws,
+    Grid,
+    GridObservation,
+    HyperTransformer,
+    Modality,
+    PatchTokenizer,
+    Pipeline,
+    Preconditioning,
+    Readout,
+    SampleGrid,
+    Signals,
+    Source,
+    UsageError,
+    jitter,
+    make_heads,
+    parse_size,
+)
+from inrkit_image.files import read_images, write_image
+from inrkit_image.function import ANR
+from inrkit_image.options import PRESETS, ImageOptions
+from inrkit_image.source import open_source, resize, to_unit, to_values
+
+
+@final
+class ImageModality(Modality):
+    """Pixels on a grid, an attention-based INR (ANR), and coordinate sampling."""
+
+    name = "image"
+    summary = "images of any size and number of channels"
+    Options = ImageOptions
+    presets = PRESETS
+
+    options: ImageOptions
+
+    # ------------------------------------------------------------------------------------------ data
+
+    def source(self, data: Path | None, split: str) -> Source:
+        return open_source(data, split, self.options)
+
+    def fitted(self, source: Source) -> ImageOptions:
+        facts, options = source.facts, self.options
+        for name, found in (("channels", facts["channels"]), ("classes", facts["classes"])):
+            wanted = getattr(options, name)
+            if wanted is None:
+                options = attrs.evolve(options, **{name: found})
+            elif name == "channels" and wanted != found:
+                raise UsageError(f"'options.channels' is {wanted}, but the data have {found}")
+            elif name == "classes" and wanted > found:
+                raise UsageError(f"'options.classes' is {wanted}, but the data have {found} labelled classes")
+        if options.size is None:
+            options = attrs.evolve(options, size=tuple(facts["size"]))
+        return options
+
+    def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
+        images, names = read_images(paths, self._query_size, self._channels)
+        return {"values": images}, names
+
+    # ------------------------------------------------------------------------------------------ observations
+
+    def observe(self, signals: Signals, draws: Draws, *, training: bool) -> Batch:
+        device, options = draws.device, self.options
+        values = to_values(signals["values"].to(device))
+        if training and options.flip:
+            flipped = draws.uniform() < 0.5
+            values = torch.where(flipped[:, None, None, None], values.flip(-1), values)
+        support = self._on_grid(resize(values, self._size), self._size)
+        values = resize(values, self._query_size)
+        query = self._on_grid(values, self._query_size)
+        if training:
+            query = self._subsampled(query, draws)
+        label = signals["label"].to(device) if options.classes and "label" in signals else None
+        return Batch(support, query, label)
+
+    def _subsampled(self, query: GridObservation, draws: Draws) -> GridObservation:
+        """Only ``query_points`` of the pixels, the same for the whole batch, and variational coordinates."""
+        options, where, values = self.options, query.where, query.values
+        if options.query_points and options.query_points < where.count:
+            index = draws.shared_choice(options.query_points, where.count)
+            where, values = attrs.evolve(where, index=index), values.flatten(2)[:, :, index]
+        if options.jitter != "none":
+            where = jitter(where, draws, per_row=options.jitter == "each")
+        return GridObservation(values, where)
+
+    def template(self, rows: int) -> GridObservation:
+        return self._on_grid(torch.zeros(rows, self._channels, *self._size), self._size)
+
+    @staticmethod
+    def _on_grid(values: Tensor, size: tuple[int, int]) -> GridObservation:
+        return GridObservation(values, Grid(size, device=values.device))
+
+    # ------------------------------------------------------------------------------------------ the pipeline
+
+    def build(self, readout: Readout) -> Pipeline:
+        o = self.options
+        grid = tuple(n // o.token_patch for n in self._query_size)
+        function = ANR(
+            2,
+            self._channels * readout.heads,
+            grid=grid,
+            width=o.inr_width,
+            inner=o.inr_inner,
+            heads=o.inr_heads,
+            depth=o.inr_depth,
+            max_frequency=o.max_frequency or max(self._query_size) / 2,
+            threshold=o.threshold,
+            localized=o.localized,
+        )
+        start = function.token_positions() if o.localized else None
+        denoiser = HyperTransformer(
+            PatchTokenizer(self._size, self._channels, o.patch, o.width, localized=o.localized),
+            make_heads(function.param_shapes, "tokens", o.width, start=start),
+            dim=o.width,
+            depth=o.depth,
+            decoder_depth=o.decoder_depth,
+            attention_heads=o.heads,
+            hidden=o.hidden,
+            dropout=o.dropout,
+            classes=o.classes or 0,
+            token_grid=grid if o.localized else None,
+        )
+        return Pipeline(denoiser, function, SampleGrid(), Preconditioning(o.sigma_data), readout)
+
+    # ------------------------------------------------------------------------------------------ showing
+
+    def places(self, request: Mapping[str, str]) -> Sequence[Grid]:
+        unknown = sorted(set(request) - {"size"})
+        if unknown:
+            raise UsageError(f"an image is rendered at a 'size'; it has no '{unknown[0]}'")
+        return [Grid(parse_size(request["size"], 2) if "size" in request else self._query_size)]
+
+    def pictures(self, values: Tensor) -> Tensor:
+        shown = to_unit(values.float())
+        return shown[:, :3] if shown.shape[1] >= 3 else shown[:, :1].expand(-1, 3, -1, -1)
+
+    def write(self, values: Sequence[Tensor], path: Path) -> Path:
+        return write_image(values[0], path)
+
+    # ------------------------------------------------------------------------------------------ resolved options
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        if self.options.size is None:
+            raise UsageError("'options.size' is not set: fit the options to a source first, or set it")
+        return self.options.size
+
+    @property
+    def _query_size(self) -> tuple[int, int]:
+        return self.options.query_size or self._size
+
+    @property
+    def _channels(self) -> int:
+        return 3 if self.options.channels is None else self.options.channels

@@ -1,0 +1,96 @@
+"""What can be set for images, and presets that are known to work."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+
+
+def _field(default: Any, help: str, **kwargs: Any) -> Any:
+    return attrs.field(default=default, metadata={"help": help}, **kwargs)
+
+
+def _at_least(low: float) -> Any:
+    def check(instance: Any, attribute: Any, value: Any) -> None:
+        if value is not None and value < low:
+            raise ValueError(f"'{attribute.name}' must be at least {low} (got {value})")
+
+    return check
+
+
+def _size(instance: Any, attribute: Any, value: tuple[int, int] | None) -> None:
+    if value is not None and (len(value) != 2 or min(value) < 1):
+        raise ValueError(f"'{attribute.name}' must be two positive numbers, height and width (got {value})")
+
+
+@attrs.frozen
+class ImageOptions:
+    """Options of the image modality; every field is a config key under ``options``."""
+
+    size: tuple[int, int] | None = _field(None, "height, width of what the network reads; from the data", validator=_size)
+    query_size: tuple[int, int] | None = _field(None, "height, width of what it is held to; like 'size'", validator=_size)
+    channels: int | None = _field(None, "channels; from the data", validator=_at_least(1))
+    classes: int | None = _field(0, "class labels to learn; 0 for none", validator=_at_least(0))
+    count: int = _field(20_000, "images of the embedded training set", validator=_at_least(1))
+    flip: bool = _field(False, "mirror half of the training images")
+    sigma_data: float = _field(0.5, "standard deviation of the values")
+
+    patch: int = _field(4, "side of the patches that the network reads", validator=_at_least(1))
+    width: int = _field(256, "width of the transformer", validator=_at_least(4))
+    depth: int = _field(3, "encoder blocks", validator=_at_least(1))
+    decoder_depth: int = _field(2, "decoder blocks", validator=_at_least(1))
+    heads: int = _field(4, "attention heads of the transformer", validator=_at_least(1))
+    hidden: int = _field(1024, "width of the feed-forward layers", validator=_at_least(1))
+    dropout: float = _field(0.0, "dropout in the feed-forward layers", validator=_at_least(0))
+
+    token_patch: int = _field(4, "one INR token for each square of this side", validator=_at_least(1))
+    inr_width: int = _field(64, "width of the INR's tokens and layers", validator=_at_least(4))
+    inr_inner: int = _field(64, "width of the INR's attention", validator=_at_least(1))
+    inr_heads: int = _field(2, "attention heads of the INR", validator=_at_least(1))
+    inr_depth: int = _field(3, "layers of the INR after the attention", validator=_at_least(1))
+    max_frequency: float | None = _field(None, "band limit of the Fourier features; half the query's size")
+    threshold: float = _field(0.0, "attention below this is cut off (the paper: .0015); 0 is faster", validator=_at_least(0))
+    localized: bool = _field(True, "start tokens, patches and attention localized on the grid")
+    jitter: Literal["none", "shared", "each"] = _field("shared", "variational coordinates: drawn once a step, or for each image")
+    query_points: int = _field(0, "pixels of the query used in a training step; 0 for all", validator=_at_least(0))
+
+
+_PAPER_64 = {
+    "size": [64, 64],
+    "sigma_data": 0.5,
+    "patch": 4,
+    "width": 768,
+    "depth": 8,
+    "decoder_depth": 6,
+    "heads": 12,
+    "hidden": 3072,
+    "token_patch": 4,
+    "inr_width": 512,
+    "inr_inner": 384,
+    "inr_heads": 6,
+    "inr_depth": 5,
+    "jitter": "each",
+}
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    # Embedded faces, learned on a laptop's processor in minutes.
+    "tiny": {
+        "steps": 2500,
+        "batch_size": 40,
+        "lr": 2e-3,
+        "options": {"size": [32, 32]},
+    },
+    "cifar10": {
+        "steps": 625_000,
+        "batch_size": 128,
+        "lr": 1e-4,
+        "options": {**_PAPER_64, "size": [32, 32], "token_patch": 2, "flip": True},
+    },
+    "celeba-hq-64": {"steps": 448_242, "batch_size": 128, "lr": 1e-4, "options": _PAPER_64},
+    "celeba-hq-128": {
+        "steps": 448_242,
+        "batch_size": 128,
+        "lr": 1e-4,
+        "options": {**_PAPER_64, "size": [128, 128], "patch": 8, "token_patch": 8},
+    },
+}
