@@ -1,0 +1,200 @@
+"""Files that are whole or absent: written under another name in the same folder, synced, then renamed into place.
+
+Every call that changes the disk goes through this module's ``os``, which lets a test fail each of them in turn.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+from inrkit.errors import DataError, InrkitError, ResourceError, UsageError
+
+Bytes: TypeAlias = bytes | bytearray | memoryview
+
+# EFBIG is what a file size limit (RLIMIT_FSIZE) gives where a full disk would give ENOSPC.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_WRONG_PLACE = {
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EEXIST,
+    errno.ENOTEMPTY,
+}
+_TEMPORARY = re.compile(r"\.tmp-(?P<what>.+)-(?P<pid>\d+)")
+
+
+def temporary_name(what: str) -> str:
+    """The name of something unfinished of this process, as ``stale_temporaries`` recognizes it."""
+    return f".tmp-{what}-{os.getpid()}"
+
+
+def stale_temporaries(directory: Path) -> list[tuple[Path, str]]:
+    """What processes that have ended left unfinished in ``directory``: (path, what it was to be).
+
+    Leftovers under this process' own id count as stale too, for in a container the next process often gets the same
+    id: ask before the first write, not during one.
+    """
+    found = []
+    for path in sorted(directory.glob(".tmp-*")) if directory.is_dir() else []:
+        match = _TEMPORARY.fullmatch(path.name)
+        if match and (int(match["pid"]) == os.getpid() or not process_lives(int(match["pid"]))):
+            found.append((path, match["what"]))
+    return found
+
+
+def process_lives(pid: int) -> bool:
+    """Whether a process with this id runs on this machine."""
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def sha256(*parts: Bytes) -> str:
+    """The hexadecimal sha256 of the parts, one after the other."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def sha256_file(path: Path, *, start: int = 0) -> str:
+    """The hexadecimal sha256 of a file's bytes from ``start`` on, read in pieces."""
+    digest = hashlib.sha256()
+    with disk_errors(path), open(path, "rb") as file:
+        file.seek(start)
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def read_regular_file(path: Path, *, limit: int | None = None) -> bytes:
+    """The bytes of an ordinary file; a symbolic link, a device, a folder or more than ``limit`` bytes is refused."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise DataError(f"{path}: expected an ordinary file, found a folder or a device")
+            if limit is not None and status.st_size > limit:
+                raise DataError(f"{path}: expected at most {limit} bytes, found {status.st_size}")
+            return file.read()
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise DataError(f"{path}: expected a readable file that is no link, found: {reason}") from error
+
+
+def write_bytes(path: Path, *parts: Bytes) -> None:
+    """Put the parts at ``path``, replacing what was there; after a crash either the old or the new file is there."""
+    unfinished = path.parent / temporary_name(f"file-{secrets.token_hex(4)}")
+    with disk_errors(path, needed=sum(memoryview(part).nbytes for part in parts)):
+        try:
+            write_new_file(unfinished, *parts)
+            os.rename(unfinished, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(unfinished)
+            raise
+        sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """``write_bytes`` for text, as UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_new_file(path: Path, *parts: Bytes) -> None:
+    """Write a file that must not exist yet and see it to the disk. Not atomic: for use in a temporary place."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        for part in parts:
+            rest = memoryview(part).cast("B")
+            while rest.nbytes:
+                rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """Make one folder that must not exist yet."""
+    os.mkdir(path)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename within one folder; atomic."""
+    os.rename(source, target)
+
+
+def sync_folder(path: Path) -> None:
+    """See a folder's entries (new names, renames) to the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a whole folder; what is already gone is fine, and links are removed, not followed."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            for name in os.listdir(path):
+                remove(path / name)
+            os.rmdir(path)
+        else:
+            os.unlink(path)
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path, *, needed: int | None = None) -> Iterator[None]:
+    """Turn what the operating system says about ``path`` into an error that says what to do."""
+    try:
+        yield
+    except InrkitError:
+        raise
+    except OSError as error:
+        raise _explain(path, error, needed) from error
+
+
+def _explain(path: Path, error: OSError, needed: int | None) -> InrkitError:
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    if error.errno in _FULL:
+        need = f"{needed} bytes needed" if needed is not None else "more bytes needed"
+        return ResourceError(
+            f"{path}: no room to write: {need}, {_free(path)} bytes free ({reason}); make room and repeat"
+        )
+    if error.errno == errno.EROFS:
+        need = f" {needed} bytes" if needed is not None else ""
+        return ResourceError(
+            f"{path}: cannot write{need}: the file system is read-only ({_free(path)} bytes free); choose another place"
+        )
+    if error.errno in _WRONG_PLACE:
+        return UsageError(f"{path}: cannot be used: {reason}; choose another place")
+    return ResourceError(f"{path}: the disk failed: {reason}")
+
+
+def _free(path: Path) -> int:
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    try:
+        return shutil.disk_usage(path).free
+    except OSError:
+        return 0
