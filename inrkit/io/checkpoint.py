@@ -48,7 +48,7 @@ _PICKLES = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin"}
 
 @attrs.frozen(eq=False)
 class Checkpoint:
-    """What one checkpoint holds: ``tensors[group][name]`` on the CPU, the JSON ``state``, and its manifest's ``meta``."""
+    """What one checkpoint holds: ``tensors[group][name]`` on the CPU, JSON ``state``, and its manifest's ``meta``."""
 
     path: Path
     step: int

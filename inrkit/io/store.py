@@ -135,7 +135,7 @@ class Store:
                 self._seen, found = storefile.verify_hash(self.path)
                 if found != self.sha256:
                     raise DataError(
-                        f"{self.path}: expected sha256 {self.sha256[:12]}, found {found[:12]}; it was replaced meanwhile"
+                        f"{self.path}: expected sha256 {self.sha256[:12]}, found {found[:12]}; replaced meanwhile"
                     )
             self._file, self._pid = storefile.open_checked(self.path), os.getpid()
         return self._file

@@ -32,7 +32,7 @@ _MOST_ARRAYS = 1000
 
 Seen: TypeAlias = tuple[str, int, int]  # path, size, modification time: whose hash has been verified
 
-_verified: set[Seen] = set()
+_verified: dict[Seen, str] = {}  # -> sha256
 
 
 def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
@@ -46,6 +46,7 @@ def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
 
 
 def check_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """`DataError` unless the arrays are integers or floats with one number of items."""
     if not 1 <= len(arrays) <= _MOST_ARRAYS:
         raise DataError(f"{path}: expected 1 to {_MOST_ARRAYS} arrays, found {len(arrays)}")
     count = {name: array.shape[0] for name, array in arrays.items() if array.ndim}
@@ -61,6 +62,7 @@ def check_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def image_of(arrays: Mapping[str, np.ndarray], meta: bytes) -> bytes:
+    """The HDF5 part, put together in memory."""
     with h5py.File("store", "w", driver="core", backing_store=False) as file:
         for name, array in sorted(arrays.items()):
             little = array.astype(array.dtype.newbyteorder("<"), copy=False)
@@ -72,6 +74,7 @@ def image_of(arrays: Mapping[str, np.ndarray], meta: bytes) -> bytes:
 
 
 def header(digest: str, size: int) -> bytes:
+    """The first `BLOCK` bytes."""
     facts = {"format": FORMAT, "version": VERSION, "size": size, "sha256": digest}
     return jsontext.encode(facts, what="header").ljust(BLOCK - 1) + b"\n"
 
@@ -90,7 +93,7 @@ def read_header(path: Path) -> tuple[int, str]:
             raise KeyError(facts["format"])
     except (DataError, KeyError, TypeError) as error:
         raise DataError(
-            f"{path}: expected a store, found a file without its header; damaged or foreign files are imported, not opened"
+            f"{path}: expected a store, found a file without its header; it is damaged, or foreign and must be imported"
         ) from error
     if facts.get("version") != VERSION:
         raise DataError(
@@ -107,6 +110,7 @@ def read_header(path: Path) -> tuple[int, str]:
 
 
 def seen(path: Path) -> Seen | None:
+    """By what a file is recognized as the one that was verified; None where there is none."""
     try:
         status = path.stat()
     except OSError:
@@ -114,20 +118,23 @@ def seen(path: Path) -> Seen | None:
     return str(path), status.st_size, status.st_mtime_ns
 
 
-def verify_hash(path: Path, *, anew: bool = False) -> Seen | None:
+def verify_hash(path: Path, *, anew: bool = False) -> tuple[Seen | None, str]:
+    """(what was seen, its sha256) after the hash agreed; remembered in this process unless asked for ``anew``."""
     key = seen(path)
-    if anew or key is None or key not in _verified:
-        _, expected = read_header(path)
-        if (found := atomic.sha256_file(path, start=BLOCK)) != expected:
-            raise DataError(
-                f"{path}: expected sha256 {expected[:12]}, found {found[:12]}; the store is damaged or altered, import it anew"
-            )
-        if key is not None:
-            _verified.add(key)
-    return key
+    if key is not None and key in _verified and not anew:
+        return key, _verified[key]
+    _, expected = read_header(path)
+    if (found := atomic.sha256_file(path, start=BLOCK)) != expected:
+        raise DataError(
+            f"{path}: expected sha256 {expected[:12]}, found {found[:12]}; damaged or altered, import it anew"
+        )
+    if key is not None:
+        _verified[key] = found
+    return key, found
 
 
 def open_checked(path: Path) -> h5py.File:
+    """The HDF5 part, open for reading, after its structure was found to be a store's."""
     try:
         file = h5py.File(path, "r", locking=False, rdcc_nbytes=16 << 20)
     except (OSError, RuntimeError, ValueError) as error:
@@ -173,6 +180,7 @@ def _check_structure(path: Path, file: h5py.File) -> None:
 
 
 def read_meta(path: Path, file: h5py.File) -> dict[str, Any]:
+    """``{"modality": text, "attributes": mapping}``."""
     meta = jsontext.decode(np.asarray(file[META][...], dtype=np.uint8).tobytes(), origin=f"{path} ({META})")
     if not isinstance(meta, dict) or not isinstance(meta.get("modality"), str):
         raise DataError(f"{path}: expected a modality in '{META}', found none")
@@ -182,6 +190,7 @@ def read_meta(path: Path, file: h5py.File) -> dict[str, Any]:
 
 
 def nbytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+    """The bytes an array takes, however giant."""
     count = dtype.itemsize
     for length in shape:
         count *= int(length)  # Python's integers: a giant shape must not wrap around
