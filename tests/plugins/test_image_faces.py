@@ -1,0 +1,142 @@
+"""The embedded faces: a pure function of the seed, consistent across resolutions, varied, quick."""
+
+import itertools
+import time
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from inrkit.errors import UsageError
+from inrkit_image.dice import Dice
+from inrkit_image.ellipses import coverage, edges, monomials, quadratic_forms
+from inrkit_image.faces import CLASS_NAMES, SPLITS, Faces, draw_faces, face_labels
+from inrkit_image.portrait import describe
+
+
+def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float(-10 * torch.log10((a - b).square().mean()))
+
+
+@pytest.mark.parametrize(("size", "decibels"), [((16, 16), 40), ((32, 32), 43), ((24, 40), 43), ((64, 64), 46)])
+def test_resolutions_agree(size: tuple[int, int], decibels: float) -> None:
+    """Averaging the areas of a render of twice the resolution gives the render itself."""
+    seeds = torch.arange(40)
+    fine = draw_faces(seeds, (2 * size[0], 2 * size[1]))
+    assert psnr(F.avg_pool2d(fine, 2), draw_faces(seeds, size)) > decibels
+
+
+def test_same_seed_same_face() -> None:
+    """A face depends on its seed alone: not on its batch, nor on the order, nor on the global random state."""
+    seeds = torch.tensor([5, 1 << 40, 7, -3, 123_456_789, 5])
+    torch.manual_seed(0)
+    together = draw_faces(seeds, (32, 32))
+    torch.manual_seed(1)
+    alone = torch.cat([draw_faces(seeds[i : i + 1], (32, 32)) for i in range(len(seeds))])
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=0)
+    torch.testing.assert_close(together[0], together[5], atol=1e-4, rtol=0)
+
+
+def test_global_random_state_is_left_alone() -> None:
+    """Drawing faces neither uses nor moves torch's generator."""
+    before = torch.get_rng_state()
+    draw_faces(torch.arange(3), (8, 8))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_bands_of_rows_make_no_seams() -> None:
+    """A picture too large to be drawn at once is the same picture."""
+    tall = draw_faces(torch.tensor([3]), (300, 300))
+    assert psnr(F.avg_pool2d(tall, 10), draw_faces(torch.tensor([3]), (30, 30), supersample=4)) > 45
+
+
+def test_supersampling_converges() -> None:
+    """More samples per pixel change a render less and less."""
+    seeds = torch.arange(20)
+    one, two, six = (draw_faces(seeds, (32, 32), supersample=n) for n in (1, 2, 6))
+    assert psnr(two, six) > psnr(one, six) + 3
+    assert psnr(two, six) > 43
+
+
+def test_range_shape_and_empty_batch() -> None:
+    """Values lie in [0, 1]; any size and an empty batch work; the face keeps its proportions in a wide picture."""
+    wide = draw_faces(torch.arange(5), (16, 32))
+    assert wide.shape == (5, 3, 16, 32)
+    assert wide.dtype == torch.float32
+    assert 0 <= wide.min() <= wide.max() <= 1
+    assert draw_faces(torch.arange(0), (8, 8)).shape == (0, 3, 8, 8)
+    torch.testing.assert_close(wide[..., 8:24], draw_faces(torch.arange(5), (16, 16)), atol=1e-4, rtol=0)
+
+
+def test_faces_are_varied() -> None:
+    """No two of many faces are near each other, and no few directions explain them."""
+    images = draw_faces(torch.arange(400), (16, 16)).flatten(1)
+    distance = torch.cdist(images, images) / images.shape[1] ** 0.5 + torch.eye(400)
+    assert distance.min() > 0.03
+    spectrum = torch.linalg.svdvals(images - images.mean(0)).square()
+    assert spectrum.sum().square() / spectrum.square().sum() > 8  # participation ratio
+
+
+def test_labels_are_hair_kinds_of_the_faces() -> None:
+    """Labels cover all classes evenly, and bald heads alone have no hair on top."""
+    labels = face_labels(torch.arange(4000))
+    share = torch.bincount(labels, minlength=len(CLASS_NAMES)) / 4000
+    assert labels.dtype == torch.int64
+    assert ((share > 0.09) & (share < 0.16)).all()
+    portrait = describe(torch.arange(200))
+    scalp = portrait.forms[:, portrait.names.index("scalp")]
+    crown = torch.tensor([0.0, -0.3, 1.0])
+    has_hair = torch.einsum("i,bij,j->b", crown, scalp, crown) < 0
+    assert torch.equal(has_hair, labels[:200] != CLASS_NAMES.index("bald"))
+
+
+def test_splits_are_disjoint_and_index_independent() -> None:
+    """Seeds of different splits never meet, and any order of indices gives the same faces."""
+    train, test = Faces("train", 100), Faces("test", 50, size=(16, 16))
+    assert (len(train), len(test)) == (100, 50)
+    starts = sorted(SPLITS.values())
+    assert all(b - a >= 1 << 40 for a, b in itertools.pairwise(starts))
+    images = test.images(torch.tensor([7, 3]))
+    torch.testing.assert_close(images.flip(0), test.images(torch.tensor([3, 7])), atol=1e-4, rtol=0)
+    assert test.images(torch.tensor([7]), (8, 8)).shape == (1, 3, 8, 8)
+    assert torch.equal(test.labels(torch.tensor([7])), face_labels(torch.tensor([SPLITS["test"] + 7])))
+
+
+def test_wrong_arguments_are_named() -> None:
+    """A wrong split, count, size or index says what was expected."""
+    with pytest.raises(UsageError, match="'split' must be one of train, test, validation"):
+        Faces("held-out")
+    with pytest.raises(UsageError, match="'count'"):
+        Faces("train", -1)
+    with pytest.raises(UsageError, match="at least 1"):
+        draw_faces(torch.arange(1), (0, 8))
+    with pytest.raises(IndexError, match="from 0 to 9"):
+        Faces("train", 10).images(torch.tensor([10]))
+
+
+def test_dice_are_uniform_and_unrelated() -> None:
+    """Throws of consecutive seeds are uniform, and neither neighbours nor successive throws are correlated."""
+    dice = Dice(torch.arange(20_000))
+    a, b = dice.uniform(), dice.uniform()
+    assert 0 <= a.min() <= a.max() < 1
+    assert abs(a.mean() - 0.5) < 0.01
+    assert abs(a.var() - 1 / 12) < 0.002
+    assert abs(torch.corrcoef(torch.stack((a, b)))[0, 1]) < 0.03
+    assert abs(torch.corrcoef(torch.stack((a[1:], a[:-1])))[0, 1]) < 0.03
+
+
+def test_coverage_of_an_ellipse_adds_up_to_its_area() -> None:
+    """The sum of coverage times pixel area is the ellipse's area, at any resolution."""
+    form = quadratic_forms(torch.tensor([[[0.1, -0.05, 0.6, 0.35, 0.4]]], dtype=torch.float64)).float()
+    for n in (16, 64, 256):
+        grid, width = monomials(range(n), (n, n), 2, torch.device("cpu"))
+        area = coverage(*edges(form, torch.zeros(1, 1), width), grid).sum() * width**2
+        assert area == pytest.approx(torch.pi * 0.6 * 0.35, rel=0.4 / n)
+
+
+def test_drawing_is_quick() -> None:
+    """64 faces of 32 x 32 take far less than training on them does."""
+    draw_faces(torch.arange(64), (32, 32))
+    start = time.process_time()
+    draw_faces(torch.arange(64), (32, 32))
+    assert time.process_time() - start < 2
