@@ -1,0 +1,236 @@
+"""Settings as attrs classes: what their fields accept, and strict conversion of plain values into them.
+
+Nothing is coerced but a whole number where a number is wanted: `"false"` is not a boolean, `true` is not 1, and 1.9 is
+not a number of steps. TOML has no null: for a field that may be None, the text `none` stands for it.
+"""
+
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Union
+
+import attrs
+
+from inrkit.errors import UsageError, did_you_mean
+
+NONE = "none"
+_FACTORY: Any = type(attrs.Factory(list))  # the class behind the function that attrs declares
+
+
+@attrs.frozen
+class Place:
+    """Where a value stands, for messages: `config.toml: 'optimizer.lr'`."""
+
+    origin: str
+    key: str = ""
+
+    def __truediv__(self, name: object) -> "Place":
+        return Place(self.origin, f"{self.key}.{name}" if self.key else str(name))
+
+    def __str__(self) -> str:
+        return f"{self.origin}: '{self.key}'" if self.key else self.origin
+
+    def error(self, expected: str, found: Any) -> UsageError:
+        """The error of a wrong value, which is quoted with its type as far as it fits into a line."""
+        return UsageError(f"{self}: expected {expected}, found {repr(found)[:60]} ({type(found).__name__})")
+
+
+@attrs.frozen
+class Field:
+    """One field of a settings class: its key, type, default (`attrs.NOTHING` if required) and help text."""
+
+    key: str
+    name: str
+    kind: Any
+    default: Any
+    help: str
+
+
+def fields_of(cls: type) -> dict[str, Field]:
+    """The fields that can be set, by key."""
+    hints = typing.get_type_hints(cls)
+    return {
+        field.alias or field.name: Field(
+            field.alias or field.name,
+            field.name,
+            hints.get(field.name, field.type),
+            _default(field.default),
+            field.metadata.get("help", ""),
+        )
+        for field in attrs.fields(cls)
+        if field.init
+    }
+
+
+def convert(kind: Any, value: Any, place: Place, base: Any = None) -> Any:
+    """``value`` as an instance of ``kind``, or `UsageError` naming the place, what was expected and what was found.
+
+    ``base`` is the settings object whose values stand for keys that a table leaves out.
+    """
+    if kind is Any:
+        return value
+    if members := union_members(kind):
+        return _convert_union(kind, members, value, place, base)
+    if is_settings(kind):
+        return _convert_settings(kind, value, place, base)
+    if item := sequence_item(kind):
+        return _convert_sequence(kind, item, value, place)
+    if (values := mapping_value(kind)) is not None:
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise place.error("a table", value)
+        return {key: convert(values, part, place / key) for key, part in value.items()}
+    return _convert_scalar(kind, value, place)
+
+
+def union_members(kind: Any) -> tuple[Any, ...]:
+    """The members of `A | B`, else nothing."""
+    return typing.get_args(kind) if typing.get_origin(kind) in (Union, types.UnionType) else ()
+
+
+def may_be_none(kind: Any) -> bool:
+    """Whether the type is, or includes, None."""
+    return kind is types.NoneType or types.NoneType in union_members(kind)
+
+
+def is_settings(kind: Any) -> bool:
+    """Whether the type is an attrs class, a table of its own."""
+    return isinstance(kind, type) and attrs.has(kind)
+
+
+def sequence_item(kind: Any) -> Any:
+    """The type of the items of a list or tuple (of the first one, if they differ), else None."""
+    if kind in (list, tuple):
+        return Any
+    if typing.get_origin(kind) in (list, tuple, Sequence):
+        return (*typing.get_args(kind), Any)[0]
+    return None
+
+
+def mapping_value(kind: Any) -> Any:
+    """The type of the values of a dict with text keys, else None."""
+    if kind in (dict, Mapping):
+        return Any
+    if typing.get_origin(kind) in (dict, Mapping):
+        return typing.get_args(kind)[1]
+    return None
+
+
+def type_text(kind: Any) -> str:
+    """A type as help texts and errors show it: `int`, `float or none`, `list of float`, `'a' or 'b'`, `table`."""
+    if members := union_members(kind):
+        return " or ".join(type_text(member) for member in members)
+    if typing.get_origin(kind) is Literal:
+        return " or ".join(repr(option) for option in typing.get_args(kind))
+    if kind is types.NoneType:
+        return NONE
+    if kind is Any:
+        return "any value"
+    if is_settings(kind) or mapping_value(kind) is not None:
+        return "table"
+    if length := _fixed_length(kind):
+        return f"list of {length}: {', '.join(type_text(item) for item in typing.get_args(kind))}"
+    if item := sequence_item(kind):
+        return f"list of {type_text(item)}"
+    return "path" if kind is Path else kind.__name__
+
+
+def unknown_key(cls: type, name: str, place: Place) -> UsageError:
+    """The error of a key that is not there, with the nearest that is."""
+    known = fields_of(cls)
+    deeper = [
+        f"{key}.{name}" for key, field in known.items() if is_settings(field.kind) and name in fields_of(field.kind)
+    ]
+    hint = f" Did you mean '{deeper[0]}'?" if deeper else did_you_mean(name, known)
+    return UsageError(f"{place / name}: no such key; expected one of {', '.join(known)}.{hint}")
+
+
+def _default(default: Any) -> Any:
+    if isinstance(default, _FACTORY):
+        return attrs.NOTHING if default.takes_self else default.factory()
+    return default
+
+
+def _convert_settings(cls: type, value: Any, place: Place, base: Any) -> Any:
+    if isinstance(value, cls):
+        return value
+    if not isinstance(value, Mapping):
+        raise place.error("a table", value)
+    fields = fields_of(cls)
+    if unknown := [key for key in value if key not in fields]:
+        raise unknown_key(cls, str(unknown[0]), place)
+    arguments = {}
+    for key, field in fields.items():
+        inherited = getattr(base, field.name) if type(base) is cls else field.default
+        if key in value:
+            arguments[key] = convert(field.kind, value[key], place / key, inherited)
+        elif type(base) is cls:
+            arguments[key] = inherited
+        elif field.default is attrs.NOTHING and _required(cls, field.name):
+            raise UsageError(f"{place / key}: expected {type_text(field.kind)}, found nothing; it has no default")
+    try:
+        return cls(**arguments)
+    except UsageError as error:
+        raise UsageError(f"{place}: {error}") from error
+    except (ValueError, TypeError) as error:  # what attrs' validators raise; the first argument is their message
+        raise UsageError(f"{place}: {error.args[0] if error.args else error}") from error
+
+
+def _required(cls: type, name: str) -> bool:
+    return bool(getattr(attrs.fields(cls), name).default is attrs.NOTHING)
+
+
+def _convert_union(kind: Any, members: tuple[Any, ...], value: Any, place: Place, base: Any) -> Any:
+    if types.NoneType in members and (value is None or value == NONE):
+        return None
+    others = [member for member in members if member is not types.NoneType]
+    for member in others:
+        try:
+            return convert(member, value, place, base)
+        except UsageError:
+            if len(others) == 1:
+                raise
+    raise place.error(type_text(kind), value)
+
+
+def _fixed_length(kind: Any) -> int:
+    arguments = typing.get_args(kind) if typing.get_origin(kind) is tuple else ()
+    return 0 if Ellipsis in arguments else len(arguments)
+
+
+def _convert_sequence(kind: Any, item: Any, value: Any, place: Place) -> Any:
+    length = _fixed_length(kind)
+    if not isinstance(value, list | tuple) or (length and len(value) != length):
+        raise place.error(type_text(kind), value)
+    kinds = typing.get_args(kind) if length else (item,) * len(value)
+    items = [convert(each, part, place / index) for index, (each, part) in enumerate(zip(kinds, value, strict=True))]
+    return items if (typing.get_origin(kind) or kind) is list else tuple(items)
+
+
+def _convert_scalar(kind: Any, value: Any, place: Place) -> Any:
+    if typing.get_origin(kind) is Literal:
+        if not any(type(value) is type(option) and value == option for option in typing.get_args(kind)):
+            raise place.error(type_text(kind), value)
+        return value
+    if kind is float and type(value) in (int, float):
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise place.error("float", value) from error
+    if kind is Path and isinstance(value, str | Path):
+        return Path(value)
+    if kind not in (bool, int, float, str, Path, types.NoneType):
+        raise TypeError(f"{place}: settings cannot have fields of type {kind}")
+    if type(value) is not kind:
+        raise place.error(type_text(kind), value)
+    if kind is str and not _is_unicode(value):
+        raise place.error("text that can be written as UTF-8", value)
+    return value
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
