@@ -47,13 +47,15 @@ _PUBLIC = {
         "UsageError",
         "did_you_mean",
     ],
-    "inrkit.hookspecs": ["hookimpl"],
+    "inrkit.hookspecs": ["Register", "hookimpl"],
+    "inrkit.io.importer": ["Imported", "Importer"],
     "inrkit.nn.attention": ["Attention", "DecoderBlock", "EncoderBlock", "FeedForward"],
     "inrkit.nn.fourier": ["FourierFeatures", "grid_centers", "position_embedding"],
     "inrkit.nn.grid": ["Grid", "GridObservation", "SampleGrid", "jitter", "parse_size"],
     "inrkit.nn.head": ["ColumnHead", "TokenHead", "WeightHead", "make_heads"],
     "inrkit.nn.hyper": ["HyperTransformer"],
     "inrkit.nn.tokenizer": ["PatchTokenizer", "Tokenizer", "patchify"],
+    "inrkit.plugins": ["load_plugins"],
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 __all__ = sorted([*_HOME, "__version__"])

@@ -1,0 +1,55 @@
+"""Every hook a plugin may implement, on one page. Each docstring is the contract.
+
+A plugin is a module named in the entry-point group ``inrkit`` of any installed distribution. It marks its functions
+with ``@inrkit.hookimpl``. Hooks hand over *strings*, "module:attribute", so that registering imports nothing heavy: a
+target is imported when somebody asks for its name. Names consist of lower-case letters, digits and dashes.
+"""
+
+from typing import Protocol
+
+import pluggy
+
+hookspec = pluggy.HookspecMarker("inrkit")
+hookimpl = pluggy.HookimplMarker("inrkit")
+"""Marks a plugin's function as the implementation of the hook of the same name."""
+
+
+class Register(Protocol):
+    """What every hook is called with."""
+
+    def __call__(self, name: str, target: str, summary: str) -> None:
+        """Offer ``target`` ("module:attribute") under ``name``; ``summary`` is one line for lists and help texts.
+
+        A name may be registered once per kind, by one plugin: a second one is refused, with everything its plugin
+        registers.
+        """
+
+
+@hookspec
+def register_modalities(register: Register) -> None:
+    """Offer kinds of signals. Each target is a final subclass of `inrkit.Modality` whose ``name`` is the given name.
+
+    @inrkit.hookimpl
+    def register_modalities(register):
+        register("image", "inrkit_image.modality:ImageModality", "images of any size")
+    """
+
+
+@hookspec
+def register_functions(register: Register) -> None:
+    """Offer implicit functions for others to build on. Each target is a final subclass of `inrkit.INRFunction`.
+
+    @inrkit.hookimpl
+    def register_functions(register):
+        register("anr", "inrkit_image.function:ANR", "attention over tokens (ANR)")
+    """
+
+
+@hookspec
+def register_importers(register: Register) -> None:
+    """Offer formats for ``inrkit data import``. Each target is a final subclass of `inrkit.Importer`.
+
+    @inrkit.hookimpl
+    def register_importers(register):
+        register("images", "inrkit_image.importing:ImagesImporter", "a folder or a tar file of images")
+    """

@@ -1,0 +1,29 @@
+"""Images for inrkit: the modality ``image``, the function ``anr`` and the importers of image data sets.
+
+>>> import inrkit
+>>> inrkit.load_plugins().modality("image").summary
+'images of any size and number of channels'
+
+"""
+
+import inrkit
+from inrkit import Register
+
+
+@inrkit.hookimpl
+def register_modalities(register: Register) -> None:
+    register("image", "inrkit_image.modality:ImageModality", "images of any size and number of channels")
+
+
+@inrkit.hookimpl
+def register_functions(register: Register) -> None:
+    register("anr", "inrkit_image.function:ANR", "attention over tokens, then layers with weight modulation (ANR)")
+
+
+@inrkit.hookimpl
+def register_importers(register: Register) -> None:
+    home = "inrkit_image.importing"
+    register("images", f"{home}:ImagesImporter", "a folder or a tar file of images; subfolders may be classes")
+    register("cifar10", f"{home}:Cifar10Importer", "CIFAR-10, as python batches or as folders of images")
+    register("idx", f"{home}:IdxImporter", "idx files, as MNIST and Fashion-MNIST have them")
+    register("npz", f"{home}:NpzImporter", "an .npz file with an array of images, and labels if there are any")
