@@ -9,6 +9,21 @@ from torch.nn import functional as F
 from inrkit.core.dropout import SharedDropout
 
 
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """softmax(q k / sqrt(d)) v for q (B, heads, N, d) and k, v (B, heads, M, d).
+
+    PyTorch's scaled-dot-product attention, but for short sequences in bf16 on a processor: there its fused kernel is 3
+    to 6 times slower, forward and backward, than three plain operations (benchmarks/attention.py).
+    """
+    low = torch.is_autocast_enabled("cpu") or q.dtype == torch.bfloat16
+    if q.device.type == "cpu" and low and k.shape[-2] <= _SHORT:
+        return (q @ (k * q.shape[-1] ** -0.5).transpose(-1, -2)).softmax(-1).to(v.dtype) @ v
+    return F.scaled_dot_product_attention(q, k, v)
+
+
+_SHORT = 512
+
+
 @final
 class Attention(nn.Module):
     """Multi-head attention from x to ``to`` (itself by default), by PyTorch's scaled-dot-product attention.
@@ -45,7 +60,7 @@ class Attention(nn.Module):
         """x (B, N, dim), to (B, M, dim), result (B, N, dim)."""
         q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         k, v = self.kv(x if to is None else to).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return self.out(attend(q, k, v).transpose(1, 2).flatten(2))
 
 
 @final

@@ -6,9 +6,8 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from inrkit import FourierFeatures, INRFunction, Params, grid_centers
+from inrkit import FourierFeatures, INRFunction, Params, attend, grid_centers
 
 
 @final
@@ -80,7 +79,7 @@ class ANR(INRFunction):
         tokens = params["tokens"]
         q = self._split(self.q(self.features(coords.to(tokens.device)))).expand(len(tokens), -1, -1, -1)
         k, v = self._split(self.k(tokens)), self._split(self.v(tokens))
-        attend = self._attend_above_threshold if self.threshold else F.scaled_dot_product_attention
+        attend = self._attend_above_threshold if self.threshold else attend
         x = attend(q, k, v).transpose(1, 2).flatten(2)
         return self.mlp(self.out(x)).float()
 
