@@ -79,8 +79,8 @@ class ANR(INRFunction):
         tokens = params["tokens"]
         q = self._split(self.q(self.features(coords.to(tokens.device)))).expand(len(tokens), -1, -1, -1)
         k, v = self._split(self.k(tokens)), self._split(self.v(tokens))
-        attend = self._attend_above_threshold if self.threshold else attend
-        x = attend(q, k, v).transpose(1, 2).flatten(2)
+        look_up = self._attend_above_threshold if self.threshold else attend
+        x = look_up(q, k, v).transpose(1, 2).flatten(2)
         return self.mlp(self.out(x)).float()
 
     def _split(self, x: Tensor) -> Tensor:
