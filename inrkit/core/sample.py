@@ -1,12 +1,13 @@
 """Generation: noise in, INRs out, in one step or a few."""
 
+import itertools
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from inrkit.core.draws import Draws
-from inrkit.core.noise import T_MAX, T_MIN
+from inrkit.core.noise import T_MAX
 from inrkit.core.observation import Observation
 from inrkit.core.pipeline import Pipeline, Prediction
 from inrkit.errors import UsageError
@@ -32,12 +33,12 @@ def sample(
         times: (80,) is one step, (80, .821) two.
         clamp: Keep f within [-1, 1] between steps.
     """
-    if not times or any(b >= a for a, b in zip(times, times[1:], strict=False)) or times[-1] <= 0:
+    if not times or any(b >= a for a, b in itertools.pairwise(times)) or times[-1] <= 0:
         raise UsageError(f"'times' must be positive and descend, noisiest first (got {tuple(times)})")
     shape = template.values.shape[1:]
     values = torch.zeros_like(template.values)
     for i, t in enumerate(times):
-        spread = t if i == 0 else max(t**2 - T_MIN**2, 0.0) ** 0.5
+        spread = t if i == 0 else max(t**2 - pipeline.preconditioning.t_min**2, 0.0) ** 0.5
         values = values + spread * draws.normal(*shape).to(values)
         level = torch.full((len(template),), float(t), device=values.device)
         prediction = pipeline(template.with_values(values), level, label=label)
