@@ -11,7 +11,7 @@ from inrkit.core.draws import Draws
 from inrkit.core.objective import Loss, Objective
 from inrkit.core.observation import Batch
 from inrkit.core.pipeline import Pipeline, Prediction
-from inrkit.errors import DivergedError
+from inrkit.errors import DivergedError, UsageError
 
 
 @final
@@ -43,8 +43,13 @@ class PowerEMA:
 
 
 def gamma_of(width: float) -> float:
-    """The exponent γ whose profile has this relative standard deviation: (γ+1)^½ (γ+2)^-1 (γ+3)^-½ = width."""
-    low, high = -0.9, 1e6
+    """The exponent γ whose profile has this relative standard deviation: (γ+1)^½ (γ+2)^-1 (γ+3)^-½ = width.
+
+    A flat profile, γ = 0, has the greatest, .289; width 0 leaves hardly more than the newest weights.
+    """
+    if not 0 <= width <= 0.28:
+        raise UsageError(f"the width of a moving average is from 0 to .28, a share of the run (got {width})")
+    low, high = 0.0, 1e6
     for _ in range(200):
         middle = math.sqrt((low + 1) * (high + 1)) - 1
         if math.sqrt(middle + 1) / (middle + 2) / math.sqrt(middle + 3) > width:
@@ -85,6 +90,6 @@ def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
     """Scales gradients to at most this norm (0: no limit) and returns the norm they had."""
     grads = [p.grad for p in parameters if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(grads)
-    if limit > 0:
+    if limit > 0 and grads:
         torch._foreach_mul_(grads, (limit / (norm + 1e-6)).clamp(max=1.0))
     return norm
