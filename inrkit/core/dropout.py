@@ -51,6 +51,8 @@ class SharedDropout(nn.Module):
 
     def __init__(self, p: float = 0.0) -> None:
         super().__init__()
+        if not 0 <= p < 1:
+            raise ValueError(f"'p' must be at least 0 and below 1 (got {p})")
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
