@@ -35,7 +35,7 @@ class TokenHead(WeightHead):
         self.norm = nn.LayerNorm(dim)
         self.linear = nn.Linear(dim, width)
         self.scale = nn.Parameter(torch.ones(self.count, width))
-        self.offset = nn.Parameter(torch.randn(self.count, width) if start is None else start)
+        self.offset = nn.Parameter(torch.randn(self.count, width) if start is None else start.clone())
 
     def forward(self, tokens: Tensor) -> Tensor:
         return torch.addcmul(self.offset, self.scale, self.linear(self.norm(tokens)))
