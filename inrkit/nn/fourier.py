@@ -43,9 +43,14 @@ def noise_level_features(level: Tensor, dim: int, max_period: float = 10_000.0) 
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
 
+def center(i: Tensor, n: int) -> Tensor:
+    """The centers -1 + 2 (i + ½) / n of cells i of n on [-1, 1]."""
+    return (2 * i + 1) / n - 1
+
+
 def grid_centers(size: tuple[int, ...], device: torch.device | str = "cpu") -> Tensor:
-    """Centers of the cells of a grid on [-1, 1]: -1 + 2 (i + ½) / n on each axis, (prod(size), axes), last axis fastest."""
-    axes = [torch.arange(n, device=device) * (2 / n) + (1 / n - 1) for n in size]
+    """Centers of the cells of a grid on [-1, 1], (prod(size), axes), last axis fastest."""
+    axes = [center(torch.arange(n, device=device), n) for n in size]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, -2)
 
 

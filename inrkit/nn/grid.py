@@ -12,7 +12,9 @@ from inrkit.core.inr import Field
 from inrkit.core.observation import Observation
 from inrkit.core.transform import Transform
 from inrkit.errors import UsageError
-from inrkit.nn.fourier import grid_centers
+from inrkit.nn.fourier import center, grid_centers
+
+_CPU = torch.device("cpu")
 
 
 @final
@@ -30,7 +32,7 @@ class Grid:
     size: tuple[int, ...]
     index: Tensor | None = None
     jitter: Tensor | None = None
-    device: torch.device = torch.device("cpu")
+    device: torch.device = _CPU
 
     @property
     def count(self) -> int:
@@ -43,7 +45,7 @@ class Grid:
         else:
             whole = torch.arange(start, stop, device=self.device) if self.index is None else self.index[start:stop]
             parts = torch.unravel_index(whole, self.size)
-            centers = torch.stack([(i * 2 + 1) / n - 1 for i, n in zip(parts, self.size, strict=True)], dim=-1)
+            centers = torch.stack([center(i, n) for i, n in zip(parts, self.size, strict=True)], dim=-1)
         return centers[None] if self.jitter is None else centers + self.jitter[:, start:stop]
 
     def rows(self, index: Tensor | slice) -> "Grid":
@@ -76,14 +78,16 @@ class GridObservation(Observation):
 
         For the same grid that is the same noise; on a finer grid neighbours share it.
         """
-        where: Grid = query.where
-        if where.size == self.where.size and where.index is None:
+        ours, where = self.where, query.where
+        if where.size == ours.size and where.index is ours.index:
             return noise
+        if ours.index is not None:
+            raise UsageError("the support must be a whole grid for the query to share its noise")
         fine = torch.arange(where.count, device=noise.device) if where.index is None else where.index
         parts = torch.unravel_index(fine, where.size)
         flat = torch.zeros_like(fine)
-        for i, n_query, n in zip(parts, where.size, self.where.size, strict=True):
-            flat = flat * n + i * n // n_query
+        for i, n_query, n in zip(parts, where.size, ours.size, strict=True):
+            flat = flat * n + (2 * i + 1) * n // (2 * n_query)  # the cell that holds its center
         return noise.flatten(2)[:, :, flat].reshape(query.values.shape)
 
 
@@ -132,7 +136,7 @@ def jitter(grid: Grid, draws: Draws, *, per_row: bool) -> Grid:
 
 
 def parse_size(text: str, axes: int) -> tuple[int, ...]:
-    """"640x480" (width x height, as people write it) to (480, 640), the order of the axes; one number for a cube."""
+    """The size meant by "640x480" (width x height, as people write it) is (480, 640); one number means a cube."""
     parts = text.lower().split("x")
     numbers = [int(part) for part in parts if part.isdecimal() and int(part) > 0]
     if len(numbers) != len(parts) or len(numbers) not in (1, axes):
