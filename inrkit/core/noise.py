@@ -1,6 +1,6 @@
 """Noise levels, what the network sees at each of them (preconditioning), and how its answer is read (read-out).
 
-The consistency function is f(x_t, t) with the boundary f(x, 0) = x. The network renders F; the read-out makes f from it:
+The consistency function f(x_t, t) keeps the boundary f(x, 0) = x. The network renders F; the read-out makes f of it:
 
     literal      f = c_skip x_t + c_out F,               F = render
     two-headed   f = c_skip x_t + c_out (a Ô + b N̂),     render = (Ô, N̂)

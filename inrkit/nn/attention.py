@@ -98,7 +98,8 @@ class EncoderBlock(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """x (B, N, dim), condition (B, dim)."""
-        shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = self.modulation(F.silu(condition))[:, None].chunk(6, dim=-1)
+        modulation = self.modulation(F.silu(condition))[:, None]
+        shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = modulation.chunk(6, dim=-1)
         x = x + gate_a * self.attention(torch.addcmul(shift_a, self.norm(x), 1 + scale_a))
         return x + gate_f * self.feed_forward(torch.addcmul(shift_f, self.norm(x), 1 + scale_f))
 

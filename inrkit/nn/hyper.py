@@ -47,9 +47,7 @@ class HyperTransformer(Denoiser):
         self.heads = nn.ModuleDict({name.replace(".", "/"): head for name, head in heads.items()})
         self.level = nn.Sequential(nn.Linear(256, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.label = nn.Embedding(classes + 1, dim) if classes else None
-        self.encoder = nn.ModuleList(
-            EncoderBlock(dim, attention_heads, hidden, dropout=dropout) for _ in range(depth)
-        )
+        self.encoder = nn.ModuleList(EncoderBlock(dim, attention_heads, hidden, dropout=dropout) for _ in range(depth))
         self.decoder = nn.ModuleList(
             DecoderBlock(dim, attention_heads, hidden, dropout=dropout, tied=token_grid is not None)
             for _ in range(decoder_depth)
