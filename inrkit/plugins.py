@@ -1,7 +1,7 @@
 """Finding plugins: the entry points of the group ``inrkit``, each on its own, so that a broken one harms no other.
 
-``INRKIT_PLUGINS`` names the plugins to load, separated by commas; empty means none, unset means all. Loading imports the
-plugins' own modules, but none of the targets they register.
+``INRKIT_PLUGINS`` names the plugins to load, separated by commas; empty means none, unset means all. Loading imports
+the plugins' own modules, but none of the targets they register.
 """
 
 import contextlib
@@ -58,9 +58,8 @@ class Entry:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            raise PluginError(
-                f"{self.kind} '{self.name}' of {self.distribution}: '{self.target}' cannot be loaded: {reason_of(error)}"
-            ) from error
+            where = f"{self.kind} '{self.name}' of {self.distribution}"
+            raise PluginError(f"{where}: '{self.target}' cannot be loaded: {reason_of(error)}") from error
 
 
 @final
@@ -128,7 +127,7 @@ def _load(wanted: str | None) -> Registry:
 
 
 def discover(points: Iterable[importlib.metadata.EntryPoint], wanted: Iterable[str] | None = None) -> Registry:
-    """Load these entry points, or those named in ``wanted``; built-in plugins go first, so that they keep their names."""
+    """Load these entry points, or those named in ``wanted``; built-in plugins come first and so keep their names."""
     ordered = sorted(points, key=lambda point: (_distribution(point) != GROUP, _distribution(point), point.name))
     if wanted is not None:
         known = {point.name for point in ordered}

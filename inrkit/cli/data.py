@@ -1,0 +1,180 @@
+"""``inrkit data``: from the layouts people keep their data in to a store, and what a store holds."""
+
+import typing
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inrkit.cli.output import as_json, note, progress, say, say_json, say_table, shown, shown_bytes
+from inrkit.errors import UsageError
+from inrkit.io import overrides, schema
+from inrkit.plugins import load_plugins
+
+
+@click.group()
+def data() -> None:
+    """Import, describe and verify data sets.
+
+    A data set is one file, a store, which 'inrkit train --data FILE' reads. It is written once and carries a hash.
+
+    \b
+      inrkit data import images ~/photos photos.h5 --size 64x64
+      inrkit data info photos.h5
+      inrkit data verify photos.h5
+    """
+
+
+class Formats(click.Group):
+    """The importers that plugins offer, as commands; an importer is imported when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(load_plugins().importers)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command:
+        return _command(load_plugins().importer(name))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, f"{entry.summary} ({entry.plugin})") for name, entry in load_plugins().importers.items()]
+        with formatter.section("Formats"):
+            formatter.write_dl(rows or [("(none)", "no plugin offers an importer; see 'inrkit plugins list'")])
+
+
+@data.group("import", cls=Formats, subcommand_metavar="FORMAT SOURCE OUT [OPTIONS]")
+def import_() -> None:
+    """Read SOURCE, laid out as FORMAT says, and write it as one file OUT.
+
+    \b
+      inrkit data import images ~/photos photos.h5
+      inrkit data import images --help            the flags of a format
+    """
+
+
+class Typed(click.ParamType):
+    """A value of an options field, read as ``--set`` reads it."""
+
+    def __init__(self, field: schema.Field) -> None:
+        self.field, self.name = field, schema.type_text(field.kind)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        place = schema.Place(_flag(self.field.key))
+        return schema.convert(self.field.kind, overrides.parse(self.field.kind, value, place), place)
+
+
+def _flag(key: str) -> str:
+    return "--" + key.replace("_", "-")
+
+
+def _option(field: schema.Field) -> click.Option:
+    flag, default = _flag(field.key), field.default
+    text = f"{field.help or field.key} [default: {_text(default)}]"
+    if field.kind is bool:
+        return click.Option([f"{flag}/--no-{flag[2:]}", field.key], default=None, help=text)
+    if typing.get_origin(field.kind) is typing.Literal and all(type(o) is str for o in typing.get_args(field.kind)):
+        return click.Option([flag, field.key], type=click.Choice(typing.get_args(field.kind)), help=text)
+    return click.Option([flag, field.key], type=Typed(field), metavar=schema.type_text(field.kind).upper(), help=text)
+
+
+def _text(default: Any) -> str:
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, tuple | list):
+        return ",".join(map(str, default)) or "none"
+    return "none" if default is None else str(default)
+
+
+def _command(importer: type[Any]) -> click.Command:
+    """One importer as a command whose flags are the fields of its options."""
+    fields = schema.fields_of(importer.Options)
+
+    def run(source: Path, out: Path, overwrite: bool, **given: Any) -> None:
+        options = schema.convert(
+            importer.Options, {key: value for key, value in given.items() if value is not None}, schema.Place("options")
+        )
+        _import(importer, source, out, options, overwrite=overwrite)
+
+    return click.Command(
+        importer.name,
+        callback=run,
+        help=f"{importer.summary[:1].upper()}{importer.summary[1:]}, as a store for the modality "
+        f"'{importer.modality}'.\n\n\b\n  inrkit data import {importer.name} SOURCE data.h5",
+        params=[
+            click.Argument(["source"], type=click.Path(exists=True, path_type=Path)),
+            click.Argument(["out"], type=click.Path(dir_okay=False, path_type=Path)),
+            *(_option(field) for field in fields.values()),
+            click.Option(["--overwrite"], is_flag=True, help="Replace OUT if there is one."),
+        ],
+    )
+
+
+def _import(importer: type[Any], source: Path, out: Path, options: Any, *, overwrite: bool) -> None:
+    from inrkit.io.store import Store, write_store
+
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out}: expected a new file, found an existing one; choose another, or give --overwrite")
+    if not out.parent.is_dir():
+        raise UsageError(f"{out}: expected to write into an existing folder, found none at {out.parent}; make it first")
+    with progress(f"reading {source}") as report:
+        imported = importer().run(source, options, report)
+    for line in imported.skipped[:20]:
+        note(f"skipped {line}")
+    if len(imported.skipped) > 20:
+        note(f"skipped {len(imported.skipped) - 20} more")
+    write_store(out, imported.modality, imported.arrays, imported.attributes, overwrite=overwrite)
+    store = Store(out)
+    arrays = ", ".join(f"{name} {'x'.join(map(str, store.shape(name)))}" for name in store.names)
+    say(f"{out}: {len(store)} items for '{store.modality}', {shown_bytes(out.stat().st_size)}: {arrays}")
+    if imported.skipped:
+        say(f"{len(imported.skipped)} skipped")
+
+
+@data.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@as_json
+def info(file: Path, as_json: bool) -> None:
+    """What a store holds: its arrays, their shapes, and where they came from.
+
+    \b
+      inrkit data info photos.h5
+    """
+    from inrkit.io.store import Store
+
+    with Store(file) as store:
+        arrays = {name: {"shape": list(store.shape(name)), "dtype": str(store.dtype(name))} for name in store.names}
+        facts = {
+            "file": str(file),
+            "modality": store.modality,
+            "items": len(store),
+            "bytes": file.stat().st_size,
+            "sha256": store.sha256,
+            "arrays": arrays,
+            "attributes": store.attributes,
+        }
+    if as_json:
+        say_json(facts)
+        return
+    rows = [[key, facts[key]] for key in ("file", "modality", "items")]
+    rows += [["size", shown_bytes(facts["bytes"])], ["sha256", facts["sha256"]]]
+    rows += [[f"array {name}", f"{'x'.join(map(str, a['shape']))} {a['dtype']}"] for name, a in arrays.items()]
+    rows += [[key, shown(value)] for key, value in facts["attributes"].items()]
+    say_table(["what", ""], rows)
+
+
+@data.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@as_json
+def verify(file: Path, as_json: bool) -> None:
+    """Compare a store's hash and read all of it; exit code 3 if anything is wrong.
+
+    \b
+      inrkit data verify photos.h5
+    """
+    from inrkit.io.store import verify_store
+
+    summary = verify_store(file)
+    if as_json:
+        say_json({"file": str(file), **summary})
+    else:
+        say(f"{file}: whole; {summary['items']} items, {shown_bytes(summary['bytes'])}, sha256 {summary['sha256']}")

@@ -1,0 +1,73 @@
+"""What a failure looks like from outside: one line on stderr, and an exit code that tells its kind.
+
+0 fine, 1 our bug, 2 usage or config, 3 data or checkpoint, 4 plugin, 5 diverged, 6 disk, memory or device, 130 and 143
+stopped by a signal.
+"""
+
+import os
+import traceback
+from pathlib import Path
+
+import click
+
+from inrkit.errors import InrkitError, ResourceError
+from inrkit.io.atomic import disk_errors
+
+DEBUG = "INRKIT_DEBUG"
+_INTERRUPTED = 130
+_OUT_OF_MEMORY = ("OutOfMemoryError", "can't allocate memory", "not enough memory", "out of memory")
+
+
+def rank() -> int:
+    """Which of torchrun's processes this is; only 0 speaks."""
+    text = os.environ.get("RANK", "0")
+    return int(text) if text.isdecimal() else 0
+
+
+def report(error: BaseException) -> int:
+    """Tell the user about ``error`` and return the exit code."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return 2
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return _INTERRUPTED
+    message, code = explain(error)
+    if os.environ.get(DEBUG, "0") not in ("", "0"):
+        _say("".join(traceback.format_exception(error)))
+    # Every process finds the same mistake in the same command; what went wrong in one of them alone must be seen.
+    if rank() == 0:
+        _say(f"inrkit: error: {message}")
+    elif code != 2:
+        _say(f"inrkit: error: process {rank()}: {message}")
+    return code
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """One line that says what happened, and the exit code."""
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        try:
+            with disk_errors(Path(error.filename)):
+                raise error
+        except InrkitError as known:
+            error = known
+    if isinstance(error, InrkitError):
+        return _line(str(error)), error.exit_code
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        advice = f" See '{context.command_path} --help'." if context else ""
+        return _line(error.format_message()) + advice, 2
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
+        advice = "smaller batches ('--batch-size') or a smaller '--size' need less"
+        return f"out of memory; {advice} ({_line(text)[:120]})", ResourceError.exit_code
+    advice = f"this is a bug of inrkit; {DEBUG}=1 shows where it happened"
+    return f"{_line(text)[:300]} ({advice})", 1
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _say(text: str) -> None:
+    # File names may hold bytes that are no text; saying so must not fail.
+    click.echo(text.encode("utf-8", "backslashreplace").decode(), err=True)

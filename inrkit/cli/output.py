@@ -1,0 +1,83 @@
+"""Printing: results to stdout, as tables or JSON; progress to stderr, and only from one process."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import click
+
+from inrkit.cli.failure import rank
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+_PIPED_WIDTH = 10_000  # rows that another program reads are not to be folded
+
+
+def say(text: str) -> None:
+    """A result, on stdout."""
+    if rank() == 0:
+        click.echo(text.encode("utf-8", "backslashreplace").decode())
+
+
+def note(text: str) -> None:
+    """Something by the way, on stderr."""
+    if rank() == 0:
+        click.echo(text.encode("utf-8", "backslashreplace").decode(), err=True)
+
+
+def say_json(value: Any) -> None:
+    """A result as JSON, on stdout."""
+    say(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def say_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table on stdout."""
+    if rank() != 0:
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(shown(cell)) for cell in row))
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
+
+
+def shown(value: Any) -> str:
+    """A value as people read it."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {shown(part)}" for key, part in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(shown, value))
+    return str(value)
+
+
+def shown_bytes(count: float) -> str:
+    """1.5 MiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+@contextlib.contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar on stderr where that is a terminal, else nothing; call it with (done, total)."""
+    if rank() != 0 or not sys.stderr.isatty():
+        yield lambda done, total=None: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total=None: bar.update(task, completed=done, total=total)

@@ -1,0 +1,65 @@
+"""``inrkit`` itself: its commands, its global flags, and how it ends."""
+
+import os
+import sys
+from typing import Any
+
+import click
+
+import inrkit
+from inrkit.cli.failure import report
+from inrkit.cli.lazy import LazyGroup
+from inrkit.plugins import VARIABLE
+
+COMMANDS = {
+    "train": ("inrkit.cli.train:train", "Train a hyper-network, or go on with a run."),
+    "sample": ("inrkit.cli.sample:sample", "Generate new signals from a run."),
+    "encode": ("inrkit.cli.encode:encode", "Turn files into INRs with a run."),
+    "render": ("inrkit.cli.render:render", "Render an .inr file, at any size."),
+    "evaluate": ("inrkit.cli.evaluate:evaluate", "Measure how well a run encodes and generates."),
+    "data": ("inrkit.cli.data:data", "Import, describe and verify data sets."),
+    "plugins": ("inrkit.cli.plugins:plugins", "List what is installed, and what is broken."),
+    "doctor": ("inrkit.cli.doctor:doctor", "Examine this machine and this installation."),
+}
+
+
+class Root(LazyGroup):
+    """The group that turns every failure into one line and an exit code."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **kwargs)
+        kwargs.setdefault("prog_name", "inrkit")
+        try:
+            code = super().main(*args, standalone_mode=False, **kwargs)
+        except SystemExit:
+            raise
+        except BaseException as error:
+            sys.exit(report(error))
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(
+    cls=Root, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.option("--plugins", metavar="NAMES", help="Load only these plugins, separated by commas; '' for none.")
+@click.version_option(inrkit.__version__, prog_name="inrkit")
+@click.pass_context
+def main(ctx: click.Context, plugins: str | None) -> None:
+    """Encode, generate and edit signals as implicit neural representations (INRs).
+
+    One hyper-network, trained once, turns a signal into the weights of a function of coordinates, and noise into new
+    signals.
+
+    \b
+      inrkit train --modality image --out runs/faces     learn from embedded images, no download
+      inrkit sample runs/faces -n 16 -o new              16 new ones: .inr files, pictures, a sheet
+      inrkit render new/0000.inr --size 512x512          any of them at any size
+
+    Results go to stdout or the named file, progress to stderr. Exit codes: 0 fine, 1 a bug, 2 usage or config, 3 bad
+    data or checkpoint, 4 plugin, 5 diverged, 6 disk, memory or device, 130/143 stopped.
+    """
+    if plugins is not None:
+        before = os.environ.get(VARIABLE)
+        os.environ[VARIABLE] = plugins  # so that workers and other processes load the same ones
+        ctx.call_on_close(lambda: os.environ.pop(VARIABLE) if before is None else os.environ.update({VARIABLE: before}))
