@@ -34,8 +34,6 @@ def say_json(value: Any) -> None:
 
 def say_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table on stdout."""
-    if rank() != 0:
-        return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -44,7 +42,10 @@ def say_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(*(Text(shown(cell)) for cell in row))
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+    with console.capture() as captured:
+        console.print(table)
+    say("\n".join(line.rstrip() for line in captured.get().strip("\n").splitlines() if line.strip()))
 
 
 def shown(value: Any) -> str:

@@ -1,0 +1,89 @@
+"""``inrkit doctor``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inrkit.cli.output import as_json, say, say_json, say_table, shown, shown_bytes
+from inrkit.cli.plugins import describe
+from inrkit.plugins import load_plugins
+
+
+@click.command()
+@as_json
+def doctor(as_json: bool) -> None:
+    """Examine this machine and this installation.
+
+    Measures how fast matrices are multiplied, says which device and precision 'auto' stands for, and warns of what
+    will give trouble. Put its output into bug reports.
+
+    \b
+      inrkit doctor
+      inrkit doctor --json > machine.json
+    """
+    facts = examine()
+    if as_json:
+        say_json(facts)
+        return
+    say_table(["what", ""], _rows(facts))
+    say("\n".join(f"warning: {warning}" for warning in facts["warnings"]) or "no warnings")
+
+
+def examine() -> dict[str, Any]:
+    """Everything that doctor tells, as JSON can hold it."""
+    import torch
+
+    from inrkit.cli import machine
+
+    facts: dict[str, Any] = {
+        "versions": machine.versions(),
+        "torch": machine.build(),
+        "processor": {**machine.processor(), "gflops": machine.rates(torch.device("cpu"))},
+        "gpus": machine.gpus(),
+        "auto": machine.precision(),
+        "disk": machine.disk(Path.cwd()),
+        "plugins": describe(load_plugins()),
+    }
+    return {**facts, "warnings": _warnings(facts, machine.torchvision_warning())}
+
+
+def _warnings(facts: dict[str, Any], torchvision: str | None) -> list[str]:
+    warnings = [] if torchvision is None else [torchvision]
+    missing = [name for name, version in facts["versions"].items() if version is None]
+    warnings += [f"{name} is not installed: pip install {name}" for name in missing]
+    warnings += [f"plugin '{row['plugin']}': {row['reason']}" for row in facts["plugins"] if row["state"] != "works"]
+    if facts["disk"]["free"] < 2 << 30:
+        warnings.append(f"only {shown_bytes(facts['disk']['free'])} are free at {facts['disk']['path']}")
+    processor = facts["processor"]
+    if processor["threads"] > processor["usable_cores"]:
+        warnings.append(
+            f"{processor['threads']} threads on {processor['usable_cores']} usable cores slow each other down: "
+            f"set OMP_NUM_THREADS={processor['usable_cores']}"
+        )
+    return warnings
+
+
+def _rows(facts: dict[str, Any]) -> list[list[str]]:
+    cpu, build, disk = facts["processor"], facts["torch"], facts["disk"]
+    rows = [
+        ["versions", shown(facts["versions"])],
+        ["torch build", f"CUDA {build['cuda']}" if build["cuda"] else "CPU only"],
+        ["processor", f"{cpu['name']}, {shown(cpu['instructions'])}"],
+        ["cores", f"{cpu['usable_cores']} usable of {cpu['cores']}; torch uses {cpu['threads']} threads"],
+        ["CPU matrix products", _shown_rates(cpu["gflops"])],
+    ]
+    for gpu in facts["gpus"]:
+        rows.append(["GPU", f"{gpu['name']}, {shown_bytes(gpu['memory'])}, {_shown_rates(gpu['gflops'])}"])
+    if not facts["gpus"]:
+        rows.append(["GPU", "none that torch can use"])
+    rows += [
+        ["'auto' means", f"device {facts['auto']['device']}, precision {facts['auto']['precision']}"],
+        ["disk", f"{shown_bytes(disk['free'])} free of {shown_bytes(disk['total'])} at {disk['path']}"],
+    ]
+    rows += [[f"plugin {row['plugin']}", row["reason"] or row["state"]] for row in facts["plugins"]]
+    return rows
+
+
+def _shown_rates(rates: dict[str, float]) -> str:
+    return f"fp32 {rates['fp32']:.0f}, bf16 {rates['bf16']:.0f} GFLOP/s ({rates['bf16'] / rates['fp32']:.1f} times)"

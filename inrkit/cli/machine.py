@@ -1,0 +1,148 @@
+"""What ``inrkit doctor`` finds out: facts about this machine and this installation."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import inrkit
+from inrkit.engine.precision import choose_device, choose_precision
+
+PACKAGES = (
+    "torch",
+    "numpy",
+    "attrs",
+    "cattrs",
+    "pluggy",
+    "click",
+    "h5py",
+    "kornia",
+    "nerfacc",
+    "safetensors",
+    "pillow",
+)
+_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile", "asimd", "bf16", "sve")
+_SIDE = 1024  # of the matrices that are multiplied
+_PATIENCE = 0.3  # seconds for each rate
+
+
+def versions() -> dict[str, Any]:
+    """Versions of what we are built on; None for what is missing."""
+    found: dict[str, Any] = {"inrkit": inrkit.__version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def processor() -> dict[str, Any]:
+    """The processor: its name, the instructions that matter for matrix products, cores and threads."""
+    name, flags = _cpuinfo()
+    return {
+        "name": name or platform.processor() or platform.machine(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "instructions": [flag for flag in _FLAGS if flag in flags],
+        "cores": os.cpu_count(),
+        "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def build() -> dict[str, Any]:
+    """How torch was built, and what it can use."""
+    return {
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version() if torch.cuda.is_available() else None,
+        "mkldnn": torch.backends.mkldnn.is_available(),
+        "distributed": torch.distributed.is_available(),
+    }
+
+
+def gpus() -> list[dict[str, Any]]:
+    """Each GPU that torch can use."""
+    found = []
+    for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        facts = torch.cuda.get_device_properties(number)
+        found.append(
+            {
+                "name": facts.name,
+                "memory": facts.total_memory,
+                "capability": f"{facts.major}.{facts.minor}",
+                "gflops": rates(torch.device("cuda", number)),
+            }
+        )
+    return found
+
+
+def rates(device: torch.device) -> dict[str, float]:
+    """Measured matrix products, in 10⁹ floating-point operations per second."""
+    return {"fp32": _rate(torch.float32, device), "bf16": _rate(torch.bfloat16, device)}
+
+
+def precision() -> dict[str, str]:
+    """What ``--device auto --precision auto`` come to here."""
+    device = choose_device("auto")
+    return {"device": str(device), "precision": choose_precision("auto", device)}
+
+
+def disk(path: Path) -> dict[str, Any]:
+    """Room where runs would be written."""
+    usage = shutil.disk_usage(path)
+    return {"path": str(path), "free": usage.free, "total": usage.total}
+
+
+def torchvision_warning() -> str | None:
+    """Why the torchvision that is installed beside torch does harm, if it does.
+
+    inrkit does not use it, but other packages import it where it is found, and fail with it.
+    """
+    try:
+        version = importlib.metadata.version("torchvision")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    command = [sys.executable, "-c", "import torchvision"]
+    try:
+        child = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired:
+        return f"torchvision {version} takes over a minute to import; inrkit does not need it"
+    if child.returncode == 0:
+        return None
+    reason = (child.stderr.strip().splitlines() or ["no reason given"])[-1]
+    return (
+        f"torchvision {version} does not work with torch {torch.__version__} ({reason[:100]}); inrkit does not need "
+        "it, but packages that import it fail: uninstall it or install the matching build"
+    )
+
+
+def _cpuinfo() -> tuple[str | None, set[str]]:
+    try:
+        text = Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return None, set()
+    lines = [line.partition(":") for line in text.splitlines()]
+    facts = {key.strip().lower(): value.strip() for key, _, value in lines}
+    return facts.get("model name"), set(facts.get("flags", facts.get("features", "")).split())
+
+
+def _rate(dtype: torch.dtype, device: torch.device) -> float:
+    a = torch.ones(_SIDE, _SIDE, dtype=dtype, device=device)
+    best, end = float("inf"), time.perf_counter() + _PATIENCE
+    while True:
+        start = time.perf_counter()
+        a @ a
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        now = time.perf_counter()
+        best = min(best, now - start)
+        if now > end:
+            return 2 * _SIDE**3 / best / 1e9

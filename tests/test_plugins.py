@@ -1,0 +1,273 @@
+"""Discovery: what works is found, what is broken is named with its reason and harms nothing else."""
+
+import importlib.metadata
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import pluggy
+import pytest
+
+import inrkit
+from inrkit import hookspecs
+from inrkit.errors import InrkitError, PluginError, UsageError
+from inrkit.plugins import VARIABLE, Registry, discover, load_plugins
+
+Install = Callable[..., None]
+
+GOOD = """
+    import inrkit
+
+    @inrkit.hookimpl
+    def register_modalities(register):
+        register("{name}", "{module}_target:Target", "a summary")
+"""
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Puts distributions on the path as an installer would: modules, and metadata with entry points."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def install(plugin: str, code: str, distribution: str | None = None, **modules: str) -> None:
+        distribution = distribution or f"inrkit-{plugin}"
+        module = f"{distribution}_{plugin}".replace("-", "_")
+        for name, text in {module: code, **{f"{module}_{key}": text for key, text in modules.items()}}.items():
+            (tmp_path / f"{name}.py").write_text(textwrap.dedent(text).format(name=plugin, module=module))
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        info = tmp_path / f"{distribution.replace('-', '_')}-1.0.dist-info"
+        info.mkdir(exist_ok=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+        with (info / "entry_points.txt").open("a") as file:
+            file.write(f"[inrkit]\n{plugin} = {module}\n")
+
+    return install
+
+
+def found() -> Registry:
+    """The registry of everything installed, without the cache."""
+    return discover(importlib.metadata.entry_points(group="inrkit"))
+
+
+def why_broken(registry: Registry) -> dict[str, str]:
+    return {broken.plugin: broken.reason for broken in registry.broken}
+
+
+def test_the_built_in_plugin_is_found_through_its_entry_point() -> None:
+    """Built-in plugins go the way that an outsider's go."""
+    registry = load_plugins()
+    assert registry.modalities["image"].plugin == "image"
+    assert registry.modality("image").name == "image"
+    assert not registry.broken
+
+
+def test_loading_plugins_imports_neither_torch_nor_any_target() -> None:
+    """Registering is cheap; what is registered is imported when somebody asks for it."""
+    code = "import sys, inrkit; broken = inrkit.load_plugins().broken; print(int('torch' in sys.modules), len(broken))"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert child.stdout.split() == ["0", "0"]
+
+
+def test_a_plugin_of_another_distribution_is_found(install: Install) -> None:
+    """Whoever is installed with an entry point takes part, and is named as the origin."""
+    install("sound", GOOD)
+    entry = found().modalities["sound"]
+    assert (entry.distribution, entry.plugin, entry.summary) == ("inrkit-sound", "sound", "a summary")
+
+
+BROKEN = {
+    "import error": ("import surely_not_installed", "ModuleNotFoundError"),
+    "syntax error": ("def (:", "SyntaxError"),
+    "sys.exit": ("import sys; sys.exit(3)", "sys.exit(3)"),
+    "exception": ("raise RuntimeError('no\\nluck')", "RuntimeError: no luck"),
+    "base exception": ("class Odd(BaseException): pass\nraise Odd('rare')", "Odd: rare"),
+    "prints": ("print('hello!')", "it prints while it is loaded: 'hello!'"),
+    "raises in a hook": (
+        "import inrkit\n@inrkit.hookimpl\ndef register_importers(register): raise KeyError('gone')",
+        "KeyError",
+    ),
+    "exits in a hook": (
+        "import inrkit, sys\n@inrkit.hookimpl\ndef register_functions(register): sys.exit()",
+        "sys.exit(None)",
+    ),
+    "prints in a hook": (
+        "import inrkit\n@inrkit.hookimpl\ndef register_functions(register): print(1)",
+        "it prints while it is loaded",
+    ),
+    "unknown hook": (
+        "import inrkit\n@inrkit.hookimpl\ndef register_modality(register): pass",
+        "Did you mean 'register_modalities'?",
+    ),
+    "wrong argument": ("import inrkit\n@inrkit.hookimpl\ndef register_modalities(registrar): pass", "registrar"),
+    "existing name": (
+        "import inrkit\n@inrkit.hookimpl\ndef register_modalities(register): register('image', 'a.b:C', 's')",
+        "modality 'image' is registered twice, by inrkit and by inrkit-bad; uninstall one of them",
+    ),
+    "twice itself": (
+        "import inrkit\n@inrkit.hookimpl\ndef register_functions(register):\n"
+        " register('f', 'a.b:C', 's'); register('f', 'a.b:C', 's')",
+        "function 'f' is registered twice, by inrkit-bad; rename one of them",
+    ),
+    "class for a target": (
+        "import inrkit\n@inrkit.hookimpl\ndef register_modalities(register): register('x', object, 's')",
+        "'module:attribute'",
+    ),
+    "odd name": (
+        "import inrkit\n@inrkit.hookimpl\ndef register_modalities(register): register('../x', 'a:b', 's')",
+        "lower-case letters",
+    ),
+    "no summary": (
+        "import inrkit\n@inrkit.hookimpl\ndef register_modalities(register): register('x', 'a:b', None)",
+        "summary of one line",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_plugin_is_named_with_its_reason_and_harms_no_other(
+    kind: str, install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever a plugin does while it is loaded, all others work and the reason is one line."""
+    code, reason = BROKEN[kind]
+    install("bad", code)
+    install("sound", GOOD)
+    registry = found()
+    assert list(why_broken(registry)) == ["bad"]
+    assert reason in why_broken(registry)["bad"]
+    assert "\n" not in why_broken(registry)["bad"]
+    assert registry.broken[0].distribution == "inrkit-bad"
+    assert {"image", "sound"} <= set(registry.modalities)
+    assert registry.modalities["image"].distribution == "inrkit"
+    assert capsys.readouterr().out == ""
+
+
+def test_a_keyboard_interrupt_while_loading_is_not_swallowed(install: Install) -> None:
+    """Who wants to stop is let go."""
+    install("slow", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        found()
+
+
+def test_a_broken_plugin_keeps_none_of_its_names(install: Install) -> None:
+    """A plugin takes part as a whole or not at all."""
+    code = "import inrkit\n@inrkit.hookimpl\ndef register_modalities(register):\n register('x', 'a:b', 's'); 1 / 0"
+    install("bad", code)
+    registry = found()
+    assert "x" not in registry.modalities
+    assert registry.broken[0].names == ("x",)
+
+
+def test_two_distributions_may_use_one_entry_name(install: Install) -> None:
+    """The name of an entry point is no claim; only registered names must differ."""
+    install("sound", GOOD, distribution="inrkit-first")
+    install("sound", GOOD.replace("{name}", "noise"), distribution="inrkit-second")
+    assert {"sound", "noise"} <= set(found().modalities)
+
+
+def test_asking_for_something_of_a_broken_plugin_says_why_it_is_broken(install: Install) -> None:
+    """Exit code 4 only where the broken one was asked for."""
+    install("sound", "import surely_not_installed")
+    with pytest.raises(
+        PluginError, match=r"no modality named 'sound': plugin 'sound' of inrkit-sound is broken: Module"
+    ):
+        found().modality("sound")
+    with pytest.raises(UsageError, match="broken plugins: sound"):
+        found().modality("speech")
+
+
+def test_an_unknown_name_is_answered_with_the_installed_ones(install: Install) -> None:
+    """The nearest name is suggested."""
+    with pytest.raises(
+        UsageError, match=r"no modality named 'imgae'; installed: image \(inrkit\)\. Did you mean 'image'\?"
+    ):
+        found().modality("imgae")
+    with pytest.raises(UsageError, match="no function named"):
+        found().function("anrr")
+    with pytest.raises(UsageError, match="no importer named"):
+        found().importer("pngs")
+
+
+TARGETS = {
+    "no module": (None, "cannot be loaded: ModuleNotFoundError"),
+    "no attribute": ("Other = 1", "cannot be loaded: AttributeError"),
+    "exits": ("raise SystemExit(1)", "cannot be loaded: it called sys.exit(1)"),
+    "no class": ("Target = 5", "must be a subclass of `Modality`"),
+    "other class": ("class Target: pass", "must be a subclass of `Modality`"),
+    "abstract": (
+        "import inrkit\nclass Target(inrkit.Modality):\n    name = 'sound'",
+        "must be a final class; it lacks build, fitted",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_a_target_that_breaks_its_contract_is_refused(kind: str, install: Install) -> None:
+    """What a name stands for is checked when it is asked for, and the distribution is named."""
+    code, reason = TARGETS[kind]
+    install("sound", GOOD, **({} if code is None else {"target": code}))
+    with pytest.raises(PluginError, match="modality 'sound' of inrkit-sound") as caught:
+        found().modality("sound")
+    assert reason in str(caught.value)
+
+
+def test_the_variable_chooses_the_plugins(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unset means all, empty none, and an unknown name is a mistake."""
+    install("sound", GOOD)
+    monkeypatch.setenv(VARIABLE, "")
+    assert load_plugins() == Registry()
+    points = importlib.metadata.entry_points(group="inrkit")
+    assert [name for name, _ in discover(points, ["sound"]).loaded] == ["sound"]
+    with pytest.raises(UsageError, match=r"no plugin named 'soudn'; .*image, sound\. Did you mean 'sound'\?"):
+        discover(points, ["soudn"])
+
+
+def test_a_plugin_that_is_not_wanted_is_not_imported(install: Install) -> None:
+    """Leaving a plugin out is a cure for whatever it does."""
+    install("bad", "import sys; sys.exit(3)")
+    assert not discover(importlib.metadata.entry_points(group="inrkit"), ["image"]).broken
+
+
+def test_every_hook_has_a_contract() -> None:
+    """All hooks are on one page, and each docstring shows how it is used."""
+    manager = pluggy.PluginManager("inrkit")
+    manager.add_hookspecs(hookspecs)
+    names = [name for name in vars(hookspecs) if name.startswith("register_")]
+    assert sorted(names) == sorted(vars(manager.hook))
+    for name in names:
+        assert "@inrkit.hookimpl" in getattr(hookspecs, name).__doc__
+
+
+def test_hook_register_modalities() -> None:
+    """Each registered modality is a final subclass of `Modality` with documented options."""
+    registry = load_plugins()
+    for name in registry.modalities:
+        modality = registry.modality(name)
+        assert issubclass(modality, inrkit.Modality)
+        assert modality.presets
+        assert all(field.metadata.get("help") for field in attrs.fields(modality.Options))
+
+
+def test_hook_register_functions() -> None:
+    """Each registered function is a final subclass of `INRFunction`."""
+    registry = load_plugins()
+    for name in registry.functions:
+        assert issubclass(registry.function(name), inrkit.INRFunction)
+
+
+def test_hook_register_importers() -> None:
+    """Each registered importer is a final subclass of `Importer` with documented options and a known modality."""
+    registry = load_plugins()
+    for name in registry.importers:
+        importer = registry.importer(name)
+        assert issubclass(importer, inrkit.Importer)
+        assert importer.modality in registry.modalities
+        assert all(field.metadata.get("help") for field in attrs.fields(importer.Options))
+
+
+def test_errors_of_plugins_are_errors_of_ours() -> None:
+    """The command line turns each kind into one line."""
+    assert issubclass(PluginError, InrkitError)
+    assert PluginError.exit_code == 4
