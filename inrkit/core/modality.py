@@ -84,6 +84,10 @@ class Modality(abc.ABC):
     def pictures(self, values: Tensor) -> Tensor:
         """Something to look at for each row: (B, 3, H, W) in [0, 1]."""
 
+    def truth(self, source: Source, numbers: Sequence[int], where: Any) -> Tensor | None:
+        """The values (B, C, ...) that these signals of a source have at another place; None where nobody knows."""
+        return None
+
     @abc.abstractmethod
     def write(self, values: Sequence[Tensor], path: Path) -> Path:
         """Saves one signal as people keep them (one tensor (C, ...) for each place); returns the path."""

@@ -30,7 +30,7 @@ from inrkit import (
 from inrkit_image.files import read_images, write_image
 from inrkit_image.function import ANR
 from inrkit_image.options import PRESETS, ImageOptions
-from inrkit_image.source import open_source, resize, to_unit, to_values
+from inrkit_image.source import EmbeddedFaces, open_source, resize, to_unit, to_values
 
 
 @final
@@ -143,6 +143,11 @@ class ImageModality(Modality):
     def pictures(self, values: Tensor) -> Tensor:
         shown = to_unit(values.float())
         return shown[:, :3] if shown.shape[1] >= 3 else shown[:, :1].expand(-1, 3, -1, -1)
+
+    def truth(self, source: Source, numbers: Sequence[int], where: Grid) -> Tensor | None:
+        if not isinstance(source, EmbeddedFaces):
+            return None
+        return to_values(source.truth(numbers, (where.size[0], where.size[1]))["values"])
 
     def write(self, values: Sequence[Tensor], path: Path) -> Path:
         return write_image(values[0], path)
