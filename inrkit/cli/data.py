@@ -1,5 +1,6 @@
 """``inrkit data``: from the layouts people keep their data in to a store, and what a store holds."""
 
+import types
 import typing
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,12 @@ class Formats(click.Group):
             formatter.write_dl(rows or [("(none)", "no plugin offers an importer; see 'inrkit plugins list'")])
 
 
-@data.group("import", cls=Formats, subcommand_metavar="FORMAT SOURCE OUT [OPTIONS]")
+@data.group(
+    "import",
+    cls=Formats,
+    short_help="Write a store from files of a known layout.",
+    subcommand_metavar="FORMAT SOURCE OUT [OPTIONS]",
+)
 def import_() -> None:
     """Read SOURCE, laid out as FORMAT says, and write it as one file OUT.
 
@@ -68,13 +74,17 @@ def _flag(key: str) -> str:
 
 
 def _option(field: schema.Field) -> click.Option:
-    flag, default = _flag(field.key), field.default
-    text = f"{field.help or field.key} [default: {_text(default)}]"
-    if field.kind is bool:
+    """The flag of a field; a flag that is not given is None, and its field keeps its default."""
+    flag, text = _flag(field.key), f"{field.help or field.key} [default: {_text(field.default)}]"
+    members = schema.union_members(field.kind) or (field.kind,)
+    kinds = [kind for kind in members if kind is not types.NoneType]
+    if kinds == [bool]:
         return click.Option([f"{flag}/--no-{flag[2:]}", field.key], default=None, help=text)
-    if typing.get_origin(field.kind) is typing.Literal and all(type(o) is str for o in typing.get_args(field.kind)):
-        return click.Option([flag, field.key], type=click.Choice(typing.get_args(field.kind)), help=text)
-    return click.Option([flag, field.key], type=Typed(field), metavar=schema.type_text(field.kind).upper(), help=text)
+    choices = typing.get_args(kinds[0])
+    if len(kinds) == 1 and typing.get_origin(kinds[0]) is typing.Literal and all(type(o) is str for o in choices):
+        return click.Option([flag, field.key], type=click.Choice(choices), help=text)
+    metavar = " or ".join(map(schema.type_text, kinds)).upper()
+    return click.Option([flag, field.key], type=Typed(field), metavar=metavar, help=text)
 
 
 def _text(default: Any) -> str:
@@ -130,7 +140,7 @@ def _import(importer: type[Any], source: Path, out: Path, options: Any, *, overw
         say(f"{len(imported.skipped)} skipped")
 
 
-@data.command()
+@data.command(short_help="What a store holds.")
 @click.argument("file", type=click.Path(path_type=Path))
 @as_json
 def info(file: Path, as_json: bool) -> None:
@@ -162,7 +172,7 @@ def info(file: Path, as_json: bool) -> None:
     say_table(["what", ""], rows)
 
 
-@data.command()
+@data.command(short_help="Compare a store's hash, and read all of it.")
 @click.argument("file", type=click.Path(path_type=Path))
 @as_json
 def verify(file: Path, as_json: bool) -> None:
