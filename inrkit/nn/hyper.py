@@ -44,7 +44,8 @@ class HyperTransformer(Denoiser):
     ) -> None:
         super().__init__()
         self.tokenizer, self.classes = tokenizer, classes
-        self.heads = nn.ModuleDict({name.replace(".", "/"): head for name, head in heads.items()})
+        self.names = tuple(heads)
+        self.heads = nn.ModuleDict({_key(name): head for name, head in heads.items()})
         self.level = nn.Sequential(nn.Linear(256, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.label = nn.Embedding(classes + 1, dim) if classes else None
         self.encoder = nn.ModuleList(EncoderBlock(dim, attention_heads, hidden, dropout=dropout) for _ in range(depth))
@@ -67,8 +68,7 @@ class HyperTransformer(Denoiser):
             tokens = block(tokens, x)
         parts = tokens.split([head.count for head in self.heads.values()], dim=1)
         return {
-            name.replace("/", "."): head(part).float()
-            for (name, head), part in zip(self.heads.items(), parts, strict=True)
+            name: head(part).float() for name, head, part in zip(self.names, self.heads.values(), parts, strict=True)
         }
 
     def condition(self, noise_level: Tensor, label: Tensor | None) -> Tensor:
@@ -81,3 +81,9 @@ class HyperTransformer(Denoiser):
         if int(label.max()) >= self.classes or int(label.min()) < -1:
             raise UsageError(f"a label must be 0 to {self.classes - 1}, or -1 for none (got {label.tolist()})")
         return condition + self.label(label + 1)
+
+
+def _key(name: str) -> str:
+    """A param's name for a `ModuleDict`, which takes neither dots nor names of its own methods such as "values"."""
+    key = name.replace(".", "/")
+    return f"{key}/" if hasattr(nn.ModuleDict(), key) else key
