@@ -43,7 +43,7 @@ class LogNormal:
         return torch.exp(draws.normal() * self.std + self.mean)
 
     def quantile(self, q: float) -> float:
-        """The level below which a share ``q`` of the samples lies: quantile(.25) = .0865 for the defaults."""
+        """The level below which a share ``q`` of the samples lies: quantile(.25) = .0864 for the defaults."""
         normal = torch.distributions.Normal(self.mean, self.std)
         return math.exp(float(normal.icdf(torch.tensor(q, dtype=torch.float64))))
 
