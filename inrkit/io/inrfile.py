@@ -46,7 +46,7 @@ class InrFile:
 def save_inr(path: Path, inr: InrFile) -> Path:
     """Write the file atomically, replacing what was there."""
     path = Path(path)
-    tensors = _tensors(inr)
+    tensors = _tensors(inr, what=str(path))
     plain = {name: getattr(inr, name) for name in (*_TEXTS, *_MAPPINGS)} | {"t": float(inr.t)}
     _check_plain(plain, origin=str(path))
     text = jsontext.encode(plain, what=path.name)
@@ -77,8 +77,11 @@ def load_inr(path: Path) -> InrFile:
     return InrFile(params=_group(tensors, "params."), function_state=_group(tensors, "state."), **plain)
 
 
-def _tensors(inr: InrFile) -> dict[str, Tensor]:
+def _tensors(inr: InrFile, *, what: str) -> dict[str, Tensor]:
     groups = {"params.": inr.params, "state.": inr.function_state}
+    for group in groups.values():
+        for name, tensor in group.items():
+            tensorfile.check(name, tensor, what=what)
     return {prefix + name: tensor for prefix, group in groups.items() for name, tensor in group.items()}
 
 

@@ -85,15 +85,19 @@ def _put(kind: Any, value: Any, names: Sequence[str], text: str, place: Place, b
     raise UsageError(f"{place}: a {schema.type_text(kind)} has no key '{name}'")
 
 
-def plain(value: Any) -> Any:
-    """Settings as dicts, lists and scalars that TOML can hold; None only where a field's default is None, left out."""
+def plain(value: Any, base: Any = None) -> Any:
+    """Settings as dicts, lists and scalars that TOML can hold.
+
+    None is left out where ``schema.convert`` with the same ``base`` would put it, and is the text `none` elsewhere.
+    """
     if attrs.has(type(value)):
         table = {}
         for key, field in schema.fields_of(type(value)).items():
             part = getattr(value, field.name)
+            inherited = getattr(base, field.name) if type(base) is type(value) else field.default
             if part is not None:
-                table[key] = _check_text(plain(part), field, key)
-            elif field.default is not None:
+                table[key] = _check_text(plain(part, inherited), field, key)
+            elif inherited is not None:
                 table[key] = schema.NONE
         return table
     if isinstance(value, Mapping):

@@ -1,5 +1,6 @@
 """One trainer per run directory: an advisory lock that the operating system lets go of when its holder ends."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -46,6 +47,8 @@ class RunLock:
         """Let go; doing so twice is fine. The file stays, for removing it could pull it from under the next holder."""
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
+            with contextlib.suppress(OSError):  # where flock is unsupported there is nothing to undo
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             self._forget()
 
     def _lock(self, descriptor: int) -> None:

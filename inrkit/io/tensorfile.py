@@ -27,7 +27,7 @@ def pack(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = Non
     first: dict[tuple[Any, ...], str] = {}
     storages: set[int] = set()
     for name, tensor in tensors.items():
-        _check(name, tensor, what)
+        check(name, tensor, what=what)
         same = _identity(tensor)
         if same is not None and same in first:
             aliases[name] = first[same]
@@ -53,7 +53,7 @@ def unpack(data: bytes, *, origin: str) -> tuple[dict[str, Tensor], dict[str, st
     except (safetensors.SafetensorError, KeyError, ValueError, RuntimeError, AssertionError, AttributeError) as error:
         raise DataError(f"{origin}: expected whole safetensors data, found damage ({str(error)[:120]})") from error
     aliases = jsontext.decode(metadata.get(_ALIASES, "{}").encode(), origin=f"{origin} (aliases)")
-    if not isinstance(aliases, dict) or not all(target in tensors for target in aliases.values()):
+    if not isinstance(aliases, dict) or not all(type(to) is str and to in tensors for to in aliases.values()):
         raise DataError(f"{origin}: expected aliases of stored tensors, found others")
     tensors.update({name: tensors[target] for name, target in aliases.items()})
     return tensors, {key: text for key, text in metadata.items() if key != _ALIASES}
@@ -73,7 +73,8 @@ def read_header(data: bytes, *, origin: str) -> dict[str, Any]:
     return header
 
 
-def _check(name: str, tensor: Any, what: str) -> None:
+def check(name: Any, tensor: Any, *, what: str) -> None:
+    """`DataError` unless this is a name and a dense tensor with values."""
     if type(name) is not str or not name or name == "__metadata__":
         raise DataError(f"{what}: expected non-empty text as tensor names, found {name!r}")
     if not isinstance(tensor, Tensor):
