@@ -82,7 +82,7 @@ def _put(kind: Any, value: Any, names: Sequence[str], text: str, place: Place, b
         values = Any if kind is Any else schema.mapping_value(kind)
         table = _table(value if value is not None else plain(base) if isinstance(base, Mapping) else None, place)
         return {**table, name: _put(values, table.get(name), names[1:], text, place_below, None)}
-    raise UsageError(f"{place}: a {schema.type_text(kind)} has no key '{name}'")
+    raise UsageError(f"{place}: expected a key that ends here ({schema.type_text(kind)}), found '{name}' below it")
 
 
 def plain(value: Any, base: Any = None) -> Any:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import resource
 import zipfile
 from pathlib import Path
 
@@ -431,3 +432,19 @@ def test_groups_and_state_that_cannot_come_back_are_refused(tmp_path: Path) -> N
     assert not list(tmp_path.iterdir())
     with pytest.raises(UsageError, match="cannot be used"):
         save_checkpoint(tmp_path / "none", 1, {}, {}, {})
+
+
+def test_a_file_size_limit_leaves_the_previous_checkpoint(tmp_path: Path) -> None:
+    """A disk that truly refuses to take more: the process lives, says so, and the previous checkpoint loads."""
+    save(tmp_path, 1)
+    child = os.fork()
+    if child == 0:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        try:
+            save_checkpoint(tmp_path, 2, {"model": {"w": torch.zeros(100_000)}}, {}, {})
+        except ResourceError as error:
+            os._exit(6 if "bytes needed" in str(error) else 1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 6
+    assert names(tmp_path) == ["step-00000001"]
+    assert_is(latest_checkpoint(tmp_path)[0], 1)

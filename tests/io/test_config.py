@@ -281,7 +281,7 @@ WRONG_SETS = [
     ("lr=1", r"--set: 'lr': no such key.*Did you mean 'optimizer\.lr'\?"),
     ("optimizer=3", r"--set: 'optimizer': expected a table"),
     ("optimizer.betas=1", r"--set: 'optimizer\.betas': expected list of 2"),
-    ("steps.a=1", r"--set: 'steps': a int has no key 'a'"),
+    ("steps.a=1", r"--set: 'steps': expected a key that ends here \(int\), found 'a'"),
     ("widths=1,x", r"--set: 'widths\.1': expected int, found 'x'"),
     ("widths=[1\nx=2", r"--set: 'widths': expected list of int"),
     ("phases.2.steps=1", r"--set: 'phases\.2': expected a place from 0 to 1"),
