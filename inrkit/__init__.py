@@ -49,6 +49,7 @@ _PUBLIC = {
     ],
     "inrkit.hookspecs": ["Register", "hookimpl"],
     "inrkit.io.importer": ["Imported", "Importer"],
+    "inrkit.io.store": ["Store"],
     "inrkit.nn.attention": ["Attention", "DecoderBlock", "EncoderBlock", "FeedForward", "attend"],
     "inrkit.nn.fourier": ["FourierFeatures", "grid_centers", "position_embedding"],
     "inrkit.nn.grid": ["Grid", "GridObservation", "SampleGrid", "jitter", "parse_size"],

@@ -1,4 +1,4 @@
-"""Signals measured on a regular grid of any number of axes: sound, images, volumes."""
+"""Signals measured on a regular grid of any number of axes: sound, pictures, volumes."""
 
 import math
 from typing import Any, Self, final
