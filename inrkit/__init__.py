@@ -38,6 +38,10 @@ _PUBLIC = {
     "inrkit.core.timing": ["ConstantPairing", "SigmoidPairing", "TimePairing", "ZeroPairing"],
     "inrkit.core.train": ["PowerEMA"],
     "inrkit.core.transform": ["Transform"],
+    "inrkit.engine.config": ["Phase", "RunConfig"],
+    "inrkit.engine.model": ["Model", "load", "render"],
+    "inrkit.engine.resolve": ["resolve"],
+    "inrkit.engine.run": ["train"],
     "inrkit.errors": [
         "DataError",
         "DivergedError",

@@ -86,13 +86,14 @@ class Pipeline(nn.Module):
 
     def predict(self, params: Params, t: Tensor, query: Observation) -> Prediction:
         """The second half of the flow: params, measured where the noisy query was."""
-        render = self.transform(self.function.bind(params), query.where)
+        # Under autocast a function may answer in bf16; what follows, read-out and loss, is fp32.
+        render = self.transform(self.function.bind(params), query.where).float()
         output = query.with_values(self.readout.output(render, query.values, t))
         return Prediction(params, t, output, self.readout.signal(render, t), self)
 
     def show(self, params: Params, where: Any, t: Tensor) -> Tensor:
         """The signal of params made at noise level t, measured anywhere."""
-        return self.readout.signal(self.transform(self.function.bind(params), where), t)
+        return self.readout.signal(self.transform(self.function.bind(params), where).float(), t)
 
     @torch.no_grad()
     def encode(self, observation: Observation, label: Tensor | None = None) -> Prediction:

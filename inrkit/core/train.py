@@ -91,5 +91,7 @@ def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
     grads = [p.grad for p in parameters if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(grads)
     if limit > 0 and grads:
-        torch._foreach_mul_(grads, (limit / (norm + 1e-6)).clamp(max=1.0))
+        scale = (limit / (norm + 1e-6)).clamp(max=1.0)
+        # A norm that is not finite must not spoil the gradients that are: the culprit is still to be named.
+        torch._foreach_mul_(grads, torch.where(norm.isfinite(), scale, torch.ones_like(scale)))
     return norm

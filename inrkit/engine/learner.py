@@ -1,0 +1,182 @@
+"""What learns: the pipeline with its optimizer, its averages and its place in the run; and one step of it."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, final
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inrkit.core.draws import seed_of
+from inrkit.core.modality import Modality, Signals
+from inrkit.core.observation import Batch
+from inrkit.core.pipeline import Prediction
+from inrkit.core.train import PowerEMA, backward_step, check_finite, clip_gradients
+from inrkit.engine.config import RunConfig
+from inrkit.engine.distributed import Ranks
+from inrkit.engine.optimizer import Optimizer, learning_rate
+from inrkit.engine.order import Rows
+from inrkit.engine.phases import Stretch, at, stretches
+from inrkit.engine.precision import autocast
+from inrkit.engine.randomness import seed_everything
+from inrkit.engine.resolve import readout_of
+from inrkit.errors import DivergedError
+
+
+@final
+@attrs.frozen
+class Outcome:
+    """What one step gave, over the whole global batch."""
+
+    values: dict[str, float]
+    """"loss", "loss/NAME" for each of its terms, and "norm" of the gradient before clipping."""
+    finite: bool
+    stop: bool
+    """Whether any process was asked to stop."""
+
+
+@final
+class Learner:
+    """A pipeline in training.
+
+    Args:
+        config: The resolved config.
+        modality: With the config's options.
+        ranks: Who we are.
+        device, precision: Where and how to compute.
+    """
+
+    def __init__(
+        self, config: RunConfig, modality: Modality, ranks: Ranks, device: torch.device, precision: str
+    ) -> None:
+        self.config, self.modality, self.ranks = config, modality, ranks
+        self.device, self.precision = device, precision
+        self.rows = Rows(config.batch_size, ranks.rank, ranks.world, config.accumulate)
+        self.phases = stretches(config)
+        self.pipeline = new_pipeline(config, modality, device)
+        self.teacher = new_pipeline(config, modality, device) if config.teacher_ema else self.pipeline
+        self.teacher.requires_grad_(self.teacher is self.pipeline)
+        self.optimizer = Optimizer(config, self.pipeline)
+        self.ema = PowerEMA(self.pipeline, config.ema)
+        self.step = 0
+        self.skipped = 0
+        self._phase: Stretch | None = None
+        self._student: nn.Module = self.pipeline
+        seed_everything(config.seed, "rank", ranks.rank)
+
+    def restart(self) -> None:
+        """Averages and teacher begin at the present weights, which came from elsewhere."""
+        self.ema = PowerEMA(self.pipeline, self.config.ema)
+        if self.teacher is not self.pipeline:
+            self.teacher.load_state_dict(self.pipeline.state_dict())
+
+    def enter_phase(self) -> Stretch:
+        """The phase of the present step, with only its weights learning."""
+        phase = at(self.phases, self.step)
+        if phase is not self._phase:
+            phase.freeze(self.pipeline)
+            self._phase, self._student = phase, self.ranks.wrap(self.pipeline)
+        return phase
+
+    def learn(self, phase: Stretch, signals: Iterator[Signals], *, asked: bool) -> Outcome:
+        """One step: the gradient of the global batch, and the weights moved by it if it is finite."""
+        student = _in_precision(self._student, self.precision, self.device)
+        teacher: Any = _in_precision(self.teacher, self.precision, self.device)
+        seed, parts = seed_of(self.config.seed, "train", self.step), list(self.rows)
+        losses, batches = [], []
+        for i, part in enumerate(parts):
+            draws = self.rows.draws(seed, part, self.device)
+            batch = self.modality.observe(next(signals), draws, training=True)
+            with self._exchange(last=i == len(parts) - 1):
+                losses.append(
+                    backward_step(
+                        phase.objective,
+                        student,
+                        teacher,
+                        batch,
+                        draws.fork("loss"),
+                        phase.progress(self.step),
+                        share=1 / len(parts),
+                    )
+                )
+            batches.append(batch)
+        norm = clip_gradients(self.pipeline.parameters(), self.config.clip)
+        terms = {name: torch.stack([loss.terms[name] for loss in losses]).mean() for name in losses[0].terms}
+        total = torch.stack([loss.total.detach() for loss in losses]).mean()
+        outcome = self._outcome(total, terms, norm, asked=asked)
+        if outcome.finite:
+            self._move()
+        elif self.config.nan == "stop" or not self._weights_finite():
+            raise DivergedError(self._blame(batches, {"total": total, **terms}))
+        else:
+            self.skipped += 1
+        self.optimizer.zero()
+        self.step += 1
+        return outcome
+
+    def check_health(self) -> None:
+        """Weights and their averages are finite, so that no broken checkpoint follows a good one."""
+        check_finite(dict(self.pipeline.named_parameters()), "weight", self.step)
+        check_finite(self.ema.tensors, "averaged weight", self.step)
+
+    def _exchange(self, *, last: bool) -> contextlib.AbstractContextManager[None]:
+        """Gradients are exchanged between processes once, with the last micro-batch."""
+        wait: Callable[[], contextlib.AbstractContextManager[None]] | None = getattr(self._student, "no_sync", None)
+        return contextlib.nullcontext() if last or wait is None else wait()
+
+    def _outcome(self, total: Tensor, terms: dict[str, Tensor], norm: Tensor, *, asked: bool) -> Outcome:
+        """Means over the processes; one transfer from the device for all of them."""
+        names = ["loss", *(f"loss/{name}" for name in terms)]
+        numbers = torch.stack([total, *terms.values(), norm]).double().cpu()  # the norm is everybody's already
+        asked_too = torch.tensor([float(asked)], dtype=torch.float64)
+        *means, number = (self.ranks.sum(torch.cat([numbers, asked_too])) / self.ranks.world).tolist()
+        values = dict(zip([*names, "norm"], means, strict=True))
+        return Outcome(values, bool(torch.isfinite(torch.tensor([values["loss"], values["norm"]])).all()), number > 0)
+
+    def _move(self) -> None:
+        self.optimizer.step(learning_rate(self.config, self.step))
+        self.ema.update(self.pipeline)
+        if self.teacher is not self.pipeline:
+            weights = [p.detach() for p in self.pipeline.parameters()]
+            kept = [p.detach() for p in self.teacher.parameters()]
+            torch._foreach_lerp_(kept, weights, 1 - self.config.teacher_ema)
+
+    def _weights_finite(self) -> bool:
+        return all(bool(torch.isfinite(p).all()) for p in self.pipeline.parameters())
+
+    def _blame(self, batches: list[Batch], terms: dict[str, Tensor]) -> str:
+        """The first thing that is not finite, causes before effects, among all processes."""
+        named = list(self.pipeline.named_parameters())
+        observed = {f"support {i}": batch.support.values for i, batch in enumerate(batches)}
+        observed |= {f"query {i}": batch.query.values for i, batch in enumerate(batches)}
+        suspects = [
+            ("weight", dict(named)),
+            ("batch", observed),
+            ("loss term", terms),
+            ("gradient", {name: p.grad for name, p in named if p.grad is not None}),
+        ]
+        found = (len(suspects), f"step {self.step}: the gradient's norm is not finite; try a lower 'lr'")
+        for rank, (what, tensors) in reversed(list(enumerate(suspects))):
+            try:
+                check_finite(tensors, what, self.step)
+            except DivergedError as error:
+                found = (rank, str(error))
+        return min(self.ranks.gather(found))[1]
+
+
+def new_pipeline(config: RunConfig, modality: Modality, device: torch.device) -> Any:
+    """An untrained pipeline; its weights depend on the config's seed alone."""
+    seed_everything(config.seed, "model")
+    return modality.build(readout_of(config)).to(device).train()
+
+
+def _in_precision(module: nn.Module, precision: str, device: torch.device) -> Callable[..., Prediction]:
+    """The module's forward pass under autocast; losses and backward passes are outside of it."""
+
+    def forward(*args: Any, **kwargs: Any) -> Prediction:
+        with autocast(precision, device):
+            prediction: Prediction = module(*args, **kwargs)
+        return prediction
+
+    return forward

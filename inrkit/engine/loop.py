@@ -1,0 +1,106 @@
+"""The training loop."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import final
+
+import attrs
+
+import inrkit
+from inrkit.core.modality import Signals
+from inrkit.engine.learner import Learner
+from inrkit.engine.log import RunLog
+from inrkit.engine.model import Model, build_model
+from inrkit.engine.optimizer import learning_rate
+from inrkit.engine.progress import RunProgress
+from inrkit.engine.randomness import untouched
+from inrkit.engine.score import Score
+from inrkit.engine.signals import StoppedError, StopRequest
+from inrkit.engine.state import check_agreement, pack
+from inrkit.io.checkpoint import save_checkpoint
+from inrkit.io.config import config_hash, unstructure
+
+OnSample = Callable[[Model, Path, int], object]
+
+
+@final
+@attrs.frozen
+class Loop:
+    """Everything that a run needs besides what learns.
+
+    Args:
+        run: The run directory.
+        facts: What the training data are; a resumed run must find the same.
+        on_sample: Called with a model of the averaged weights, the run directory and the step.
+    """
+
+    run: Path
+    learner: Learner
+    signals: Iterator[Signals]
+    log: RunLog
+    progress: RunProgress
+    stop: StopRequest
+    score: Score
+    facts: dict[str, object]
+    on_sample: OnSample
+
+    def train(self) -> None:
+        """From where the learner is to the end of the run."""
+        learner, config, ranks = self.learner, self.learner.config, self.learner.ranks
+        while learner.step < config.steps:
+            phase = learner.enter_phase()
+            lr = learning_rate(config, learner.step)
+            outcome = learner.learn(phase, self.signals, asked=bool(self.stop.signal))
+            step, last = learner.step, learner.step == config.steps
+
+            if outcome.finite:
+                self.log.window.add(outcome.values)
+                self.progress.step(step, phase.name, outcome.values)
+            else:
+                self.progress.say(f"step {step}: not finite, skipped ({learner.skipped} so far)")
+            if last or step == phase.stop or step % config.log_every == 0:
+                means = {"phase": phase.name, "lr": lr, **self.log.window.means(), "skipped": learner.skipped}
+                self._write(means)
+
+            if last or step % config.sample_every == 0:
+                if ranks.first:
+                    self._show()
+                ranks.barrier()
+            if last or outcome.stop or step % config.save_every == 0:
+                self._save()
+            if outcome.stop and not last:
+                number = self.stop.signal or 15
+                raise StoppedError(number, f"stopped and saved at step {step}; the same command goes on from there")
+
+    def _write(self, values: dict[str, object]) -> None:
+        step = self.learner.step
+        self.log.write(step, step * self.learner.config.batch_size, values)
+
+    def _show(self) -> None:
+        """What the averaged weights can do so far. Leaves the random states alone."""
+        learner = self.learner
+        model = build_model(learner.config, learner.modality, self.run, learner.step, learner.device)
+        model.pipeline.load_state_dict(learner.pipeline.state_dict())
+        learner.ema.copy_to(model.pipeline)
+        with untouched(learner.device):
+            measured = self.score.measure(model)
+            if measured:
+                self._write({f"heldout/{name}": value for name, value in measured.items()})
+                self.progress.heldout(measured)
+            self.on_sample(model, self.run, learner.step)
+
+    def _save(self) -> None:
+        learner, config = self.learner, self.learner.config
+        learner.check_health()
+        check_agreement(learner)
+        tensors, state = pack(learner)
+        if learner.ranks.first:
+            meta = {
+                "inrkit": inrkit.__version__,
+                "modality": config.modality,
+                "world": learner.ranks.world,
+                "config": config_hash(unstructure(config)),
+            }
+            state = {**state, "log": self.log.state(), "facts": self.facts}
+            save_checkpoint(self.run / "checkpoints", learner.step, tensors, state, meta, keep=config.keep)
+        learner.ranks.barrier()

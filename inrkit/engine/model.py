@@ -1,0 +1,218 @@
+"""A trained model in use: it samples, encodes, and hands out INR files."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+import inrkit
+from inrkit.core.draws import Draws, seed_of
+from inrkit.core.modality import Modality, Signals
+from inrkit.core.noise import T_MAX
+from inrkit.core.observation import Observation
+from inrkit.core.pipeline import Pipeline, Prediction
+from inrkit.core.sample import sample
+from inrkit.engine.config import RunConfig
+from inrkit.engine.precision import autocast, choose_device, choose_precision
+from inrkit.engine.randomness import untouched
+from inrkit.engine.resolve import find_modality, modality_of, readout_of
+from inrkit.engine.rundir import read_config
+from inrkit.engine.state import find_checkpoint, put_average
+from inrkit.errors import DataError, UsageError
+from inrkit.io.config import structure
+from inrkit.io.inrfile import InrFile
+
+BLOCK = 64
+"""Rows in flight at a time; each block has its own stream of chance, so that results do not depend on their number."""
+
+
+@final
+class Model:
+    """A pipeline with averaged weights, ready for use.
+
+    Args:
+        modality: With the options of training.
+        pipeline: In evaluation mode.
+        config: Of the run.
+        run: The run directory.
+        step: Of training, at which the weights were taken.
+        precision: "fp32" or "bf16".
+    """
+
+    def __init__(
+        self,
+        modality: Modality,
+        pipeline: Pipeline,
+        config: RunConfig,
+        run: Path,
+        step: int,
+        precision: str = "fp32",
+    ) -> None:
+        self.modality, self.pipeline, self.config = modality, pipeline, config
+        self.run, self.step, self.precision = run, step, precision
+
+    @staticmethod
+    def load(
+        run: Path | str,
+        step: int | None = None,
+        device: str = "auto",
+        *,
+        precision: str = "fp32",
+        modality: type[Modality] | None = None,
+    ) -> "Model":
+        """The model of a run directory, from its newest intact checkpoint or the one of ``step``.
+
+        Args:
+            precision: "fp32", "bf16", or "auto" for what is fast here.
+            modality: The class, for one that is not installed as a plugin.
+        """
+        run = Path(run)
+        if not run.is_dir():
+            raise DataError(f"{run}: expected a run directory, found none; train first")
+        config, place = read_config(run), choose_device(device)
+        checkpoint = find_checkpoint(run, step)
+        model = build_model(config, modality_of(config, modality), run, checkpoint.step, place)
+        put_average(model.pipeline, checkpoint)
+        model.precision = choose_precision(precision, place)
+        return model
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.pipeline.parameters()).device
+
+    def sample(
+        self,
+        n: int,
+        seed: int = 0,
+        times: Sequence[float] = (T_MAX,),
+        label: int | Sequence[int] | None = None,
+        *,
+        clamp: bool = False,
+    ) -> Prediction:
+        """``n`` generated signals. The first of many are the same as those of few, on any device.
+
+        Args:
+            times: Noise levels, noisiest first; one for each step.
+            label: One class for all, or one for each.
+            clamp: Keep values within [-1, 1] between steps.
+        """
+        if n < 1:
+            raise UsageError(f"'n' must be at least 1 (got {n})")
+        labels = self._labels(label, n)
+
+        def make(rows: slice) -> Prediction:
+            template = self.modality.template(rows.stop - rows.start).to(self.device)
+            draws = Draws(seed_of(seed, "sample", rows.start), BLOCK, stop=len(template))
+            part = None if labels is None else labels[rows]
+            return sample(self.pipeline, template, draws, times=times, label=part, clamp=clamp)
+
+        return self._joined(self.modality.template(n).to(self.device), make)
+
+    def encode(self, what: Signals | Path | str | Sequence[Path | str]) -> Prediction:
+        """The INRs of signals: files of the user, or raw signals as a source reads them."""
+        if not isinstance(what, Mapping):
+            paths = [what] if isinstance(what, str | Path) else what
+            what, _ = self.modality.read([Path(path) for path in paths])
+        count = len(next(iter(what.values())))
+        draws = Draws(seed_of(0, "encode"), count, device=self.device)
+        batch = self.modality.observe(what, draws, training=False)
+        return self._joined(
+            batch.support,
+            lambda rows: self.pipeline.encode(
+                batch.support.rows(rows), None if batch.label is None else batch.label[rows]
+            ),
+        )
+
+    def inr(self, prediction: Prediction, i: int, provenance: Mapping[str, Any] | None = None) -> InrFile:
+        """One signal of a prediction, as a file that renders without us."""
+        made = {"inrkit": inrkit.__version__, "run": self.run.name, "step": self.step}
+        return InrFile(
+            params={name: value[i].detach().float().cpu() for name, value in prediction.params.items()},
+            function=type(self.pipeline.function).__name__,
+            function_state={name: value.cpu() for name, value in self.pipeline.function.state_dict().items()},
+            modality=self.modality.name,
+            modality_options=self.config.options,
+            readout={"name": self.config.readout, **self.config.readout_options},
+            t=float(prediction.t[i]),
+            provenance={**made, **(provenance or {})},
+        )
+
+    def _labels(self, label: int | Sequence[int] | None, n: int) -> Tensor | None:
+        if label is None:
+            return None
+        labels = [label] * n if isinstance(label, int) else list(label)
+        if len(labels) != n:
+            raise UsageError(f"'label' must be one class, or one for each of {n} samples (got {len(labels)})")
+        return torch.tensor(labels, device=self.device)
+
+    @torch.no_grad()
+    def _joined(self, where: Observation, make: Callable[[slice], Prediction]) -> Prediction:
+        """Predictions made block by block, as one, observed as ``where`` is."""
+        with autocast(self.precision, self.device):
+            parts = [make(rows) for rows in _blocks(len(where))]
+        return Prediction(
+            {name: torch.cat([part.params[name] for part in parts]) for name in parts[0].params},
+            torch.cat([part.t for part in parts]),
+            where.with_values(torch.cat([part.observation.values for part in parts])),
+            torch.cat([part.signal for part in parts]),
+            self.pipeline,
+        )
+
+
+def build_model(config: RunConfig, modality: Modality, run: Path, step: int, device: torch.device) -> Model:
+    """A model with untrained weights, without touching the random states."""
+    with untouched(device):
+        pipeline = modality.build(readout_of(config)).to(device).eval().requires_grad_(False)
+    return Model(modality, pipeline, config, run, step)
+
+
+@torch.no_grad()
+def render(
+    inr: InrFile,
+    request: Mapping[str, str] | None = None,
+    *,
+    device: str = "cpu",
+    modality: type[Modality] | None = None,
+) -> list[Tensor]:
+    """An INR file measured at each place of a request, such as {"size": "512x512"}: a tensor (C, ...) for each.
+
+    Needs the modality's plugin, but no checkpoint.
+    """
+    kind, pipeline = rebuild(inr, choose_device(device), modality)
+    params = {name: value[None].to(device) for name, value in inr.params.items()}
+    t = torch.full((1,), inr.t, device=device)
+    return [pipeline.show(params, _moved(where, device), t)[0].float().cpu() for where in kind.places(request or {})]
+
+
+def rebuild(inr: InrFile, device: torch.device, modality: type[Modality] | None = None) -> tuple[Modality, Pipeline]:
+    """The modality and a pipeline of an INR file. Of the pipeline, the denoiser is untrained and not to be used."""
+    cls = find_modality(inr.modality) if modality is None else modality
+    options: Any = structure(cls.Options, inr.modality_options, origin="the INR file's modality_options")
+    kind = cls(options)
+    table = dict(inr.readout)
+    config = RunConfig(modality=cls.name, readout=str(table.pop("name", "direct")), readout_options=table)
+    pipeline = build_model(config, kind, Path(), 0, device).pipeline
+    found = type(pipeline.function).__name__
+    if found != inr.function:
+        raise DataError(f"the INR file needs the function '{inr.function}', '{cls.name}' builds '{found}'")
+    try:
+        pipeline.function.load_state_dict(dict(inr.function_state))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"the INR file's function does not fit its modality's options: {reason}") from error
+    return kind, pipeline
+
+
+def _moved(where: Any, device: str) -> Any:
+    return where.to(device) if hasattr(where, "to") else where
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    for start in range(0, count, BLOCK):
+        yield slice(start, min(start + BLOCK, count))
+
+
+load = Model.load

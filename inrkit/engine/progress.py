@@ -1,0 +1,96 @@
+"""How far a run is: one bar in a terminal, a plain line now and then elsewhere. Everything goes to standard error."""
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+_PATIENCE = 10.0
+_MEMORY = 0.95
+
+
+@final
+class RunProgress:
+    """Phase, step, loss (smoothed), rate, time left, and the last held-out PSNR.
+
+    Args:
+        steps, start: Of the run, and where it begins this time.
+        batch_size: Observations in a step.
+        shown: False for silence, None for whatever suits standard error.
+    """
+
+    def __init__(self, steps: int, start: int, batch_size: int, shown: bool | None) -> None:
+        self.steps, self.start, self.batch_size = steps, start, batch_size
+        self._silent = shown is False
+        console = Console(stderr=True)
+        self._bar = None if self._silent or not console.is_terminal else _bar(console)
+        self._task = None if self._bar is None else self._bar.add_task("", total=steps, completed=start, text="")
+        self._begin = self._last = time.monotonic()
+        self._smooth: dict[str, float] = {}
+        self._psnr: float | None = None
+
+    def __enter__(self) -> "RunProgress":
+        if self._bar is not None:
+            self._bar.start()
+        elif not self._silent and self.start:
+            self.say(f"resumed at step {self.start} of {self.steps}")
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        if self._bar is not None:
+            self._bar.console.print(text, highlight=False)
+        elif not self._silent:
+            print(text, file=sys.stderr, flush=True)
+
+    def heldout(self, values: Mapping[str, float]) -> None:
+        self._psnr = values.get("psnr", self._psnr)
+
+    def step(self, number: int, phase: str, values: Mapping[str, float]) -> None:
+        """After each step."""
+        if self._silent:
+            return
+        for name, value in values.items():
+            self._smooth[name] = _MEMORY * self._smooth.get(name, value) + (1 - _MEMORY) * value
+        now = time.monotonic()
+        text = self._text(number, phase, values, now)
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=number, description=phase, text=text)
+        elif now - self._last >= _PATIENCE or number in (self.start + 1, self.steps):
+            self._last = now
+            done = number - self.start
+            left = (now - self._begin) / done * (self.steps - number)
+            self.say(f"step {number}/{self.steps}  {phase}  {text}  {_clock(left)} left")
+
+    def _text(self, number: int, phase: str, values: Mapping[str, float], now: float) -> str:
+        rate = (number - self.start) * self.batch_size / max(now - self._begin, 1e-9)
+        parts = [f"{name.removeprefix('loss/')} {self._smooth[name]:.4g}" for name in values if name != "norm"]
+        if self._psnr is not None:
+            parts.append(f"held-out {self._psnr:.2f} dB")
+        return "  ".join([*parts, f"{rate:.0f} obs/s" if rate >= 10 else f"{rate:.2g} obs/s"])
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[text]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

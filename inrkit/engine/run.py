@@ -1,0 +1,160 @@
+"""One run in its directory: begun, resumed or already finished, always by the same call."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from inrkit.core.modality import Modality, Source
+from inrkit.engine.config import RunConfig
+from inrkit.engine.distributed import Ranks, joined
+from inrkit.engine.learner import Learner
+from inrkit.engine.loader import Loader
+from inrkit.engine.log import RunLog
+from inrkit.engine.loop import Loop, OnSample
+from inrkit.engine.model import Model
+from inrkit.engine.order import Order
+from inrkit.engine.precision import allow_tf32, choose_device, choose_precision
+from inrkit.engine.progress import RunProgress
+from inrkit.engine.resolve import data_path, modality_of, resolve
+from inrkit.engine.rundir import RunDirectory
+from inrkit.engine.score import Score
+from inrkit.engine.sheets import write_report, write_samples
+from inrkit.engine.signals import StopRequest
+from inrkit.engine.state import find_checkpoint, put_average, unpack
+from inrkit.errors import DataError, ResourceError, UsageError
+from inrkit.io.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
+
+
+def train(
+    config: RunConfig | Path | str | None = None,
+    out: Path | str | None = None,
+    *,
+    modality: str | type[Modality] | None = None,
+    preset: str | None = None,
+    sets: Sequence[str] = (),
+    progress: bool | None = None,
+    extend: bool = False,
+    on_sample: OnSample | None = None,
+    on_end: Callable[[Model, Path], object] | None = None,
+    **values: Any,
+) -> Model:
+    """Trains, or goes on with, the run in the directory ``out`` and returns its model.
+
+    ``inrkit.train(modality="image", steps=200, out="runs/faces")``: the keys of `RunConfig` may be given by name.
+
+    Args:
+        config: A resolved config, or a TOML file.
+        out: The run directory; by default `runs/MODALITY-PRESET`.
+        modality: Name or class.
+        preset: One of the modality's.
+        sets: "key=value" texts.
+        progress: False for none, None for a bar in a terminal and lines elsewhere.
+        extend: Allow another number of steps than the run in ``out`` was begun with.
+        on_sample, on_end: In place of writing sample sheets and the report.
+    """
+    if not isinstance(config, RunConfig):
+        config = resolve(modality, preset, config, sets, values)
+    elif values or sets or preset:
+        raise UsageError("expected a resolved config or single values, found both; change the config instead")
+    kind = modality_of(config, modality if isinstance(modality, type) else None)
+    run = Path(out) if out is not None else Path("runs") / "-".join(filter(None, (config.modality, config.preset)))
+    with _device_errors(config), joined(config.device) as ranks:
+        _train(config, run, kind, ranks, progress, extend, on_sample or write_samples)
+        model = Model.load(run, device=str(choose_device(config.device, ranks.local_rank)), modality=type(kind))
+        if ranks.first:
+            (on_end or write_report)(model, run)
+        ranks.barrier()
+        return model
+
+
+def _train(
+    config: RunConfig,
+    run: Path,
+    modality: Modality,
+    ranks: Ranks,
+    progress: bool | None,
+    extend: bool,
+    on_sample: OnSample,
+) -> None:
+    source = modality.source(data_path(config), "train")
+    facts = json.loads(json.dumps(dict(source.facts)))
+    with contextlib.ExitStack() as stack:
+        if ranks.first:
+            stack.enter_context(RunDirectory(run)).admit(config, extend=extend)
+        checkpoint = _latest(run, ranks)
+        learner = _learner(config, modality, ranks, checkpoint)
+        if checkpoint is not None:
+            _check_facts(checkpoint, facts)
+            unpack(learner, checkpoint)
+        elif config.init is not None:
+            put_average(learner.pipeline, find_checkpoint(Path(config.init)))
+            learner.restart()
+        if learner.step >= config.steps:
+            return
+        log = stack.enter_context(
+            contextlib.closing(RunLog(run if ranks.first else None, tensorboard=config.tensorboard))
+        )
+        log.resume(None if checkpoint is None else checkpoint.state["log"], learner.step)
+        loop = Loop(
+            run,
+            learner,
+            _signals(config, learner, source),
+            log,
+            stack.enter_context(
+                RunProgress(config.steps, learner.step, config.batch_size, progress if ranks.first else False)
+            ),
+            stack.enter_context(StopRequest()),
+            Score(modality, config),
+            facts,
+            on_sample,
+        )
+        loop.train()
+
+
+def _latest(run: Path, ranks: Ranks) -> Checkpoint | None:
+    """The newest intact checkpoint, found by the first process and read by all."""
+    found = latest_checkpoint(run / "checkpoints")[0] if ranks.first else None
+    path = ranks.from_first(lambda: None if found is None else str(found.path))
+    return found if found is not None or path is None else load_checkpoint(Path(path))
+
+
+def _learner(config: RunConfig, modality: Modality, ranks: Ranks, checkpoint: Checkpoint | None) -> Learner:
+    device = choose_device(config.device, ranks.local_rank)
+    allow_tf32(device)
+    if checkpoint is None:
+        precision = ranks.from_first(lambda: choose_precision(config.precision, device))
+    else:  # what was measured when the run began
+        precision = str(checkpoint.state["precision"])
+    return Learner(config, modality, ranks, device, precision)
+
+
+def _signals(config: RunConfig, learner: Learner, source: Source) -> Iterator[Any]:
+    order = Order(len(source), config.batch_size, config.seed)
+    loader = Loader(source, order, learner.rows, config.workers, learner.device)
+    return loader.batches(learner.step, config.steps)
+
+
+def _check_facts(checkpoint: Checkpoint, facts: dict[str, Any]) -> None:
+    before = checkpoint.state["facts"]
+    changed = sorted(key for key in before.keys() | facts.keys() if before.get(key) != facts.get(key))
+    if changed:
+        key = changed[0]
+        raise DataError(
+            f"{checkpoint.path}: the run began with data whose '{key}' was {before.get(key)!r}, found "
+            f"{facts.get(key)!r}; resume it with the same data, or begin another run"
+        )
+
+
+@contextlib.contextmanager
+def _device_errors(config: RunConfig) -> Iterator[None]:
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise ResourceError(
+            f"out of memory on '{config.device}': a larger 'accumulate' (now {config.accumulate}) computes the same "
+            f"batch in smaller parts ({str(error).splitlines()[0][:120] if str(error) else 'no details'})"
+        ) from error

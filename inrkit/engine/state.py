@@ -1,0 +1,110 @@
+"""All that a run needs to go on exactly as if it had never stopped, as tensors and JSON."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inrkit.engine import randomness
+from inrkit.engine.learner import Learner
+from inrkit.errors import DataError, DivergedError
+from inrkit.io import atomic
+from inrkit.io.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
+
+
+def pack(learner: Learner) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """Weights, averages, optimizer, counters and every process's random states. All processes call this together."""
+    tensors = {
+        "model": dict(learner.pipeline.state_dict()),
+        "ema": dict(learner.ema.tensors),
+        "optimizer": learner.optimizer.tensors(),
+        "random": {},
+    }
+    if learner.teacher is not learner.pipeline:
+        tensors["teacher"] = dict(learner.teacher.state_dict())
+    captured = learner.ranks.gather(randomness.capture(learner.device))
+    for rank, (states, _) in enumerate(captured):
+        tensors["random"].update({f"{rank}.{name}": value for name, value in states.items()})
+    state = {
+        "step": learner.step,
+        "skipped": learner.skipped,
+        "ema_updates": learner.ema.updates,
+        "precision": learner.precision,
+        "random": [plain for _, plain in captured],
+    }
+    return tensors, state
+
+
+def unpack(learner: Learner, checkpoint: Checkpoint) -> None:
+    """Puts everything back. With another number of processes, only the global random states start anew."""
+    tensors, state = checkpoint.tensors, checkpoint.state
+    try:
+        put_weights(learner.pipeline, tensors["model"], checkpoint.path)
+        if learner.teacher is not learner.pipeline:
+            put_weights(learner.teacher, tensors["teacher"], checkpoint.path)
+        for name, average in learner.ema.tensors.items():
+            average.copy_(tensors["ema"][name])
+        learner.optimizer.load(tensors["optimizer"])
+        learner.step, learner.skipped = int(state["step"]), int(state["skipped"])
+        learner.ema.updates = int(state["ema_updates"])
+        if len(state["random"]) == learner.ranks.world:
+            rank = learner.ranks.rank
+            ours = {n.partition(".")[2]: t for n, t in tensors["random"].items() if n.startswith(f"{rank}.")}
+            randomness.restore(ours, state["random"][rank], learner.device)
+    except KeyError as error:
+        raise DataError(
+            f"{checkpoint.path}: expected {error}, found none; the checkpoint is of another kind"
+        ) from error
+
+
+def put_weights(module: nn.Module, weights: Mapping[str, Tensor], origin: Path) -> None:
+    """Loads weights that must fit by name and shape."""
+    own = module.state_dict()
+    for name in [*own, *weights]:
+        expected = tuple(own[name].shape) if name in own else "none"
+        found = tuple(weights[name].shape) if name in weights else "none"
+        if expected != found:
+            raise DataError(f"{origin}: the model needs '{name}' as {expected}, found {found}; it is of another model")
+    module.load_state_dict(dict(weights))
+
+
+def put_average(module: nn.Module, checkpoint: Checkpoint) -> None:
+    """Loads the averaged weights of a checkpoint, the ones to use and to start other runs from."""
+    try:
+        weights = {**checkpoint.tensors["model"], **checkpoint.tensors["ema"]}
+    except KeyError as error:
+        raise DataError(
+            f"{checkpoint.path}: expected {error}, found none; the checkpoint is of another kind"
+        ) from error
+    put_weights(module, weights, checkpoint.path)
+
+
+def find_checkpoint(path: Path, step: int | None = None) -> Checkpoint:
+    """The checkpoint that a run directory, or the path of a checkpoint itself, stands for; by default the newest."""
+    folder = path / "checkpoints"
+    if not folder.is_dir():
+        if step is None and (path / "manifest.json").exists():
+            return load_checkpoint(path)
+        raise DataError(f"{path}: expected a run directory with 'checkpoints', found none; train first")
+    if step is not None:
+        return load_checkpoint(folder / f"step-{step:08d}")
+    checkpoint, _ = latest_checkpoint(folder)
+    if checkpoint is None:
+        raise DataError(f"{path}: expected a checkpoint, found none yet; train on until one is saved")
+    return checkpoint
+
+
+def check_agreement(learner: Learner) -> None:
+    """Every process holds the same weights, or saving those of the first would hide a fault."""
+    if learner.ranks.world == 1:
+        return
+    weights = [
+        p.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data for p in learner.ema.tensors.values()
+    ]
+    digests = learner.ranks.gather(atomic.sha256(*weights))
+    if len(set(digests)) > 1:
+        raise DivergedError(
+            f"step {learner.step}: the processes no longer hold the same weights; go on from the last checkpoint"
+        )
