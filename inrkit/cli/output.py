@@ -3,8 +3,8 @@
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import click
 
@@ -70,15 +70,25 @@ def shown_bytes(count: float) -> str:
     return f"{count:.1f} TiB"
 
 
+class Progress(Protocol):
+    """Called with how much is done, how much there is if that is known, and what is being done if that changes."""
+
+    def __call__(self, done: int, total: int | None = None, what: str | None = None) -> None: ...
+
+
 @contextlib.contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar on stderr where that is a terminal, else nothing; call it with (done, total)."""
+def progress(what: str) -> Iterator[Progress]:
+    """A bar on stderr where that is a terminal, else nothing."""
     if rank() != 0 or not sys.stderr.isatty():
-        yield lambda done, total=None: None
+        yield lambda done, total=None, what=None: None
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress as Bar
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with Bar(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
-        yield lambda done, total=None: bar.update(task, completed=done, total=total)
+
+        def report(done: int, total: int | None = None, what: str | None = None) -> None:
+            bar.update(task, completed=done, total=total, description=what)
+
+        yield report

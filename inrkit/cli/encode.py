@@ -1,0 +1,95 @@
+"""``inrkit encode``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inrkit.cli.output import as_json, progress, say, say_json
+from inrkit.errors import UsageError
+
+_BATCH = 64
+_ON_SHEET = 24
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="INPUT...")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="A folder, or FILE.inr. [default: RUN/encoded]")
+@as_json
+def encode(run: Path, inputs: tuple[Path, ...], device: str, out: Path | None, as_json: bool) -> None:
+    """Turn files into INRs with a run: one pass of the network each.
+
+    Leaves an .inr file for each INPUT in OUT and, on sheet.png, what went in above what the INRs show. Prints the PSNR
+    of each at the size of training, in dB.
+
+    \b
+      inrkit encode runs/first photo.png -o photo.inr
+      inrkit encode runs/first photos/*.png -o encoded
+    """
+    from inrkit.cli.files import made_folder, names_for, save_all
+    from inrkit.engine.model import Model
+
+    model = Model.load(run, device=device)
+    signals, names = model.modality.read(inputs)
+    if out is not None and out.suffix == ".inr":
+        if len(names) != 1:
+            raise UsageError(f"{out}: expected one input for one .inr file, found {len(names)}; give a folder instead")
+        files, folder = [out], None
+        made_folder(out.parent)
+    else:
+        folder = made_folder(out or run / "encoded")
+        files = [folder / f"{name}.inr" for name in names_for(names)]
+    rows = []
+    truths, renders = [], []
+    with progress("encoding") as report:
+        for start, found in _encoded(model, signals):
+            stop = start + len(found.truth)
+            origins = [{"kind": "encode", "source": Path(name).name} for name in names[start:stop]]
+            save_all(model, found.prediction, files[start:stop], origins)
+            rows += _rows(names[start:stop], files[start:stop], found)
+            truths.append(found.truth.cpu())
+            renders.append(found.shown.cpu())
+            report(stop, len(names))
+    if folder is not None:
+        _save_sheet(model, rows, truths, renders, folder / "sheet.png")
+    if as_json:
+        say_json(rows)
+        return
+    for row in rows:
+        say(f"{row['file']}  {row['psnr']:.2f} dB  {row['source']}")
+
+
+def _encoded(model: Any, signals: Any) -> Any:
+    """(first number, what was encoded), some at a time."""
+    from inrkit.cli.files import Given
+    from inrkit.engine.heldout import batches
+    from inrkit.engine.heldout import encode as encode_numbers
+
+    source = Given(signals)
+    for part in batches(len(source), _BATCH):
+        yield part.start, encode_numbers(model, source, part)
+
+
+def _rows(names: Any, files: list[Path], found: Any) -> list[dict[str, Any]]:
+    from inrkit.core.metric import psnr
+
+    decibels = psnr(found.shown.clamp(-1, 1), found.truth, peak=2).tolist()  # values lie in [-1, 1]
+    return [
+        {"source": str(name), "file": str(file), "psnr": value}
+        for name, file, value in zip(names, files, decibels, strict=True)
+    ]
+
+
+def _save_sheet(model: Any, rows: list[dict[str, Any]], truths: Any, renders: Any, path: Path) -> None:
+    """The first originals, above their encodes."""
+    import torch
+
+    from inrkit.engine.heldout import pictures_of
+    from inrkit.io.sheet import labelled_rows, save_png
+
+    original = pictures_of(model, torch.cat(truths)[:_ON_SHEET])
+    encoded = pictures_of(model, torch.cat(renders)[:_ON_SHEET])
+    captions = [f"{row['psnr']:.1f} dB" for row in rows[:_ON_SHEET]]
+    save_png(labelled_rows({"original": original, "encode": encoded}, captions=captions), path)

@@ -1,0 +1,78 @@
+"""What commands leave on disk: folders of .inr files with pictures of them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+from torch import Tensor
+
+from inrkit.core.modality import Signals, Source
+from inrkit.core.pipeline import Prediction
+from inrkit.engine.heldout import pictures_of, rendered
+from inrkit.engine.model import Model
+from inrkit.errors import UsageError
+from inrkit.io.atomic import disk_errors
+from inrkit.io.inrfile import save_inr
+from inrkit.io.sheet import save_png, to_image
+
+
+def made_folder(path: Path) -> Path:
+    """The folder, made if need be."""
+    with disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def save_all(
+    model: Model, prediction: Prediction, paths: Sequence[Path], provenance: Sequence[Mapping[str, Any]]
+) -> None:
+    """Each row of a prediction as an .inr file."""
+    for i, (path, origin) in enumerate(zip(paths, provenance, strict=True)):
+        save_inr(path, model.inr(prediction, i, origin))
+
+
+def save_pictures(pictures: Tensor, paths: Sequence[Path]) -> None:
+    """Each picture (3, H, W) as a PNG file."""
+    for picture, path in zip(pictures, paths, strict=True):
+        save_png(to_image(picture), path)
+
+
+def shown(model: Model, prediction: Prediction, size: str | None) -> Tensor:
+    """Pictures (B, 3, H, W) of a prediction where it was made, or at another size."""
+    if size is None:
+        return pictures_of(model, prediction.signal)
+    pictures = rendered(model, prediction, {"size": size})
+    if pictures is None:
+        raise UsageError(f"'--size' means nothing to the modality '{model.modality.name}'")
+    return pictures
+
+
+@final
+class Given(Source):
+    """Signals that were read from files of the user."""
+
+    def __init__(self, signals: Signals) -> None:
+        self.signals = signals
+
+    def __len__(self) -> int:
+        return len(next(iter(self.signals.values())))
+
+    def read(self, numbers: Sequence[int]) -> Signals:
+        return {name: value[list(numbers)] for name, value in self.signals.items()}
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        return {"count": len(self)}
+
+
+def names_for(names: Sequence[str]) -> list[str]:
+    """Names of files without their endings, told apart where they are equal: a, b, a-2."""
+    seen: dict[str, int] = {}
+    result = []
+    for name in names:
+        stem = Path(name).stem
+        if not stem:
+            raise UsageError(f"expected the name of a file, found '{name}'")
+        seen[stem] = seen.get(stem, 0) + 1
+        result.append(stem if seen[stem] == 1 else f"{stem}-{seen[stem]}")
+    return result
