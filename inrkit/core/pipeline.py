@@ -86,14 +86,19 @@ class Pipeline(nn.Module):
 
     def predict(self, params: Params, t: Tensor, query: Observation) -> Prediction:
         """The second half of the flow: params, measured where the noisy query was."""
-        # Under autocast a function may answer in bf16; what follows, read-out and loss, is fp32.
-        render = self.transform(self.function.bind(params), query.where).float()
+        render = self.render(params, query.where)
         output = query.with_values(self.readout.output(render, query.values, t))
         return Prediction(params, t, output, self.readout.signal(render, t), self)
 
     def show(self, params: Params, where: Any, t: Tensor) -> Tensor:
         """The signal of params made at noise level t, measured anywhere."""
-        return self.readout.signal(self.transform(self.function.bind(params), where).float(), t)
+        return self.readout.signal(self.render(params, where), t)
+
+    def render(self, params: Params, where: Any) -> Tensor:
+        """All heads of the INR, measured anywhere, (B, heads * C, ...)."""
+        measured = self.transform(self.function.bind(params), where)
+        # Under autocast a function may answer in bf16; what follows, read-out and loss, takes at least fp32.
+        return measured.to(torch.promote_types(measured.dtype, torch.float32))
 
     @torch.no_grad()
     def encode(self, observation: Observation, label: Tensor | None = None) -> Prediction:

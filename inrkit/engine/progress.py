@@ -57,6 +57,8 @@ class RunProgress:
         """After each step."""
         if self._silent:
             return
+        if values.keys() != self._smooth.keys():  # another phase
+            self._smooth = {}
         for name, value in values.items():
             self._smooth[name] = _MEMORY * self._smooth.get(name, value) + (1 - _MEMORY) * value
         now = time.monotonic()

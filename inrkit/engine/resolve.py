@@ -46,7 +46,7 @@ def resolve(
     origin = str(file) if file is not None else "config"
     modality = given.get("modality") if modality is None else modality
     if modality is None:
-        raise UsageError('expected a modality, found none; name one, such as modality = "image"')
+        raise UsageError("expected a modality, found none; name one of those that `inrkit plugins list` shows")
     cls = find_modality(modality)
     values = _merged(_preset(cls, preset or given.get("preset")), given)
     values = _merged(values, flags or {})

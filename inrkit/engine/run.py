@@ -44,7 +44,7 @@ def train(
 ) -> Model:
     """Trains, or goes on with, the run in the directory ``out`` and returns its model.
 
-    ``inrkit.train(modality="image", steps=200, out="runs/faces")``: the keys of `RunConfig` may be given by name.
+    ``inrkit.train(modality=M, steps=200, out="runs/first")``: the keys of `RunConfig` may be given by name.
 
     Args:
         config: A resolved config, or a TOML file.
