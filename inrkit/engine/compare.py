@@ -1,0 +1,155 @@
+"""Generated signals against real ones: how alike the sets are, and whether signals were copied from the training set.
+
+Sets are compared by their pictures, averaged down to at most 64 a side. A figure of sets depends on the number of
+signals, so all sets have the same, and real signals and noise go through the same comparison.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from inrkit.core.draws import seed_of
+from inrkit.core.feature import Features, RandomConvFeatures, Standardised, WhitenedPCA
+from inrkit.core.metric import compare_sets, nearest
+from inrkit.core.modality import Source
+from inrkit.engine.heldout import Trained, batches, choose, pictures_of, true_values
+
+Progress = Callable[[str, int, int], None]
+
+FIGURES = ("frechet", "kid", "precision", "recall", "f1", "density", "coverage", "diversity", "sliced_wasserstein")
+WITH_RATIO = ("frechet", "sliced_wasserstein")
+"""Figures that even real signals do not bring to 0: they are given as multiples of that floor as well."""
+
+_BATCH = 100
+_SIDE = 64
+_FITTED_ON = 1000
+_QUERIES = 500
+_TRAINING = 50_000
+_SHOWN = 10
+
+
+def name_of(times: Sequence[float]) -> str:
+    """ "1 step", or "2 steps (80, 0.821)"."""
+    return "1 step" if len(times) == 1 else f"{len(times)} steps ({', '.join(f'{t:g}' for t in times)})"
+
+
+def sampled_pictures(model: Trained, n: int, seed: int, times: Sequence[float], tell: Progress) -> Tensor:
+    """Small pictures of ``n`` generated signals, on [-1, 1]."""
+    parts = []
+    for part in batches(n, _BATCH):
+        found = model.sample(len(part), seed=seed_of(seed, part.start), times=times)
+        parts.append(small(pictures_of(model, found.signal)))
+        tell(f"sampling, {name_of(times)}", part.stop, n)
+    return torch.cat(parts)
+
+
+def real_pictures(model: Trained, source: Source, numbers: Sequence[int], stage: str, tell: Progress) -> Tensor:
+    """Small pictures of these signals, on [-1, 1]."""
+    return torch.cat(list(_stream(model, source, numbers, stage, tell)))
+
+
+def _stream(model: Trained, source: Source, numbers: Sequence[int], stage: str, tell: Progress) -> Iterator[Tensor]:
+    for part in batches(len(numbers), _BATCH):
+        yield small(pictures_of(model, true_values(model, source, [numbers[i] for i in part])))
+        tell(stage, part.stop, len(numbers))
+
+
+def small(pictures: Tensor) -> Tensor:
+    """Pictures in [0, 1] to values on [-1, 1], at most 64 a side."""
+    height, width = pictures.shape[2:]
+    share = min(1.0, _SIDE / max(height, width))
+    if share < 1:
+        pictures = F.adaptive_avg_pool2d(pictures, (max(1, round(height * share)), max(1, round(width * share))))
+    return pictures * 2 - 1
+
+
+# ---------------------------------------------------------------------------------------------- sets
+
+
+def set_figures(
+    model: Trained,
+    samples: Mapping[str, Tensor],
+    real: Tensor,
+    training: Source,
+    seed: int,
+    chosen: set[str],
+    tell: Progress,
+) -> dict[str, Any]:
+    """For each feature space a row for each kind of samples, one for training signals (the floor), one for noise.
+
+    The features are fitted on training signals other than those of the floor, when there are enough.
+    """
+    numbers = choose(len(training), len(real) + _FITTED_ON, seed)
+    others = real_pictures(model, training, numbers, "training signals", tell)
+    floor, rest = others[: len(real)], others[len(real) :]
+    count = min(len(real), len(floor))
+    result: dict[str, Any] = {"count": count, "size": list(real.shape[2:]), "spaces": {}}
+    spaces = spaces_of(rest if len(rest) >= 64 else others)
+    done, work = 0, len(spaces) * len(samples)
+    for space, features in spaces.items():
+        rows: dict[str, dict[str, float]] = {}
+        base: dict[str, float] = {}
+        beside: dict[str, dict[str, float]] = {}
+        for name, pictures in samples.items():
+            tell("comparing sets", done, work)
+            found = compare_sets(real[:count], floor[:count], pictures[:count], features, seed=seed)
+            base, beside = found["real"], {"real": found["real"], "noise": found["noise"]}
+            rows[name] = found["samples"]
+            done += 1
+        result["spaces"][space] = {name: _figures(row, base, chosen) for name, row in (rows | beside).items()}
+    tell("comparing sets", work, work)
+    return result
+
+
+def spaces_of(real: Tensor) -> dict[str, Features]:
+    """Feature spaces fitted on real pictures (N, 3, H, W); random convolutions need 8 values a side."""
+    spaces: dict[str, Features] = {}
+    if min(real.shape[2:]) >= 8:
+        size = (int(real.shape[2]), int(real.shape[3]))
+        spaces["random-conv"] = Standardised.fit(RandomConvFeatures(3, size), real)
+    spaces["whitened-pca"] = WhitenedPCA.fit(real, components=max(1, min(64, len(real) // 4, real[0].numel() // 4)))
+    return spaces
+
+
+def _figures(row: Mapping[str, float], floor: Mapping[str, float], chosen: set[str]) -> dict[str, float]:
+    found = {name: float(row[name]) for name in FIGURES if name in chosen}
+    for name in WITH_RATIO:
+        if name in found and floor[name] > 0:
+            found[f"{name}_ratio"] = found[name] / floor[name]
+    return found
+
+
+# ---------------------------------------------------------------------------------------------- memorisation
+
+
+def memorisation_figures(
+    model: Trained, samples: Tensor, held_out: Tensor, training: Source, seed: int, tell: Progress
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Distances to the nearest training signal, and the pictures of the generated signals that are nearest to one.
+
+    Distances are root mean squares over the values of a picture on [-1, 1]. ``suspicious`` is the share of samples
+    that are nearer than all but one in a hundred held-out signals: .01 is what new signals have.
+    """
+    count = min(len(samples), len(held_out), _QUERIES)
+    numbers = choose(len(training), _TRAINING, seed)
+    # One pass over the training set serves both.
+    queries = torch.cat([samples[:count], held_out[:count]])
+    found = nearest(queries, _stream(model, training, numbers, "nearest training signals", tell))
+    distances = found.distances / samples[0].numel() ** 0.5
+    of_samples, of_held_out = distances[:count], distances[count:]
+    first_percent = torch.quantile(of_held_out, 0.01)
+    figures = {
+        "queries": count,
+        "training": len(numbers),
+        "samples": {"median": float(of_samples.median()), "least": float(of_samples.min())},
+        "held_out": {"median": float(of_held_out.median()), "least": float(of_held_out.min())},
+        "ratio": float(of_samples.median() / of_held_out.median()) if of_held_out.median() > 0 else 0.0,
+        "suspicious": float((of_samples < first_percent).double().mean()),
+    }
+    order = of_samples.argsort()[:_SHOWN]
+    originals = [numbers[i] for i in found.indices[:count][order].tolist()]
+    neighbours = real_pictures(model, training, originals, "nearest training signals", tell)
+    return figures, {"sample": (samples[order] + 1) / 2, "nearest": (neighbours + 1) / 2}

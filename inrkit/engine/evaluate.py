@@ -1,0 +1,157 @@
+"""How good a trained model is, in numbers: `evaluation.json` and the sheet `nearest.png` in the run directory.
+
+    encode        PSNR and SSIM of INRs of held-out signals
+    sets          generated signals against held-out ones, with real signals (the floor) and noise beside them
+    memorisation  how near generated signals are to the training set, beside how near held-out signals are to it
+    resolution    larger renders of INRs, averaged back, against their smallest render
+
+Everything is computed a batch at a time; of the signals only small pictures are kept.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from inrkit.core.draws import seed_of
+from inrkit.core.metric import psnr, ssim
+from inrkit.core.modality import Source
+from inrkit.engine import compare
+from inrkit.engine.compare import Progress
+from inrkit.engine.heldout import Trained, batches, choose, encode, enlarged, source_of
+from inrkit.errors import UsageError, did_you_mean
+from inrkit.io import atomic
+from inrkit.io.sheet import labelled_rows, save_png
+
+ENCODE = ("psnr", "ssim")
+METRICS = (*ENCODE, *compare.FIGURES, "memorisation", "resolution")
+ONE_AND_TWO_STEPS = ((80.0,), (80.0, 0.821))
+
+_BATCH = 100
+_FACTORS = (2, 4, 8)
+
+
+def evaluate(
+    model: Trained,
+    *,
+    data: Path | str | None = None,
+    n: int = 2000,
+    seed: int = 0,
+    metrics: Sequence[str] | None = None,
+    times: Sequence[Sequence[float]] = ONE_AND_TWO_STEPS,
+    progress: Progress | None = None,
+    run_dir: Path | None = None,
+) -> dict[str, Any]:
+    """The figures, as plain JSON; also written to the run directory.
+
+    Args:
+        data: A store whose held-out signals to use; by default the one that the model was trained on.
+        n: Signals in each set, at most.
+        seed: Of the generated signals and of the choice of real ones. The same seed gives the same figures.
+        metrics: Some of `METRICS`; all by default.
+        times: The noise levels of each kind of samples; by default of one step and of two.
+        progress: Called with what is being done, how much of it is done, and how much there is.
+        run_dir: Where to write; by default the run of the model, and nowhere if it has none.
+    """
+    chosen = chosen_metrics(metrics)
+    if n < 16:
+        raise UsageError(f"'n' must be at least 16 (got {n})")
+    tell: Progress = progress or (lambda stage, done, total: None)
+    held_out = source_of(model, "test", None if data is None else Path(data))
+    run_dir = run_dir if run_dir is not None else getattr(model, "run", None)
+    result: dict[str, Any] = {"step": model.step, "seed": seed, "data": dict(held_out.facts)}
+    if chosen & set(ENCODE):
+        result["encode"] = encode_figures(model, held_out, choose(len(held_out), n, seed), chosen, tell)
+    if chosen & {*compare.FIGURES, "memorisation"}:
+        result |= _sampled(model, held_out, n, seed, times, chosen, tell, run_dir)
+    if "resolution" in chosen:
+        result["resolution"] = resolution_figures(model, held_out, choose(len(held_out), 16, seed), tell)
+    if run_dir is not None:
+        atomic.write_text(Path(run_dir) / "evaluation.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
+    return result
+
+
+def chosen_metrics(names: Sequence[str] | None) -> set[str]:
+    """The metrics of these names, or all of them."""
+    if names is None:
+        return set(METRICS)
+    chosen = {name.replace("-", "_") for name in names}
+    for name in sorted(chosen - set(METRICS)):
+        raise UsageError(f"no metric named '{name}'; there are {', '.join(METRICS)}.{did_you_mean(name, METRICS)}")
+    return chosen
+
+
+def encode_figures(
+    model: Trained, source: Source, numbers: Sequence[int], chosen: set[str], tell: Progress
+) -> dict[str, Any]:
+    """PSNR and SSIM over these signals. Values lie in [-1, 1], so the peak is 2 (peak² = 4)."""
+    found: dict[str, list[float]] = {name: [] for name in ENCODE if name in chosen}
+    for part in batches(len(numbers), _BATCH):
+        encoded = encode(model, source, [numbers[i] for i in part])
+        shown, truth = encoded.shown.clamp(-1, 1), encoded.truth
+        if "psnr" in found:
+            found["psnr"] += psnr(shown, truth, peak=2).tolist()
+        if "ssim" in found and 3 <= truth.ndim <= 5:
+            found["ssim"] += ssim(shown, truth, peak=2, lowest=-1).tolist()
+        tell("encoding", part.stop, len(numbers))
+    return {"count": len(numbers)} | {name: spread_of(values) for name, values in found.items() if values}
+
+
+def spread_of(values: Sequence[float]) -> dict[str, float]:
+    """Mean, standard deviation and quantiles of what is finite (the PSNR of equal signals is not)."""
+    x = torch.tensor(values, dtype=torch.float64)
+    finite = x[x.isfinite()]
+    result = {"finite": float(len(finite)) / len(x)}
+    if len(finite):
+        low, middle, high = torch.quantile(finite, finite.new_tensor([0.05, 0.5, 0.95])).tolist()
+        std = float(finite.std(correction=0))
+        result |= {"mean": float(finite.mean()), "std": std, "p5": low, "median": middle, "p95": high}
+    return result
+
+
+def resolution_figures(model: Trained, source: Source, numbers: Sequence[int], tell: Progress) -> dict[str, Any]:
+    """PSNR between renders averaged over areas and the render at the size of training, for each factor.
+
+    Empty for a modality that cannot be asked for a size. It does not say whether the larger render is sharp: a
+    constant would agree with itself.
+    """
+    found: dict[int, list[float]] = {}
+    for i, number in enumerate(numbers):
+        renders = enlarged(model, encode(model, source, [number]).prediction, _FACTORS)
+        for factor in renders.keys() - {1}:
+            averaged = F.avg_pool2d(renders[factor], factor)
+            found.setdefault(factor, []).append(float(psnr(averaged, renders[1], peak=1)))
+        tell("rendering larger", i + 1, len(numbers))
+    return {f"{factor}x": spread_of(found[factor]) for factor in sorted(found)}
+
+
+def _sampled(
+    model: Trained,
+    held_out: Source,
+    n: int,
+    seed: int,
+    times: Sequence[Sequence[float]],
+    chosen: set[str],
+    tell: Progress,
+    run_dir: Path | None,
+) -> Mapping[str, Any]:
+    """All that needs generated signals."""
+    training = source_of(model, "train")
+    real = compare.real_pictures(model, held_out, choose(len(held_out), n, seed), "held-out signals", tell)
+    samples = {
+        compare.name_of(t): compare.sampled_pictures(model, len(real), seed_of(seed, "evaluate"), t, tell)
+        for t in times
+    }
+    result: dict[str, Any] = {}
+    if chosen & set(compare.FIGURES):
+        result["sets"] = compare.set_figures(model, samples, real, training, seed, chosen, tell)
+    if "memorisation" in chosen:
+        result["memorisation"], closest = compare.memorisation_figures(
+            model, next(iter(samples.values())), real, training, seed, tell
+        )
+        if run_dir is not None:
+            save_png(labelled_rows(closest), Path(run_dir) / "nearest.png")
+    return result

@@ -1,0 +1,189 @@
+"""What a run shows of itself: a sheet of samples now and then, and the report."""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+import inrkit
+from inrkit.core.modality import Source
+from inrkit.core.noise import T_MAX
+from inrkit.engine import gallery
+from inrkit.engine.heldout import Trained, device_of, pictures_of, source_of
+from inrkit.engine.history import History
+from inrkit.engine.tables import evaluation_blocks, evaluation_lead
+from inrkit.errors import DataError, UsageError
+from inrkit.io.atomic import disk_errors
+from inrkit.io.config import to_toml, unstructure
+from inrkit.io.curve import number
+from inrkit.io.report import Charts, Listing, Report, Rows, Section, Table, save_report
+from inrkit.io.sheet import first_row, save_png, sheet
+
+SHEET = 32
+"""Signals on each sheet of samples."""
+_TWO_STEPS = (T_MAX, 0.821)
+
+
+def write_samples(model: Trained, run_dir: Path, step: int, n: int = SHEET) -> Path:
+    """One-step samples, always from the same noise, so that sheets show the same signals emerge.
+
+    Law: leaves every global random state as it was.
+    """
+    pictures = pictures_of(model, model.sample(n, seed=0).signal)
+    folder = Path(run_dir) / "samples"
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return save_png(sheet(pictures), folder / f"step-{step:08d}.png")
+
+
+def write_report(model: Trained, run_dir: Path) -> Path:
+    """`report.html`: what the run learned, for whoever has five minutes. It can be written anew at any time."""
+    run_dir = Path(run_dir)
+    history, evaluation = History.read(run_dir), _read_evaluation(run_dir)
+    training, held_out = source_of(model, "train"), _held_out(model)
+    facts = training.facts
+    what = str(facts.get("title") or "") or (Path(model.config.data).stem if model.config.data else model.modality.name)
+    report = Report(
+        title=what[:1].upper() + what[1:],
+        subtitle=_subtitle(model, facts),
+        numbers=_numbers(model, training, history, evaluation),
+        sections=_sections(model, run_dir, held_out, history, evaluation),
+    )
+    return save_report(report, run_dir / "report.html")
+
+
+def _sections(
+    model: Trained, run_dir: Path, held_out: Source | None, history: History, evaluation: Mapping[str, Any]
+) -> Sequence[Section]:
+    return [
+        Section(
+            "Generated in one step",
+            gallery.samples(model, 48, (T_MAX,), columns=12),
+            "Not chosen: each is one pass of the hyper-network, from noise to the weights of a function.",
+        ),
+        Section(
+            "Encoded",
+            gallery.encodes(model, held_out) if held_out else [],
+            "Signals that were held out from training, and the functions that one pass made of them.",
+        ),
+        Section(
+            "Any resolution",
+            gallery.zoom(model, held_out) if held_out else [],
+            "One encoded function, rendered at sizes that it was never trained at. "
+            "Enlarging its smallest render is what it has to beat.",
+        ),
+        Section("Training", [Charts(charts)] if (charts := history.charts()) else []),
+        Section(
+            "Samples over training",
+            samples_over_time(run_dir),
+            "The same noise each time.",
+        ),
+        Section(
+            "In between",
+            [*(gallery.params_between(model, held_out) if held_out else []), *gallery.noise_between(model)],
+            "From one encode to another along a straight line between their weights; from one sample to another "
+            "by way of the noises between.",
+        ),
+        Section("Generated in two steps", gallery.samples(model, 24, _TWO_STEPS, columns=12), "From the same noise."),
+        Section("Evaluation", evaluation_blocks(evaluation, run_dir), evaluation_lead(evaluation)),
+        Section("Config", [Listing(to_toml(unstructure(model.config)))], folded=True),
+        Section("Environment", [Table(("", ""), list(environment(model).items()))], folded=True),
+    ]
+
+
+def samples_over_time(run_dir: Path, most: int = 8) -> list[Rows]:
+    """The first row of some of the run's sheets, early ones denser than late ones."""
+    sheets = sorted((run_dir / "samples").glob("step-*.png"))
+    kept = sorted({round((len(sheets) - 1) * (i / (most - 1)) ** 1.5) for i in range(most)}) if sheets else []
+    rows = []
+    for i in kept:
+        with Image.open(sheets[i]) as image:
+            row = first_row(image.convert("RGB"), SHEET)
+        rows.append((f"step {int(sheets[i].stem.removeprefix('step-')):,}", row))
+    return [Rows(rows)] if rows else []
+
+
+def environment(model: Trained) -> dict[str, str]:
+    """Versions and kinds, nothing that names a machine."""
+    return {
+        "inrkit": inrkit.__version__,
+        "Python": platform.python_version(),
+        "PyTorch": str(torch.__version__),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device of this report": device_of(model).type,
+    }
+
+
+# ---------------------------------------------------------------------------------------------- the head of the page
+
+
+def _subtitle(model: Trained, facts: Mapping[str, Any]) -> str:
+    config = model.config
+    size = facts.get("size")
+    shape = f" of {' x '.join(str(n) for n in reversed(size))}" if isinstance(size, list | tuple) and size else ""
+    return (
+        f"Modality {config.modality}{shape}, objective {config.objective}, {config.readout} read-out, "
+        f"after {model.step:,} of {config.steps:,} steps."
+    )
+
+
+def _numbers(
+    model: Trained, training: Source, history: History, evaluation: Mapping[str, Any]
+) -> dict[str, tuple[str, str]]:
+    if evaluation.get("step") != model.step:
+        evaluation = {}  # its figures are another checkpoint's
+    weights = sum(p.numel() for p in model.pipeline.parameters())
+    numbers = {
+        "Held-out encode": _held_out_psnr(history, evaluation),
+        "Parameters": (f"{weights / 1e6:.2f}" if weights < 1e7 else f"{weights / 1e6:.0f}", "M"),
+        "Per signal": (number(sum(p.numel() for p in _params_of_one(model))), "numbers"),
+        "Training signals": (f"{len(training):,}", ""),
+        "Signals seen": (f"{model.step * model.config.batch_size:,}", ""),
+        "Time": _duration(history.seconds()),
+    }
+    sets = evaluation.get("sets", {}).get("spaces", {}).get("random-conv", {}).get("1 step", {})
+    if "frechet_ratio" in sets:
+        numbers["Fréchet distance"] = (f"{sets['frechet_ratio']:.1f} x", "floor")
+    return {label: value for label, value in numbers.items() if value[0]}
+
+
+def _held_out_psnr(history: History, evaluation: Mapping[str, Any]) -> tuple[str, str]:
+    evaluated = evaluation.get("encode", {}).get("psnr", {}).get("mean")
+    found = evaluated if evaluated is not None else history.last("heldout/psnr")
+    return (f"{found:.1f}", "dB") if found is not None else ("", "")
+
+
+def _params_of_one(model: Trained) -> list[torch.Tensor]:
+    shapes = model.pipeline.function.param_shapes.values()
+    return [torch.empty(shape, device="meta") for shape in shapes]
+
+
+def _duration(seconds: float) -> tuple[str, str]:
+    if seconds <= 0:
+        return "", ""
+    if seconds < 90:
+        return f"{seconds:.0f}", "s"
+    return (f"{seconds / 60:.1f}", "min") if seconds < 5400 else (f"{seconds / 3600:.1f}", "h")
+
+
+def _held_out(model: Trained) -> Source | None:
+    """The held-out signals; None when the data have none."""
+    try:
+        source = source_of(model, "test")
+    except (DataError, UsageError):
+        return None
+    return source if len(source) else None
+
+
+def _read_evaluation(run_dir: Path) -> dict[str, Any]:
+    """What was measured of this run; empty when nothing was."""
+    path = run_dir / "evaluation.json"
+    try:
+        found = json.loads(path.read_text()) if path.is_file() else {}
+    except ValueError:
+        return {}  # a damaged file of figures is no reason to have no report
+    return found if isinstance(found, dict) else {}
