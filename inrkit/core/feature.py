@@ -69,6 +69,10 @@ class RandomConvFeatures(Features):
     quarters of a stage's channels are averaged over the whole signal and one quarter over two cells per axis, so that
     the features know where things are: 119 features for two axes (85 for one, 187 for three).
 
+    Every second filter of the first stage has taps that sum to zero, so it answers to differences only. Without these,
+    smooth variation drowns all else: noise of 2.5 % of the range on drawn faces was within the error of real against
+    real, and is 15 to 20 times that with them; blur moved from 16 to 60 times.
+
     The fold max(v, -v/2) keeps every channel alive whatever the seed (rectified random channels die, and rare
     activations make the distance as noisy as the sample is small), tells x from -x, and together with convolutions
     without offset makes the features positively homogeneous: features(a x) = a features(x) for a > 0. They still
@@ -93,7 +97,10 @@ class RandomConvFeatures(Features):
         generator = random.Random(seed)
         fan_in = [channels, *widths[:-1]]
         for stage, (narrow, wide) in enumerate(zip(fan_in, widths, strict=True)):
-            self.register_buffer(f"weight{stage}", _he_uniform(generator, (wide, narrow, *[3] * self.axes)))
+            weight = _he_uniform(generator, (wide, narrow, *[3] * self.axes))
+            if stage == 0:
+                weight[::2] -= weight[::2].flatten(2).mean(dim=2).reshape(-1, narrow, *[1] * self.axes)
+            self.register_buffer(f"weight{stage}", weight)
 
     @property
     def dim(self) -> int:

@@ -117,8 +117,8 @@ def nearest(queries: Tensor, references: Tensor | Iterable[Tensor], *, chunk: in
             shift = y.mean(dim=0)
             near = ((y - shift).square().sum(1) - 2 * (x - shift) @ (y - shift).T).argmin(dim=1)
             distance = (x - y[near]).norm(dim=1)
-            index = torch.where(distance < best, near + start, index)
-            best = torch.minimum(best, distance)
+            nearer = distance < best
+            index, best = torch.where(nearer, near + start, index), torch.where(nearer, distance, best)
             start += len(y)
     if start == 0:
         raise UsageError("'references' must hold at least one row; it is empty.")
