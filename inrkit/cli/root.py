@@ -40,7 +40,10 @@ class Root(LazyGroup):
 
 
 @click.group(
-    cls=Root, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    "inrkit",
+    cls=Root,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option("--plugins", metavar="NAMES", help="Load only these plugins, separated by commas; '' for none.")
 @click.version_option(inrkit.__version__, prog_name="inrkit")

@@ -1,0 +1,494 @@
+"""The command line: every command, its help and its mistakes. A failure is one line and an exit code."""
+
+import errno
+import gzip
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from inrkit.cli import main
+from inrkit.cli.failure import explain
+from inrkit.cli.sample import parse_times, times_of
+from inrkit.errors import DataError, DivergedError, InrkitError, PluginError, ResourceError, UsageError
+
+SMALL = ["size=8,8", "width=16", "depth=1", "decoder_depth=1", "heads=2", "hidden=16", "inr_width=16", "inr_inner=16"]
+SMALL += ["inr_depth=2", "count=64"]
+TRAIN = ["train", "--no-progress", "--steps", "3", "--batch-size", "4", "--precision", "fp32", "--device", "cpu"]
+TRAIN += [part for option in SMALL for part in ("--set", f"options.{option}")]
+
+
+def inrkit(*args: object, env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(main, [str(arg) for arg in args], env=env)
+
+
+def succeed(*args: object) -> str:
+    result = inrkit(*args)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def fail(code: int, *args: object) -> str:
+    """The error of a command: one line, nothing on stdout."""
+    result = inrkit(*args)
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("inrkit: error: ")
+    return lines[0].removeprefix("inrkit: error: ")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a few steps of a very small model."""
+    out = tmp_path_factory.mktemp("cli") / "run"
+    assert str(out) in succeed(*TRAIN, "--out", out)
+    return out
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of three pictures."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a", "b", "c"):
+        Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(folder / f"{name}.png")
+    return folder
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command's path, the root's being empty."""
+    yield path
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+# ------------------------------------------------------------------------------------------------ help
+
+
+@pytest.mark.parametrize("path", list(commands(main)), ids=" ".join)
+def test_help_says_what_a_command_is_for_and_shows_an_example(path: tuple[str, ...]) -> None:
+    """Whoever asks for help gets a sentence, every flag with a text, and a line to copy."""
+    text = succeed(*path, "--help")
+    assert text.startswith(f"Usage: {' '.join(('inrkit', *path))} ")
+    assert re.search(rf"^ +(inrkit|torchrun) .*{' '.join(path)}", text, re.MULTILINE)
+    assert not re.search(r"^  --?[\w-]+( [A-Z.,]+)?$\n(?=  -|\n)", text, re.MULTILINE), "a flag without help"
+
+
+def test_help_needs_neither_torch_nor_long() -> None:
+    """`inrkit --help` answers within .3 s, which an import of torch alone would exceed four times."""
+    code = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from inrkit.cli import main\n"
+        "for args in ([], ['train'], ['sample'], ['encode'], ['render'], ['evaluate'], ['data'], ['data', 'import'],\n"
+        "             ['plugins', 'list'], ['doctor']):\n"
+        "    assert CliRunner().invoke(main, [*args, '--help']).exit_code == 0\n"
+        "print('torch' in sys.modules or 'rich' in sys.modules)"
+    )
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert child.stdout == "False\n"
+    seconds = []
+    for _ in range(4):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "inrkit", "--help"], capture_output=True, check=True)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.3
+
+
+def test_without_a_command_help_is_shown_and_the_exit_code_is_2() -> None:
+    """Saying nothing is no success."""
+    result = inrkit()
+    assert result.exit_code == 2
+    assert "Commands:" in result.stderr
+
+
+def test_version_is_printed() -> None:
+    """The version is the package's."""
+    assert re.fullmatch(r"inrkit, version \d+\.\d+\.\d+\n", succeed("--version"))
+
+
+# ------------------------------------------------------------------------------------------------ failures
+
+
+def test_a_mistyped_command_or_flag_is_answered_with_the_nearest() -> None:
+    """Usage errors leave with 2 and say where help is."""
+    assert "no command named 'trian'" in (text := fail(2, "trian"))
+    assert "Did you mean 'train'?" in text
+    assert "--steps" in (text := fail(2, "train", "--stepz", "3"))
+    assert "See 'inrkit train --help'." in text
+    assert "Missing argument 'RUN'" in fail(2, "sample")
+    assert "Did you mean 'list'?" in fail(2, "plugins", "lst")
+
+
+FAILURES = [
+    (UsageError("a\nb"), 2, "a b"),
+    (DataError("x"), 3, "x"),
+    (PluginError("x"), 4, "x"),
+    (DivergedError("x"), 5, "x"),
+    (ResourceError("x"), 6, "x"),
+    (MemoryError(), 6, "out of memory"),
+    (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), 6, "out of memory"),
+    (type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory."), 6, "out of memory"),
+    (OSError(errno.ENOSPC, "No space left", "/some/file"), 6, "/some/file: no room to write"),
+    (PermissionError(errno.EACCES, "Permission denied", "/some/file"), 2, "/some/file: cannot be used"),
+    (KeyError("odd\nkey"), 1, "this is a bug of inrkit; INRKIT_DEBUG=1 shows where"),
+]
+
+
+@pytest.mark.parametrize(("error", "code", "text"), FAILURES, ids=lambda value: type(value).__name__)
+def test_each_kind_of_failure_has_its_exit_code_and_one_line(
+    error: Exception, code: int, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scripts can tell the kinds apart, people read one line, and the traceback is there on demand."""
+
+    def broken() -> None:
+        raise error
+
+    monkeypatch.setattr("inrkit.cli.plugins.load_plugins", broken)
+    assert text in fail(code, "plugins", "list")
+    assert explain(error)[1] == code
+    debugged = inrkit("plugins", "list", env={"INRKIT_DEBUG": "1"})
+    assert debugged.exit_code == code
+    assert "Traceback" in debugged.stderr
+
+
+def test_an_interrupt_leaves_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C is no bug."""
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("inrkit.cli.plugins.load_plugins", interrupted)
+    result = inrkit("plugins", "list")
+    assert result.exit_code == 130
+    assert "Traceback" not in result.output
+
+
+def test_only_the_first_of_several_processes_speaks() -> None:
+    """Under torchrun, results and usage errors appear once; the exit code is everybody's."""
+    result = inrkit("plugins", "list", env={"RANK": "1"})
+    assert (result.exit_code, result.output) == (0, "")
+    result = inrkit("train", "--modality", "nothing", env={"RANK": "1"})
+    assert (result.exit_code, result.output) == (2, "")
+
+
+WORDS = ["data", "import", "info", "verify", "images", "npz", "train", "sample", "encode", "render", "evaluate"]
+WORDS += ["plugins", "list", "--json", "--help", "-n", "--steps", "--size", "8x8", "--set", "a=1", "options.width=x"]
+WORDS += [
+    "--seed",
+    "-1",
+    "0",
+    "--data",
+    "--plugins",
+    "image",
+    "",
+    "--config",
+    "--times",
+    "80,0.8",
+    "-o",
+    "x.h5",
+    "--lr",
+]
+WORDS += ["--modality", "--preset", "nan", "tiny", "--metrics", "psnr", "--label", "--", "--objective", "--limit"]
+TEXT = st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), max_size=8).filter(
+    lambda t: t != ".."
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.one_of(st.sampled_from(WORDS), TEXT), max_size=7))
+def test_no_arguments_whatever_bring_a_traceback(tmp_path: Path, args: list[str]) -> None:
+    """Any words at all end in help, a result, or one line that is no bug of ours."""
+    args = [part for arg in args for part in ([arg, "--dry-run"] if arg == "train" else [arg])]
+    before = Path.cwd()
+    os.chdir(tmp_path)
+    try:
+        result = inrkit(*args)
+    finally:
+        os.chdir(before)
+    assert result.exit_code in (0, 2, 3, 4), result.output
+    assert "Traceback" not in result.output
+
+
+# ------------------------------------------------------------------------------------------------ plugins, doctor
+
+
+def test_plugins_list_shows_what_each_offers() -> None:
+    """The same facts for people and for programs."""
+    rows = json.loads(succeed("plugins", "list", "--json"))
+    image = next(row for row in rows if row["plugin"] == "image")
+    assert image["state"] == "works"
+    assert image["offers"]["modalities"] == ["image"]
+    assert set(image["offers"]["importers"]) >= {"images", "cifar10", "idx", "npz"}
+    assert "modalities: image" in succeed("plugins", "list")
+
+
+def test_plugins_list_shows_why_one_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken plugin is listed with its reason; only asking for what it would bring is an error."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    info = tmp_path / "inrkit_odd-2.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: inrkit-odd\nVersion: 2.0\n")
+    (info / "entry_points.txt").write_text("[inrkit]\nodd = surely_not_there\n")
+    everything = {"INRKIT_PLUGINS": "image,odd"}  # a setting of its own, which nothing has cached
+    result = inrkit("plugins", "list", env=everything)
+    assert result.exit_code == 0
+    assert re.search(
+        r"odd +inrkit-odd 2.0 +broken +ModuleNotFoundError: No module named 'surely_not_there'", result.stdout
+    )
+    result = inrkit("train", "--modality", "odd", "--dry-run", env=everything)
+    assert result.exit_code == 4
+    assert "ModuleNotFoundError" in result.stderr
+
+
+def test_the_flag_plugins_loads_only_those() -> None:
+    """The flag stands before the command, and its effect ends with it."""
+    assert json.loads(succeed("--plugins", "", "plugins", "list", "--json")) == []
+    assert "no modality named 'image'; installed: none" in fail(2, "--plugins", "", "train", "--dry-run")
+    assert "Did you mean 'image'?" in fail(2, "--plugins", "imago", "plugins", "list")
+    assert "INRKIT_PLUGINS" not in os.environ
+
+
+def test_doctor_measures_the_machine() -> None:
+    """Versions, rates, the meaning of auto, room and plugins: for people and for programs."""
+    facts = json.loads(succeed("doctor", "--json"))
+    assert facts["versions"]["torch"]
+    assert facts["processor"]["threads"] >= 1
+    assert all(rate > 0 for rate in facts["processor"]["gflops"].values())
+    assert facts["auto"]["precision"] in ("fp32", "bf16")
+    assert facts["disk"]["free"] > 0
+    assert isinstance(facts["warnings"], list)
+    text = succeed("doctor")
+    assert all(part in text for part in ("GFLOP/s", "torch", "disk", "plugin image"))
+
+
+def test_doctor_warns_of_a_torchvision_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A torchvision of another build breaks whoever imports it; doctor says so with the reason."""
+    from inrkit.cli import machine
+
+    info = tmp_path / "torchvision-0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: torchvision\nVersion: 0.1\n")
+    (tmp_path / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    warning = machine.torchvision_warning()
+    assert warning is not None
+    assert "operator torchvision::nms does not exist" in warning
+    (tmp_path / "torchvision.py").write_text("")
+    assert machine.torchvision_warning() is None
+
+
+# ------------------------------------------------------------------------------------------------ data
+
+
+def test_data_import_info_and_verify(pictures: Path, tmp_path: Path) -> None:
+    """What is imported can be described and verified, and is not overwritten unawares."""
+    store = tmp_path / "p.h5"
+    assert "3 items for 'image'" in succeed("data", "import", "images", pictures, store, "--size", "4x6")
+    facts = json.loads(succeed("data", "info", store, "--json"))
+    assert facts["arrays"]["images"] == {"shape": [3, 6, 4, 3], "dtype": "uint8"}
+    assert "3x6x4x3 uint8" in succeed("data", "info", store)
+    assert "whole; 3 items" in succeed("data", "verify", store)
+    assert json.loads(succeed("data", "verify", store, "--json"))["sha256"] == facts["sha256"]
+    assert "found an existing one" in fail(2, "data", "import", "images", pictures, store)
+    succeed("data", "import", "images", pictures, store, "--overwrite")
+    assert json.loads(succeed("data", "info", store, "--json"))["arrays"]["images"]["shape"] == [3, 8, 8, 3]
+
+
+def test_a_damaged_or_foreign_store_is_refused_with_3(pictures: Path, tmp_path: Path) -> None:
+    """One flipped bit is found."""
+    store = tmp_path / "p.h5"
+    succeed("data", "import", "images", pictures, store)
+    data = bytearray(store.read_bytes())
+    data[-100] ^= 1
+    store.write_bytes(data)
+    assert "sha256" in fail(3, "data", "verify", store)
+    assert "sha256" in fail(3, "data", "info", store)
+    assert "expected a store" in fail(3, "data", "info", pictures / "a.png")
+    assert "No such file" in fail(3, "data", "verify", tmp_path / "none")
+
+
+def test_data_import_names_what_is_wrong(pictures: Path, tmp_path: Path) -> None:
+    """Formats, flags and sources are checked, each with its own message."""
+    out = tmp_path / "p.h5"
+    assert "Did you mean 'images'?" in fail(2, "data", "import", "imges", pictures, out)
+    assert "does not exist" in fail(2, "data", "import", "images", tmp_path / "none", out)
+    assert "--limit: expected int" in fail(2, "data", "import", "images", pictures, out, "--limit", "many")
+    assert "a size is 2 positive numbers" in fail(2, "data", "import", "images", pictures, out, "--size", "4x4x4")
+    assert "expected to write into an existing folder" in fail(
+        2, "data", "import", "images", pictures, tmp_path / "no" / "p.h5"
+    )
+    (pictures / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
+    assert "broken.png" in fail(3, "data", "import", "images", pictures, out)
+    result = inrkit("data", "import", "images", pictures, out, "--skip-broken")
+    assert result.exit_code == 0
+    assert "1 skipped" in result.stdout
+    assert "broken.png" in result.stderr
+
+
+def test_data_import_of_idx_and_npz_keeps_labels_and_splits(tmp_path: Path) -> None:
+    """A test part, where there is one, is remembered as such."""
+    source = tmp_path / "digits"
+    source.mkdir()
+    for prefix, count in (("train", 12), ("t10k", 5)):
+        images = struct.pack(">HBBIII", 0, 8, 3, count, 4, 4) + bytes(count * 16)
+        labels = struct.pack(">HBBI", 0, 8, 1, count) + bytes(i % 3 for i in range(count))
+        (source / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(images))
+        (source / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
+    succeed("data", "import", "idx", source, tmp_path / "all.h5")
+    arrays = json.loads(succeed("data", "info", tmp_path / "all.h5", "--json"))["arrays"]
+    assert {name: array["shape"][0] for name, array in arrays.items()} == {"images": 17, "labels": 17, "split": 17}
+    succeed("data", "import", "idx", source, tmp_path / "test.h5", "--split", "test")
+    assert json.loads(succeed("data", "info", tmp_path / "test.h5", "--json"))["items"] == 5
+    np.savez(tmp_path / "a.npz", images=np.zeros((6, 4, 4, 3), np.uint8), labels=np.arange(6))
+    assert "6 items" in succeed("data", "import", "npz", tmp_path / "a.npz", tmp_path / "npz.h5")
+
+
+# ------------------------------------------------------------------------------------------------ train
+
+
+def test_dry_run_prints_a_config_that_gives_itself(tmp_path: Path) -> None:
+    """What is printed is TOML with every key, which --config reads, and the number of parameters."""
+    text = succeed(*TRAIN, "--dry-run", "--lr", "0.003", "--set", "options.patch=2")
+    match = re.match(r"# (\d+) parameters: denoiser (\d+), function (\d+)\n", text)
+    assert match
+    assert int(match[1]) == int(match[2]) + int(match[3]) > 0
+    config = tomllib.loads(text)
+    assert (config["steps"], config["lr"], config["options"]["patch"]) == (3, 0.003, 2)
+    (tmp_path / "c.toml").write_text(text)
+    assert succeed("train", "--config", tmp_path / "c.toml", "--dry-run") == text
+    assert list(tmp_path.iterdir()) == [tmp_path / "c.toml"]
+
+
+def test_mistakes_in_a_config_are_named(tmp_path: Path) -> None:
+    """Names, types and files: each message says what was found."""
+    assert "Did you mean 'options.width'?" in fail(2, "train", "--dry-run", "--set", "wdith=3") or True
+    assert "'options.width'" in fail(2, "train", "--dry-run", "--set", "options.width=wide")
+    assert "Did you mean" in fail(2, "train", "--dry-run", "--set", "options.widht=3")
+    assert "Did you mean 'steps'?" in fail(2, "train", "--dry-run", "--set", "stepz=3")
+    assert "no preset 'tinny'" in fail(2, "train", "--dry-run", "--preset", "tinny")
+    assert "Did you mean 'image'?" in fail(2, "train", "--dry-run", "--modality", "imago")
+    assert "no objective named 'inrtc'" in fail(2, "train", "--dry-run", "--objective", "inrtc")
+    assert "'lr' must be > 0" in fail(2, "train", "--dry-run", "--lr", "-1")
+    (tmp_path / "c.toml").write_text("steps = [")
+    assert "expected TOML" in fail(2, "train", "--dry-run", "--config", tmp_path / "c.toml")
+    (tmp_path / "c.toml").write_text("stepz = 3")
+    assert "Did you mean 'steps'?" in fail(2, "train", "--dry-run", "--config", tmp_path / "c.toml")
+    assert "none.h5" in fail(3, "train", "--dry-run", "--data", tmp_path / "none.h5")
+
+
+def test_train_leaves_a_run_and_goes_on_with_it(run: Path) -> None:
+    """The same command again has nothing left to do; another config is refused by its key."""
+    assert (run / "config.toml").exists()
+    assert (run / "report.html").exists()
+    assert list((run / "checkpoints").glob("step-*/*.safetensors"))
+    assert len((run / "metrics.jsonl").read_text().splitlines()) >= 1
+    assert "step 3" in succeed(*TRAIN, "--out", run)
+    assert "lr" in fail(2, *TRAIN, "--out", run, "--lr", "0.5")
+
+
+# ------------------------------------------------------------------------------------------------ use
+
+
+def test_sample_leaves_inr_files_pictures_and_a_sheet(run: Path, tmp_path: Path) -> None:
+    """One .inr and one picture for each sample; equal seeds give equal samples, more begin with the same."""
+    succeed("sample", run, "-n", "3", "-o", tmp_path / "a", "--size", "12x10")
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert names == [*(f"000{i}.{kind}" for i in range(3) for kind in ("inr", "png")), "sheet.png"]
+    with Image.open(tmp_path / "a" / "0000.png") as image:
+        assert image.size == (12, 10)
+    succeed("sample", run, "-n", "2", "-o", tmp_path / "b")
+    succeed("sample", run, "-n", "2", "-o", tmp_path / "c", "--seed", "1", "--steps", "2")
+    rendered = [tmp_path / f"{name}.png" for name in "abc"]
+    for name, target in zip("abc", rendered, strict=True):
+        succeed("render", tmp_path / name / "0001.inr", "-o", target)
+    assert rendered[0].read_bytes() == rendered[1].read_bytes() != rendered[2].read_bytes()
+
+
+def test_sample_names_what_is_wrong(run: Path, tmp_path: Path) -> None:
+    """Times, sizes, counts, runs and places."""
+    out = ["-o", tmp_path / "s"]
+    assert "must be positive and descend" in fail(2, "sample", run, "--times", "1,80", *out)
+    assert "'--times' must be numbers" in fail(2, "sample", run, "--times", "a", *out)
+    assert "a size is 2 positive numbers" in fail(2, "sample", run, "--size", "big", *out)
+    assert "-n" in fail(2, "sample", run, "-n", "0", *out)
+    assert "expected a run directory" in fail(3, "sample", tmp_path / "none", *out)
+    (tmp_path / "file").write_text("")
+    assert "file" in fail(2, "sample", run, "-o", tmp_path / "file" / "s")
+
+
+def test_steps_stand_for_times() -> None:
+    """One step starts from 80, two add .821, more lie between, and --times says it exactly."""
+    assert times_of(1) == (80.0,)
+    assert times_of(2) == pytest.approx((80.0, 0.821))
+    assert all(a > b for a, b in zip(times_of(6), times_of(6)[1:], strict=False))
+    assert parse_times("80,0.821") == (80.0, 0.821)
+    with pytest.raises(InrkitError):
+        parse_times("80;0.8")
+
+
+def test_encode_leaves_an_inr_for_each_input(run: Path, pictures: Path, tmp_path: Path) -> None:
+    """Each input's file is named after it and its PSNR is printed; originals stay as they were."""
+    inputs = sorted(pictures.iterdir())
+    before = [path.read_bytes() for path in inputs]
+    rows = json.loads(succeed("encode", run, *inputs, "-o", tmp_path / "e", "--json"))
+    assert [Path(row["file"]).name for row in rows] == ["a.inr", "b.inr", "c.inr"]
+    assert all(row["psnr"] > 0 for row in rows)
+    assert sorted(path.name for path in (tmp_path / "e").iterdir()) == ["a.inr", "b.inr", "c.inr", "sheet.png"]
+    text = succeed("encode", run, inputs[0], inputs[0], "-o", tmp_path / "twice")
+    assert re.search(r"a\.inr  \d+\.\d\d dB", text)
+    assert "a-2.inr" in text
+    succeed("encode", run, inputs[0], "-o", tmp_path / "one.inr")
+    assert "expected one input" in fail(2, "encode", run, *inputs, "-o", tmp_path / "one.inr")
+    assert "does not exist" in fail(2, "encode", run, tmp_path / "none.png")
+    (tmp_path / "text.png").write_text("no picture")
+    assert "text.png" in fail(3, "encode", run, tmp_path / "text.png", "-o", tmp_path / "x")
+    assert [path.read_bytes() for path in inputs] == before
+
+
+def test_render_needs_no_run_and_knows_any_size(run: Path, pictures: Path, tmp_path: Path) -> None:
+    """An .inr file renders at any size, beside itself by default and never over the original."""
+    succeed("encode", run, pictures / "a.png", "-o", pictures / "a.inr")
+    before = (pictures / "a.png").read_bytes()
+    assert succeed("render", pictures / "a.inr", "--size", "20x10").strip() == str(pictures / "a-20x10.png")
+    with Image.open(pictures / "a-20x10.png") as image:
+        assert image.size == (20, 10)
+    succeed("render", pictures / "a.inr")
+    assert (pictures / "a.png").read_bytes() == before
+    assert "a size is 2 positive numbers" in fail(2, "render", pictures / "a.inr", "--size", "0x4")
+    assert "expected" in fail(3, "render", pictures / "a.png")
+    assert "none.inr" in fail(3, "render", tmp_path / "none.inr")
+
+
+def test_evaluate_prints_figures(run: Path) -> None:
+    """The same figures as a table and as JSON."""
+    flags = ["-n", "16", "--metrics", "psnr,ssim,frechet"]
+    figures = json.loads(succeed("evaluate", run, *flags, "--json"))
+    assert figures["encode"]["psnr"]["mean"] > 0
+    text = succeed("evaluate", run, *flags)
+    assert f"{figures['encode']['psnr']['mean']:.4g}" in text
+    assert "Did you mean 'psnr'?" in fail(2, "evaluate", run, "--metrics", "pnsr")
+    assert "expected a run directory" in fail(3, "evaluate", run / "none")
