@@ -1,0 +1,457 @@
+"""Distances, weightings and objectives: formulas, who sees what, and what a split of the batch may not change."""
+
+import copy
+import itertools
+import math
+from typing import Any
+
+import pytest
+import torch
+from gaussian import Linear, batch_of, linear_pipeline, observed, transformer_pipeline
+from torch import Tensor
+
+from inrkit import (
+    Batch,
+    Diffusion,
+    DirectReadout,
+    Draws,
+    Ect,
+    Grid,
+    GridObservation,
+    Inrct,
+    LiteralReadout,
+    Objective,
+    Pipeline,
+    Readout,
+    Reconstruction,
+    SigmoidPairing,
+    TwoHeadedReadout,
+)
+from inrkit.core.objective import (
+    DISTANCES,
+    OBJECTIVES,
+    WEIGHTINGS,
+    consistency_pair,
+    l2_norm,
+    make_objective,
+    pseudo_huber,
+    squared,
+)
+
+ALL = [
+    Inrct(),
+    Inrct(lambda_diff=0.5, weight_recon="1/t"),
+    Reconstruction(),
+    Reconstruction(t_recon=0.1),
+    Ect(),
+    Diffusion(),
+]
+READOUTS = [LiteralReadout(), TwoHeadedReadout(), DirectReadout()]
+
+
+def passes(pipeline: Pipeline) -> list[tuple[Tensor, Tensor, Tensor | None]]:
+    """What the toy's denoiser was shown, pass by pass, with c_in taken off and t from c_noise."""
+    assert isinstance(pipeline.denoiser, Linear)
+    shown = []
+    for values, level, label in pipeline.denoiser.seen:
+        t = (4 * level).exp()
+        shown.append((values * (0.25 + t**2).sqrt()[:, None, None], t, label))
+    return shown
+
+
+def two_toys() -> tuple[Pipeline, Pipeline]:
+    """A student and a teacher that remember their passes apart."""
+    return linear_pipeline(), linear_pipeline()
+
+
+# ------------------------------------------------------------------------------------------------- distances
+
+
+def test_distances_by_hand() -> None:
+    """Squared, its root, and sqrt(. + c²) - c, each summed over all values of a row."""
+    x, y = torch.tensor([[[3.0, 0.0], [0.0, 4.0]], [[0.0, 0.0], [0.0, 0.0]]]), torch.zeros(2, 2, 2)
+    assert squared(x, y).tolist() == [25, 0]
+    assert l2_norm(x, y).tolist() == pytest.approx([5, 1e-6])
+    assert pseudo_huber(x, y, 12.0).tolist() == pytest.approx([13 - 12, 0])
+
+
+@pytest.mark.parametrize(("shape", "c"), [((3, 32, 32), 0.0299), ((3, 64, 64), 0.0599)])
+def test_pseudo_huber_constant(shape: tuple[int, ...], c: float) -> None:
+    """c = .00054 sqrt(d): .0299 for 32 x 32 x 3 and .0599 for 64 x 64 x 3 (iCT)."""
+    assert 0.00054 * math.sqrt(math.prod(shape)) == pytest.approx(c, abs=5e-5)
+    x, y = 1e-3 * torch.randn(2, *shape), torch.zeros(2, *shape)
+    exact = 0.00054 * math.sqrt(math.prod(shape))
+    assert torch.allclose(pseudo_huber(x, y), pseudo_huber(x, y, exact))
+
+
+def test_pseudo_huber_limits() -> None:
+    """Near zero it is the square over 2 c; far away the norm less c."""
+    far, near, zero = torch.full((1, 100), 50.0), torch.full((1, 100), 1e-4), torch.zeros(1, 100)
+    assert float(pseudo_huber(far, zero, 0.03)) == pytest.approx(float(l2_norm(far, zero)) - 0.03, rel=1e-6)
+    assert float(pseudo_huber(near, zero, 0.5)) == pytest.approx(float(squared(near, zero)) / 1.0, rel=0.1)
+
+
+@pytest.mark.parametrize("name", DISTANCES)
+def test_distance_laws(name: str) -> None:
+    """Law: symmetric, never negative, about 0 between equals, and each row on its own."""
+    distance = DISTANCES[name]
+    x, y = torch.randn(4, 3, 5), torch.randn(4, 3, 5)
+    assert torch.equal(distance(x, y), distance(y, x))
+    assert (distance(x, y) > 0).all()
+    assert distance(x, x).abs().max() <= 2e-6
+    for i in range(4):
+        assert torch.allclose(distance(x[i : i + 1], y[i : i + 1]), distance(x, y)[i : i + 1])
+
+
+@pytest.mark.parametrize("name", DISTANCES)
+def test_gradient_is_finite_between_equals(name: str) -> None:
+    """Law: where student and target agree exactly, the gradient is zero, not NaN."""
+    x = torch.randn(2, 5, requires_grad=True)
+    DISTANCES[name](x, x.detach().clone()).sum().backward()
+    assert x.grad is not None
+    assert x.grad.abs().max() == 0
+
+
+def test_distance_of_half_precision_is_single() -> None:
+    """Distances are summed in single precision whatever the type of the values."""
+    x = torch.full((1, 4096), 8.0, dtype=torch.bfloat16)
+    found = squared(x, torch.zeros_like(x))
+    assert found.dtype == torch.float32
+    assert float(found) == 4096 * 64
+
+
+# ------------------------------------------------------------------------------------------------- weightings
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("uniform", 1.0), ("1/t", 0.5), ("1/(t-r)", 1 / 1.5), ("t/(t-r)", 2 / 1.5), ("edm", (4 + 0.25) / (2 * 0.5) ** 2)],
+)
+def test_weighting_at_t_2_r_half(name: str, expected: float) -> None:
+    """Each weighting against its formula at t = 2, r = .5."""
+    assert float(WEIGHTINGS[name](torch.tensor([2.0]), torch.tensor([0.5]))) == pytest.approx(expected)
+
+
+def mean_weight(name: str, exponent: int, below: float = math.inf) -> float:
+    """E[w(t, r) 1(t < below)] under ECT's p(t), integrated over ln t."""
+    z = torch.linspace(-9, 9, 200_001, dtype=torch.float64)
+    t = torch.exp(2 * z - 1.1)
+    r = SigmoidPairing(stages=9).r(t, (exponent + 0.5) / 9)
+    density = torch.exp(-z.square() / 2) / math.sqrt(2 * math.pi)
+    return float(torch.trapezoid(density * WEIGHTINGS[name](t, r) * (t < below), z))
+
+
+@pytest.mark.parametrize("name", ["1/t", "1/(t-r)"])
+def test_mean_weight_of_denoising(name: str) -> None:
+    """With r = 0, 1 / (t - r) is 1 / t, and its mean is exp(1.1 + 2) = 22.2."""
+    assert mean_weight(name, 0) == pytest.approx(math.exp(3.1), rel=1e-4)
+
+
+def test_mean_weight_of_reconstruction() -> None:
+    """1 / t has the mean 438 over t < .007, which is 11.7 over the whole batch."""
+    whole = mean_weight("1/t", 0, 0.007)
+    assert whole == pytest.approx(11.7, abs=0.05)
+    share = 0.5 * (1 + math.erf((math.log(0.007) + 1.1) / (2 * math.sqrt(2))))
+    assert whole / share == pytest.approx(438, abs=2)
+
+
+def test_weight_grows_with_the_curriculum() -> None:
+    """1 / (t - r) grows by two orders of magnitude over the curriculum while 1 / t stays: L_diff must not have it."""
+    means = [mean_weight("1/(t-r)", exponent) for exponent in range(9)]
+    assert all(b > a for a, b in itertools.pairwise(means))
+    assert means[8] / means[0] > 50
+    assert mean_weight("1/t", 8) == pytest.approx(mean_weight("1/t", 0))
+    assert mean_weight("t/(t-r)", 8) < 256
+
+
+@pytest.mark.parametrize("t", [0.003, 0.1, 0.821, 80.0])
+def test_edm_weight_is_one_over_c_out_squared(t: float) -> None:
+    """EDM's weight makes the error of the network's own output count once at every t."""
+    level = torch.tensor([t])
+    c_out = LiteralReadout().c_out(level)
+    assert float(WEIGHTINGS["edm"](level, level) * c_out**2) == pytest.approx(1, rel=1e-5)
+
+
+# ------------------------------------------------------------------------------------------------- the pair
+
+
+def test_student_and_teacher_see_the_same_noise() -> None:
+    """Law: x_t - x = t z and x_r - x = r z with one z; the query's noise is the support's."""
+    student, teacher = two_toys()
+    batch, t, r = batch_of(torch.randn(4, 1, 2)), torch.tensor([0.5, 1, 2, 3]), torch.tensor([0.1, 0.9, 1, 2.5])
+    prediction, target = consistency_pair(student, teacher, batch, Draws(0, 4), t, r)
+    (x_t, t_seen, _), (x_r, r_seen, _) = passes(student)[0], passes(teacher)[0]
+    assert torch.allclose(t_seen, t)
+    assert torch.allclose(r_seen, r)
+    x = batch.support.values
+    z = (x_t - x) / t[:, None, None]
+    assert torch.allclose((x_r - x) / r[:, None, None], z, atol=1e-4)
+    assert torch.allclose(x_t - x_r, (t - r)[:, None, None] * z, atol=1e-4)
+    skip = DirectReadout().c_skip(t)[:, None, None]
+    query = (prediction.observation.values - (1 - skip) * prediction.signal) / skip
+    assert torch.allclose(query, x_t, atol=1e-2)
+    skip = DirectReadout().c_skip(r)[:, None, None]
+    assert torch.allclose(target, skip * x_r + (1 - skip) * teacher(observed(x_r), r).signal, atol=1e-5)
+
+
+def test_target_is_clean_where_r_is_zero() -> None:
+    """Law: with r = 0 the target is the clean query and the teacher sees only the other rows, with their labels."""
+    student, teacher = two_toys()
+    batch = batch_of(torch.randn(4, 1, 2), torch.arange(4))
+    t, r = torch.full((4,), 2.0), torch.tensor([0.0, 1.0, 0.0, 0.5])
+    _, target = consistency_pair(student, teacher, batch, Draws(0, 4), t, r)
+    assert torch.equal(target[[0, 2]], batch.query.values[[0, 2]])
+    assert not torch.isclose(target[[1, 3]], batch.query.values[[1, 3]]).any()
+    (_, level, label) = passes(teacher)[0]
+    assert torch.allclose(level, r[[1, 3]])
+    assert label is not None
+    assert label.tolist() == [1, 3]
+    student_label = passes(student)[0][2]
+    assert student_label is not None
+    assert student_label.tolist() == [0, 1, 2, 3]
+
+
+def test_no_teacher_pass_while_every_r_is_zero() -> None:
+    """Law: one student pass, and no teacher pass at all when all targets are clean."""
+    student, teacher = two_toys()
+    consistency_pair(student, teacher, batch_of(torch.randn(3, 1, 2)), Draws(0, 3), torch.ones(3), torch.zeros(3))
+    assert len(passes(student)) == 1
+    assert passes(teacher) == []
+
+
+def test_target_that_is_not_finite_becomes_zero() -> None:
+    """A teacher that overflows does not spoil the batch (ECT's nan_to_num)."""
+    student, teacher = two_toys()
+    with torch.no_grad():
+        teacher.denoiser.get_parameter("bias").fill_(math.nan)
+    _, target = consistency_pair(
+        student, teacher, batch_of(torch.randn(2, 1, 2)), Draws(0, 2), torch.full((2,), 2.0), torch.tensor([0.0, 1.0])
+    )
+    assert torch.isfinite(target).all()
+    assert target[1].abs().sum() == 0
+
+
+def test_query_elsewhere_is_the_target() -> None:
+    """With a query of some places only, prediction and target are there."""
+    index = torch.tensor([1, 5])
+    values = torch.randn(3, 1, 8)
+    batch = Batch(observed(values), GridObservation(values[:, :, index], Grid((8,), index)))
+    pipeline = transformer_pipeline()
+    prediction, target = consistency_pair(pipeline, pipeline, batch, Draws(0, 3), torch.ones(3), torch.full((3,), 0.5))
+    assert prediction.observation.values.shape == target.shape == (3, 1, 2)
+
+
+# ------------------------------------------------------------------------------------------------- the objectives
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("objective", ALL, ids=repr)
+def test_one_student_pass(objective: Objective, progress: float) -> None:
+    """Law: every loss is made of one student pass and at most one teacher pass."""
+    student, teacher = two_toys()
+    objective.loss(student, teacher, batch_of(torch.randn(20, 1, 2)), Draws(0, 20), progress)
+    assert len(passes(student)) == 1
+    assert len(passes(teacher)) <= 1
+    if isinstance(objective, Inrct | Ect):
+        assert len(passes(teacher)) == (progress > 0)
+    else:
+        assert passes(teacher) == []
+
+
+@pytest.mark.parametrize("progress", [0.0, 1.0])
+@pytest.mark.parametrize("objective", ALL, ids=repr)
+def test_teacher_gets_no_gradient(objective: Objective, progress: float) -> None:
+    """Law: the target is constant: the teacher's weights get no gradient."""
+    student, teacher = two_toys()
+    objective.loss(student, teacher, batch_of(torch.randn(20, 1, 2)), Draws(0, 20), progress).total.backward()
+    assert all(p.grad is None for p in teacher.parameters())
+    assert all(p.grad is not None for p in student.parameters())
+
+
+def test_own_weights_as_teacher_are_constant_too() -> None:
+    """Law: a student that teaches itself has the gradient it would have with a copy for a teacher."""
+    pipeline = transformer_pipeline()
+    twin = copy.deepcopy(pipeline)
+    batch, draws = batch_of(torch.randn(8, 1, 8)), (Draws(0, 8), Draws(0, 8))
+    Ect().loss(pipeline, pipeline, batch, draws[0], 1.0).total.backward()
+    Ect().loss(twin, copy.deepcopy(twin), batch, draws[1], 1.0).total.backward()
+    for a, b in zip(pipeline.parameters(), twin.parameters(), strict=True):
+        assert a.grad is not None
+        assert torch.allclose(a.grad, b.grad)
+
+
+@pytest.mark.parametrize("cuts", [(0, 5, 10), (0, 1, 4, 10)])
+@pytest.mark.parametrize("progress", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("objective", ALL, ids=repr)
+def test_loss_splits_over_micro_batches(objective: Objective, progress: float, cuts: tuple[int, ...]) -> None:
+    """Law: the loss of a batch, its parts and its gradient are the weighted means over any split; dropout included."""
+    pipeline = transformer_pipeline(dropout=0.3).train()
+    batch = batch_of(torch.randn(10, 1, 8))
+    whole = objective.loss(pipeline, pipeline, batch, Draws(2, 10), progress)
+    expected = torch.autograd.grad(whole.total, list(pipeline.parameters()), materialize_grads=True)
+    total, terms = torch.zeros(()), dict.fromkeys(whole.terms, 0.0)
+    for a, b in itertools.pairwise(cuts):
+        rows = batch.rows(slice(a, b))
+        part = objective.loss(pipeline, pipeline, rows, Draws(2, 10, start=a, stop=b), progress)
+        total = total + part.total * (b - a) / 10
+        terms = {name: terms[name] + float(part.terms[name]) * (b - a) / 10 for name in terms}
+    assert torch.allclose(total, whole.total, rtol=1e-4)
+    assert terms == pytest.approx({name: float(term) for name, term in whole.terms.items()}, rel=1e-4, abs=1e-7)
+    found = torch.autograd.grad(total, list(pipeline.parameters()), materialize_grads=True)
+    for a_grad, b_grad in zip(found, expected, strict=True):
+        assert torch.allclose(a_grad, b_grad, rtol=1e-2, atol=1e-2 * float(b_grad.abs().max()) + 1e-9)
+
+
+@pytest.mark.parametrize("objective", ALL, ids=repr)
+def test_same_seed_same_loss(objective: Objective) -> None:
+    """Law: a loss is a function of weights, batch, seed and progress."""
+    pipeline, batch = transformer_pipeline(dropout=0.3).train(), batch_of(torch.randn(10, 1, 8))
+    first, again, other = (
+        float(objective.loss(pipeline, pipeline, batch, Draws(seed, 10), 0.5).total.detach()) for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize("objective", ALL, ids=repr)
+@pytest.mark.parametrize("readout", READOUTS, ids=lambda readout: readout.name)
+def test_gradient_agrees_with_finite_differences(objective: Objective, readout: Readout) -> None:
+    """Law: the gradient of the loss is its slope along a random direction (student only; the teacher stays)."""
+    student, teacher = linear_pipeline(readout), linear_pipeline(readout)
+    with torch.no_grad():
+        for p in [*student.parameters(), *teacher.parameters()]:
+            p.normal_()
+    batch = batch_of(torch.randn(20, 1, 2))
+    direction = [torch.randn_like(p) for p in student.parameters()]
+
+    def loss() -> Tensor:
+        return objective.loss(student, teacher, batch, Draws(3, 20), 1.0).total
+
+    slope = sum(
+        float((g * d).sum())
+        for g, d in zip(torch.autograd.grad(loss(), list(student.parameters())), direction, strict=True)
+    )
+    ends = []
+    for step in (1e-2, -2e-2):
+        with torch.no_grad():
+            for p, d in zip(student.parameters(), direction, strict=True):
+                p += step * d
+        ends.append(float(loss().detach()))
+    assert (ends[0] - ends[1]) / 2e-2 == pytest.approx(slope, rel=0.06, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("share", "total", "count"), [(0.2, 40, 8), (0.25, 32, 8), (0.5, 7, 3), (1.0, 5, 5), (0.0, 9, 0)]
+)
+def test_clean_rows_are_spread_evenly(share: float, total: int, count: int) -> None:
+    """Law: every stretch of rows has its share of clean ones, give or take one, so that any split is fair."""
+    clean = Inrct(clean_share=share).clean_rows(torch.arange(total))
+    assert int(clean.sum()) == count
+    for start in range(total):
+        for stop in range(start + 1, total + 1):
+            assert abs(int(clean[start:stop].sum()) - share * (stop - start)) < 1 + 1e-5
+
+
+def test_clean_rows_belong_to_the_global_batch() -> None:
+    """Law: which rows are clean depends on their global numbers alone."""
+    objective = Inrct(clean_share=0.3)
+    whole = objective.clean_rows(torch.arange(30))
+    assert torch.equal(torch.cat([objective.clean_rows(torch.arange(a, a + 10)) for a in (0, 10, 20)]), whole)
+
+
+def test_clean_rows_are_encoded_without_noise() -> None:
+    """Clean rows go in at t = 0, untouched; the others at their own t."""
+    student, teacher = two_toys()
+    batch = batch_of(torch.randn(10, 1, 2))
+    Inrct(clean_share=0.5).loss(student, teacher, batch, Draws(0, 10), 0.0)
+    values, level, _ = passes(student)[0]
+    clean = Inrct(clean_share=0.5).clean_rows(torch.arange(10))
+    assert torch.allclose(level[clean], torch.full((5,), 0.003))
+    assert passes(teacher) == []
+    scaled = values[clean] / math.sqrt(0.25 + 0.003**2) * 0.5
+    assert torch.allclose(scaled, batch.support.values[clean], atol=1e-5)
+    assert not torch.isclose(values[~clean], batch.support.values[~clean]).any()
+
+
+def by_hand(objective: Inrct, pipeline: Pipeline, batch: Batch, seed: int) -> dict[str, Tensor]:
+    """INRCT's three terms for direct comparison, row by row, while every r is 0."""
+    draws = Draws(seed, len(batch))
+    clean = objective.clean_rows(draws.rows)
+    t = torch.exp(2 * draws.normal() - 1.1)
+    noise = draws.normal(*batch.support.values.shape[1:])
+    terms = {"gene": torch.zeros(()), "recon": torch.zeros(()), "diff": torch.zeros(())}
+    for i in range(len(batch)):
+        row, level = batch.rows(slice(i, i + 1)), t[i : i + 1] * ~clean[i]
+        x = row.support.values
+        prediction = pipeline(observed(x + level * noise[i]), level)
+        gap = (prediction.observation.values - x).norm()
+        shown = (prediction.signal - x).norm()
+        if clean[i]:
+            terms["recon"] = terms["recon"] + shown
+        else:
+            terms["gene"] = terms["gene"] + gap / level[0]
+            terms["recon"] = terms["recon"] + shown * (t[i] < objective.t_recon)
+            terms["diff"] = terms["diff"] + gap / level[0] * (t[i] < objective.t_diff)
+    return {name: term / len(batch) for name, term in terms.items()}
+
+
+@pytest.mark.parametrize("t_recon", [0.007, 0.3])
+def test_inrct_terms_by_hand(t_recon: float) -> None:
+    """L = λ_gene L_gene + λ_recon L_recon + λ_diff L_diff, each a mean over all rows of the batch."""
+    objective = Inrct(lambda_gene=0.7, lambda_recon=1.3, lambda_diff=0.4, t_recon=t_recon, t_diff=0.5)
+    pipeline, batch = transformer_pipeline(), batch_of(torch.randn(20, 1, 8))
+    loss = objective.loss(pipeline, pipeline, batch, Draws(4, 20), 0.0)
+    terms = by_hand(objective, pipeline, batch, 4)
+    for name, term in loss.terms.items():
+        assert torch.allclose(term, terms[name], rtol=1e-4), name
+    total = 0.7 * terms["gene"] + 1.3 * terms["recon"] + 0.4 * terms["diff"]
+    assert torch.allclose(loss.total, total, rtol=1e-4)
+
+
+def test_terms_carry_no_graph() -> None:
+    """What is logged holds no graph, what is differentiated does."""
+    for objective in ALL:
+        pipeline = linear_pipeline()
+        loss = objective.loss(pipeline, pipeline, batch_of(torch.randn(10, 1, 2)), Draws(0, 10), 0.5)
+        assert loss.total.requires_grad
+        assert not any(term.requires_grad for term in loss.terms.values())
+
+
+def test_diffusion_is_ect_without_a_curriculum() -> None:
+    """Denoising is ECT at exponent 0 with the same distance, weight and levels."""
+    pipeline, batch = transformer_pipeline(), batch_of(torch.randn(10, 1, 8))
+    ect = Ect(distance="squared", weight="1/t")
+    diffusion = Diffusion(weight="1/t", p_mean=-1.1, p_std=2.0)
+    a, b = (float(one.loss(pipeline, pipeline, batch, Draws(0, 10), 0.0).total.detach()) for one in (ect, diffusion))
+    assert a == pytest.approx(b)
+
+
+@pytest.mark.parametrize("t_recon", [0.0, 0.007])
+def test_reconstruction_shows_nearly_clean_signals(t_recon: float) -> None:
+    """t ~ U(0, t_recon): exactly clean for 0."""
+    student, teacher = two_toys()
+    batch = batch_of(torch.randn(50, 1, 2))
+    Reconstruction(t_recon=t_recon).loss(student, teacher, batch, Draws(0, 50), 0.0)
+    assert passes(student)[0][1].max() <= max(t_recon, 0.003) * 1.001
+
+
+def test_offset_stage_needs_a_teacher_at_once() -> None:
+    """Warm starts have exponent 1 from the first step."""
+    student, teacher = two_toys()
+    Ect(stage_offset=1).loss(student, teacher, batch_of(torch.randn(40, 1, 2)), Draws(0, 40), 0.0)
+    assert len(passes(teacher)) == 1
+    assert passes(teacher)[0][0].shape[0] < 20
+
+
+@pytest.mark.parametrize(("name", "options"), [("inrct", {"stages": 4}), ("ect", {}), ("diffusion", {"p_std": 1.0})])
+def test_make_objective(name: str, options: dict[str, Any]) -> None:
+    """Objectives are made by name, and their fields are their options."""
+    objective = make_objective(name, options)
+    assert type(objective) is OBJECTIVES[name]
+    assert all(getattr(objective, key) == value for key, value in options.items())
+
+
+def test_names_are_unique() -> None:
+    """Every objective is found under its own name."""
+    assert all(kind.name == name for name, kind in OBJECTIVES.items())
+    assert set(OBJECTIVES) == {"inrct", "reconstruction", "ect", "diffusion"}
