@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from inrkit.errors import UsageError
-
-from .ellipses import coverage, edges, monomials
-from .portrait import COLOURS, HAIR, Portrait, describe, hair_kind, layers
+from inrkit_image.ellipses import coverage, edges, monomials
+from inrkit_image.layers import COLOURS, layers
+from inrkit_image.portrait import HAIR, Portrait, describe, hair_kind
 
 CLASS_NAMES = HAIR
 

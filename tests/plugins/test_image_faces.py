@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -12,6 +13,15 @@ from inrkit_image.dice import Dice
 from inrkit_image.ellipses import coverage, edges, monomials, quadratic_forms
 from inrkit_image.faces import CLASS_NAMES, SPLITS, Faces, draw_faces, face_labels
 from inrkit_image.portrait import describe
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Drawing is a great many short operations, in which threads on a busy machine mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def psnr(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -1,0 +1,190 @@
+"""Images that are arrays already: idx files, as MNIST has them, and numpy's npz files."""
+
+import gzip
+import struct
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from inrkit import DataError
+from inrkit_image.decode import conform
+from inrkit_image.imported import DEFAULTS, ImportedImages, ImportOptions, Progress, spread
+
+IMAGE_KEYS = ("images", "image", "x", "X", "data", "samples", "arr_0")
+LABEL_KEYS = ("labels", "label", "y", "targets", "arr_1")
+
+# No compression by deflate shrinks more than this.
+_DEFLATE_AT_MOST = 1032
+
+
+def assembled(
+    images: np.ndarray,
+    labels: np.ndarray | None,
+    names: Sequence[str],
+    class_names: tuple[str, ...],
+    options: ImportOptions,
+    progress: Progress | None = None,
+) -> ImportedImages:
+    """(N, H, W, C) and (N,) with the options' limit, channels and size applied."""
+    chosen = np.array(spread(len(images), options.limit), np.int64)
+    done = []
+    for count, i in enumerate(chosen, 1):
+        done.append(conform(images[i], options.decoding))
+        if progress and (count % 1000 == 0 or count == len(chosen)):
+            progress(count, len(chosen))
+    return ImportedImages(
+        images=np.stack(done),
+        labels=None if labels is None else labels[chosen].astype(np.int64),
+        names=tuple(names[i] for i in chosen),
+        class_names=class_names,
+    )
+
+
+def import_idx(source: Path, options: ImportOptions = DEFAULTS, progress: Progress | None = None) -> ImportedImages:
+    """``...-images-idx3-ubyte``, gzipped or not, and the labels beside it; or a folder, where ``split`` picks."""
+    path = _idx_images(Path(source), options.split)
+    images = _idx(path)
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or not len(images):
+        raise DataError(f"{path}: expected images (N, H, W), found an idx array of shape {images.shape}.")
+    beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1").replace("idx4", "idx1"))
+    labels = None
+    if beside != path and beside.is_file() and options.labels is not False:
+        labels = _idx(beside)
+        if labels.shape != (len(images),):
+            raise DataError(f"{beside}: expected {len(images)} labels, found an idx array of shape {labels.shape}.")
+    elif options.labels:
+        raise DataError(f"{beside}: expected the labels of '{path.name}' here, found nothing.")
+    classes = tuple(str(i) for i in range(int(labels.max()) + 1)) if labels is not None else ()
+    return assembled(images, labels, [f"{path.name}/{i:05}" for i in range(len(images))], classes, options, progress)
+
+
+def _idx_images(source: Path, split: str) -> Path:
+    if source.is_file():
+        return source
+    if not source.is_dir():
+        raise DataError(f"{source}: expected an idx file or a folder with some, found nothing there; check the path.")
+    prefixes = {"train": ("train",), "test": ("t10k", "test")}[split]
+    found = sorted(path for path in source.rglob("*images*idx*") if path.name.startswith(prefixes) and path.is_file())
+    if not found:
+        raise DataError(f"{source}: expected '{prefixes[0]}-images-idx3-ubyte' or the same with '.gz', found none.")
+    return found[0]
+
+
+def _idx(path: Path) -> np.ndarray:
+    """An idx array of bytes; its sizes come from its header and have to agree with its length."""
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else path.open("rb") as file:
+            start = file.read(4)
+            if len(start) < 4 or start[:2] != b"\0\0" or start[2] != 8 or not 1 <= start[3] <= 4:
+                raise DataError(f"{path}: expected an idx file of unsigned bytes (0, 0, 8, ...), found {tuple(start)}.")
+            shape = struct.unpack(f">{start[3]}I", file.read(4 * start[3]))
+            need = int(np.prod([int(n) for n in shape], dtype=object))
+            if need > path.stat().st_size * (_DEFLATE_AT_MOST if packed else 1):
+                raise DataError(f"{path}: expected data of shape {shape} as the header says, found a shorter file.")
+            data = file.read(need + 1)
+    except (OSError, EOFError, zlib.error, struct.error) as error:
+        raise DataError(f"{path}: expected an intact idx file, found damage: {error}.") from error
+    if len(data) != need:
+        found = "fewer" if len(data) < need else "more"
+        raise DataError(f"{path}: expected {need} bytes for shape {shape} as the header says, found {found}.")
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def import_npz(source: Path, options: ImportOptions = DEFAULTS, progress: Progress | None = None) -> ImportedImages:
+    """An npz file with images (N, H, W), (N, H, W, C) or (N, C, H, W), and labels (N,) if there are any.
+
+    Keys are those of ``IMAGE_KEYS`` and ``LABEL_KEYS``, or ``x_train`` and the like. Nothing is unpickled.
+    """
+    path = Path(source)
+    if not path.is_file():
+        raise DataError(f"{path}: expected an npz file, found none; check the path.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            keys = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
+            image_key = _key(keys, IMAGE_KEYS, options.split)
+            if image_key is None:
+                found = ", ".join(keys) or "no arrays"
+                raise DataError(f"{path}: expected images under one of {', '.join(IMAGE_KEYS)}, found {found}.")
+            images = _image_array(_array(archive, keys[image_key], path), f"{path}, '{image_key}'")
+            label_key = None if options.labels is False else _key(keys, LABEL_KEYS, options.split)
+            labels = _label_array(archive, keys, label_key, len(images), path)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        raise DataError(f"{path}: expected an intact npz file, found damage: {error}.") from error
+    if labels is None and options.labels:
+        raise DataError(f"{path}: expected labels under one of {', '.join(LABEL_KEYS)}, found none.")
+    names = [f"{path.name}/{image_key}/{i:05}" for i in range(len(images))]
+    classes = tuple(str(i) for i in range(int(labels.max()) + 1)) if labels is not None else ()
+    return assembled(images, labels, names, classes, options, progress)
+
+
+def _key(keys: dict[str, str], known: Sequence[str], split: str) -> str | None:
+    """``x_train`` before ``x``: the split's own array before one for all."""
+    forms = [form for key in known for form in (f"{key}_{split}", f"{split}_{key}")]
+    return next((key for key in (*forms, *known) if key in keys), None)
+
+
+def _array(archive: zipfile.ZipFile, member: str, path: Path) -> np.ndarray:
+    """One array, after its header is found to promise no more than the file holds, and no pickles."""
+    where = f"{path}, '{member}'"
+    with archive.open(member) as file:
+        try:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(file)
+        except ValueError as error:
+            raise DataError(f"{where}: expected a numpy array, found damage: {error}.") from error
+    size = archive.getinfo(member)
+    need = int(np.prod([int(n) for n in shape], dtype=object)) * dtype.itemsize
+    if dtype.hasobject or not need <= size.file_size <= size.compress_size * _DEFLATE_AT_MOST + 1024:
+        found = "python objects" if dtype.hasobject else "less data than it promises"
+        raise DataError(f"{where}: expected an array of numbers, found {found}; it was not read.")
+    with archive.open(member) as file:
+        try:
+            return np.lib.format.read_array(file, allow_pickle=False)
+        except ValueError as error:
+            raise DataError(f"{where}: expected a numpy array, found damage: {error}.") from error
+
+
+def _image_array(array: np.ndarray, where: str) -> np.ndarray:
+    """-> (N, H, W, C) uint8, uint16 or float32 in [0, 1]."""
+    channels = (1, 2, 3, 4)
+    if array.ndim == 3:
+        array = array[..., None]
+    elif array.ndim == 4 and array.shape[-1] not in channels and array.shape[1] in channels:
+        array = array.transpose(0, 2, 3, 1)
+    if array.ndim != 4 or array.shape[-1] not in channels or not array.size:
+        raise DataError(f"{where}: expected images (N, H, W), (N, H, W, C) or (N, C, H, W), found {array.shape}.")
+    if array.dtype in (np.uint8, np.uint16):
+        return array
+    if array.dtype.kind == "b":
+        return array.astype(np.uint8) * np.uint8(255)
+    low, high = (array.min(), array.max()) if array.dtype.kind in "fiu" else (np.nan, np.nan)
+    if array.dtype.kind in "iu" and low >= 0 and high <= 65535:
+        return array.astype(np.uint8 if high <= 255 else np.uint16)
+    if array.dtype.kind == "f" and low >= 0 and high <= 1:
+        return array.astype(np.float32)
+    raise DataError(
+        f"{where}: expected whole numbers from 0 to 255 or 65535, or floats from 0 to 1, "
+        f"found {array.dtype} from {low} to {high}; rescale them first."
+    )
+
+
+def _label_array(
+    archive: zipfile.ZipFile, keys: dict[str, str], key: str | None, count: int, path: Path
+) -> np.ndarray | None:
+    if key is None:
+        return None
+    labels = np.squeeze(_array(archive, keys[key], path))
+    labels = labels.reshape(count) if labels.size == count else labels
+    if labels.shape != (count,) or labels.dtype.kind not in "iu" or labels.min() < 0:
+        raise DataError(
+            f"{path}, '{key}': expected {count} labels from 0 up, found {labels.dtype} of shape {labels.shape}."
+        )
+    return labels

@@ -1,0 +1,171 @@
+"""Bytes of an image file to an array, by content and never by the file's name; and arrays to a common shape."""
+
+import io
+import struct
+import warnings
+from collections.abc import Callable
+from typing import Literal
+
+import attrs
+import numpy as np
+from PIL import Image
+
+from inrkit import DataError, UsageError
+from inrkit_image.entries import LARGEST
+
+Channels = Literal["rgb", "grey"]
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+EXIF_ORIENTATION = 0x0112
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".jpe", ".jfif", ".apng")
+
+
+@attrs.frozen
+class Decoding:
+    """How images become arrays of one shape.
+
+    ``size`` (H, W): resize the image to cover it and crop the centre; without it the size stays. ``channels``: without
+    it, grey stays grey. Transparent pixels show ``background``. Images of more than ``max_pixels`` are refused unread.
+    """
+
+    size: tuple[int, int] | None = None
+    channels: Channels | None = None
+    background: tuple[int, int, int] = (255, 255, 255)
+    max_pixels: int = 89_478_485
+
+    def __attrs_post_init__(self) -> None:
+        if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
+            raise UsageError(f"'size' must be two numbers of at least 1 (got {self.size}).")
+        if self.channels not in (None, "rgb", "grey"):
+            raise UsageError(f"'channels' must be 'rgb' or 'grey' (got '{self.channels}').")
+
+
+def looks_like_image(head: bytes) -> bool:
+    """By the first 16 bytes, for the formats that are read."""
+    return (
+        head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a"))
+        or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+        or (head[:2] == b"BM" and head[6:10] == b"\0\0\0\0")
+    )
+
+
+def decode(data: bytes, name: str, how: Decoding) -> np.ndarray:
+    """Bytes -> (H, W, C) uint8, or uint16 where the file has 16 bits; C is 1 or 3. Of an animation the first frame."""
+    if len(data) >= LARGEST:
+        raise DataError(f"{name}: expected an image file, found one of more than {LARGEST >> 20} MiB.")
+    try:
+        with warnings.catch_warnings():
+            # what Pillow warns of, a suspicious size above all, is judged below
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                if image.width * image.height > how.max_pixels:
+                    raise DataError(
+                        f"{name}: expected at most {how.max_pixels} pixels, found {image.width} x {image.height}."
+                    )
+                image.load()
+                array = _deep_colour(data) if _is_deep_colour(data) else _array(image)
+                array = _upright(array, image.getexif().get(EXIF_ORIENTATION, 1))
+    except DataError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{name}: expected at most {how.max_pixels} pixels, found more: {error}") from error
+    except Exception as error:  # Pillow answers damage with a dozen kinds of exceptions
+        reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
+        raise DataError(f"{name}: expected a PNG, JPEG, WebP, GIF or BMP image, found damage: {reason}.") from error
+    return conform(array, how)
+
+
+def conform(image: np.ndarray, how: Decoding) -> np.ndarray:
+    """(H, W, 1, 2, 3 or 4) uint8, uint16 or float32 -> composited, in the wanted channels and size."""
+    if image.shape[-1] in (2, 4):
+        image = _composite(image, how.background)
+    image = with_channels(image, how.channels)
+    return fitted(image, how.size) if how.size else image
+
+
+def with_channels(image: np.ndarray, channels: Channels | None) -> np.ndarray:
+    """(..., 1 or 3) -> the wanted channels; grey is ITU-R 601 luma."""
+    if channels == "rgb" and image.shape[-1] == 1:
+        return np.repeat(image, 3, axis=-1)
+    if channels == "grey" and image.shape[-1] == 3:
+        luma = image.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
+        return _typed(luma[..., None], image.dtype)
+    return image
+
+
+def fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(H, W, C) -> (*size, C): scaled, without aliasing, to cover the size, and cut to its centre."""
+    if image.shape[:2] == tuple(size):
+        return image
+    import torch
+    from kornia.geometry.transform import resize
+
+    height, width = image.shape[:2]
+    scale = max(size[0] / height, size[1] / width)
+    scaled = (max(size[0], round(height * scale)), max(size[1], round(width * scale)))
+    pixels = torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None]
+    pixels = resize(pixels, scaled, interpolation="bilinear", antialias=True)[0].permute(1, 2, 0)
+    top, left = (scaled[0] - size[0]) // 2, (scaled[1] - size[1]) // 2
+    return _typed(pixels[top : top + size[0], left : left + size[1]].numpy(), image.dtype)
+
+
+def _typed(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    if dtype.kind == "f":
+        return values.astype(dtype)
+    return values.round().clip(0, np.iinfo(dtype).max).astype(dtype)
+
+
+def _composite(image: np.ndarray, background: tuple[int, int, int]) -> np.ndarray:
+    """(H, W, 2 or 4) over a colour -> (H, W, 1 or 3)."""
+    full = 1.0 if image.dtype.kind == "f" else np.iinfo(image.dtype).max
+    below = np.array(background) * (full / 255)
+    if image.shape[-1] == 2:
+        # on a coloured background grey becomes colour
+        grey = len(set(background)) == 1
+        image = np.concatenate([image[..., :1].repeat(1 if grey else 3, -1), image[..., 1:]], -1)
+        below = below[: image.shape[-1] - 1]
+    alpha = image[..., -1:].astype(np.float64) / full
+    return _typed(image[..., :-1] * alpha + below * (1 - alpha), image.dtype)
+
+
+def _array(image: Image.Image) -> np.ndarray:
+    """Any of Pillow's modes -> (H, W, 1 to 4) uint8 or uint16."""
+    if image.mode.startswith("I"):
+        array = np.asarray(image)
+        return array.astype(np.int64).clip(0, 65535).astype(np.uint16)[..., None]
+    if image.mode in ("1", "L"):
+        mode = "LA" if "transparency" in image.info else "L"
+    else:
+        mode = "RGBA" if image.has_transparency_data else "RGB"
+        mode = "LA" if image.mode == "LA" else mode
+    array = np.asarray(image.convert(mode))
+    return array[..., None] if array.ndim == 2 else array
+
+
+def _is_deep_colour(data: bytes) -> bool:
+    """A PNG of 16 bits in colour, which Pillow would cut down to 8."""
+    return data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) > 26 and data[24] == 16 and data[25] in (2, 6)
+
+
+def _deep_colour(data: bytes) -> np.ndarray:
+    """(H, W, 3 or 4) uint16; Pillow has found the file intact already."""
+    from kornia_rs.io import decode_image_png_u16
+
+    width, height = struct.unpack(">II", data[16:24])
+    return np.asarray(decode_image_png_u16(data, (height, width), "rgb" if data[25] == 2 else "rgba"))
+
+
+# What undoes the rotation that a camera noted in the file, by EXIF orientation.
+_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+    8: lambda a: np.rot90(a),
+}
+
+
+def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
+    return np.ascontiguousarray(_UPRIGHT.get(orientation, lambda a: a)(array))
