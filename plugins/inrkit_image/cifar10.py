@@ -55,9 +55,10 @@ def _pickled(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray, list[str]]
         raise DataError(f"{name}: expected 'data' of shape (N, {_PIXELS}), found {getattr(pixels, 'shape', 'none')}.")
     if not isinstance(labels, list) or not all(type(label) is int for label in labels):
         raise DataError(f"{name}: expected 'labels' as a list of whole numbers, found none; CIFAR-100 is not read.")
+    names = [f"{name}/{i:05}" for i in range(len(pixels))]
     files = batch.get("filenames")
-    named = isinstance(files, list) and len(files) == len(pixels)
-    names = [str(file) for file in files] if named else [f"{name}/{i:05}" for i in range(len(pixels))]
+    if isinstance(files, list) and len(files) == len(pixels):
+        names = [str(file) for file in files]
     return pixels, _checked(np.array(labels, np.int64), len(pixels), name), names
 
 

@@ -52,8 +52,10 @@ class Entries(abc.ABC):
 class Folder(Entries):
     """A folder with its subfolders, symbolic links included as long as they lead no way back up."""
 
-    def names(self) -> list[str]:
-        found, seen = [], set()
+    def __init__(self, path: Path):
+        super().__init__(path)
+        found: list[str] = []
+        seen: set[str] = set()
         for folder, subfolders, files in os.walk(self.path, followlinks=True):
             here = os.path.realpath(folder)
             if here in seen:
@@ -61,11 +63,15 @@ class Folder(Entries):
                 continue
             seen.add(here)
             found += [(Path(folder) / file).relative_to(self.path).as_posix() for file in files]
-        return sorted(name for name in found if not _is_hidden(name) and (self.path / name).is_file())
+        files = [name for name in found if not _is_hidden(name) and (self.path / name).is_file()]
+        self._paths = {_plain(name): self.path / name for name in files}
+
+    def names(self) -> list[str]:
+        return sorted(self._paths)
 
     def read(self, names: Collection[str], *, limit: int = LARGEST) -> Iterator[tuple[str, bytes | DataError]]:
         for name in names:
-            yield name, _bytes_of(self.path / name, name, limit)
+            yield name, _bytes_of(self._paths[name], name, limit)
 
 
 @typing.final
@@ -73,7 +79,7 @@ class OneFile(Entries):
     """A single file."""
 
     def names(self) -> list[str]:
-        return [self.path.name]
+        return [_plain(self.path.name)]
 
     def read(self, names: Collection[str], *, limit: int = LARGEST) -> Iterator[tuple[str, bytes | DataError]]:
         for name in names:

@@ -57,7 +57,7 @@ class Faces:
             raise UsageError(f"'split' must be one of {', '.join(SPLITS)} (got '{split}').")
         if not 0 <= count <= 1 << 40:
             raise UsageError(f"'count' must be from 0 to 2^40 (got {count}).")
-        self.split, self.count, self.size = split, count, tuple(size)
+        self.split, self.count, self.size = split, count, (size[0], size[1])
 
     def __len__(self) -> int:
         return self.count

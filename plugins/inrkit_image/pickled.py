@@ -50,6 +50,7 @@ def read_pickled_dict(data: bytes, name: str) -> dict[str, Any]:
 def _play(data: bytes, name: str) -> Any:
     stack: list[Any] = []
     memo: dict[int, Any] = {}
+    argument: Any
     for opcode, argument, _ in pickletools.genops(data):
         op = opcode.name
         if op == "STOP":
@@ -65,7 +66,8 @@ def _play(data: bytes, name: str) -> Any:
         elif op in ("GET", "BINGET", "LONG_BINGET"):
             stack.append(memo[argument])
         elif op == "GLOBAL":
-            stack.append(_named(*argument.split(" ", 1), name))
+            module, _, attribute = argument.partition(" ")
+            stack.append(_named(module, attribute, name))
         elif op == "STACK_GLOBAL":
             attribute, module = stack.pop(), stack.pop()
             stack.append(_named(module, attribute, name))

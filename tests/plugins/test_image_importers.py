@@ -257,6 +257,14 @@ def test_folder_with_a_link_to_itself_ends(tmp_path: Path) -> None:
     assert import_images(source).names == ("a/x.png", "b/y.png")
 
 
+def test_names_that_are_no_text_are_made_text(tmp_path: Path) -> None:
+    """A file whose name is not UTF-8 is read, and its name can be written down."""
+    with open(os.fsencode(tmp_path) + b"/\xff.png", "wb") as file:
+        file.write(encoded(picture(0)))
+    (name,) = import_images(tmp_path).names
+    assert name.encode().endswith(b".png")
+
+
 def test_wrong_options_are_named() -> None:
     """An option out of range says what was expected."""
     with pytest.raises(UsageError, match="'size'"):
