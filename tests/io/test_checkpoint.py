@@ -181,7 +181,8 @@ def test_a_killed_process_leaves_an_intact_checkpoint(tmp_path: Path, faulty, st
         assert not skipped
         assert_is(found, found.step)
         assert found.step in (20, step)
-        assert load_checkpoint(folder / "step-00000020").step == 20
+        steps = [load_checkpoint(path).step for path in list_checkpoints(folder)]  # none half written or half removed
+        assert 20 in steps
         if status == 0:
             break
         assert status == 9

@@ -233,6 +233,15 @@ def test_a_newer_version_is_named(path: Path) -> None:
         Store(path)
 
 
+def test_every_byte_of_the_header_counts(path: Path) -> None:
+    """Even a space more, which changes no value, is not what was written."""
+    data = path.read_bytes()
+    assert data[510:512] == b" \n"
+    path.write_bytes(b" " + data[:510] + data[511:])
+    with pytest.raises(DataError, match="as inrkit writes it"):
+        Store(path)
+
+
 def test_a_file_that_kills_its_reader_is_reported(tmp_path: Path) -> None:
     """The full check reads in a child, so that damage behind a true hash ends the child only, or is found."""
     path = forge(tmp_path / "x.h5", lambda file: file.create_dataset("a", data=np.arange(5000), chunks=(100,)))
@@ -263,9 +272,11 @@ def test_an_inherited_handle_is_not_used(path: Path) -> None:
     """After a bare fork the child opens the file for itself while the parent reads on."""
     store = Store(path)
     expected = read_all(store)
+    inherited = store._file
     child = os.fork()
     if child == 0:
-        os._exit(0 if all(read_all(store) == expected for _ in range(20)) else 1)
+        same = all(read_all(store) == expected for _ in range(20))
+        os._exit(0 if same and store._file is not inherited and not inherited else 1)
     assert all(read_all(store) == expected for _ in range(20))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
