@@ -101,8 +101,8 @@ def samples_over_time(run_dir: Path, most: int = 8) -> list[Rows]:
     kept = sorted({round((len(sheets) - 1) * (i / (most - 1)) ** 1.5) for i in range(most)}) if sheets else []
     rows = []
     for i in kept:
-        with Image.open(sheets[i]) as image:
-            row = first_row(image.convert("RGB"), SHEET)
+        with Image.open(sheets[i]) as opened:
+            row = first_row(opened.convert("RGB"), SHEET)
         rows.append((f"step {int(sheets[i].stem.removeprefix('step-')):,}", row))
     return [Rows(rows)] if rows else []
 

@@ -37,9 +37,9 @@ def evaluation_blocks(evaluation: Mapping[str, Any], run_dir: Path) -> list[Bloc
     blocks += _memorisation(evaluation.get("memorisation"))
     sheet = run_dir / "nearest.png"
     if "memorisation" in evaluation and sheet.is_file():
-        with Image.open(sheet) as image:
+        with Image.open(sheet) as opened:
             caption = "The samples that lie nearest to a training signal, and below each that signal."
-            blocks.append(Picture(image.convert("RGB"), caption))
+            blocks.append(Picture(opened.convert("RGB"), caption))
     return blocks
 
 

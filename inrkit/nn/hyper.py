@@ -75,6 +75,8 @@ class HyperTransformer(Denoiser):
         """What modulates the encoder: the embedded noise level, plus the embedded class, (B, dim)."""
         condition = self.level(noise_level_features(noise_level, 256))
         if self.label is None:
+            if label is not None:
+                raise UsageError("a label was given to a network that learned no classes; leave it out")
             return condition
         if label is None:
             label = torch.full((len(condition),), -1, device=condition.device)

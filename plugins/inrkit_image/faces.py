@@ -11,7 +11,7 @@ import typing
 import torch
 from torch import Tensor
 
-from inrkit.errors import UsageError
+from inrkit import UsageError
 from inrkit_image.ellipses import coverage, edges, monomials
 from inrkit_image.layers import COLOURS, layers
 from inrkit_image.portrait import HAIR, Portrait, describe, hair_kind
