@@ -20,7 +20,8 @@ from inrkit.engine.heldout import Trained, batches, choose, pictures_of, true_va
 Progress = Callable[[str, int, int], None]
 
 FIGURES = ("frechet", "kid", "precision", "recall", "f1", "density", "coverage", "diversity", "sliced_wasserstein")
-WITH_RATIO = ("frechet", "sliced_wasserstein")
+_ON_VALUES = "sliced_wasserstein"  # needs no features: it has a space of its own, "values"
+WITH_RATIO = ("frechet", _ON_VALUES)
 """Figures that even real signals do not bring to 0: they are given as multiples of that floor as well."""
 
 _BATCH = 100
@@ -86,22 +87,21 @@ def set_figures(
     others = real_pictures(model, training, numbers, "training signals", tell)
     floor, rest = others[: len(real)], others[len(real) :]
     count = min(len(real), len(floor))
-    result: dict[str, Any] = {"count": count, "size": list(real.shape[2:]), "spaces": {}}
     spaces = spaces_of(rest if len(rest) >= 64 else others)
-    done, work = 0, len(spaces) * len(samples)
-    for space, features in spaces.items():
-        rows: dict[str, dict[str, float]] = {}
-        base: dict[str, float] = {}
-        beside: dict[str, dict[str, float]] = {}
-        for name, pictures in samples.items():
-            tell("comparing sets", done, work)
-            found = compare_sets(real[:count], floor[:count], pictures[:count], features, seed=seed)
-            base, beside = found["real"], {"real": found["real"], "noise": found["noise"]}
-            rows[name] = found["samples"]
-            done += 1
-        result["spaces"][space] = {name: _figures(row, base, chosen) for name, row in (rows | beside).items()}
-    tell("comparing sets", work, work)
-    return result
+    found: dict[str, dict[str, Any]] = {"values": {}, **{space: {} for space in spaces}}
+    for i, (space, features) in enumerate(spaces.items()):
+        rows: dict[str, Mapping[str, float]] = {}
+        for j, (name, pictures) in enumerate(samples.items()):
+            tell("comparing sets", i * len(samples) + j, len(spaces) * len(samples))
+            compared = compare_sets(real[:count], floor[:count], pictures[:count], features, seed=seed)
+            rows = {**rows, name: compared["samples"]}
+        rows |= {"real": compared["real"], "noise": compared["noise"]}
+        for name, row in rows.items():
+            found[space][name] = _figures(row, compared["real"], chosen - {_ON_VALUES})
+            found["values"][name] = _figures(row, compared["real"], chosen & {_ON_VALUES})
+    tell("comparing sets", len(spaces) * len(samples), len(spaces) * len(samples))
+    kept = {space: rows for space, rows in found.items() if any(rows.values())}
+    return {"count": count, "size": list(real.shape[2:]), "spaces": kept}
 
 
 def spaces_of(real: Tensor) -> dict[str, Features]:

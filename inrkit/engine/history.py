@@ -40,12 +40,12 @@ class History:
         return list(found)
 
     def phases(self) -> dict[str, float]:
-        """Where each phase is first seen: name to step; empty when there is only one."""
+        """Where each phase after the first is first seen: name to step."""
         starts: dict[str, float] = {}
         for line in self.metrics:
             if "phase" in line:
                 starts.setdefault(str(line["phase"]), float(line["step"]))
-        return starts if len(starts) > 1 else {}
+        return dict(list(starts.items())[1:])
 
     def seconds(self) -> float:
         """The time that training took, over all its parts: the clock starts anew with each of them."""

@@ -1,6 +1,7 @@
 """What a run shows of itself: a sheet of samples now and then, and the report."""
 
 import json
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,6 @@ from inrkit.engine.tables import evaluation_blocks, evaluation_lead
 from inrkit.errors import DataError, UsageError
 from inrkit.io.atomic import disk_errors
 from inrkit.io.config import to_toml, unstructure
-from inrkit.io.curve import number
 from inrkit.io.report import Charts, Listing, Report, Rows, Section, Table, save_report
 from inrkit.io.sheet import first_row, save_png, sheet
 
@@ -140,14 +140,14 @@ def _numbers(
     numbers = {
         "Held-out encode": _held_out_psnr(history, evaluation),
         "Parameters": (f"{weights / 1e6:.2f}" if weights < 1e7 else f"{weights / 1e6:.0f}", "M"),
-        "Per signal": (number(sum(p.numel() for p in _params_of_one(model))), "numbers"),
+        "Params of an INR": (f"{_params_of_one(model):,}", ""),
         "Training signals": (f"{len(training):,}", ""),
         "Signals seen": (f"{model.step * model.config.batch_size:,}", ""),
         "Time": _duration(history.seconds()),
     }
     sets = evaluation.get("sets", {}).get("spaces", {}).get("random-conv", {}).get("1 step", {})
     if "frechet_ratio" in sets:
-        numbers["Fréchet distance"] = (f"{sets['frechet_ratio']:.1f} x", "floor")
+        numbers["Fréchet / floor"] = (f"{sets['frechet_ratio']:.1f}", "")
     return {label: value for label, value in numbers.items() if value[0]}
 
 
@@ -157,9 +157,8 @@ def _held_out_psnr(history: History, evaluation: Mapping[str, Any]) -> tuple[str
     return (f"{found:.1f}", "dB") if found is not None else ("", "")
 
 
-def _params_of_one(model: Trained) -> list[torch.Tensor]:
-    shapes = model.pipeline.function.param_shapes.values()
-    return [torch.empty(shape, device="meta") for shape in shapes]
+def _params_of_one(model: Trained) -> int:
+    return sum(math.prod(shape) for shape in model.pipeline.function.param_shapes.values())
 
 
 def _duration(seconds: float) -> tuple[str, str]:

@@ -22,6 +22,7 @@ _COLUMNS = {
     "sliced_wasserstein_ratio": "of floor",
 }
 _SPACES = {
+    "values": "The values themselves, in their unit.",
     "random-conv": "Random convolutions: local structure and coarse layout.",
     "whitened-pca": "Whitened principal components: how the set varies.",
 }
@@ -88,6 +89,6 @@ def _memorisation(found: Mapping[str, Any] | None) -> list[Block]:
 
 
 def _text(value: float) -> str:
-    if value == 0:
-        return "0"
+    if value == 0 or abs(value) >= 1000:
+        return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}" if abs(value) >= 0.01 else f"{value:.2g}"

@@ -11,7 +11,7 @@ import attrs
 Points = Sequence[tuple[float, float]]
 
 WIDTH, HEIGHT = 560, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 16, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 22, 44
 _MOST = 300
 """More points than that cannot be told apart at this width."""
 
@@ -164,13 +164,17 @@ def _frame(x_axis: Axis, y_axis: Axis, x_label: str) -> list[str]:
 
 
 def _marks(marks: Mapping[str, float], axis: Axis) -> list[str]:
-    parts = []
+    """Vertical lines, their names above the drawing; a name that would run into the one before is left to the tip."""
+    parts, free = [], 0.0
     for name, value in marks.items():
         if not axis.low <= value <= axis.high:
             continue
-        x = axis.dot(value)
-        parts.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>')
-        parts.append(f'<text class="mark" x="{x + 4:.1f}" y="{_TOP + 8}">{html.escape(name)}</text>')
+        x, text = axis.dot(value), html.escape(name)
+        parts.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 4}" y2="{HEIGHT - _BOTTOM}">')
+        parts.append(f"<title>{text} from {number(value)} on</title></line>")
+        if x >= free:
+            parts.append(f'<text class="mark" x="{x + 3:.1f}" y="{_TOP - 5}">{text}</text>')
+            free = x + 10 + 7 * len(name)
     return parts
 
 

@@ -37,8 +37,12 @@ class Picture(Block):
     wide: bool = False
 
     def html(self) -> str:
+        return f'<figure class="block{" wide" if self.wide else ""}">{self.inner()}</figure>'
+
+    def inner(self) -> str:
+        """Image and caption, without a frame."""
         caption = f"<figcaption>{html.escape(self.caption)}</figcaption>" if self.caption else ""
-        return f'<figure class="block{" wide" if self.wide else ""}">{_img(self.image, self.caption)}{caption}</figure>'
+        return _img(self.image, self.caption) + caption
 
 
 @final
@@ -49,7 +53,8 @@ class Beside(Block):
     pictures: Sequence[Picture]
 
     def html(self) -> str:
-        return f'<div class="row block">{"".join(picture.html() for picture in self.pictures)}</div>'
+        figures = (f"<figure>{picture.inner()}</figure>" for picture in self.pictures)
+        return f'<div class="row block">{"".join(figures)}</div>'
 
 
 @final
@@ -62,7 +67,7 @@ class Rows(Block):
 
     def html(self) -> str:
         lines = "".join(f"<p>{html.escape(label)}</p>{_img(image, label)}" for label, image in self.rows)
-        note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
+        note = f'<p class="note">{html.escape(self.note)}</p>' if self.note else ""
         return f'<div class="block"><div class="labelled">{lines}</div>{note}</div>'
 
 
@@ -90,9 +95,10 @@ class Table(Block):
     def html(self) -> str:
         head = "".join(f"<th>{html.escape(cell)}</th>" for cell in self.head)
         body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in self.rows)
-        note = f'<p class="lead">{html.escape(self.note)}</p>' if self.note else ""
+        note = f'<p class="note">{html.escape(self.note)}</p>' if self.note else ""
         return (
-            f'<div class="block scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{note}'
+            f'<div class="block"><div class="scroll"><table><thead><tr>{head}</tr></thead>'
+            f"<tbody>{body}</tbody></table></div>{note}</div>"
         )
 
 

@@ -29,7 +29,7 @@ h3 { font-size: 15px; margin: 0 0 6px; }
   background: var(--line); border: 1px solid var(--line); border-radius: 14px; overflow: hidden; }
 .numbers div { background: var(--card); padding: 14px 18px; }
 .numbers dt { color: var(--soft); font-size: 13px; }
-.numbers dd { margin: 0; font-size: 24px; font-weight: 650; letter-spacing: -.01em;
+.numbers dd { margin: 0; font-size: 22px; font-weight: 650; white-space: nowrap; letter-spacing: -.01em;
   font-variant-numeric: tabular-nums; }
 .numbers small { font-size: 14px; font-weight: 500; color: var(--soft); }
 section { margin: 28px 0; padding: 24px; background: var(--card); border: 1px solid var(--line); border-radius: 14px; }
@@ -45,8 +45,8 @@ figcaption { color: var(--soft); font-size: 13.5px; margin-top: 6px; }
 .labelled { display: grid; grid-template-columns: minmax(64px, max-content) 1fr; gap: 6px 14px; align-items: center; }
 .labelled p { margin: 0; color: var(--soft); font-size: 13.5px; text-align: right; font-variant-numeric: tabular-nums; }
 .labelled img { display: block; width: 100%; height: auto; }
-.labelled + p, .row + p { color: var(--soft); font-size: 13.5px; margin: 10px 0 0; }
-.block + .block { margin-top: 20px; }
+.note { color: var(--soft); font-size: 13.5px; margin: 8px 0 0; max-width: 90ch; }
+.block + .block { margin-top: 24px; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); gap: 26px 28px; }
 svg.chart { width: 100%; height: auto; display: block; overflow: visible; }
 svg.chart text { font-size: 12px; fill: var(--soft); font-variant-numeric: tabular-nums; }
@@ -65,8 +65,9 @@ svg circle { fill: var(--own); stroke: none; }
   vertical-align: middle; margin-right: 6px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14.5px; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: 7px 12px; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th, td { text-align: right; padding: 7px 10px; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
+th:last-child, td:last-child { padding-right: 0; }
 th { color: var(--soft); font-weight: 550; font-size: 13px; }
 tr:last-child td { border-bottom: 0; }
 pre { margin: 0; overflow-x: auto; font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
