@@ -63,7 +63,7 @@ class Ranks:
         """A module whose gradients are means over all processes; the pipeline itself when we are alone."""
         if self.world == 1:
             return pipeline
-        return DistributedDataParallel(pipeline, broadcast_buffers=False, gradient_as_bucket_view=True)
+        return DistributedDataParallel(pipeline, gradient_as_bucket_view=True)
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from inrkit.engine.phases import Stretch, at, stretches
 from inrkit.engine.precision import autocast
 from inrkit.engine.randomness import seed_everything
 from inrkit.engine.resolve import readout_of
-from inrkit.errors import DivergedError
+from inrkit.errors import DivergedError, PluginError
 
 
 @final
@@ -101,6 +101,8 @@ class Learner:
                     )
                 )
             batches.append(batch)
+        if self.ranks.world > 1:
+            self._check_all_used(phase)
         norm = clip_gradients(self.pipeline.parameters(), self.config.clip)
         terms = {name: torch.stack([loss.terms[name] for loss in losses]).mean() for name in losses[0].terms}
         total = torch.stack([loss.total.detach() for loss in losses]).mean()
@@ -124,6 +126,15 @@ class Learner:
         """Gradients are exchanged between processes once, with the last micro-batch."""
         wait: Callable[[], contextlib.AbstractContextManager[None]] | None = getattr(self._student, "no_sync", None)
         return contextlib.nullcontext() if last or wait is None else wait()
+
+    def _check_all_used(self, phase: Stretch) -> None:
+        """Several processes average the gradients of all weights together: each must have one."""
+        unused = [name for name, p in self.pipeline.named_parameters() if p.requires_grad and p.grad is None]
+        if unused:
+            raise PluginError(
+                f"'{unused[0]}' (of {len(unused)} weights) has no gradient in phase '{phase.name}'; with several "
+                "processes every weight that trains must be used: train with one process, or let the modality use it"
+            )
 
     def _outcome(self, total: Tensor, terms: dict[str, Tensor], norm: Tensor, *, asked: bool) -> Outcome:
         """Means over the processes; one transfer from the device for all of them."""
