@@ -225,7 +225,7 @@ def _checked(entry: Entry, base: type | None) -> type[Any]:
         wanted = f"a subclass of `{base.__name__}`" if base is not None else "a class"
         raise PluginError(f"{where} must be {wanted} (got {found!r})")
     if inspect.isabstract(found):
-        missing = ", ".join(sorted(found.__abstractmethods__))
+        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
         raise PluginError(f"{where} must be a final class; it lacks {missing}")
     if entry.kind != "function" and getattr(found, "name", None) != entry.name:
         raise PluginError(f"{where} must have name = '{entry.name}' (got {getattr(found, 'name', None)!r})")

@@ -431,7 +431,8 @@ def test_sample_names_what_is_wrong(run: Path, tmp_path: Path) -> None:
     """Times, sizes, counts, runs and places."""
     out = ["-o", tmp_path / "s"]
     assert "must be positive and descend" in fail(2, "sample", run, "--times", "1,80", *out)
-    assert "'--times' must be numbers" in fail(2, "sample", run, "--times", "a", *out)
+    for times in ("a", "nan", "inf,1", "80,,1", ""):
+        assert "'--times' must be numbers" in fail(2, "sample", run, "--times", times, *out)
     assert "a size is 2 positive numbers" in fail(2, "sample", run, "--size", "big", *out)
     assert "-n" in fail(2, "sample", run, "-n", "0", *out)
     assert "learned no classes" in fail(2, "sample", run, "--label", "3", *out)
@@ -464,6 +465,9 @@ def test_encode_leaves_an_inr_for_each_input(run: Path, pictures: Path, tmp_path
     succeed("encode", run, inputs[0], "-o", tmp_path / "one.inr")
     assert "expected one input" in fail(2, "encode", run, *inputs, "-o", tmp_path / "one.inr")
     assert "does not exist" in fail(2, "encode", run, tmp_path / "none.png")
+    (pictures / "a.png").rename(pictures / "sheet.png")
+    assert "would replace this input" in fail(2, "encode", run, pictures / "sheet.png", "-o", pictures)
+    (pictures / "sheet.png").rename(pictures / "a.png")
     (tmp_path / "text.png").write_text("no picture")
     assert "text.png" in fail(3, "encode", run, tmp_path / "text.png", "-o", tmp_path / "x")
     assert [path.read_bytes() for path in inputs] == before
@@ -481,6 +485,9 @@ def test_render_needs_no_run_and_knows_any_size(run: Path, pictures: Path, tmp_p
     assert "a size is 2 positive numbers" in fail(2, "render", pictures / "a.inr", "--size", "0x4")
     assert "expected" in fail(3, "render", pictures / "a.png")
     assert "none.inr" in fail(3, "render", tmp_path / "none.inr")
+    assert "is a directory" in fail(2, "render", pictures / "a.inr", "-o", tmp_path)
+    assert "out of memory" in fail(6, "render", pictures / "a.inr", "--size", f"{10**12}x{10**12}")
+    assert "out of memory" in fail(6, "render", pictures / "a.inr", "--size", f"{10**30}x1")
 
 
 def test_evaluate_prints_figures(run: Path) -> None:

@@ -153,7 +153,7 @@ def info(file: Path, as_json: bool) -> None:
 
     with Store(file) as store:
         arrays = {name: {"shape": list(store.shape(name)), "dtype": str(store.dtype(name))} for name in store.names}
-        facts = {
+        facts: dict[str, Any] = {
             "file": str(file),
             "modality": store.modality,
             "items": len(store),

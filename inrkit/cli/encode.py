@@ -1,5 +1,6 @@
 """``inrkit encode``."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,37 +29,48 @@ def encode(run: Path, inputs: tuple[Path, ...], device: str, out: Path | None, a
       inrkit encode runs/first photo.png -o photo.inr
       inrkit encode runs/first photos/*.png -o encoded
     """
-    from inrkit.cli.files import made_folder, names_for, save_all
+    from inrkit.cli.files import made_folder, save_all
     from inrkit.engine.model import Model
 
     model = Model.load(run, device=device)
     signals, names = model.modality.read(inputs)
-    if out is not None and out.suffix == ".inr":
-        if len(names) != 1:
-            raise UsageError(f"{out}: expected one input for one .inr file, found {len(names)}; give a folder instead")
-        files, folder = [out], None
-        made_folder(out.parent)
-    else:
-        folder = made_folder(out or run / "encoded")
-        files = [folder / f"{name}.inr" for name in names_for(names)]
-    rows = []
-    truths, renders = [], []
+    files, sheet = _targets(run, inputs, names, out)
+    for folder in {file.parent for file in files}:
+        made_folder(folder)
+    rows: list[dict[str, Any]] = []
+    seen: list[Any] = []
     with progress("encoding") as report:
         for start, found in _encoded(model, signals):
             stop = start + len(found.truth)
             origins = [{"kind": "encode", "source": Path(name).name} for name in names[start:stop]]
             save_all(model, found.prediction, files[start:stop], origins)
             rows += _rows(names[start:stop], files[start:stop], found)
-            truths.append(found.truth.cpu())
-            renders.append(found.shown.cpu())
+            seen += [found] if start < _ON_SHEET else []
             report(stop, len(names))
-    if folder is not None:
-        _save_sheet(model, rows, truths, renders, folder / "sheet.png")
+    if sheet is not None:
+        _save_sheet(model, rows, seen, sheet)
     if as_json:
         say_json(rows)
         return
     for row in rows:
         say(f"{row['file']}  {row['psnr']:.2f} dB  {row['source']}")
+
+
+def _targets(
+    run: Path, inputs: Sequence[Path], names: Sequence[str], out: Path | None
+) -> tuple[list[Path], Path | None]:
+    """The .inr file of each signal; and of the sheet, which one file goes without."""
+    from inrkit.cli.files import names_for
+
+    if out is not None and out.suffix == ".inr":
+        if len(names) != 1:
+            raise UsageError(f"{out}: expected one input for one .inr file, found {len(names)}; give a folder instead")
+        return [out], None
+    folder = out or run / "encoded"
+    sheet = folder / "sheet.png"
+    if sheet.resolve() in {path.resolve() for path in inputs}:
+        raise UsageError(f"{sheet}: the sheet of the encodes would replace this input; choose another folder")
+    return [folder / f"{name}.inr" for name in names_for(names)], sheet
 
 
 def _encoded(model: Any, signals: Any) -> Any:
@@ -82,14 +94,14 @@ def _rows(names: Any, files: list[Path], found: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _save_sheet(model: Any, rows: list[dict[str, Any]], truths: Any, renders: Any, path: Path) -> None:
+def _save_sheet(model: Any, rows: list[dict[str, Any]], seen: Sequence[Any], path: Path) -> None:
     """The first originals, above their encodes."""
     import torch
 
     from inrkit.engine.heldout import pictures_of
     from inrkit.io.sheet import labelled_rows, save_png
 
-    original = pictures_of(model, torch.cat(truths)[:_ON_SHEET])
-    encoded = pictures_of(model, torch.cat(renders)[:_ON_SHEET])
+    original = pictures_of(model, torch.cat([found.truth for found in seen])[:_ON_SHEET])
+    encoded = pictures_of(model, torch.cat([found.shown for found in seen])[:_ON_SHEET])
     captions = [f"{row['psnr']:.1f} dB" for row in rows[:_ON_SHEET]]
     save_png(labelled_rows({"original": original, "encode": encoded}, captions=captions), path)

@@ -15,7 +15,16 @@ from inrkit.io.atomic import disk_errors
 
 DEBUG = "INRKIT_DEBUG"
 _INTERRUPTED = 130
-_OUT_OF_MEMORY = ("OutOfMemoryError", "can't allocate memory", "not enough memory", "out of memory")
+_LOST = ("Connection reset by peer", "Connection closed by peer", "DistBackendError", "gloo/transport")
+_OUT_OF_MEMORY = (
+    "OutOfMemoryError",
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "Overflow when unpacking long",  # a size beyond 2⁶³
+    "integer multiplication overflow",
+    "calculation overflowed",
+)
 
 
 def rank() -> int:
@@ -60,6 +69,8 @@ def explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
         advice = "smaller batches ('--batch-size') or a smaller '--size' need less"
         return f"out of memory; {advice} ({_line(text)[:120]})", ResourceError.exit_code
+    if any(sign in text for sign in _LOST):
+        return f"lost another process, whose own message says why ({_line(text)[:80]})", ResourceError.exit_code
     advice = f"this is a bug of inrkit; {DEBUG}=1 shows where it happened"
     return f"{_line(text)[:300]} ({advice})", 1
 

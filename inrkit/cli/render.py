@@ -12,7 +12,10 @@ from inrkit.cli.output import say
 @click.option("--size", metavar="WxH", help="Any size, such as 1024x1024. [default: as trained]")
 @click.option("--device", default="cpu", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="[default: beside FILE.inr, with the size in its name]"
+    "-o",
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="[default: beside FILE.inr, with the size in its name]",
 )
 def render(file: Path, size: str | None, device: str, out: Path | None) -> None:
     """Render an .inr file, at any size, without the run that made it.

@@ -1,5 +1,6 @@
 """``inrkit sample``."""
 
+import math
 from pathlib import Path
 
 import click
@@ -71,6 +72,9 @@ def times_of(steps: int) -> tuple[float, ...]:
 def parse_times(text: str) -> tuple[float, ...]:
     """The numbers of "80,0.821"."""
     try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"'--times' must be numbers such as 80,0.821 (got '{text}')") from error
+        times = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        times = ()
+    if not times or not all(map(math.isfinite, times)):
+        raise UsageError(f"'--times' must be numbers such as 80,0.821 (got '{text}')")
+    return times
