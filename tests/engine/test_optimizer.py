@@ -84,5 +84,5 @@ def test_weights_without_gradient_stay() -> None:
 
 def test_a_foreign_state_is_refused() -> None:
     """By the name of a weight that is not there."""
-    with pytest.raises(DataError, match="'denoiser.other'"):
+    with pytest.raises(DataError, match=r"'denoiser\.other'"):
         Optimizer(CONFIG, pipeline()).load({"exp_avg:denoiser.other": torch.zeros(1)})

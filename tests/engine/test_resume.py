@@ -18,14 +18,14 @@ from inrkit.io.checkpoint import list_checkpoints
 from inrkit.io.runlock import RunLock
 
 
-class Crash(Exception):
+class CrashError(Exception):
     """Stands for whatever ends a process."""
 
 
 def crash_at(step: int):
     def on_sample(model: object, run: Path, now: int) -> None:
         if now == step:
-            raise Crash
+            raise CrashError
 
     return on_sample
 
@@ -48,7 +48,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.parametrize("step", [2, 8, 12, 18])
 def test_resume_equals_never_having_stopped(tmp_path: Path, uninterrupted: dict[str, str], step: int) -> None:
     """Weights, averages, optimizer, random states and the metrics file, bit for bit."""
-    with pytest.raises(Crash):
+    with pytest.raises(CrashError):
         train_toy(tmp_path, sample_every=2, on_sample=crash_at(step))
     model = train_toy(tmp_path, sample_every=2)
     assert model.step == 20
@@ -71,7 +71,7 @@ def test_every_kind_of_state_resumes(tmp_path: Path, values: dict[str, object]) 
     """Optimizers, teachers, workers and precisions carry over exactly."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train_toy(whole, sample_every=12, **values)
-    with pytest.raises(Crash):
+    with pytest.raises(CrashError):
         train_toy(parts, sample_every=12, on_sample=crash_at(12), **values)
     train_toy(parts, sample_every=12, **values)
     assert fingerprint(parts) == fingerprint(whole)
@@ -137,7 +137,7 @@ def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
 
 def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, uninterrupted: dict[str, str]) -> None:
     """The one before it is used, and the run ends the same."""
-    with pytest.raises(Crash):
+    with pytest.raises(CrashError):
         train_toy(tmp_path, sample_every=2, on_sample=crash_at(12))
     newest = list_checkpoints(tmp_path / "checkpoints")[-1] / "model.safetensors"
     data = bytearray(newest.read_bytes())
@@ -166,7 +166,7 @@ def test_a_run_is_extended_only_when_told(tmp_path: Path) -> None:
 
 def test_other_data_are_refused(tmp_path: Path) -> None:
     """A resumed run must find what it was trained on."""
-    with pytest.raises(Crash):
+    with pytest.raises(CrashError):
         train_toy(tmp_path, sample_every=12, on_sample=crash_at(12))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ToySource, "facts", {"title": "noise", "count": 48, "size": [16]})
