@@ -335,7 +335,8 @@ def test_data_import_names_what_is_wrong(pictures: Path, tmp_path: Path) -> None
     """Formats, flags and sources are checked, each with its own message."""
     out = tmp_path / "p.h5"
     assert "Did you mean 'images'?" in fail(2, "data", "import", "imges", pictures, out)
-    assert "does not exist" in fail(2, "data", "import", "images", tmp_path / "none", out)
+    for name in ("images", "cifar10", "idx", "npz"):
+        assert "found nothing there" in fail(3, "data", "import", name, tmp_path / "none", out)
     assert "--limit: expected int" in fail(2, "data", "import", "images", pictures, out, "--limit", "many")
     assert "a size is 2 positive numbers" in fail(2, "data", "import", "images", pictures, out, "--size", "4x4x4")
     assert "expected to write into an existing folder" in fail(
@@ -499,3 +500,4 @@ def test_evaluate_prints_figures(run: Path) -> None:
     assert f"{figures['encode']['psnr']['mean']:.4g}" in text
     assert "Did you mean 'psnr'?" in fail(2, "evaluate", run, "--metrics", "pnsr")
     assert "expected a run directory" in fail(3, "evaluate", run / "none")
+    assert "none.h5" in fail(3, "evaluate", run, "--data", run / "none.h5")

@@ -111,7 +111,7 @@ def _command(importer: type[Any]) -> click.Command:
         help=f"{importer.summary[:1].upper()}{importer.summary[1:]}, as a store for the modality "
         f"'{importer.modality}'.\n\n\b\n  inrkit data import {importer.name} SOURCE data.h5",
         params=[
-            click.Argument(["source"], type=click.Path(exists=True, path_type=Path)),
+            click.Argument(["source"], type=click.Path(path_type=Path)),
             click.Argument(["out"], type=click.Path(dir_okay=False, path_type=Path)),
             *(_option(field) for field in fields.values()),
             click.Option(["--overwrite"], is_flag=True, help="Replace OUT if there is one."),

@@ -10,7 +10,7 @@ from inrkit.cli.output import as_json, progress, say, say_json, say_table, shown
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(exists=True, path_type=Path), help="A store; by default the run's own data.")
+@click.option("--data", type=click.Path(path_type=Path), help="A store; by default the run's own data.")
 @click.option("-n", "count", type=int, default=2000, show_default=True, help="Signals in each set, at most.")
 @click.option("--metrics", metavar="A,B,...", help="Only these, such as psnr,frechet. [default: all]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the generated signals.")
