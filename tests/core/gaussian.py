@@ -63,7 +63,7 @@ class Linear(Denoiser):
     def __init__(self, cells: int, heads: int = 1, knots: int = 41) -> None:
         super().__init__()
         self.low, self.high, self.knots = math.log(0.003) / 4, math.log(80) / 4, knots
-        self.gain = nn.Parameter(torch.full((knots, cells, heads), 0.5))
+        self.gain = nn.Parameter(torch.full((knots, cells, heads), 0.2))
         self.bias = nn.Parameter(torch.zeros(knots, cells, heads))
         self.seen: list[tuple[Tensor, Tensor, Tensor | None]] = []
 
