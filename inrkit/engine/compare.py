@@ -16,6 +16,7 @@ from inrkit.core.feature import Features, RandomConvFeatures, Standardised, Whit
 from inrkit.core.metric import compare_sets, nearest
 from inrkit.core.modality import Source
 from inrkit.engine.heldout import Trained, batches, choose, pictures_of, true_values
+from inrkit.errors import DataError
 
 Progress = Callable[[str, int, int], None]
 
@@ -42,6 +43,10 @@ def sampled_pictures(model: Trained, n: int, seed: int, times: Sequence[float], 
     parts = []
     for part in batches(n, _BATCH):
         found = model.sample(len(part), seed=seed_of(seed, part.start), times=times)
+        if not found.signal.isfinite().all():
+            raise DataError(
+                f"the model of step {model.step} generates values that are not finite; evaluate an earlier checkpoint"
+            )
         parts.append(small(pictures_of(model, found.signal)))
         tell(f"sampling, {name_of(times)}", part.stop, n)
     return torch.cat(parts)
@@ -110,8 +115,19 @@ def spaces_of(real: Tensor) -> dict[str, Features]:
     if min(real.shape[2:]) >= 8:
         size = (int(real.shape[2]), int(real.shape[3]))
         spaces["random-conv"] = Standardised.fit(RandomConvFeatures(3, size), real)
-    spaces["whitened-pca"] = WhitenedPCA.fit(real, components=max(1, min(64, len(real) // 4, real[0].numel() // 4)))
+    fitted_on = real[:_FITTED_ON]
+    components = min(64, len(fitted_on) // 4, _rank(fitted_on))
+    if components:
+        spaces["whitened-pca"] = WhitenedPCA.fit(fitted_on, components=components)
     return spaces
+
+
+def _rank(real: Tensor) -> int:
+    """Directions in which real signals vary by more than a thousandth of how they vary most."""
+    x = real.flatten(1).double()
+    x = x - x.mean(dim=0)
+    variance = torch.linalg.eigvalsh(x @ x.T if x.shape[1] > len(x) else x.T @ x)
+    return int((variance > 1e-6 * variance[-1]).sum()) if variance[-1] > 0 else 0
 
 
 def _figures(row: Mapping[str, float], floor: Mapping[str, float], chosen: set[str]) -> dict[str, float]:

@@ -22,7 +22,7 @@ LEAST = 96
 GAP = 4
 WHITE = (255, 255, 255, 255)
 CLEAR = (0, 0, 0, 0)
-_INK = (96, 96, 96, 255)  # legible on white and on black
+_INK = (124, 124, 124, 255)  # legible on white and on black
 
 
 def scale_for(height: int, width: int, least: int = LEAST) -> int:

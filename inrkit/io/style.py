@@ -26,8 +26,8 @@ h3 { font-size: 15px; margin: 0 0 6px; }
 .subtitle, .lead { color: var(--soft); margin: 0 0 18px; max-width: 75ch; }
 .subtitle { font-size: 18px; }
 .numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 1px; margin: 26px 0 0;
-  background: var(--line); border: 1px solid var(--line); border-radius: 14px; overflow: hidden; }
-.numbers div { background: var(--card); padding: 14px 18px; }
+  background: var(--card); border: 1px solid var(--line); border-radius: 14px; overflow: hidden; }
+.numbers div { padding: 14px 18px; outline: 1px solid var(--line); }
 .numbers dt { color: var(--soft); font-size: 13px; }
 .numbers dd { margin: 0; font-size: 22px; font-weight: 650; white-space: nowrap; letter-spacing: -.01em;
   font-variant-numeric: tabular-nums; }

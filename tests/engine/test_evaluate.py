@@ -1,0 +1,156 @@
+"""Evaluation: figures that mean what they say, the same for the same seed."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from toy import ToyModality
+
+from inrkit.core.pipeline import Prediction
+from inrkit.engine import compare
+from inrkit.engine.evaluate import METRICS, chosen_metrics, evaluate, spread_of
+from inrkit.engine.heldout import pictures_of, source_of, true_values
+from inrkit.engine.model import Model, build_model
+from inrkit.engine.resolve import resolve
+from inrkit.engine.tables import evaluation_blocks
+from inrkit.errors import DataError, UsageError
+from inrkit.io.report import Picture, Table
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Model:
+    """An untrained toy in a run directory of its own."""
+    config = resolve(ToyModality)
+    return build_model(config, ToyModality(ToyModality.Options(size=16)), tmp_path, 7, torch.device("cpu"))
+
+
+class Copier:
+    """A model that "generates" what it was trained on."""
+
+    def __init__(self, model: Model) -> None:
+        self.modality, self.pipeline, self.config, self.step = model.modality, model.pipeline, model.config, model.step
+        self._values = true_values(model, source_of(model, "train"), range(40))
+
+    def sample(self, n: int, seed: int = 0, times: tuple[float, ...] = (80.0,)) -> Prediction:
+        values = self._values[torch.arange(n) % len(self._values)]
+        observation = self.modality.template(n).with_values(values)
+        return Prediction({}, torch.zeros(n), observation, values, self.pipeline)
+
+
+def test_an_evaluation_is_plain_json_and_is_written_down(model: Model, tmp_path: Path) -> None:
+    """What is returned is what stands in the file; the nearest neighbours are on a sheet; progress reaches the end."""
+    seen: list[tuple[str, int, int]] = []
+    result = evaluate(model, n=16, progress=lambda *line: seen.append(line))
+    assert json.loads((tmp_path / "evaluation.json").read_text()) == result
+    assert (tmp_path / "nearest.png").is_file()
+    assert result["step"] == 7
+    assert all(0 <= done <= total for _, done, total in seen)
+    assert {stage for stage, done, total in seen if done == total} == {stage for stage, _, _ in seen}
+
+
+def test_sets_of_equal_size_stand_beside_floor_and_noise(model: Model) -> None:
+    """In every space there are rows for both kinds of samples, for real signals and for noise."""
+    sets = evaluate(model, n=16, metrics=["frechet", "sliced-wasserstein", "recall"])["sets"]
+    assert sets["count"] == 4  # as many as are held out
+    assert set(sets["spaces"]) == {"values", "random-conv", "whitened-pca"}
+    for space, rows in sets["spaces"].items():
+        assert set(rows) == {"1 step", "2 steps (80, 0.821)", "real", "noise"}
+        figures = {"sliced_wasserstein"} if space == "values" else {"frechet", "recall"}
+        assert all({name.removesuffix("_ratio") for name in row} == figures for row in rows.values())
+        for name in ("frechet_ratio", "sliced_wasserstein_ratio"):
+            assert rows["real"].get(name, 1.0) == 1.0
+
+
+def test_the_same_seed_gives_the_same_figures(model: Model) -> None:
+    """Evaluating twice changes nothing, and disturbs no random state."""
+    state = torch.get_rng_state()
+    first, second = (evaluate(model, n=16, seed=3) for _ in range(2))
+    assert first == second
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_only_what_is_asked_for_is_computed(model: Model, tmp_path: Path) -> None:
+    """PSNR alone needs no samples."""
+    stages = set()
+    result = evaluate(model, n=16, metrics=["psnr"], progress=lambda stage, *_: stages.add(stage))
+    assert stages == {"encoding"}
+    assert set(result["encode"]) == {"count", "psnr"}
+    assert "sets" not in result
+    assert not (tmp_path / "nearest.png").exists()
+
+
+def test_unknown_metrics_are_corrected() -> None:
+    """A name that is almost right is suggested; no names are all of them."""
+    with pytest.raises(UsageError, match="Did you mean 'frechet'"):
+        chosen_metrics(["frechte"])
+    assert chosen_metrics(None) == set(METRICS)
+    assert chosen_metrics(["sliced-wasserstein"]) == {"sliced_wasserstein"}
+
+
+def test_too_few_signals_are_refused(model: Model) -> None:
+    """Figures of a handful of signals mean nothing."""
+    with pytest.raises(UsageError, match="at least 16"):
+        evaluate(model, n=3)
+
+
+def test_copies_are_found(model: Model) -> None:
+    """Whoever hands out training signals is at distance 0 from them, all of it suspicious."""
+    real = compare.real_pictures(model, source_of(model, "test"), range(4), "", lambda *_: None)
+    copies = compare.sampled_pictures(Copier(model), 8, 0, (80.0,), lambda *_: None)
+    figures, shown = compare.memorisation_figures(model, copies, real, source_of(model, "train"), 0, lambda *_: None)
+    assert figures["samples"]["median"] == 0
+    assert figures["suspicious"] == 1
+    assert figures["held_out"]["least"] > 0
+    assert figures["ratio"] == 0
+    assert torch.allclose(shown["sample"], shown["nearest"], atol=1e-6)
+
+
+def test_values_that_are_not_finite_are_an_error(model: Model) -> None:
+    """A broken model is named as such, and not measured."""
+    with torch.no_grad():
+        model.pipeline.function.scale.fill_(float("nan"))
+    with pytest.raises(DataError, match="not finite"):
+        evaluate(model, n=16, metrics=["memorisation"])
+
+
+def test_large_pictures_are_averaged_down() -> None:
+    """At most 64 a side, with the same mean; small ones only change their range."""
+    pictures = torch.rand(2, 3, 128, 96)
+    found = compare.small(pictures)
+    assert found.shape == (2, 3, 64, 48)
+    assert torch.allclose(found.mean(), pictures.mean() * 2 - 1, atol=1e-6)
+    assert torch.equal(compare.small(pictures[:, :, :8, :8]), pictures[:, :, :8, :8] * 2 - 1)
+
+
+def test_spaces_fit_what_varies() -> None:
+    """Components are no more than the directions that real signals vary in; none where nothing varies."""
+    one_way = torch.linspace(-1, 1, 80)[:, None, None, None] * torch.ones(1, 3, 8, 8)
+    assert compare.spaces_of(one_way)["whitened-pca"].dim == 1
+    assert "whitened-pca" not in compare.spaces_of(torch.zeros(80, 3, 8, 8))
+    assert "random-conv" not in compare.spaces_of(torch.rand(80, 3, 4, 16))
+
+
+def test_spread_is_of_finite_values() -> None:
+    """An infinite PSNR is counted but not averaged."""
+    found = spread_of([1.0, 3.0, math.inf])
+    assert found["finite"] == pytest.approx(2 / 3)
+    assert (found["mean"], found["std"], found["median"]) == (2.0, 1.0, 2.0)
+    assert spread_of([math.inf]) == {"finite": 0.0}
+
+
+def test_every_figure_has_its_place_in_the_report(model: Model, tmp_path: Path) -> None:
+    """Tables for encodes, for each space and for memorisation, and the sheet of neighbours."""
+    blocks = evaluation_blocks(evaluate(model, n=16), tmp_path)
+    assert [type(block) for block in blocks] == [Table, Table, Table, Table, Table, Picture]
+    assert all("nan" not in block.html() for block in blocks)
+    assert evaluation_blocks({}, tmp_path) == []
+
+
+def test_pictures_are_what_sets_are_compared_by(model: Model) -> None:
+    """Real signals go through the same pictures as samples: values in [-1, 1] of equal shape."""
+    real = compare.real_pictures(model, source_of(model, "test"), range(4), "", lambda *_: None)
+    samples = compare.sampled_pictures(model, 4, 0, (80.0,), lambda *_: None)
+    assert real.shape == samples.shape == (4, *pictures_of(model, model.modality.template(1).values).shape[1:])
+    assert -1 <= real.min() <= real.max() <= 1
