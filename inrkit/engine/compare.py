@@ -15,7 +15,7 @@ from inrkit.core.draws import seed_of
 from inrkit.core.feature import Features, RandomConvFeatures, Standardised, WhitenedPCA
 from inrkit.core.metric import compare_sets, nearest
 from inrkit.core.modality import Source
-from inrkit.engine.heldout import Trained, batches, choose, pictures_of, true_values
+from inrkit.engine.heldout import Trained, batches, choose, pictures_of, query_of
 from inrkit.errors import DataError
 
 Progress = Callable[[str, int, int], None]
@@ -38,17 +38,21 @@ def name_of(times: Sequence[float]) -> str:
     return "1 step" if len(times) == 1 else f"{len(times)} steps ({', '.join(f'{t:g}' for t in times)})"
 
 
-def sampled_pictures(model: Trained, n: int, seed: int, times: Sequence[float], tell: Progress) -> Tensor:
-    """Small pictures of ``n`` generated signals, on [-1, 1]."""
+@torch.no_grad()
+def sampled_pictures(
+    model: Trained, source: Source, numbers: Sequence[int], seed: int, times: Sequence[float], tell: Progress
+) -> Tensor:
+    """Small pictures of as many generated signals, each measured where the query measures that signal of the source."""
     parts = []
-    for part in batches(n, _BATCH):
-        found = model.sample(len(part), seed=seed_of(seed, part.start), times=times)
-        if not found.signal.isfinite().all():
+    for part in batches(len(numbers), _BATCH):
+        where = query_of(model, source, [numbers[i] for i in part]).where
+        values = model.sample(len(part), seed=seed_of(seed, part.start), times=times).at(where)
+        if not values.isfinite().all():
             raise DataError(
                 f"the model of step {model.step} generates values that are not finite; evaluate an earlier checkpoint"
             )
-        parts.append(small(pictures_of(model, found.signal)))
-        tell(f"sampling, {name_of(times)}", part.stop, n)
+        parts.append(small(pictures_of(model, values)))
+        tell(f"sampling, {name_of(times)}", part.stop, len(numbers))
     return torch.cat(parts)
 
 
@@ -59,7 +63,7 @@ def real_pictures(model: Trained, source: Source, numbers: Sequence[int], stage:
 
 def _stream(model: Trained, source: Source, numbers: Sequence[int], stage: str, tell: Progress) -> Iterator[Tensor]:
     for part in batches(len(numbers), _BATCH):
-        yield small(pictures_of(model, true_values(model, source, [numbers[i] for i in part])))
+        yield small(pictures_of(model, query_of(model, source, [numbers[i] for i in part]).values))
         tell(stage, part.stop, len(numbers))
 
 

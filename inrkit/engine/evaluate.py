@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from inrkit.core.draws import seed_of
@@ -21,7 +22,7 @@ from inrkit.core.metric import psnr, ssim
 from inrkit.core.modality import Source
 from inrkit.engine import compare
 from inrkit.engine.compare import Progress
-from inrkit.engine.heldout import Trained, batches, choose, encode, enlarged, source_of
+from inrkit.engine.heldout import Trained, batches, choose, encode, enlarged, pictures_of, source_of
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.io import atomic
 from inrkit.io.sheet import labelled_rows, save_png
@@ -94,10 +95,17 @@ def encode_figures(
         shown, truth = encoded.shown.clamp(-1, 1), encoded.truth
         if "psnr" in found:
             found["psnr"] += psnr(shown, truth, peak=2).tolist()
-        if "ssim" in found and 3 <= truth.ndim <= 5:
-            found["ssim"] += ssim(shown, truth, peak=2, lowest=-1).tolist()
+        if "ssim" in found:
+            found["ssim"] += similarity(model, shown, truth).tolist()
         tell("encoding", part.stop, len(numbers))
     return {"count": len(numbers)} | {name: spread_of(values) for name, values in found.items() if values}
+
+
+def similarity(model: Trained, shown: Tensor, truth: Tensor) -> Tensor:
+    """SSIM of the values where they fill a window along every axis, else of their pictures, (B,)."""
+    if 3 <= truth.ndim <= 5 and min(truth.shape[2:]) >= 11:
+        return ssim(shown, truth, peak=2, lowest=-1)
+    return ssim(pictures_of(model, shown), pictures_of(model, truth), peak=1)
 
 
 def spread_of(values: Sequence[float]) -> dict[str, float]:
@@ -140,11 +148,9 @@ def _sampled(
 ) -> Mapping[str, Any]:
     """All that needs generated signals."""
     training = source_of(model, "train")
-    real = compare.real_pictures(model, held_out, choose(len(held_out), n, seed), "held-out signals", tell)
-    samples = {
-        compare.name_of(t): compare.sampled_pictures(model, len(real), seed_of(seed, "evaluate"), t, tell)
-        for t in times
-    }
+    numbers, own = choose(len(held_out), n, seed), seed_of(seed, "evaluate")
+    real = compare.real_pictures(model, held_out, numbers, "held-out signals", tell)
+    samples = {compare.name_of(t): compare.sampled_pictures(model, held_out, numbers, own, t, tell) for t in times}
     result: dict[str, Any] = {}
     if chosen & set(compare.FIGURES):
         result["sets"] = compare.set_figures(model, samples, real, training, seed, chosen, tell)

@@ -11,7 +11,7 @@ from torch import Tensor
 from inrkit.core.draws import Draws, seed_of
 from inrkit.core.modality import Modality, Source
 from inrkit.core.noise import T_MAX
-from inrkit.core.observation import Batch
+from inrkit.core.observation import Batch, Observation
 from inrkit.core.pipeline import Pipeline, Prediction
 from inrkit.engine.config import RunConfig
 from inrkit.engine.resolve import data_path
@@ -69,9 +69,9 @@ def encode(model: Trained, source: Source, numbers: Sequence[int]) -> Encoded:
     return Encoded(batch.query.values, prediction.at(batch.query.where), prediction)
 
 
-def true_values(model: Trained, source: Source, numbers: Sequence[int]) -> Tensor:
-    """The signals themselves, as the query measures them, (B, C, ...)."""
-    return _observed(model, source, numbers).query.values
+def query_of(model: Trained, source: Source, numbers: Sequence[int]) -> Observation:
+    """The signals themselves, as the query of `encode` measures them."""
+    return _observed(model, source, numbers).query
 
 
 def _observed(model: Trained, source: Source, numbers: Sequence[int]) -> Batch:

@@ -8,10 +8,9 @@ import pytest
 import torch
 from toy import ToyModality
 
-from inrkit.core.pipeline import Prediction
 from inrkit.engine import compare
-from inrkit.engine.evaluate import METRICS, chosen_metrics, evaluate, spread_of
-from inrkit.engine.heldout import pictures_of, source_of, true_values
+from inrkit.engine.evaluate import METRICS, chosen_metrics, evaluate, similarity, spread_of
+from inrkit.engine.heldout import query_of, source_of
 from inrkit.engine.model import Model, build_model
 from inrkit.engine.resolve import resolve
 from inrkit.engine.tables import evaluation_blocks
@@ -24,19 +23,6 @@ def model(tmp_path: Path) -> Model:
     """An untrained toy in a run directory of its own."""
     config = resolve(ToyModality)
     return build_model(config, ToyModality(ToyModality.Options(size=16)), tmp_path, 7, torch.device("cpu"))
-
-
-class Copier:
-    """A model that "generates" what it was trained on."""
-
-    def __init__(self, model: Model) -> None:
-        self.modality, self.pipeline, self.config, self.step = model.modality, model.pipeline, model.config, model.step
-        self._values = true_values(model, source_of(model, "train"), range(40))
-
-    def sample(self, n: int, seed: int = 0, times: tuple[float, ...] = (80.0,)) -> Prediction:
-        values = self._values[torch.arange(n) % len(self._values)]
-        observation = self.modality.template(n).with_values(values)
-        return Prediction({}, torch.zeros(n), observation, values, self.pipeline)
 
 
 def test_an_evaluation_is_plain_json_and_is_written_down(model: Model, tmp_path: Path) -> None:
@@ -81,6 +67,16 @@ def test_only_what_is_asked_for_is_computed(model: Model, tmp_path: Path) -> Non
     assert not (tmp_path / "nearest.png").exists()
 
 
+def test_similarity_is_of_pictures_where_values_have_no_room(model: Model) -> None:
+    """A wave of 16 values is compared as it is, one of 8 by its picture; equal signals are at 1 either way."""
+    for size in (16, 8):
+        small = build_model(model.config, ToyModality(ToyModality.Options(size=size)), model.run, 7, model.device)
+        held_out = source_of(small, "test")
+        truth = query_of(small, held_out, range(4)).values
+        assert similarity(small, truth, truth).tolist() == pytest.approx([1.0] * 4)
+        assert similarity(small, -truth, truth).max() < 0.5
+
+
 def test_unknown_metrics_are_corrected() -> None:
     """A name that is almost right is suggested; no names are all of them."""
     with pytest.raises(UsageError, match="Did you mean 'frechet'"):
@@ -98,7 +94,7 @@ def test_too_few_signals_are_refused(model: Model) -> None:
 def test_copies_are_found(model: Model) -> None:
     """Whoever hands out training signals is at distance 0 from them, all of it suspicious."""
     real = compare.real_pictures(model, source_of(model, "test"), range(4), "", lambda *_: None)
-    copies = compare.sampled_pictures(Copier(model), 8, 0, (80.0,), lambda *_: None)
+    copies = compare.real_pictures(model, source_of(model, "train"), range(8), "", lambda *_: None)
     figures, shown = compare.memorisation_figures(model, copies, real, source_of(model, "train"), 0, lambda *_: None)
     assert figures["samples"]["median"] == 0
     assert figures["suspicious"] == 1
@@ -148,9 +144,12 @@ def test_every_figure_has_its_place_in_the_report(model: Model, tmp_path: Path) 
     assert evaluation_blocks({}, tmp_path) == []
 
 
-def test_pictures_are_what_sets_are_compared_by(model: Model) -> None:
-    """Real signals go through the same pictures as samples: values in [-1, 1] of equal shape."""
-    real = compare.real_pictures(model, source_of(model, "test"), range(4), "", lambda *_: None)
-    samples = compare.sampled_pictures(model, 4, 0, (80.0,), lambda *_: None)
-    assert real.shape == samples.shape == (4, *pictures_of(model, model.modality.template(1).values).shape[1:])
+def test_samples_are_measured_as_held_out_signals_are(model: Model) -> None:
+    """Sets are compared by pictures of equal shape, on [-1, 1]; the first of many samples are those of few."""
+    held_out = source_of(model, "test")
+    real = compare.real_pictures(model, held_out, range(4), "", lambda *_: None)
+    samples = compare.sampled_pictures(model, held_out, range(4), 0, (80.0,), lambda *_: None)
+    assert real.shape == samples.shape
     assert -1 <= real.min() <= real.max() <= 1
+    fewer = compare.sampled_pictures(model, held_out, range(2), 0, (80.0,), lambda *_: None)
+    assert torch.allclose(samples[:2], fewer, atol=1e-5)
