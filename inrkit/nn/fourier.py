@@ -48,7 +48,7 @@ def center(i: Tensor, n: int) -> Tensor:
     return (2 * i + 1) / n - 1
 
 
-def grid_centers(size: tuple[int, ...], device: torch.device | str = "cpu") -> Tensor:
+def grid_centers(size: tuple[int, ...], device: torch.device | str | None = None) -> Tensor:
     """Centers of the cells of a grid on [-1, 1], (prod(size), axes), last axis fastest."""
     axes = [center(torch.arange(n, device=device), n) for n in size]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, -2)
