@@ -1,0 +1,78 @@
+"""Pictures of the user: read for encoding, and written after rendering."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from inrkit import DataError, UsageError
+from inrkit_image.decode import SUFFIXES, Channels, Decoding, decode
+from inrkit_image.entries import OneFile, open_entries
+
+_CHANNELS: dict[int, Channels] = {1: "grey", 3: "rgb"}
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".gif": "GIF"}
+
+
+def read_images(paths: Sequence[Path], size: tuple[int, int], channels: int) -> tuple[Tensor, list[str]]:
+    """Images (N, C, H, W) in [0, 1], scaled to cover ``size`` and cut to its centre, and the name of each.
+
+    A path is an image, or a folder or an archive, which stands for the images in it.
+    """
+    if channels not in _CHANNELS:
+        raise UsageError(f"the model works on {channels} channels, which image files do not have; encode a data set")
+    how = Decoding(size=size, channels=_CHANNELS[channels])
+    images, names = [], []
+    for path in paths:
+        with open_entries(path) as entries:
+            alone = isinstance(entries, OneFile)
+            wanted = [name for name in entries.names() if alone or name.lower().endswith(SUFFIXES)]
+            if not wanted:
+                raise DataError(f"{path}: expected images inside, found none")
+            found = dict(entries.read(wanted))
+        for name in wanted:
+            data = found[name]
+            if isinstance(data, DataError):
+                raise data
+            images.append(_unit(decode(data, name, how)))
+            names.append(str(path) if alone else f"{path}/{name}")
+    return torch.from_numpy(np.stack(images)).movedim(-1, 1).contiguous(), names
+
+
+def write_image(values: Tensor, path: Path) -> Path:
+    """Values (C, H, W) in [-1, 1] as a file of the kind that its name says; PNG where it says nothing."""
+    path = Path(path) if Path(path).suffix else Path(path).with_suffix(".png")
+    if path.suffix.lower() not in _FORMATS:
+        known = ", ".join(_FORMATS)
+        raise UsageError(f"{path}: expected a name ending in {known}, found '{path.suffix}'; choose one of them")
+    if values.ndim != 3 or values.shape[0] not in _MODES:
+        raise UsageError(f"an image file holds 1 to 4 channels (C, H, W), got {tuple(values.shape)}")
+    levels = torch.nan_to_num(values.detach().float().cpu()).add(1).mul(127.5).round().clamp(0, 255)
+    array = levels.to(torch.uint8).movedim(0, -1).contiguous().numpy()
+    image = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+    if path.suffix.lower() in (".jpg", ".jpeg", ".bmp") and image.mode in ("LA", "RGBA"):
+        image = image.convert("L" if image.mode == "LA" else "RGB")
+    buffer = io.BytesIO()
+    image.save(buffer, format=_FORMATS[path.suffix.lower()])
+    _write(path, buffer.getvalue())
+    return path
+
+
+def _unit(image: np.ndarray) -> np.ndarray:
+    """Integers to floats in [0, 1]."""
+    full = 1.0 if image.dtype.kind == "f" else np.iinfo(image.dtype).max
+    return image.astype(np.float32) / np.float32(full)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        unfinished.write_bytes(data)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
