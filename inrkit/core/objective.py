@@ -162,8 +162,8 @@ class Inrct(Objective):
         return SigmoidPairing(self.q, self.k, self.b, self.stages, self.stage_offset)
 
     def clean_rows(self, rows: Tensor) -> Tensor:
-        """Which rows (numbers in the global batch) are given to reconstruction, spread evenly."""
-        return ((rows + 1) * self.clean_share).floor() > (rows * self.clean_share).floor()
+        """Which rows (numbers in the global batch) are given to reconstruction, spread evenly; at least the first."""
+        return ((rows + 1) * self.clean_share).ceil() > (rows * self.clean_share).ceil()
 
     def loss(
         self, student: Callable[..., Prediction], teacher: Pipeline, batch: Batch, draws: Draws, progress: float

@@ -341,7 +341,7 @@ def test_gradient_agrees_with_finite_differences(objective: Objective, readout: 
 
 
 @pytest.mark.parametrize(
-    ("share", "total", "count"), [(0.2, 40, 8), (0.25, 32, 8), (0.5, 7, 3), (1.0, 5, 5), (0.0, 9, 0)]
+    ("share", "total", "count"), [(0.2, 40, 8), (0.2, 3, 1), (0.25, 32, 8), (0.5, 7, 4), (1.0, 5, 5), (0.0, 9, 0)]
 )
 def test_clean_rows_are_spread_evenly(share: float, total: int, count: int) -> None:
     """Law: every stretch of rows has its share of clean ones, give or take one, so that any split is fair."""
