@@ -7,6 +7,7 @@ bytes as those of a run that was left alone. Children are forked, so that import
 """
 
 import argparse
+import importlib
 import os
 import random
 import signal
@@ -17,20 +18,20 @@ from pathlib import Path
 
 import torch
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parents[1] / "tests" / "engine")]
-
-from toy_run import fingerprint, in_child, train_toy
+TESTS = Path(__file__).parents[1] / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "engine")]  # the toy modality lives there
+toy_run = importlib.import_module("toy_run")
 
 
 def train(run: Path, steps: int) -> None:
     """One attempt."""
     torch.set_num_threads(1)
-    train_toy(run, steps=steps, save_every=5, sample_every=7)
+    toy_run.train_toy(run, steps=steps, save_every=5, sample_every=7)
 
 
 def attempt(run: Path, steps: int, patience: float) -> bool:
     """Whether the run ended within ``patience`` seconds; killed if not."""
-    child = in_child(train, run, steps)
+    child = toy_run.in_child(train, run, steps)
     child.join(timeout=patience)
     if child.exitcode is not None:
         assert child.exitcode == 0, f"an attempt ended with exit code {child.exitcode}"
@@ -65,10 +66,10 @@ def main() -> None:
         begin = time.monotonic()
         attempt(folder / "whole", options.steps, 600)
         seconds = time.monotonic() - begin
-        expected = fingerprint(folder / "whole")
+        expected = toy_run.fingerprint(folder / "whole")
         while kills < options.kills:
             more, run = one_run(folder, runs, options.steps, seconds, chance, options.kills - kills)
-            found = fingerprint(run)
+            found = toy_run.fingerprint(run)
             different = sorted(key for key in expected if expected[key] != found[key])
             kills, runs, wrong = kills + more, runs + 1, wrong + bool(different)
             if different:

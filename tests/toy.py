@@ -10,6 +10,7 @@ from torch import Tensor
 
 from inrkit import (
     Batch,
+    DataError,
     Draws,
     FourierFeatures,
     Grid,
@@ -41,8 +42,8 @@ class ToyOptions:
     dropout: float = 0.1
     bad: int = -1
     """The number of a signal that is not finite."""
-    reading: str = ""
-    """A file that is made as soon as a signal is read."""
+    missing: int = -1
+    """The number of a signal that cannot be read."""
 
 
 @final
@@ -56,8 +57,8 @@ class ToySource(Source):
         return self.options.count if self.split == "train" else 4
 
     def read(self, numbers: Sequence[int]) -> Signals:
-        if self.options.reading:
-            Path(self.options.reading).touch()
+        if self.split == "train" and self.options.missing in numbers:
+            raise DataError(f"signal {self.options.missing} cannot be read")
         values = torch.stack([self._wave(number) for number in numbers])
         return {"values": values}
 

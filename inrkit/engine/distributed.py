@@ -13,7 +13,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from inrkit.errors import UsageError
+from inrkit.errors import InrkitError, UsageError
 
 T = TypeVar("T")
 
@@ -52,10 +52,17 @@ class Ranks:
         return values
 
     def from_first(self, make: Callable[[], T]) -> T:
-        """What the first process makes, to everybody."""
-        values: list[Any] = [make() if self.first else None]
+        """What the first process makes, to everybody; if it cannot, everybody raises its error."""
+        values: list[Any] = [None, None]
+        if self.first:
+            try:
+                values[0] = make()
+            except InrkitError as error:
+                values[1] = error
         if self.world > 1:
             dist.broadcast_object_list(values, src=0)
+        if values[1] is not None:
+            raise values[1]
         result: T = values[0]
         return result
 

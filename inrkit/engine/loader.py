@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from inrkit.core.modality import Signals, Source
 from inrkit.engine.order import Order, Rows
-from inrkit.errors import ResourceError
+from inrkit.errors import InrkitError
 
 
 @final
@@ -43,12 +43,10 @@ class Loader:
             worker_init_fn=_calm,
             generator=torch.Generator().manual_seed(0),  # else the loader would draw from the global one
         )
-        try:
-            yield from loader
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise ResourceError(f"a process that reads data was lost ({error}); try fewer 'workers', or 0") from error
+        for signals in loader:
+            if isinstance(signals, InrkitError):
+                raise signals
+            yield signals
 
 
 @final
@@ -58,8 +56,11 @@ class _Reads(Dataset[Any]):
     def __init__(self, source: Source) -> None:
         self.source = source
 
-    def __getitem__(self, numbers: Any) -> dict[str, torch.Tensor]:
-        return dict(self.source.read(numbers))
+    def __getitem__(self, numbers: Any) -> dict[str, torch.Tensor] | InrkitError:
+        try:
+            return dict(self.source.read(numbers))
+        except InrkitError as error:  # handed over as it is: torch would bury its one line in a traceback
+            return error
 
 
 def _calm(worker: int) -> None:

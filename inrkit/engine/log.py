@@ -76,9 +76,9 @@ class RunLog:
 
     def __init__(self, folder: Path | None, *, tensorboard: bool = False) -> None:
         self.window = Window()
+        self._board = _summary_writer(folder) if tensorboard and folder is not None else None
         self._metrics = None if folder is None else LineFile(folder / "metrics.jsonl")
         self._timing = None if folder is None else LineFile(folder / "timing.jsonl")
-        self._board = _summary_writer(folder) if tensorboard and folder is not None else None
         self._started, self._first = time.monotonic(), 0
 
     def resume(self, state: Mapping[str, Any] | None, step: int) -> None:

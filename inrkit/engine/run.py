@@ -62,7 +62,7 @@ def train(
         raise UsageError("expected a resolved config or single values, found both; change the config instead")
     kind = modality_of(config, modality if isinstance(modality, type) else None)
     run = Path(out) if out is not None else Path("runs") / "-".join(filter(None, (config.modality, config.preset)))
-    with _device_errors(config), joined(config.device) as ranks:
+    with _machine_errors(config), joined(config.device) as ranks:
         _train(config, run, kind, ranks, progress, extend, on_sample or write_samples)
         model = Model.load(run, device=str(choose_device(config.device, ranks.local_rank)), modality=type(kind))
         if ranks.first:
@@ -83,9 +83,16 @@ def _train(
     source = modality.source(data_path(config), "train")
     facts = json.loads(json.dumps(dict(source.facts)))
     with contextlib.ExitStack() as stack:
-        if ranks.first:
-            stack.enter_context(RunDirectory(run)).admit(config, extend=extend)
-        checkpoint = _latest(run, ranks)
+        directory = RunDirectory(run)
+
+        def enter() -> tuple[str | None, list[str]]:
+            """The newest intact checkpoint and why newer ones are passed over, in the directory that is now ours."""
+            stack.enter_context(directory).admit(config, extend=extend)
+            found, passed_over = latest_checkpoint(directory.checkpoints)
+            return None if found is None else str(found.path), passed_over
+
+        path, passed_over = ranks.from_first(enter)
+        checkpoint = None if path is None else load_checkpoint(Path(path))
         learner = _learner(config, modality, ranks, checkpoint)
         if checkpoint is not None:
             _check_facts(checkpoint, facts)
@@ -112,14 +119,9 @@ def _train(
             facts,
             on_sample,
         )
+        for reason in passed_over:
+            loop.progress.say(f"passed over a damaged checkpoint: {reason}")
         loop.train()
-
-
-def _latest(run: Path, ranks: Ranks) -> Checkpoint | None:
-    """The newest intact checkpoint, found by the first process and read by all."""
-    found = latest_checkpoint(run / "checkpoints")[0] if ranks.first else None
-    path = ranks.from_first(lambda: None if found is None else str(found.path))
-    return found if found is not None or path is None else load_checkpoint(Path(path))
 
 
 def _learner(config: RunConfig, modality: Modality, ranks: Ranks, checkpoint: Checkpoint | None) -> Learner:
@@ -150,11 +152,20 @@ def _check_facts(checkpoint: Checkpoint, facts: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def _device_errors(config: RunConfig) -> Iterator[None]:
+def _machine_errors(config: RunConfig) -> Iterator[None]:
+    """What the machine ran out of, in words that say what to do."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise ResourceError(
             f"out of memory on '{config.device}': a larger 'accumulate' (now {config.accumulate}) computes the same "
             f"batch in smaller parts ({str(error).splitlines()[0][:120] if str(error) else 'no details'})"
+        ) from error
+    except RuntimeError as error:
+        # Raised by torch wherever the trainer happens to be when a worker ends.
+        if "DataLoader worker" not in str(error):
+            raise
+        raise ResourceError(
+            f"a process that reads data was lost, perhaps for want of memory; try fewer 'workers' (now "
+            f"{config.workers}), or 0 ({' '.join(str(error).split())[:120]})"
         ) from error

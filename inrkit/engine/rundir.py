@@ -9,7 +9,7 @@ import attrs
 from inrkit.engine.config import MACHINE, RunConfig
 from inrkit.errors import UsageError
 from inrkit.io import atomic
-from inrkit.io.checkpoint import clean_stale
+from inrkit.io.checkpoint import clean_stale, list_checkpoints
 from inrkit.io.config import difference, read_toml, structure, to_toml, unstructure
 from inrkit.io.runlock import RunLock
 
@@ -39,9 +39,10 @@ class RunDirectory:
     def admit(self, config: RunConfig, *, extend: bool = False) -> None:
         """Writes the config, or compares it with the one that is there; clears what a killed run left unfinished.
 
-        ``extend`` allows another number of steps. Keys that do not change what is computed may always differ.
+        ``extend`` allows another number of steps. Keys that do not change what is computed may always differ, and
+        while there is no checkpoint there is nothing that another config could spoil.
         """
-        if self.config.exists():
+        if self.config.exists() and list_checkpoints(self.checkpoints):
             changed = changed_keys(read_config(self.path), config)
             if extend and changed == ["steps"]:
                 changed = []

@@ -1,8 +1,11 @@
 """A run that was stopped, in whatever way, and begun again leaves the same bytes as one that was not."""
 
+import multiprocessing
 import os
 import random
 import signal
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ import torch
 from toy import ToyModality, ToySource
 from toy_run import fingerprint, in_child, train_toy
 
+from inrkit.engine.learner import Learner
 from inrkit.engine.run import train
 from inrkit.engine.signals import StoppedError, StopRequest
 from inrkit.errors import DataError, ResourceError, UsageError
@@ -212,6 +216,49 @@ def test_a_run_starts_from_another(tmp_path: Path) -> None:
     second = train_toy(tmp_path / "second", init=str(tmp_path / "first"), steps=1, lr=1e-12, warmup=0)
     for a, b in zip(first.pipeline.parameters(), second.pipeline.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_unreadable_data_is_named(tmp_path: Path, workers: int) -> None:
+    """In one line, also when another process reads."""
+    with pytest.raises(DataError, match=r"^signal 3 cannot be read$"):
+        train_toy(tmp_path, workers=workers, options={"missing": 3})
+
+
+def test_a_lost_worker_is_a_lack_of_resources(tmp_path: Path) -> None:
+    """Systems that run out of memory kill readers first."""
+
+    def kill_worker(model: object, run: Path, step: int) -> None:
+        os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
+        time.sleep(0.2)
+
+    with pytest.raises(ResourceError, match="a process that reads data was lost"):
+        train_toy(tmp_path, workers=1, sample_every=7, steps=100, on_sample=kill_worker)
+
+
+def test_a_lack_of_memory_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same batch in smaller parts gives the same run."""
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(Learner, "learn", full)
+    with pytest.raises(ResourceError, match="a larger 'accumulate'"):
+        train_toy(tmp_path)
+
+
+def test_a_run_that_never_saved_may_get_another_config(tmp_path: Path) -> None:
+    """A mistake that was noticed at once does not spoil the directory."""
+    with pytest.raises(UsageError, match="multiple"):
+        train_toy(tmp_path, accumulate=3)
+    assert train_toy(tmp_path, batch_size=6, accumulate=3, steps=2).config.batch_size == 6
+
+
+def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorBoard is one."""
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(UsageError, match=r"pip install .inrkit\[tensorboard\]"):
+        train_toy(tmp_path, tensorboard=True)
 
 
 def test_progress_is_plain_where_there_is_no_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

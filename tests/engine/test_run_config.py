@@ -21,7 +21,7 @@ def test_later_words_win(tmp_path: Path) -> None:
     file.write_text("steps = 7\nlr = 0.5\nseed = 3\n[options]\ncount = 9\n")
     config = resolve(ToyModality, "smaller", file, ["seed=5", "options.dropout=0.25"], {"lr": 0.25, "seed": 4})
     assert (config.preset, config.steps, config.lr, config.seed) == ("smaller", 7, 0.25, 5)
-    assert config.options == {"size": 16, "count": 9, "width": 8, "dropout": 0.25, "bad": -1, "reading": ""}
+    assert config.options == {"size": 16, "count": 9, "width": 8, "dropout": 0.25, "bad": -1, "missing": -1}
 
 
 def test_the_first_preset_is_the_default() -> None:
