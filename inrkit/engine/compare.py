@@ -119,6 +119,7 @@ def spaces_of(real: Tensor) -> dict[str, Features]:
     if min(real.shape[2:]) >= 8:
         size = (int(real.shape[2]), int(real.shape[3]))
         spaces["random-conv"] = Standardised.fit(RandomConvFeatures(3, size), real)
+        spaces["random-conv-edges"] = Standardised.fit(RandomConvFeatures(3, size, edges=True), real)
     fitted_on = real[:_FITTED_ON]
     components = min(64, len(fitted_on) // 4, _rank(fitted_on))
     if components:
