@@ -390,16 +390,23 @@ def by_hand(objective: Inrct, pipeline: Pipeline, batch: Batch, seed: int) -> di
             terms["recon"] = terms["recon"] + shown
         else:
             terms["gene"] = terms["gene"] + gap / level[0]
-            terms["recon"] = terms["recon"] + shown * (t[i] < objective.t_recon)
+            weight = 1 / level[0] if objective.weight_recon == "1/t" else 1.0
+            terms["recon"] = terms["recon"] + weight * shown * (t[i] < objective.t_recon)
             terms["diff"] = terms["diff"] + gap / level[0] * (t[i] < objective.t_diff)
     return {name: term / len(batch) for name, term in terms.items()}
 
 
-@pytest.mark.parametrize("t_recon", [0.007, 0.3])
-def test_inrct_terms_by_hand(t_recon: float) -> None:
-    """L = λ_gene L_gene + λ_recon L_recon + λ_diff L_diff, each a mean over all rows of the batch."""
-    objective = Inrct(lambda_gene=0.7, lambda_recon=1.3, lambda_diff=0.4, t_recon=t_recon, t_diff=0.5)
-    pipeline, batch = transformer_pipeline(), batch_of(torch.randn(20, 1, 8))
+@pytest.mark.parametrize("readout", [DirectReadout(), LiteralReadout(offset=0.1)], ids=lambda readout: readout.name)
+@pytest.mark.parametrize(("t_recon", "weight"), [(0.007, "uniform"), (0.3, "uniform"), (0.3, "1/t")])
+def test_inrct_terms_by_hand(t_recon: float, weight: Any, readout: Readout) -> None:
+    """L = λ_gene L_gene + λ_recon L_recon + λ_diff L_diff, each a mean over all rows of the batch.
+
+    Clean rows count for L_recon alone, with weight one.
+    """
+    objective = Inrct(
+        lambda_gene=0.7, lambda_recon=1.3, lambda_diff=0.4, t_recon=t_recon, t_diff=0.5, weight_recon=weight
+    )
+    pipeline, batch = transformer_pipeline(readout), batch_of(torch.randn(20, 1, 8))
     loss = objective.loss(pipeline, pipeline, batch, Draws(4, 20), 0.0)
     terms = by_hand(objective, pipeline, batch, 4)
     for name, term in loss.terms.items():
