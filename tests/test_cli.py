@@ -186,6 +186,18 @@ def test_an_interrupt_leaves_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Traceback" not in result.output
 
 
+def test_a_stop_after_saving_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM leaves with 143 and says how to go on."""
+    from inrkit.engine.signals import StoppedError
+
+    def stopped() -> None:
+        raise StoppedError(15, "stopped and saved at step 7")
+
+    monkeypatch.setattr("inrkit.cli.plugins.load_plugins", stopped)
+    result = inrkit("plugins", "list")
+    assert (result.exit_code, result.stderr) == (143, "inrkit: stopped and saved at step 7\n")
+
+
 def test_only_the_first_of_several_processes_speaks() -> None:
     """Under torchrun, results and usage errors appear once; the exit code is everybody's."""
     result = inrkit("plugins", "list", env={"RANK": "1"})

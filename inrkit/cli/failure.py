@@ -45,7 +45,8 @@ def report(error: BaseException) -> int:
         _say("".join(traceback.format_exception(error)))
     # Every process finds the same mistake in the same command; what went wrong in one of them alone must be seen.
     if rank() == 0:
-        _say(f"inrkit: error: {message}")
+        stopped = code > 128  # by a signal, as was asked: no error
+        _say(f"inrkit: {message}" if stopped else f"inrkit: error: {message}")
     elif code != 2:
         _say(f"inrkit: error: process {rank()}: {message}")
     return code

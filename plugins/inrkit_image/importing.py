@@ -9,11 +9,16 @@ import attrs
 import numpy as np
 
 from inrkit import Imported, Importer, parse_size
-from inrkit_image.arrays import import_idx, import_npz
-from inrkit_image.cifar10 import import_cifar10
-from inrkit_image.decode import Decoding
 from inrkit_image.entries import open_entries
-from inrkit_image.importers import ImportedImages, ImportOptions, import_images
+from inrkit_image.importers import (
+    Decoding,
+    ImportedImages,
+    ImportOptions,
+    import_cifar10,
+    import_idx,
+    import_images,
+    import_npz,
+)
 
 Read = Callable[[Path, ImportOptions, Any], ImportedImages]
 
