@@ -1,0 +1,117 @@
+"""What the benchmarks share: the machine's matrix-multiply rate, clocks that take turns, counted operations, tables."""
+
+import argparse
+import json
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+SIZES = (512, 1024, 2048)
+
+
+def options(doc: str | None, *, rounds: int) -> argparse.ArgumentParser:
+    """A parser with what every benchmark can be told."""
+    assert doc is not None
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch [%(default)s]")
+    parser.add_argument("--rounds", type=int, default=rounds, help="times everything is run, in turns [%(default)s]")
+    parser.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
+    return parser
+
+
+def matmul_rate(dtype: torch.dtype, sizes: Sequence[int] = SIZES, rounds: int = 7) -> float:
+    """FLOP/s of square matrix products: the median of several, at the size that this machine likes best."""
+    rates = []
+    for n in sizes:
+        a, b, out = (torch.randn(n, n).to(dtype) for _ in range(3))
+        torch.mm(a, b, out=out)
+        seconds = []
+        for _ in range(rounds):
+            begin = time.perf_counter()
+            torch.mm(a, b, out=out)
+            seconds.append(time.perf_counter() - begin)
+        rates.append(2 * n**3 / statistics.median(seconds))
+    return max(rates)
+
+
+def matmul_rates(sizes: Sequence[int] = SIZES) -> dict[str, float]:
+    """FLOP/s of matrix products in each precision."""
+    return {name: matmul_rate(dtype, sizes) for name, dtype in DTYPES.items()}
+
+
+def in_turns(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median seconds of each, A B C A B C ..., so that whatever else the machine does slows all of them alike."""
+    for run in runs.values():
+        run()
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            begin = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - begin)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+class Operations(TorchDispatchMode):
+    """Counts the operations of matrix products; torch's FlopCounterMode, less its tracking of modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if func._overloadpacket in flop_registry:
+            self.total += flop_registry[func._overloadpacket](*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+def flops(run: Callable[[], object]) -> int:
+    """Operations in the matrix products of a run, forward and backward; a multiplication and an addition are two.
+
+    Fused attention on a processor is not counted: call this where attention is made of plain products.
+    """
+    with Operations() as counter:
+        run()
+    return counter.total
+
+
+def peak_memory() -> float:
+    """Bytes that this process had in memory at most.
+
+    From Linux's own count, for `ru_maxrss` of a new process begins with what its parent had.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        return 1024.0 * next(int(line.split()[1]) for line in status.read_text().splitlines() if "VmHWM" in line)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(most) if sys.platform == "darwin" else 1024.0 * most
+
+
+def report(title: str, rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], *, as_json: bool) -> None:
+    """Prints the rows, one column for each key, under a line of facts; or all of it as JSON."""
+    if as_json:
+        print(json.dumps({"title": title, **facts, "rows": list(rows)}))
+        return
+    print(title)
+    print("  ".join(f"{name} {shown(value)}" for name, value in facts.items()))
+    cells = [list(rows[0]), *([shown(value) for value in row.values()] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    for row in cells:
+        print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+
+
+def shown(value: Any) -> str:
+    """Three digits of what is not a whole number."""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

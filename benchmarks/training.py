@@ -1,0 +1,176 @@
+"""Speed of training steps of the image model, as a fraction of the machine's matrix-multiply rate.
+
+    python benchmarks/training.py [--width 128 256 512] [--threads 2] [--rounds 7] [--json]
+
+A step is the whole of it: observing, teacher and student forward, backward, clipping, optimizer, moving average.
+Counted are the operations that the mathematics needs, those in matrix products of the student's forward and backward
+pass for all rows and of the teacher's forward pass for rows with r > 0, halfway through the curriculum; "of matmul" is
+that number divided by the time and by the rate of square matrix products in the same precision, both medians of this
+run. The reference is the plain fp32 implementation in reference.py, with the same weights, chance and optimizer; before
+anything is timed its loss has to agree with ours. Steps take turns with it.
+"""
+
+import functools
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from measure import flops, in_turns, matmul_rates, options, report
+from model import configured, loosened, reference_of
+from reference import Reference, move_average
+from torch import Tensor
+
+import inrkit
+from inrkit.core.draws import Draws, seed_of
+from inrkit.core.objective import Inrct
+from inrkit.engine.distributed import Ranks
+from inrkit.engine.learner import Learner
+from inrkit.engine.optimizer import hidden_matrices, learning_rate
+from inrkit.engine.precision import autocast, cpu_gain
+from inrkit.engine.resolve import modality_of
+
+CPU = torch.device("cpu")
+TOLERANCE = {"fp32": 1e-3, "bf16": 3e-2}
+PROGRESS = 0.5
+
+
+class PlainTraining:
+    """Training steps of the reference, with torch's optimizers as they come."""
+
+    def __init__(self, reference: Reference, learner: Learner, signals: inrkit.Signals) -> None:
+        self.reference, self.learner, self.signals = reference, learner, signals
+        self.average = [p.detach().clone() for p in reference.parameters()]
+        self.optimizers = list(optimizers(learner.config, reference))
+
+    def loss(self) -> Tensor:
+        learner, phase, draws = self.learner, self.learner.enter_phase(), chance(self.learner)
+        assert isinstance(phase.objective, Inrct)
+        batch = learner.modality.observe(self.signals, draws, training=True)
+        return self.reference.loss(batch, draws.fork("loss"), phase.objective, phase.progress(learner.step))
+
+    def step(self) -> float:
+        learner, loss = self.learner, self.loss()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.reference.parameters(), learner.config.clip)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(learner.config, learner.step)
+            optimizer.step()
+            optimizer.zero_grad()
+        move_average(self.average, self.reference.parameters(), 0.99)
+        return loss.item()
+
+
+def optimizers(config: inrkit.RunConfig, model: torch.nn.Module) -> Any:
+    """The config's optimizer, without fused or grouped updates."""
+    weights = list(model.parameters())
+    common = {"lr": config.lr, "weight_decay": config.weight_decay}
+    if config.optimizer == "radam":
+        yield torch.optim.RAdam(weights, decoupled_weight_decay=True, foreach=False, **common)
+        return
+    if config.optimizer == "muon":
+        hidden = set(hidden_matrices(model))
+        yield torch.optim.Muon([p for p in weights if p in hidden], adjust_lr_fn="match_rms_adamw", **common)
+        weights = [p for p in weights if p not in hidden]
+    yield torch.optim.AdamW(weights, foreach=False, **common)
+
+
+def chance(learner: Learner) -> Draws:
+    """The draws of the learner's next step."""
+    return learner.rows.draws(seed_of(learner.config.seed, "train", learner.step), (0, learner.rows.total), CPU)
+
+
+def halfway(config: inrkit.RunConfig, precision: str) -> Learner:
+    """A learner in the middle of the last phase, with weights that are not those of the start."""
+    learner = Learner(config, modality_of(config), Ranks(), CPU, precision)
+    last = learner.phases[-1]
+    learner.step = last.start + int(PROGRESS * (last.stop - last.start))
+    loosened(learner.pipeline)
+    return learner
+
+
+def step_of(learner: Learner, signals: inrkit.Signals) -> float:
+    """One step at the same place of the curriculum as all others."""
+    at = learner.step
+    values = learner.learn(learner.enter_phase(), itertools.repeat(signals), asked=False).values
+    learner.step = at
+    return values["loss"]
+
+
+def needed(learner: Learner, signals: inrkit.Signals) -> int:
+    """Operations of one step's forward and backward passes."""
+    phase, draws = learner.enter_phase(), chance(learner)
+    batch = learner.modality.observe(signals, draws, training=True)
+
+    def passes() -> None:
+        with autocast("bf16", CPU):  # in which attention is made of plain products, that can be counted
+            loss = phase.objective.loss(
+                learner.pipeline, learner.pipeline, batch, draws.fork("loss"), phase.progress(learner.step)
+            )
+        loss.total.backward()
+
+    counted = flops(passes)
+    learner.optimizer.zero()
+    return counted
+
+
+def agree(ours: Callable[[], float], plain: float, precision: str) -> None:
+    """Stops when our loss is not the reference's, within what the precision allows."""
+    found = ours()
+    difference = abs(found - plain) / abs(plain)
+    assert difference < TOLERANCE[precision], f"{precision}: loss {found}, the reference has {plain}"
+
+
+def measure(width: int, batch: int, rounds: int) -> list[dict[str, Any]]:
+    """Rows of the table for one width."""
+    config = configured(width, batch_size=batch)
+    modality = modality_of(config)
+    signals = modality.source(None, "train").read(range(batch))
+    learners = {name: halfway(config, name) for name in ("fp32", "bf16")}
+    reference = reference_of(config, learners["fp32"].pipeline, modality)
+    training = PlainTraining(reference, learners["fp32"], signals)
+    plain = training.loss().item()
+    work = needed(learners["bf16"], signals)
+    steps = {name: functools.partial(step_of, learner, signals) for name, learner in learners.items()}
+    for name, step in steps.items():
+        agree(step, plain, name)
+
+    rates = matmul_rates()
+    seconds = in_turns({"reference": training.step, **steps}, rounds)
+    count = sum(p.numel() for p in reference.parameters())
+    return [
+        {
+            "width": width,
+            "weights/M": count / 1e6,
+            "what": name if name == "reference" else f"inrkit {name}",
+            "ms/step": 1000 * seconds[name],
+            "images/s": batch / seconds[name],
+            "GFLOP": work / 1e9,
+            "GFLOP/s": work / seconds[name] / 1e9,
+            "of matmul": work / seconds[name] / rates["bf16" if name == "bf16" else "fp32"],
+            "x reference": seconds["reference"] / seconds[name],
+        }
+        for name in seconds
+    ]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = options(__doc__, rounds=7)
+    parser.add_argument("--width", type=int, nargs="+", default=[128, 256, 512], help="%(default)s")
+    parser.add_argument("--batch", type=int, default=40, help="rows in a step [%(default)s]")
+    chosen = parser.parse_args(arguments)
+    torch.set_num_threads(chosen.threads)
+    rates = matmul_rates()
+    rows = [row for width in chosen.width for row in measure(width, chosen.batch, chosen.rounds)]
+    facts = {
+        "threads": chosen.threads,
+        "matmul fp32 GFLOP/s": rates["fp32"] / 1e9,
+        "bf16": rates["bf16"] / 1e9,
+        "bf16 worth it": cpu_gain() > 1.3,
+    }
+    report(f"training, {chosen.batch} images of 32x32 a step", rows, facts, as_json=chosen.json)
+
+
+if __name__ == "__main__":
+    main()
