@@ -67,7 +67,11 @@ def test_the_same_process_cannot_lock_twice_but_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_both_ways")
-@pytest.mark.parametrize("content", ["", "garbage", "4194999", str(os.getpid()), "99999999999999999999"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "garbage", "4194999", str(os.getpid()), "99999999999999999999"],
+    ids=["empty", "garbage", "dead", "own", "huge"],
+)
 def test_stale_locks_are_recovered(tmp_path: Path, content: str) -> None:
     """Whatever an ended process left in the file, the lock can be had."""
     (tmp_path / ".lock").write_text(content)
