@@ -1,7 +1,9 @@
 """Several processes, as torchrun starts them, that learn as one does at the same global batch."""
 
 import contextlib
+import gc
 import os
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, final
 
@@ -97,4 +99,8 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
     try:
         yield Ranks(rank, world, local)
     finally:
+        # Destroying the group waits for its threads, possibly with the interpreter's lock held; a thread that is just
+        # letting go of a tensor of the last exchange needs that lock. So drop what holds the group and let them end.
+        gc.collect()
+        time.sleep(0.05)
         dist.destroy_process_group()

@@ -71,6 +71,10 @@ class Learner:
         if self.teacher is not self.pipeline:
             self.teacher.load_state_dict(self.pipeline.state_dict())
 
+    def release(self) -> None:
+        """Lets go of what ties us to other processes."""
+        self._phase, self._student = None, self.pipeline
+
     def enter_phase(self) -> Stretch:
         """The phase of the present step, with only its weights learning."""
         phase = at(self.phases, self.step)

@@ -79,7 +79,8 @@ def _parts(config: RunConfig, model: nn.Module) -> Iterator[torch.optim.Optimize
         hidden = hidden_matrices(model)
         if not hidden:
             raise UsageError('optimizer = "muon" found no repeated blocks with matrices; choose adamw')
-        yield torch.optim.Muon(hidden, adjust_lr_fn="match_rms_adamw", **common)
+        # Four iterations instead of torch's five: a fifth less of what is up to half of a small model's step.
+        yield torch.optim.Muon(hidden, adjust_lr_fn="match_rms_adamw", ns_steps=4, **common)
         taken = set(hidden)
         parameters = [p for p in parameters if p not in taken]
     yield torch.optim.AdamW(parameters, fused=True, **common)

@@ -94,6 +94,7 @@ def _train(
         path, passed_over = ranks.from_first(enter)
         checkpoint = None if path is None else load_checkpoint(Path(path))
         learner = _learner(config, modality, ranks, checkpoint)
+        stack.callback(learner.release)
         if checkpoint is not None:
             _check_facts(checkpoint, facts)
             unpack(learner, checkpoint)

@@ -27,8 +27,12 @@ def _size(instance: Any, attribute: Any, value: tuple[int, int] | None) -> None:
 class ImageOptions:
     """Options of the image modality; every field is a config key under ``options``."""
 
-    size: tuple[int, int] | None = _field(None, "height, width of what the network reads; from the data", validator=_size)
-    query_size: tuple[int, int] | None = _field(None, "height, width of what it is held to; like 'size'", validator=_size)
+    size: tuple[int, int] | None = _field(
+        None, "height, width of what the network reads; from the data", validator=_size
+    )
+    query_size: tuple[int, int] | None = _field(
+        None, "height, width of what it is held to; like 'size'", validator=_size
+    )
     channels: int | None = _field(None, "channels; from the data", validator=_at_least(1))
     classes: int | None = _field(0, "class labels to learn; 0 for none", validator=_at_least(0))
     count: int = _field(20_000, "images of the embedded training set", validator=_at_least(1))
@@ -49,9 +53,13 @@ class ImageOptions:
     inr_heads: int = _field(2, "attention heads of the INR", validator=_at_least(1))
     inr_depth: int = _field(3, "layers of the INR after the attention", validator=_at_least(1))
     max_frequency: float | None = _field(None, "band limit of the Fourier features; half the query's size")
-    threshold: float = _field(0.0, "attention below this is cut off (the paper: .0015); 0 is faster", validator=_at_least(0))
+    threshold: float = _field(
+        0.0, "attention below this is cut off (the paper: .0015); 0 is faster", validator=_at_least(0)
+    )
     localized: bool = _field(True, "start tokens, patches and attention localized on the grid")
-    jitter: Literal["none", "shared", "each"] = _field("shared", "variational coordinates: drawn once a step, or for each image")
+    jitter: Literal["none", "shared", "each"] = _field(
+        "shared", "variational coordinates: drawn once a step, or for each image"
+    )
     query_points: int = _field(0, "pixels of the query used in a training step; 0 for all", validator=_at_least(0))
 
 
@@ -75,10 +83,21 @@ _PAPER_64 = {
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     # Embedded faces, learned on a laptop's processor in minutes.
     "tiny": {
-        "steps": 2500,
+        "steps": 1150,
         "batch_size": 40,
+        "optimizer": "muon",
         "lr": 2e-3,
-        "options": {"size": [32, 32]},
+        "sample_every": 230,
+        "save_every": 230,
+        "objective_options": {
+            "distance": "squared",
+            "weight_gene": "t/(t-r)",
+            "lambda_recon": 8.0,
+            "p_mean": 0.0,
+            "p_std": 1.8,
+            "stages": 6,
+        },
+        "options": {"size": [32, 32], "query_points": 512},
     },
     "cifar10": {
         "steps": 625_000,

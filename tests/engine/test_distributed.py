@@ -42,8 +42,11 @@ def train_ranks(world: int, out: Path, expected: int = 0, **values: object) -> N
     port = free_port()
     children = [in_child(one_rank, rank, world, port, out, values) for rank in range(world)]
     for child in children:
-        child.join(timeout=60)
-    assert [child.exitcode for child in children] == [expected] * world
+        child.join(timeout=120)
+    codes = [child.exitcode for child in children]
+    for child in children:
+        child.kill()
+    assert codes == [expected] * world
 
 
 def terminate(model: object, run: Path, step: int) -> None:

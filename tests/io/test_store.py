@@ -120,7 +120,7 @@ def test_the_same_data_have_the_same_hash(path: Path, tmp_path: Path) -> None:
         {"a/b": np.zeros(3)},
         {"__meta__": np.zeros(3)},
     ],
-    ids=str,
+    ids=["nothing", "lengths", "texts", "objects", "complex", "scalar", "empty", "path", "reserved"],
 )
 def test_what_a_store_cannot_hold_is_refused(tmp_path: Path, arrays) -> None:
     """Texts, objects, different lengths, nothing at all: refused before a file is there."""
