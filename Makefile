@@ -1,29 +1,33 @@
-# Two commands for a fresh machine: `make demo` and `make test`.
+# Two commands for a fresh machine: `make demo` and `make test`. Both make their own environment first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-RUN ?= runs/demo
 STEPS ?=
-# Two threads by default: on a busy machine more of them wait for each other.
-THREADS ?= 2
+RUN ?= runs/demo$(if $(STEPS),-$(STEPS))
+# Threads that wait for a core slow down all the others: no more than there are free cores, and 4 at most.
+THREADS ?= $(shell $(PYTHON) scripts/free_cores.py --most 4)
 
-.PHONY: help demo test lint types bench clean
+.PHONY: help demo test lint types docs picture bench clean
 
 help:
-	@echo "make demo [STEPS=2400]   learn faces on this machine's processor, about 5 minutes (10 with STEPS=2400)"
+	@echo "make demo [STEPS=2400]   learn faces on this machine's processor; 1150 steps unless said otherwise"
 	@echo "make test                lint, types and the whole test suite"
+	@echo "make lint                ruff: rules and format"
+	@echo "make types               mypy"
+	@echo "make docs                write the generated pages of docs/ anew"
+	@echo "make picture             train the demo and make docs/faces.png of it"
 	@echo "make bench               speed of training, sampling and rendering on this machine"
 	@echo "make clean               remove the environment and caches (runs/ stays)"
 
 $(BIN)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 demo: $(BIN)/.installed
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/inrkit train --modality image --out $(RUN) $(if $(STEPS),--steps $(STEPS))
 	@echo
-	@echo "The report:  $(RUN)/report.html   (open it in a browser)"
+	@echo "The report:  $(RUN)/report.html   (open it in a browser; preview sheets are in $(RUN)/samples)"
 	@echo "Next, try:"
 	@echo "  $(BIN)/inrkit sample $(RUN) -n 16 -o samples"
 	@echo "  $(BIN)/inrkit render samples/0000.inr --size 512x512 -o large.png"
@@ -39,10 +43,17 @@ types: $(BIN)/.installed
 test: lint types
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
+docs: $(BIN)/.installed
+	$(BIN)/python scripts/reference.py
+
+picture: demo
+	$(BIN)/inrkit sample $(RUN) -n 32 -o $(RUN)/picture
+	cp $(RUN)/picture/sheet.png docs/faces.png
+
 bench: $(BIN)/.installed
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/rendering.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
