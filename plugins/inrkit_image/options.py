@@ -97,7 +97,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
             "p_std": 1.8,
             "stages": 6,
         },
-        "options": {"size": [32, 32], "query_points": 512},
+        "options": {"size": [32, 32]},
     },
     "cifar10": {
         "steps": 625_000,

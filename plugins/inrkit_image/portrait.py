@@ -195,7 +195,7 @@ def _draw_eyes(sketch: Sketch, yaw: Tensor) -> None:
     lid = dice.uniform(0.0, 1.0).square() * 0.09  # how far a lid covers the eye; mostly hardly
     slant, tilt, lift = dice.uniform(-0.12, 0.12), dice.uniform(-0.28, 0.28), dice.uniform(0.065, 0.09)
     thick = dice.uniform(0.040, 0.055)
-    wears, dark, square = dice.chance(0.22), dice.chance(0.4), dice.uniform(0.85, 1.0)
+    wears, dark, square = dice.chance(0.08), dice.chance(0.4), dice.uniform(0.85, 1.0)
     away = torch.where(wears, 0.0, 9.0)
     for side, name in ((-1, "left "), (1, "right ")):
         x = side * apart + yaw
@@ -210,11 +210,11 @@ def _draw_eyes(sketch: Sketch, yaw: Tensor) -> None:
         add(name + "lens", x + away, 0.01, 0.2, 0.27 * square - 0.07)
     add("tint", 0, 0, 99, 99, soft=0.1, opacity=torch.where(dark, 0.95, 0.12))
     add("bridge", yaw + away, 0.0, 0.10, 0.035)
-    colour["white"] = torch.full_like(colour["skin"], 0.91)
+    colour["white"] = torch.full_like(colour["skin"], 0.88)
     colour["iris"] = dice.colour(IRIS)
-    colour["pupil"] = torch.full_like(colour["skin"], 0.14)
-    colour["lash"] = torch.full_like(colour["skin"], 0.26)
-    colour["glint"] = torch.full_like(colour["skin"], 1.0)
+    colour["pupil"] = torch.full_like(colour["skin"], 0.22)
+    colour["lash"] = colour["lid"] * 0.6
+    colour["glint"] = torch.full_like(colour["skin"], 0.88)
     colour["rim"] = dice.colour(FRAME)
     colour["lens"] = torch.where(dark[:, None], colour["rim"] * 0.35, 0.95)
 
@@ -233,7 +233,7 @@ def _draw_mouth(sketch: Sketch, yaw: Tensor) -> None:
     add("teeth", yaw + torch.where(laugh, 0.0, 9.0), 0.33 + down, 0.19, 0.055)
     add("tongue", yaw + torch.where(laugh, 0.0, 9.0), 0.55 + down, 0.15, 0.10)
     young = (sketch.kind == BUN) | (sketch.kind == PIGTAILS)
-    beard, moustache = dice.chance(0.20) & ~young, dice.chance(0.16) & ~young
+    beard, moustache = dice.chance(0.12) & ~young, dice.chance(0.08) & ~young
     add(
         "beard cut",
         yaw * 0.5,
@@ -279,7 +279,7 @@ def _draw_hat(sketch: Sketch, half: Tensor) -> None:
     """A hat now and then, on hair that it leaves recognisable."""
     dice, add, colour, kind = sketch.dice, sketch.ellipse, sketch.colours, sketch.kind
     fits = (kind == BALD) | (kind == SHORT) | (kind == BOB) | (kind == LONG)
-    away = torch.where(dice.chance(0.22) & fits, 0.0, 9.0)
+    away = torch.where(dice.chance(0.14) & fits, 0.0, 9.0)
     brim = dice.uniform(0.0, 0.22)
     add("brim", away, -0.40, half + 0.06 + brim, 0.075)
     add("crown", away, -0.42, half + 0.01, dice.uniform(0.40, 0.52))
