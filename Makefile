@@ -44,11 +44,10 @@ test: lint types
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 docs: $(BIN)/.installed
-	$(BIN)/python scripts/reference.py
+	$(BIN)/python docs/generate.py
 
 picture: demo
-	$(BIN)/inrkit sample $(RUN) -n 32 -o $(RUN)/picture
-	cp $(RUN)/picture/sheet.png docs/faces.png
+	$(BIN)/python docs/picture.py $(RUN)
 
 bench: $(BIN)/.installed
 	$(BIN)/python benchmarks/training.py

@@ -1,56 +1,136 @@
-"""Writes the pages that are made from the program: python docs/generate.py"""
+"""Writes the pages that the program itself can write: python docs/generate.py [--check]"""
 
+import inspect
+import json
+import os
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import attrs
 import click
 
-from inrkit.cli import main
-from inrkit.engine.config import RunConfig
-from inrkit.io.config import describe
-from inrkit.plugins import load_plugins
-
 HERE = Path(__file__).parent
+# Ours alone, whatever else is installed; said before inrkit is asked for its plugins.
+OURS = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]["entry-points"]["inrkit"]
+
+
+def pages() -> dict[str, str]:
+    """Every generated page with its text."""
+    before = os.environ.get("INRKIT_PLUGINS")
+    os.environ["INRKIT_PLUGINS"] = ",".join(OURS)
+    try:
+        return {"commands.md": commands(), "config.md": config()}
+    finally:
+        os.environ.pop("INRKIT_PLUGINS")
+        os.environ.update({} if before is None else {"INRKIT_PLUGINS": before})
+
+
+# ---------------------------------------------------------------------------------------------- commands
 
 
 def commands() -> str:
     """Every command's --help."""
-    parts = ["# Commands\n\nMade by `python docs/generate.py` from the program's own `--help`.\n"]
-    parts += _helps(main, click.Context(main, info_name="inrkit"))
+    from inrkit.cli import main
+
+    parts = ["# Commands\n\nMade by `make docs` from the program's own `--help`.\n"]
+    parts += _helps(main, "inrkit", None)
     return "\n".join(parts)
 
 
-def _helps(command: click.Command, context: click.Context) -> list[str]:
-    context.max_content_width = context.terminal_width = 100
-    found = [f"## {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"]
+def _helps(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
+    settings: dict[str, Any] = {**command.context_settings, "terminal_width": 100, "max_content_width": 100}
+    context = click.Context(command, info_name=name, parent=parent, **settings)
+    yield f"## {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):
-        for name in command.list_commands(context):
-            child = command.get_command(context, name)
+        for below in command.list_commands(context):
+            child = command.get_command(context, below)
             assert child is not None
-            found += _helps(child, click.Context(child, info_name=name, parent=context))
-    return found
+            yield from _helps(child, below, context)
+
+
+# ---------------------------------------------------------------------------------------------- config
 
 
 def config() -> str:
-    """Every key of a config, with what each modality can be told."""
-    parts = ["# Configuration\n\nMade by `python docs/generate.py`. Any key can be set by `--set KEY=VALUE`.\n"]
-    parts.append(_table("Keys of a run", RunConfig, ""))
+    """Every key of a config, with what each modality, objective and read-out can be told."""
+    from inrkit.core.noise import READOUTS
+    from inrkit.core.objective import OBJECTIVES
+    from inrkit.engine.config import RunConfig
+    from inrkit.plugins import load_plugins
+
+    parts = [
+        "# Configuration\n\nMade by `make docs`. Values come from the preset, then the file (`--config`), then the "
+        "flags, then\n`--set KEY=VALUE`, where KEY is any key of this page; the later wins. `inrkit train --dry-run` "
+        "prints the outcome, and\nthe run directory keeps it as `config.toml`.\n",
+        f"## Keys of a run\n\n{_table(RunConfig, '')}",
+    ]
     registry = load_plugins()
     for name in sorted(registry.modalities):
-        parts.append(_table(f"Options of `{name}`", registry.modality(name).Options, "options."))
+        modality = registry.modality(name)
+        parts.append(f"## Options of `{name}`\n\n{_table(modality.Options, 'options.')}")
+        parts.append(f"## Presets of `{name}`\n\nThe first is the default.\n\n{_presets(modality.presets)}")
+    parts += [_kind("objective", name, kind) for name, kind in OBJECTIVES.items()]
+    parts += [_kind("readout", name, kind) for name, kind in READOUTS.items()]
     return "\n".join(parts)
 
 
-def _table(title: str, cls: type, prefix: str) -> str:
-    rows = [f"## {title}\n", "| key | type | default | what |", "| --- | --- | --- | --- |"]
-    for key in describe(cls):
-        kind = str(key.type).replace("|", "\\|")
-        default = "(required)" if "NOTHING" in str(key.default) else key.default
-        rows.append(f"| `{prefix}{key.key}` | {kind} | {default} | {key.help} |")
+def _kind(what: str, name: str, cls: type) -> str:
+    """What one objective or read-out is, with its equations, and its options."""
+    described = inspect.cleandoc(cls.__doc__ or "").replace("``", "`")
+    return f'## With `{what} = "{name}"`\n\n{described}\n\n{_table(cls, f"{what}_options.")}'
+
+
+def _table(cls: type, prefix: str) -> str:
+    """The keys of a settings class; a column for what they are where that is said."""
+    from inrkit.io.config import describe
+
+    keys = describe(cls)
+    columns = ["key", "type", "default", "what"] if any(key.help for key in keys) else ["key", "type", "default"]
+    rows = [columns, ["---"] * len(columns)]
+    rows += [[f"`{prefix}{key.key}`", key.type, _default(key.default), key.help][: len(columns)] for key in keys]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in rows)
+
+
+def _default(value: Any) -> str:
+    if value is attrs.NOTHING:
+        return "(required)"
+    return "none" if value is None else f"`{json.dumps(value, ensure_ascii=False)}`"
+
+
+def _presets(found: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = ["| preset | sets |", "| --- | --- |"]
+    for name, values in found.items():
+        sets = (f"`{key}` = {json.dumps(value)}" for key, value in _leaves(values, ""))
+        rows.append(f"| `{name}` | {', '.join(sets)} |")
     return "\n".join(rows) + "\n"
 
 
-PAGES = {"commands.md": commands, "config.md": config}
+def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+# ---------------------------------------------------------------------------------------------- the program
+
+
+def main(check: bool) -> int:
+    """Writes the pages; or only says which are out of date, as the exit status."""
+    made = pages()
+    old = {name: (HERE / name).read_text() if (HERE / name).exists() else "" for name in made}
+    stale = sorted(name for name, text in made.items() if text != old[name])
+    for name in stale:
+        if check:
+            print(f"docs/{name} is out of date: run 'make docs'", file=sys.stderr)
+        else:
+            (HERE / name).write_text(made[name])
+    return 1 if check and stale else 0
+
 
 if __name__ == "__main__":
-    for name, make in PAGES.items():
-        (HERE / name).write_text(make())
+    sys.exit(main("--check" in sys.argv[1:]))

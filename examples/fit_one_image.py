@@ -1,4 +1,4 @@
-"""Turn one picture into an INR by training on nothing else, and render it larger.
+"""Turn one picture into an INR by training on nothing else, and render it larger: the pieces without the trainer.
 
 python examples/fit_one_image.py [PICTURE] [--steps 200] [--out fitted.png]
 """
@@ -9,32 +9,33 @@ import torch
 
 import inrkit
 from inrkit import Draws, Reconstruction
-from inrkit_image.modality import ImageModality
-from inrkit_image.options import ImageOptions
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("picture", nargs="?", help="any image file; an embedded face by default")
-parser.add_argument("--steps", type=int, default=200)
-parser.add_argument("--out", default="fitted.png")
+parser.add_argument("--steps", type=int, default=200, help="[%(default)s]")
+parser.add_argument("--size", default="256x256", metavar="WxH", help="of the picture that is written [%(default)s]")
+parser.add_argument("--out", default="fitted.png", help="[%(default)s]")
 args = parser.parse_args()
 
 torch.manual_seed(0)
-modality = ImageModality(ImageOptions(size=(32, 32), channels=3, width=128, hidden=256, depth=2, decoder_depth=1))
+kind = inrkit.load_plugins().modality("image")
+modality = kind(kind.Options(size=(32, 32), channels=3, width=128, hidden=256, depth=2, decoder_depth=1))
 signals = modality.read([args.picture])[0] if args.picture else modality.source(None, "test").read([7])
 pipeline = modality.build(inrkit.make_readout("direct"))
-optimizer = torch.optim.AdamW(pipeline.parameters(), lr=1e-3)
+
 objective = Reconstruction()
+optimizer = torch.optim.AdamW(pipeline.parameters(), lr=1e-3)
 for step in range(args.steps):
-    batch = modality.observe(signals, Draws(step, 1), training=True)
-    loss = objective.loss(pipeline, pipeline, batch, Draws(step, 1), 0.0)
+    batch = modality.observe(signals, Draws(step, total=1), training=True)
+    loss = objective.loss(pipeline, pipeline, batch, Draws(step, total=1), progress=0.0)
     optimizer.zero_grad()
     loss.total.backward()
     optimizer.step()
 
-batch = modality.observe(signals, Draws(0, 1), training=False)
+batch = modality.observe(signals, Draws(0, total=1), training=False)
 prediction = pipeline.encode(batch.support)
 error = (prediction.signal - batch.query.values).square().mean()
 print(f"{10 * torch.log10(4 / error):.1f} dB after {args.steps} steps")
 with torch.no_grad():
-    large = prediction.at(modality.places({"size": "256x256"})[0])
+    large = prediction.at(modality.places({"size": args.size})[0])
 print("written:", modality.write([large[0]], args.out))

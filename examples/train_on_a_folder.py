@@ -4,25 +4,28 @@ python examples/train_on_a_folder.py FOLDER [--size 32] [--steps 500] [--out run
 """
 
 import argparse
-import subprocess
-import sys
 from pathlib import Path
 
 import inrkit
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("folder", type=Path)
-parser.add_argument("--size", type=int, default=32)
-parser.add_argument("--steps", type=int, default=500)
-parser.add_argument("--out", type=Path, default=Path("runs/folder"))
+parser.add_argument("folder", type=Path, help="of image files; a tar or zip will do as well")
+parser.add_argument("--size", type=int, default=32, help="side of the pictures that are learned [%(default)s]")
+parser.add_argument("--steps", type=int, default=500, help="[%(default)s]")
+parser.add_argument("--out", type=Path, default=Path("runs/folder"), help="the run directory [%(default)s]")
+parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of docs/config.md")
 args = parser.parse_args()
 
 store = args.out.with_suffix(".h5")
 store.parent.mkdir(parents=True, exist_ok=True)
-if not store.exists():
-    size = f"{args.size}x{args.size}"
-    command = [sys.executable, "-m", "inrkit", "data", "import", "images", args.folder, store, "--size", size]
-    subprocess.run([str(part) for part in command], check=True)
-sets = [f"options.size={args.size},{args.size}"]
+if not store.exists():  # written once; the same command again goes on training
+    images = inrkit.load_plugins().importer("images")
+    options = images.Options(size=f"{args.size}x{args.size}", channels="rgb", skip_broken=True)
+    found = images().run(args.folder, options, lambda done, total: None)
+    for reason in found.skipped:
+        print("skipped", reason)
+    inrkit.write_store(store, found.modality, found.arrays, found.attributes)
+
+sets = [f"options.size={args.size},{args.size}", *args.set]
 model = inrkit.train(modality="image", data=str(store), steps=args.steps, sets=sets, out=args.out)
 print(f"trained {model.step} steps; open {model.run / 'report.html'}")

@@ -54,7 +54,7 @@ _PUBLIC = {
     "inrkit.hookspecs": ["Register", "hookimpl"],
     "inrkit.io.importer": ["Imported", "Importer"],
     "inrkit.io.inrfile": ["InrFile", "load_inr", "save_inr"],
-    "inrkit.io.store": ["Store"],
+    "inrkit.io.store": ["Store", "write_store"],
     "inrkit.nn.attention": ["Attention", "DecoderBlock", "EncoderBlock", "FeedForward", "attend"],
     "inrkit.nn.fourier": ["FourierFeatures", "grid_centers", "position_embedding"],
     "inrkit.nn.grid": ["Grid", "GridObservation", "SampleGrid", "jitter", "parse_size"],

@@ -1,84 +1,171 @@
 """What the documentation shows is what the program does: its code runs, its commands run, its tables are current."""
 
-import importlib.util
-import os
+import itertools
 import re
 import shlex
+import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 
 import inrkit
+from inrkit.cli import main
+from inrkit.hookspecs import hookspec
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-SMALL = ["width=16", "heads=2", "hidden=16", "depth=1", "decoder_depth=1", "count=256"]
-SMALL_FLAGS = [
-    "--steps",
-    "2",
-    "--batch-size",
-    "8",
-    "--no-progress",
-    *[p for o in SMALL for p in ("--set", f"options.{o}")],
-]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+SMALL = ["width=16", "heads=2", "hidden=16", "depth=1", "decoder_depth=1", "inr_width=16", "inr_inner=16", "count=256"]
+SMALL_FLAGS = ["--steps", "2", "--batch-size", "8", "--precision", "fp32", "--no-progress"]
+SMALL_FLAGS += [part for option in SMALL for part in ("--set", f"options.{option}")]
 
 
 def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
+def commands(text: str) -> list[list[str]]:
+    """The lines of a page's `console` blocks, in order."""
+    return [shlex.split(line) for block in blocks(text, "console") for line in block.strip().splitlines()]
+
+
+# ---------------------------------------------------------------------------------------------- Python
+
+
 def test_library_example_runs_and_is_short(tmp_path: Path) -> None:
-    """The README's Python, with fewer steps, in at most 25 lines of code; its comments tell the truth."""
+    """The README's Python, with a smaller network, in fewer than 25 lines; its comments tell the truth."""
     (code,) = blocks(README, "python")
     lines = [line for line in code.splitlines() if line.strip() and not line.startswith("#")]
-    assert len(lines) <= 25
-    sets = ", ".join(repr(f"options.{o}") for o in SMALL)
-    code = code.replace("steps=30", f"steps=2, batch_size=8, sets=[{sets}]")
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    assert len(lines) < 25
+    sets = ", ".join(repr(f"options.{option}") for option in SMALL)
+    small = code.replace("steps=30", f"steps=2, batch_size=8, sets=[{sets}]")
+    assert small != code
+    done = subprocess.run([sys.executable, "-c", small], cwd=tmp_path, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
-    said = re.findall(r"print\(.*\)  # (.*)", code)
-    assert done.stdout.splitlines() == said
-    assert (tmp_path / "face.png").exists()
+    assert done.stdout.splitlines() == re.findall(r"print\(.*\)  # (.*)", code)
+    with Image.open(tmp_path / "face.png") as picture:
+        assert picture.size == (512, 512)
 
 
-def test_commands_of_the_readme_run(tmp_path: Path) -> None:
-    """In the order shown; training at a tiny size."""
-    (text,) = blocks(README, "console")
-    for line in text.strip().splitlines():
-        words = shlex.split(line)
-        assert words[0] == "inrkit"
+# ---------------------------------------------------------------------------------------------- commands
+
+
+def pictures(folder: Path, count: int = 12) -> Path:
+    """Image files of unequal sizes, as users have them."""
+    folder.mkdir(parents=True)
+    for i in range(count):
+        pixels = np.random.default_rng(i).integers(0, 256, (36 + i % 2, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i:02d}.png")
+    return folder
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with the files that the documentation speaks of."""
+    shutil.copy(pictures(tmp_path / "photos") / "00.png", tmp_path / "photo.png")
+    for name in ("cat", "dog"):
+        pictures(tmp_path / "animals" / name)
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
+    np.savez(tmp_path / "pictures.npz", images=pixels)
+    (tmp_path / "mnist").mkdir()
+    for name in ("train", "t10k"):
+        images = struct.pack(">4B3I", 0, 0, 8, 3, 20, 8, 8) + pixels[..., 0].tobytes()
+        (tmp_path / "mnist" / f"{name}-images-idx3-ubyte").write_bytes(images)
+        labels = struct.pack(">4BI", 0, 0, 8, 1, 20) + bytes(i % 10 for i in range(20))
+        (tmp_path / "mnist" / f"{name}-labels-idx1-ubyte").write_bytes(labels)
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    for name in ("data_batch_1.bin", "test_batch.bin"):
+        records = b"".join(bytes([i % 10]) + np.full(3072, i, np.uint8).tobytes() for i in range(10))
+        (tmp_path / "cifar-10-batches-py" / name).write_bytes(records)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page.read_text())], ids=lambda page: page.stem)
+def test_commands_run(page: Path, desk: Path) -> None:
+    """Those of a page, in the order shown, where a user's files lie; `train` gets flags for a tiny network as well."""
+    for words in commands(page.read_text()):
+        assert words[0] == "inrkit", words
         extra = SMALL_FLAGS if words[1] == "train" else []
-        command = [sys.executable, "-m", *words, *extra]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200, env=environment)
-        assert done.returncode == 0, (line, done.stderr)
-    assert (tmp_path / "large.png").exists()
+        done = CliRunner().invoke(main, [*words[1:], *extra])
+        assert done.exit_code == 0, (words, done.output)
+        for flag, value in itertools.pairwise(words):
+            assert flag not in ("-o", "--out") or (desk / value).exists(), words
 
 
-def _pages() -> dict[str, object]:
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.PAGES
+def test_make_targets_exist() -> None:
+    """Every `make` that the documentation speaks of is a target, and every target is explained by `make help`."""
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    for page in PAGES:
+        text = page.read_text()
+        for name in re.findall(r"(?:^    |`)make ([a-z]+)", text, re.MULTILINE):
+            assert name in targets, (page.name, name)
+    assert targets - {"help"} == set(re.findall(r'@echo "make ([a-z]+)', makefile))
 
 
-@pytest.mark.parametrize("page", ["commands.md", "config.md"])
-def test_generated_pages_are_current(page: str) -> None:
-    """Run `python docs/generate.py` after changing an option or a help text."""
-    assert (ROOT / "docs" / page).read_text() == _pages()[page]()
+def test_demo_names_commands_that_parse() -> None:
+    """What `make demo` suggests next consists of commands and flags that exist."""
+    recipe = (ROOT / "Makefile").read_text().replace("$(RUN)", "runs/demo")
+    suggested = re.findall(r"@echo \"  \$\(BIN\)/inrkit (.*)\"", recipe)
+    assert len(suggested) == 3
+    for line in suggested:
+        name, *rest = shlex.split(line)
+        with main.make_context("inrkit", [name, *rest]) as context:
+            command = main.get_command(context, name)
+            assert command is not None
+            command.make_context(name, rest, parent=context)
 
 
-def test_links_of_the_readme_lead_somewhere() -> None:
+# ---------------------------------------------------------------------------------------------- what is written
+
+
+def test_generated_pages_are_current() -> None:
+    """Run `make docs` after changing an option or a help text."""
+    # In a process of its own: click remembers on a command how its help was first asked for.
+    command = [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
     """Every relative link names a file or folder of the project."""
-    for target in re.findall(r"\]\(([^)]+)\)", README):
-        assert (ROOT / target).exists(), target
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_paths_named_in_prose_exist(page: Path) -> None:
+    """`inrkit/core/pipeline.py` and the like are where the page says."""
+    for name in re.findall(
+        r"`((?:inrkit|plugins|tests|docs|examples|benchmarks|scripts)/[\w./]+\.\w+)`", page.read_text()
+    ):
+        assert (ROOT / name).exists(), name
+
+
+def test_every_hook_is_explained() -> None:
+    """Each hook has a docstring with an example; CONTRIBUTING.md says where they are."""
+    from inrkit import hookspecs
+
+    hooks = {name: hook for name, hook in vars(hookspecs).items() if hasattr(hook, f"{hookspec.project_name}_spec")}
+    assert hooks
+    assert all(f"def {name}" in (hook.__doc__ or "") for name, hook in hooks.items())
+    assert "inrkit/hookspecs.py" in (ROOT / "CONTRIBUTING.md").read_text()
 
 
 def test_every_public_name_exists_and_says_what_it_is() -> None:
     """The lazy table of names leads to things that exist and have a docstring."""
     for name in sorted({*inrkit.__all__} - {"__version__", "Field", "Params", "Signals"}):
         assert getattr(inrkit, name).__doc__, name
+
+
+def test_version_is_one() -> None:
+    """The package and its metadata agree."""
+    assert f'version = "{inrkit.__version__}"' in (ROOT / "pyproject.toml").read_text()

@@ -1,65 +1,93 @@
 """Every example runs, at a tiny size, as a user would run it."""
 
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+import inrkit
 from inrkit_image.faces import Faces
 from inrkit_image.files import write_image
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
-TINY = ["options.width=16", "options.heads=2", "options.hidden=16", "options.depth=1", "options.count=64"]
-
-
-def run(name: str, *args: object, cwd: Path) -> str:
-    command = [sys.executable, str(EXAMPLES / name), *map(str, args)]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+SMALL = ["options.width=16", "options.heads=2", "options.hidden=16", "options.depth=1", "options.decoder_depth=1"]
+SMALL += ["options.count=64", "options.inr_width=16", "options.inr_inner=16", "batch_size=8"]
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import inrkit
-
     out = tmp_path_factory.mktemp("example") / "run"
-    inrkit.train(modality="image", steps=2, sets=[*TINY, "batch_size=8"], out=out, progress=False)
+    inrkit.train(modality="image", steps=2, sets=SMALL, out=out, progress=False)
     return out
+
+
+class Runner:
+    """Runs a script with arguments in a folder of its own, and returns what it says."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self.monkeypatch, self.capsys = folder, monkeypatch, capsys
+        monkeypatch.chdir(folder)
+
+    def __call__(self, name: str, *args: object) -> str:
+        script = next(path for path in EXAMPLES if path.name == name)
+        self.monkeypatch.setattr(sys, "argv", [str(script), *map(str, args)])
+        runpy.run_path(str(script), run_name="__main__")
+        return self.capsys.readouterr().out
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Runner:
+    return Runner(tmp_path, monkeypatch, capsys)
 
 
 def test_every_example_is_tested() -> None:
     """A script without a test here would rot."""
     text = Path(__file__).read_text()
-    assert all(f'"{path.name}"' in text for path in EXAMPLES.glob("*.py"))
+    assert EXAMPLES
+    assert all(f'"{path.name}"' in text for path in EXAMPLES)
 
 
-def test_fit_one_image(tmp_path: Path) -> None:
-    """Fitting a single picture gets better with more steps, and leaves a large picture."""
-    short = float(run("fit_one_image.py", "--steps", 2, cwd=tmp_path).split(" dB")[0])
-    longer = float(run("fit_one_image.py", "--steps", 25, cwd=tmp_path).split(" dB")[0])
+@pytest.mark.parametrize("script", EXAMPLES, ids=lambda path: path.stem)
+def test_help_shows_how_to_start_it(script: Path, run: Runner) -> None:
+    """`--help` ends well and shows the docstring with its command, which names the script."""
+    with pytest.raises(SystemExit) as end:
+        run(script.name, "--help")
+    assert end.value.code == 0
+    assert f"python examples/{script.name}" in run.capsys.readouterr().out
+
+
+def test_fit_one_image(run: Runner) -> None:
+    """Fitting a single picture gets better with more steps, and leaves a large picture, which it reads as well."""
+    short = float(run("fit_one_image.py", "--steps", 2, "--size", "64x48").split(" dB")[0])
+    longer = float(run("fit_one_image.py", "fitted.png", "--steps", 20, "--out", "again.png").split(" dB")[0])
     assert longer > short + 1
-    assert (tmp_path / "fitted.png").stat().st_size > 1000
+    assert (run.folder / "again.png").exists()
 
 
-def test_train_on_a_folder(tmp_path: Path) -> None:
-    """Pictures in, a run with a report out."""
-    (tmp_path / "pictures").mkdir()
-    for i, picture in enumerate(Faces("train", 24, (32, 32)).images(torch.arange(24))):
-        write_image(picture * 2 - 1, tmp_path / "pictures" / f"{i:02d}.png")
-    assert "trained 2 steps" in run("train_on_a_folder.py", "pictures", "--steps", 2, "--out", "runs/f", cwd=tmp_path)
-    assert (tmp_path / "runs" / "f" / "report.html").exists()
+def test_train_on_a_folder(run: Runner) -> None:
+    """Pictures in, a run with a report out, broken files reported; the same command again finds all done."""
+    (run.folder / "pictures").mkdir()
+    for i, picture in enumerate(Faces("train", 24, (36, 32)).images(torch.arange(24))):
+        write_image(picture * 2 - 1, run.folder / "pictures" / f"{i:02d}.png")
+    (run.folder / "pictures" / "broken.png").write_bytes(b"not a picture")
+    command = ["pictures", "--size", 16, "--steps", 2, "--out", "runs/f", *(p for s in SMALL for p in ("--set", s))]
+    said = run("train_on_a_folder.py", *command)
+    assert "trained 2 steps" in said
+    assert "skipped broken.png" in said
+    assert (run.folder / "runs" / "f" / "report.html").exists()
+    assert "trained 2 steps" in run("train_on_a_folder.py", *command)
 
 
-def test_sample_and_save(trained: Path, tmp_path: Path) -> None:
-    """As many pictures as announced, and an INR file."""
-    run("sample_and_save.py", trained, "-n", 2, cwd=tmp_path)
-    assert len(list((tmp_path / "generated").glob("*.png"))) == 4
-    assert (tmp_path / "generated" / "first.inr").exists()
+def test_sample_and_save(trained: Path, run: Runner) -> None:
+    """As many pictures and INR files as announced."""
+    run("sample_and_save.py", trained, "-n", 2, "--size", "40x30")
+    assert len(list((run.folder / "generated").glob("*.png"))) == 4
+    assert len(list((run.folder / "generated").glob("*.inr"))) == 4
 
 
-def test_render_finer(trained: Path, tmp_path: Path) -> None:
-    """Prints the comparison with the truth."""
-    assert "averaged back" in run("render_finer.py", trained, "-n", 2, cwd=tmp_path)
+def test_render_finer(trained: Path, run: Runner) -> None:
+    """Prints the comparison with the truth, and shows it."""
+    assert "averaged back" in run("render_finer.py", trained, "-n", 2, "--scale", 2)
+    assert (run.folder / "finer.png").exists()
