@@ -44,7 +44,7 @@ class Grid:
             centers = grid_centers(self.size, self.device)
         else:
             whole = torch.arange(start, stop, device=self.device) if self.index is None else self.index[start:stop]
-            parts = torch.unravel_index(whole, self.size)
+            parts = unravel(whole, self.size)
             centers = torch.stack([center(i, n) for i, n in zip(parts, self.size, strict=True)], dim=-1)
         return centers[None] if self.jitter is None else centers + self.jitter[:, start:stop]
 
@@ -84,7 +84,7 @@ class GridObservation(Observation):
         if ours.index is not None:
             raise UsageError("the support must be a whole grid for the query to share its noise")
         fine = torch.arange(where.count, device=noise.device) if where.index is None else where.index
-        parts = torch.unravel_index(fine, where.size)
+        parts = unravel(fine, where.size)
         flat = torch.zeros_like(fine)
         for i, n_query, n in zip(parts, where.size, ours.size, strict=True):
             flat = flat * n + (2 * i + 1) * n // (2 * n_query)  # the cell that holds its center
@@ -96,31 +96,50 @@ class SampleGrid(Transform):
     """Reads the field at the places of a `Grid`: the transform of everything that is measured point by point.
 
     Args:
-        chunk: With gradients off, points of each row in flight at a time; bounds the memory at any size. Small chunks
-            stay in the processor's caches and are faster than one big one.
+        chunk: With gradients off, places in flight at a time, those of all rows together; bounds the memory at any
+            size and for any number of rows. Small chunks stay in the processor's caches and are up to three times
+            faster than all at once; below 256 places of a row calling the field costs more than that gains.
     """
 
-    def __init__(self, chunk: int = 4096) -> None:
+    def __init__(self, chunk: int = 8192) -> None:
         self.chunk = chunk
 
     def __call__(self, field: Field, where: Any) -> Tensor:
         grid: Grid = where
-        if torch.is_grad_enabled() or grid.count <= self.chunk:
+        if torch.is_grad_enabled():
             values = field(grid.coords(0, grid.count)).transpose(1, 2)
         else:
             values = self._by_chunks(field, grid)
         return values if grid.index is not None else values.unflatten(2, grid.size)
 
     def _by_chunks(self, field: Field, grid: Grid) -> Tensor:
-        values: Tensor | None = None
-        for start in range(0, grid.count, self.chunk):
-            stop = min(start + self.chunk, grid.count)
-            part = field(grid.coords(start, stop))  # (B, P, C)
-            if values is None:
-                values = part.new_empty(len(part), part.shape[2], grid.count)
-            values[:, :, start:stop] = part.transpose(1, 2)
-        assert values is not None
+        least = min(self.chunk, _LEAST)
+        stop = min(least, grid.count)
+        part = field(grid.coords(0, stop))  # (B, P, C): only now the number of rows is known
+        if stop == grid.count:
+            return part.transpose(1, 2)
+        values = part.new_empty(len(part), part.shape[2], grid.count)
+        values[:, :, :stop] = part.transpose(1, 2)
+        step = max(least, self.chunk // max(1, len(part)))
+        for start in range(stop, grid.count, step):
+            stop = min(start + step, grid.count)
+            values[:, :, start:stop] = field(grid.coords(start, stop)).transpose(1, 2)
         return values
+
+
+_LEAST = 256
+
+
+def unravel(index: Tensor, size: tuple[int, ...]) -> list[Tensor]:
+    """The place on each axis of flat numbers of cells, last axis fastest.
+
+    As `torch.unravel_index`, whose first call spends a quarter of a second on importing torch's compiler.
+    """
+    parts = []
+    for n in reversed(size):
+        parts.append(index % n)
+        index = index // n
+    return parts[::-1]
 
 
 def jitter(grid: Grid, draws: Draws, *, per_row: bool) -> Grid:

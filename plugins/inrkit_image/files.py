@@ -51,8 +51,7 @@ def write_image(values: Tensor, path: Path) -> Path:
         raise UsageError(f"{path}: expected a name ending in {known}, found '{path.suffix}'; choose one of them")
     if values.ndim != 3 or values.shape[0] not in _MODES:
         raise UsageError(f"an image file holds 1 to 4 channels (C, H, W), got {tuple(values.shape)}")
-    levels = torch.nan_to_num(values.detach().float().cpu()).add(1).mul(127.5).round().clamp(0, 255)
-    array = levels.to(torch.uint8).movedim(0, -1).contiguous().numpy()
+    array = _levels(values)
     image = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
     if path.suffix.lower() in (".jpg", ".jpeg", ".bmp") and image.mode in ("LA", "RGBA"):
         image = image.convert("L" if image.mode == "LA" else "RGB")
@@ -60,6 +59,18 @@ def write_image(values: Tensor, path: Path) -> Path:
     image.save(buffer, format=_FORMATS[path.suffix.lower()])
     _write(path, buffer.getvalue())
     return path
+
+
+def _levels(values: Tensor) -> np.ndarray:
+    """Values (C, H, W) as (H, W, C) uint8, some rows at a time: an image may be a good part of the memory."""
+    channels, height, width = values.shape
+    array = np.empty((height, width, channels), np.uint8)
+    band = max(1, (1 << 20) // width)
+    for top in range(0, height, band):
+        part = torch.nan_to_num(values[:, top : top + band].detach().float().cpu())
+        levels = part.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+        array[top : top + band] = levels.movedim(0, -1).numpy()
+    return array
 
 
 def _unit(image: np.ndarray) -> np.ndarray:
