@@ -10,7 +10,7 @@ THREADS ?= $(shell $(PYTHON) scripts/free_cores.py --most 4)
 .PHONY: help demo test lint types docs picture bench clean
 
 help:
-	@echo "make demo [STEPS=2400]   learn faces on this machine's processor; 1150 steps unless said otherwise"
+	@echo "make demo [STEPS=2300]   learn faces on this machine's processor, for 1150 steps unless said otherwise"
 	@echo "make test                lint, types and the whole test suite"
 	@echo "make lint                ruff: rules and format"
 	@echo "make types               mypy"
@@ -29,8 +29,8 @@ demo: $(BIN)/.installed
 	@echo
 	@echo "The report:  $(RUN)/report.html   (open it in a browser; preview sheets are in $(RUN)/samples)"
 	@echo "Next, try:"
-	@echo "  $(BIN)/inrkit sample $(RUN) -n 16 -o samples"
-	@echo "  $(BIN)/inrkit render samples/0000.inr --size 512x512 -o large.png"
+	@echo "  $(BIN)/inrkit sample $(RUN) -n 16"
+	@echo "  $(BIN)/inrkit render $(RUN)/generated/0000.inr --size 512x512"
 	@echo "  $(BIN)/inrkit evaluate $(RUN) -n 500"
 
 lint: $(BIN)/.installed

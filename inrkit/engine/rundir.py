@@ -48,9 +48,10 @@ class RunDirectory:
                 changed = []
                 atomic.write_text(self.config, to_toml(unstructure(config)))
             if changed:
+                hint = "say 'extend' to let it go on" if changed == ["steps"] else "take the values of its config.toml"
                 raise UsageError(
                     f"{self.path}: the run there has another config: {', '.join(changed)} changed; "
-                    "take the values of its config.toml, or choose another directory"
+                    f"{hint}, or choose another directory"
                 )
         else:
             atomic.write_text(self.config, to_toml(unstructure(config)))
