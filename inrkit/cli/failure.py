@@ -22,6 +22,7 @@ _OUT_OF_MEMORY = (
     "not enough memory",
     "out of memory",
     "Overflow when unpacking long",  # a size beyond 2⁶³
+    "int too big to convert",
     "integer multiplication overflow",
     "calculation overflowed",
 )

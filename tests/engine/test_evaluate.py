@@ -40,7 +40,7 @@ def test_sets_of_equal_size_stand_beside_floor_and_noise(model: Model) -> None:
     """In every space there are rows for both kinds of samples, for real signals and for noise."""
     sets = evaluate(model, n=16, metrics=["frechet", "sliced-wasserstein", "recall"])["sets"]
     assert sets["count"] == 4  # as many as are held out
-    assert set(sets["spaces"]) == {"values", "random-conv", "whitened-pca"}
+    assert set(sets["spaces"]) == {"values", "random-conv", "random-conv-edges", "whitened-pca"}
     for space, rows in sets["spaces"].items():
         assert set(rows) == {"1 step", "2 steps (80, 0.821)", "real", "noise"}
         figures = {"sliced_wasserstein"} if space == "values" else {"frechet", "recall"}
@@ -139,7 +139,7 @@ def test_spread_is_of_finite_values() -> None:
 def test_every_figure_has_its_place_in_the_report(model: Model, tmp_path: Path) -> None:
     """Tables for encodes, for each space and for memorisation, and the sheet of neighbours."""
     blocks = evaluation_blocks(evaluate(model, n=16), tmp_path)
-    assert [type(block) for block in blocks] == [Table, Table, Table, Table, Table, Picture]
+    assert [type(block) for block in blocks] == [Table, Table, Table, Table, Table, Table, Picture]
     assert all("nan" not in block.html() for block in blocks)
     assert evaluation_blocks({}, tmp_path) == []
 

@@ -6,6 +6,7 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,15 @@ def test_a_signal_saves_and_stops(tmp_path: Path, uninterrupted: dict[str, str],
     assert fingerprint(tmp_path) == uninterrupted
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Python's own handling of Ctrl-C, which a shell's background jobs lack."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_interrupt_leaves_at_once() -> None:
     """Who presses Ctrl-C twice does not want to wait."""
     with StopRequest() as stop:
