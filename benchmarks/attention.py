@@ -64,9 +64,12 @@ def measure(batch: int, rounds: int, shape: tuple[str, int, int, int, int], prec
 def main(arguments: list[str] | None = None) -> None:
     parser = options(__doc__, rounds=9)
     parser.add_argument("--batch", type=int, default=40, help="rows [%(default)s]")
+    names = [name for name, *_ in SHAPES]
+    parser.add_argument("--shape", nargs="+", choices=names, default=names, metavar="WHAT", help="%(choices)s [all]")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
-    rows = [measure(chosen.batch, chosen.rounds, shape, name) for shape in SHAPES for name in DTYPES]
+    wanted = [shape for shape in SHAPES if shape[0] in chosen.shape]
+    rows = [measure(chosen.batch, chosen.rounds, shape, name) for shape in wanted for name in DTYPES]
     report("attention", rows, {"threads": chosen.threads, "batch": chosen.batch}, as_json=chosen.json)
 
 

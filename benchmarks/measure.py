@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-SIZES = (512, 1024, 2048)
+SIZES = [512, 1024, 2048]
 
 
 def options(doc: str | None, *, rounds: int) -> argparse.ArgumentParser:
@@ -24,11 +24,12 @@ def options(doc: str | None, *, rounds: int) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch [%(default)s]")
     parser.add_argument("--rounds", type=int, default=rounds, help="times everything is run, in turns [%(default)s]")
+    parser.add_argument("--matmul", type=int, nargs="+", default=SIZES, help="sides of the matrix products %(default)s")
     parser.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
     return parser
 
 
-def matmul_rate(dtype: torch.dtype, sizes: Sequence[int] = SIZES, rounds: int = 7) -> float:
+def matmul_rate(dtype: torch.dtype, sizes: Sequence[int], rounds: int = 7) -> float:
     """FLOP/s of square matrix products: the median of several, at the size that this machine likes best."""
     rates = []
     for n in sizes:
@@ -43,7 +44,7 @@ def matmul_rate(dtype: torch.dtype, sizes: Sequence[int] = SIZES, rounds: int = 
     return max(rates)
 
 
-def matmul_rates(sizes: Sequence[int] = SIZES) -> dict[str, float]:
+def matmul_rates(sizes: Sequence[int]) -> dict[str, float]:
     """FLOP/s of matrix products in each precision."""
     return {name: matmul_rate(dtype, sizes) for name, dtype in DTYPES.items()}
 

@@ -159,29 +159,30 @@ class Reference(nn.Module):
         tokens = self.denoiser(scaled, t.clamp_min(0.003).log() / 4)
         return self.function(tokens, coords).transpose(1, 2)
 
-    def forward(self, images: Tensor, t: Tensor, coords: Tensor) -> tuple[Tensor, Tensor]:
-        """f at the pixels, and the signal itself, both (B, C, H, W)."""
-        signal = self.render(images, t, coords).reshape(images.shape)
-        c_skip = (self.width**2 / (t**2 + self.width**2))[:, None, None, None]
-        return c_skip * images + (1 - c_skip) * signal, signal
+    def forward(self, images: Tensor, t: Tensor, coords: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """f at the pixels of these numbers, which lie at ``coords``, and the signal itself, both (B, C, P)."""
+        signal = self.render(images, t, coords)
+        c_skip = (self.width**2 / (t**2 + self.width**2))[:, None, None]
+        return c_skip * images.flatten(2)[:, :, pixels] + (1 - c_skip) * signal, signal
 
     def loss(self, batch: Batch, draws: Draws, objective: Inrct, progress: float) -> Tensor:
         """INRCT's loss, with the numbers that inrkit's objective draws, drawn in the same order."""
-        images, coords = batch.support.values, coords_of(batch)
+        images, coords, pixels = batch.support.values, coords_of(batch), pixels_of(batch)
         clean = objective.clean_rows(draws.rows)
         t = torch.exp(objective.p_mean + objective.p_std * draws.normal())
         r = objective.pairing.r(t, progress).masked_fill(clean, 0)
         t_in, noise = t.masked_fill(clean, 0), draws.normal(*images.shape[1:])
 
-        output, signal = self(noisy(images, t_in, noise), t_in, coords)
+        output, signal = self(noisy(images, t_in, noise), t_in, coords, pixels)
         with torch.no_grad():
-            teacher, _ = self(noisy(images, r, noise), r, coords)
-        target = torch.where((r > 0)[:, None, None, None], teacher, images)
+            teacher, _ = self(noisy(images, r, noise), r, coords, pixels)
+        truth = images.flatten(2)[:, :, pixels]
+        target = torch.where((r > 0)[:, None, None], teacher, truth)
 
         gene = DISTANCES[objective.distance](output, target) * WEIGHTINGS[objective.weight_gene](t, r) * ~clean
         near_zero = clean | (t < objective.t_recon)
         weight = torch.where(clean, 1.0, WEIGHTINGS[objective.weight_recon](t, r))
-        recon = DISTANCES[objective.distance](signal, images) * weight * near_zero
+        recon = DISTANCES[objective.distance](signal, truth) * weight * near_zero
         return objective.lambda_gene * gene.mean() + objective.lambda_recon * recon.mean()
 
 
@@ -193,6 +194,12 @@ def coords_of(batch: Batch) -> Tensor:
     """The coordinates of the query's pixels, worked out and kept for each row, (B, P, 2)."""
     where = batch.query.where
     return where.coords(0, where.count).expand(len(batch), -1, -1).contiguous()
+
+
+def pixels_of(batch: Batch) -> Tensor:
+    """The numbers of the query's pixels, (P,)."""
+    where = batch.query.where
+    return torch.arange(where.count) if where.index is None else where.index
 
 
 @torch.no_grad()

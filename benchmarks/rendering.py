@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
     if chosen.child is not None:
         print(json.dumps(render_once(chosen.child, chosen.size[0], chosen.threads)))
         return
-    rate, rows = matmul_rate(torch.float32), []
+    rate, rows = matmul_rate(torch.float32, chosen.matmul), list[dict[str, Any]]()
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "image.inr"
         model, reference, params = encoded(chosen.width, source)

@@ -9,6 +9,7 @@ in reference.py with the same weights and noise, which renders all pixels at onc
 before anything is timed, and it takes turns with us.
 """
 
+import argparse
 import functools
 import itertools
 from typing import Any
@@ -61,9 +62,9 @@ def agree(found: Tensor, expected: Tensor, precision: str) -> None:
     assert difference < TOLERANCE[precision], f"{precision}: samples differ from the reference's by {difference:.3f}"
 
 
-def measure(size: int, scale: int, width: int, batch: int, rounds: int) -> list[dict[str, Any]]:
+def measure(size: int, scale: int, chosen: argparse.Namespace) -> list[dict[str, Any]]:
     """Rows of the table for one size and scale."""
-    config = configured(width, size=size)
+    config, batch = configured(chosen.width, size=size), chosen.batch
     modality = modality_of(config)
     pipeline = loosened(modality.build(readout_of(config)).eval())
     reference = reference_of(config, pipeline, modality)
@@ -72,8 +73,8 @@ def measure(size: int, scale: int, width: int, batch: int, rounds: int) -> list[
     runs = {name: functools.partial(ours, pipeline, template, where, name) for name in TOLERANCE}
     for name, run in runs.items():
         agree(run(), expected, name)
-    work, rates = flops(functools.partial(needed, pipeline, template, where)), matmul_rates()
-    seconds = in_turns({"reference": functools.partial(plain, reference, template, where), **runs}, rounds)
+    work, rates = flops(functools.partial(needed, pipeline, template, where)), matmul_rates(chosen.matmul)
+    seconds = in_turns({"reference": functools.partial(plain, reference, template, where), **runs}, chosen.rounds)
     return [
         {
             "trained": f"{size}x{size}",
@@ -97,10 +98,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=16, help="samples at a time [%(default)s]")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
-    rates = matmul_rates()
+    rates = matmul_rates(chosen.matmul)
     rows: list[dict[str, Any]] = []
     for size, scale in itertools.product(chosen.size, chosen.scale):
-        rows += measure(size, scale, chosen.width, chosen.batch, chosen.rounds)
+        rows += measure(size, scale, chosen)
     facts = {"threads": chosen.threads, "matmul fp32 GFLOP/s": rates["fp32"] / 1e9, "bf16": rates["bf16"] / 1e9}
     report(f"one-step sampling, width {chosen.width}, {chosen.batch} at a time", rows, facts, as_json=chosen.json)
 

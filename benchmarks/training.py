@@ -3,16 +3,16 @@
     python benchmarks/training.py [--width 128 256 512] [--threads 2] [--rounds 7] [--json]
 
 A step is the whole of it: observing, teacher and student forward, backward, clipping, optimizer, moving average.
-Counted are the operations that the mathematics needs, those in matrix products of the student's forward and backward
-pass for all rows and of the teacher's forward pass for rows with r > 0, halfway through the curriculum; "of matmul" is
-that number divided by the time and by the rate of square matrix products in the same precision, both medians of this
-run. The reference is the plain fp32 implementation in reference.py, with the same weights, chance and optimizer; before
-anything is timed its loss has to agree with ours. Steps take turns with it.
+Counted are the operations that the mathematics needs, halfway through the curriculum: those in matrix products of the
+student's forward and backward pass for all rows and of the teacher's forward pass for rows with r > 0, and none of the
+optimizer's. "of matmul" is that number divided by the time and by the rate of square matrix products in the same
+precision, both medians of this run. The reference is the plain fp32 implementation in reference.py, with the same
+weights, chance and optimizer; before anything is timed its loss has to agree with ours. Steps take turns with it.
 """
 
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -62,16 +62,17 @@ class PlainTraining:
         return loss.item()
 
 
-def optimizers(config: inrkit.RunConfig, model: torch.nn.Module) -> Any:
+def optimizers(config: inrkit.RunConfig, model: torch.nn.Module) -> Iterator[torch.optim.Optimizer]:
     """The config's optimizer, without fused or grouped updates."""
     weights = list(model.parameters())
-    common = {"lr": config.lr, "weight_decay": config.weight_decay}
+    common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
     if config.optimizer == "radam":
         yield torch.optim.RAdam(weights, decoupled_weight_decay=True, foreach=False, **common)
         return
     if config.optimizer == "muon":
         hidden = set(hidden_matrices(model))
-        yield torch.optim.Muon([p for p in weights if p in hidden], adjust_lr_fn="match_rms_adamw", **common)
+        matrices = [p for p in weights if p in hidden]
+        yield torch.optim.Muon(matrices, adjust_lr_fn="match_rms_adamw", ns_steps=4, **common)
         weights = [p for p in weights if p not in hidden]
     yield torch.optim.AdamW(weights, foreach=False, **common)
 
@@ -122,7 +123,7 @@ def agree(ours: Callable[[], float], plain: float, precision: str) -> None:
     assert difference < TOLERANCE[precision], f"{precision}: loss {found}, the reference has {plain}"
 
 
-def measure(width: int, batch: int, rounds: int) -> list[dict[str, Any]]:
+def measure(width: int, batch: int, rounds: int, sizes: Sequence[int]) -> list[dict[str, Any]]:
     """Rows of the table for one width."""
     config = configured(width, batch_size=batch)
     modality = modality_of(config)
@@ -136,7 +137,7 @@ def measure(width: int, batch: int, rounds: int) -> list[dict[str, Any]]:
     for name, step in steps.items():
         agree(step, plain, name)
 
-    rates = matmul_rates()
+    rates = matmul_rates(sizes)
     seconds = in_turns({"reference": training.step, **steps}, rounds)
     count = sum(p.numel() for p in reference.parameters())
     return [
@@ -161,8 +162,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=40, help="rows in a step [%(default)s]")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
-    rates = matmul_rates()
-    rows = [row for width in chosen.width for row in measure(width, chosen.batch, chosen.rounds)]
+    rates = matmul_rates(chosen.matmul)
+    rows = [row for width in chosen.width for row in measure(width, chosen.batch, chosen.rounds, chosen.matmul)]
     facts = {
         "threads": chosen.threads,
         "matmul fp32 GFLOP/s": rates["fp32"] / 1e9,
