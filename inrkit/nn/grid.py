@@ -101,7 +101,7 @@ class SampleGrid(Transform):
             faster than all at once; below 256 places of a row calling the field costs more than that gains.
     """
 
-    def __init__(self, chunk: int = 8192) -> None:
+    def __init__(self, chunk: int = 4096) -> None:
         self.chunk = chunk
 
     def __call__(self, field: Field, where: Any) -> Tensor:
