@@ -83,12 +83,12 @@ _PAPER_64 = {
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     # Embedded faces, learned on a laptop's processor in minutes.
     "tiny": {
-        "steps": 1000,
+        "steps": 1150,
         "batch_size": 40,
         "optimizer": "muon",
         "lr": 2e-3,
-        "sample_every": 250,
-        "save_every": 250,
+        "sample_every": 230,
+        "save_every": 230,
         "objective_options": {
             "distance": "squared",
             "weight_gene": "t/(t-r)",
