@@ -84,7 +84,7 @@ def in_turns_with_reference(
 @torch.no_grad()
 def operations(model: Model, params: dict[str, Tensor]) -> float:
     """Needed operations in matrix products for one point."""
-    where = inrkit.Grid((32, 32))
+    where = inrkit.Grid((128, 128))
     with autocast("bf16", CPU):  # in which attention is made of plain products, that can be counted
         return flops(functools.partial(model.pipeline.show, params, where, torch.zeros(1))) / where.count
 

@@ -39,11 +39,21 @@ def ours(pipeline: Pipeline, template: inrkit.Observation, where: inrkit.Grid, p
 
 
 @torch.no_grad()
-def needed(pipeline: Pipeline, template: inrkit.Observation, where: inrkit.Grid) -> Tensor:
-    """One pass and one rendering, in the precision in which attention is made of plain products, to be counted."""
-    t = torch.full((len(template),), T_MAX)
-    with autocast("bf16", CPU):
-        return pipeline.show(pipeline.params(template, t), where, t)
+def needed(pipeline: Pipeline, modality: Any, where: inrkit.Grid, batch: int) -> float:
+    """Operations of one pass and one rendering, without what chunks repeat.
+
+    Counted in the precision in which attention is made of plain products; rows share what depends on places alone.
+    """
+
+    def count(rows: int) -> int:
+        template, t = modality.template(rows), torch.full((rows,), T_MAX)
+        with autocast("bf16", CPU):
+            return flops(lambda: whole.show(whole.params(template, t), where, t))
+
+    everything = inrkit.SampleGrid(chunk=batch * where.count)
+    whole = Pipeline(pipeline.denoiser, pipeline.function, everything, pipeline.preconditioning, pipeline.readout)
+    one, two = count(1), count(2)
+    return one + (batch - 1) * (two - one)
 
 
 @torch.no_grad()
@@ -73,7 +83,7 @@ def measure(size: int, scale: int, chosen: argparse.Namespace) -> list[dict[str,
     runs = {name: functools.partial(ours, pipeline, template, where, name) for name in TOLERANCE}
     for name, run in runs.items():
         agree(run(), expected, name)
-    work, rates = flops(functools.partial(needed, pipeline, template, where)), matmul_rates(chosen.matmul)
+    work, rates = needed(pipeline, modality, where, batch), matmul_rates(chosen.matmul)
     seconds = in_turns({"reference": functools.partial(plain, reference, template, where), **runs}, chosen.rounds)
     return [
         {
