@@ -43,7 +43,7 @@ class FeedForward(nn.Module):
         self.wide, self.narrow = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.narrow(F.gelu(self.wide(x), approximate="tanh"))
+        return self.narrow(F.gelu(self.wide(x)))
 
 
 class EncoderBlock(nn.Module):

@@ -15,6 +15,7 @@ from inrkit.engine.learner import Learner
 from inrkit.engine.loader import Loader
 from inrkit.engine.log import RunLog
 from inrkit.engine.loop import Loop, OnSample
+from inrkit.engine.memory import keep_freed_memory
 from inrkit.engine.model import Model
 from inrkit.engine.order import Order
 from inrkit.engine.precision import allow_tf32, choose_device, choose_precision
@@ -61,6 +62,7 @@ def train(
     elif values or sets or preset:
         raise UsageError("expected a resolved config or single values, found both; change the config instead")
     kind = modality_of(config, modality if isinstance(modality, type) else None)
+    keep_freed_memory()
     run = Path(out) if out is not None else Path("runs") / "-".join(filter(None, (config.modality, config.preset)))
     with _machine_errors(config), joined(config.device) as ranks:
         _train(config, run, kind, ranks, progress, extend, on_sample or write_samples)

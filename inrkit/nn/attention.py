@@ -12,16 +12,16 @@ from inrkit.core.dropout import SharedDropout
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(q k / sqrt(d)) v for q (B, heads, N, d) and k, v (B, heads, M, d).
 
-    PyTorch's scaled-dot-product attention, but for short sequences in bf16 on a processor: there its fused kernel is 3
-    to 6 times slower, forward and backward, than three plain operations (benchmarks/attention.py).
+    PyTorch's scaled-dot-product attention, but for few scores in bf16 on a processor: there its fused kernel is 2 to 5
+    times slower, forward and backward, than three plain operations (benchmarks/attention.py).
     """
     low = torch.is_autocast_enabled("cpu") or q.dtype == torch.bfloat16
-    if q.device.type == "cpu" and low and k.shape[-2] <= _SHORT:
+    if q.device.type == "cpu" and low and q[..., 0].numel() * k.shape[-2] <= _FEW:
         return (q @ (k * q.shape[-1] ** -0.5).transpose(-1, -2)).softmax(-1).to(v.dtype) @ v
     return F.scaled_dot_product_attention(q, k, v)
 
 
-_SHORT = 512
+_FEW = 1 << 26  # scores that are kept at once: 128 MiB in bf16
 
 
 @final
@@ -77,7 +77,7 @@ class FeedForward(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.narrow(self.dropout(F.gelu(self.wide(x), approximate="tanh")))
+        return self.narrow(self.dropout(F.gelu(self.wide(x))))
 
 
 @final
