@@ -46,20 +46,22 @@ def open_source(data: Path | None, split: str, options: ImageOptions) -> Source:
 
 @final
 class EmbeddedFaces(Source):
-    """Procedural faces. The first reading draws a block of them; blocks are kept, as uint8."""
-
-    _BLOCK = 512
+    """Procedural faces, drawn when they are first read and kept as uint8."""
 
     def __init__(self, split: str, count: int, size: tuple[int, int] | None) -> None:
         self._faces = Faces(split, count, size or (32, 32))
-        self._blocks: dict[int, Tensor] = {}
+        self._drawn: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
         return len(self._faces)
 
     def read(self, numbers: Sequence[int]) -> Signals:
         index = torch.as_tensor(numbers, dtype=torch.int64)
-        values = torch.stack([self._block(n // self._BLOCK)[n % self._BLOCK] for n in index.tolist()])
+        missing = sorted(set(index.tolist()) - self._drawn.keys())
+        if missing:
+            images = (self._faces.images(torch.tensor(missing)) * 255).round().to(torch.uint8)
+            self._drawn.update(zip(missing, images, strict=True))
+        values = torch.stack([self._drawn[n] for n in index.tolist()])
         return {"values": values, "label": self._faces.labels(index)}
 
     def truth(self, numbers: Sequence[int], size: tuple[int, int]) -> Signals:
@@ -67,15 +69,8 @@ class EmbeddedFaces(Source):
         index = torch.as_tensor(numbers, dtype=torch.int64)
         return {"values": self._faces.images(index, size), "label": self._faces.labels(index)}
 
-    def _block(self, block: int) -> Tensor:
-        if block not in self._blocks:
-            start = block * self._BLOCK
-            index = torch.arange(start, min(start + self._BLOCK, len(self)))
-            self._blocks[block] = (self._faces.images(index) * 255).round().to(torch.uint8)
-        return self._blocks[block]
-
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_blocks": {}}
+        return {**self.__dict__, "_drawn": {}}
 
     @property
     def facts(self) -> Mapping[str, Any]:
