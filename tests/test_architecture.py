@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "nn": ({"nn", "errors", *NOUNS}, {"torch", "attrs"}),
     "io": (
         {"io", "core", "errors"},
-        {"torch", "attrs", "numpy", "cattrs", "h5py", "safetensors", "tomli_w", "PIL"},
+        {"torch", "attrs", "numpy", "h5py", "safetensors", "tomli_w", "PIL"},
     ),
     "hookspecs": (set(), {"pluggy"}),
     "plugins": ({"hookspecs", "errors", *NOUNS}, {"attrs", "pluggy"}),

@@ -19,7 +19,6 @@ PACKAGES = (
     "torch",
     "numpy",
     "attrs",
-    "cattrs",
     "pluggy",
     "click",
     "h5py",

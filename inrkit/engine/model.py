@@ -190,7 +190,10 @@ def render(
 def rebuild(inr: InrFile, device: torch.device, modality: type[Modality] | None = None) -> tuple[Modality, Pipeline]:
     """The modality and a pipeline of an INR file. Of the pipeline, the denoiser is untrained and not to be used."""
     cls = find_modality(inr.modality) if modality is None else modality
-    options: Any = structure(cls.Options, inr.modality_options, origin="the INR file's modality_options")
+    try:
+        options: Any = structure(cls.Options, inr.modality_options, origin="the INR file's modality_options")
+    except UsageError as error:  # not what the user wrote, but what the file holds
+        raise DataError(f"{error}; the file was made by another version of the plugin, or altered") from error
     kind = cls(options)
     table = dict(inr.readout)
     config = RunConfig(modality=cls.name, readout=str(table.pop("name", "direct")), readout_options=table)

@@ -143,7 +143,7 @@ def _with_sets(cls: type[Modality], values: dict[str, Any], sets: Sequence[str],
             continue
         if not isinstance(values.get(table, {}), Mapping):
             raise UsageError(f"{origin}: '{table}': expected a table")
-        values = {**values, table: apply_sets(_class_of(table, cls, values), values.get(table, {}), [rest])}
+        values = {**values, table: apply_sets(_class_of(table, cls, values), values.get(table, {}), [rest], table)}
     return values
 
 

@@ -130,7 +130,7 @@ class NpzImporter(Importer):
 
 def _by_split(name: str, read: Read, source: Path, options: SplitOptions, progress: Any) -> Imported:
     """One part as it is; or one after the other, with an array ``split`` of 0 (train) and 1 (test)."""
-    splits = [options.split] if options.split != "all" else ["train", "test"] if _has_test(source) else ["train"]
+    splits = [options.split] if options.split != "all" else _splits(source)
     parts = [read(source, options.options(split=split), progress) for split in splits]
     if len(parts) == 1:
         return _imported(name, source, parts[0])
@@ -147,9 +147,11 @@ def _by_split(name: str, read: Read, source: Path, options: SplitOptions, progre
     return _imported(name, source, whole, split=marks)
 
 
-def _has_test(source: Path) -> bool:
+def _splits(source: Path) -> list[str]:
+    """The parts that a source seems to have, by the names within; a single file is one part, whatever its name."""
     with open_entries(source) as entries:
-        return any(_TEST.search(entry.lower()) for entry in entries.names())
+        test = [bool(_TEST.search(entry.lower())) for entry in entries.names()]
+    return ["train", "test"] if any(test) and not all(test) else ["test"] if all(test) and len(test) > 1 else ["train"]
 
 
 def _imported(name: str, source: Path, found: ImportedImages, **more: np.ndarray) -> Imported:

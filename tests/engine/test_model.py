@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+import attrs
 import numpy as np
 import pytest
 import torch
@@ -122,3 +123,10 @@ def test_training_values_can_be_given_by_name(tmp_path: Path) -> None:
     assert (model.config.steps, model.config.options["width"]) == (2, 8)
     with pytest.raises(UsageError, match="found both"):
         inrkit.train(model.config, tmp_path / "other", steps=3)
+
+
+def test_an_inr_file_whose_options_are_not_the_modalitys_is_bad_data(model: Model) -> None:
+    """What stands in a file is not the user's usage: it is refused as data that another version made, or altered."""
+    inr = attrs.evolve(model.inr(model.sample(1), 0), modality_options={"no_such": 1})
+    with pytest.raises(DataError, match=r"modality_options: 'no_such'.*altered"):
+        render(inr, modality=type(model.modality))
