@@ -1,0 +1,29 @@
+"""NeRF objects for inrkit: the modality ``nerf``, the functions ``mlp`` and ``triplane``, and importers of posed views.
+
+>>> import inrkit
+>>> inrkit.load_plugins().modality("nerf").summary
+'objects seen from posed cameras, as radiance fields'
+
+"""
+
+import inrkit
+from inrkit import Register
+
+
+@inrkit.hookimpl
+def register_modalities(register: Register) -> None:
+    register("nerf", "inrkit_nerf.modality:NerfModality", "objects seen from posed cameras, as radiance fields")
+
+
+@inrkit.hookimpl
+def register_functions(register: Register) -> None:
+    register("mlp", "inrkit_nerf.mlp:MLP", "an MLP with every weight generated")
+    register("triplane", "inrkit_nerf.triplane:TriPlane", "planes of features, read by a small shared network")
+
+
+@inrkit.hookimpl
+def register_importers(register: Register) -> None:
+    home = "inrkit_nerf.importing"
+    register("srn", f"{home}:SrnImporter", "folders of scene representation networks (SRN cars and chairs)")
+    register("nerf-synthetic", f"{home}:NerfSyntheticImporter", "scenes with transforms_*.json")
+    register("posed-images", f"{home}:PosedImagesImporter", "pictures with a file cameras.json")

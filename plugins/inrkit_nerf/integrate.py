@@ -1,0 +1,54 @@
+"""The one place where nerfacc is called: densities and colours along rays to the colours that arrive.
+
+nerfacc's packed functions exist for CUDA only, its batched ones everywhere. Which to call is decided by where the
+tensors are.
+"""
+
+import nerfacc
+import torch
+from torch import Tensor
+
+
+def integrate(
+    starts: Tensor, ends: Tensor, density: Tensor, colours: Tensor, background: Tensor, active: Tensor | None = None
+) -> Tensor:
+    """C = Σ w_i c_i + (1 - Σ w_i) background, with w_i = T_i (1 - exp(-σ_i δ_i)): (B, R, 3).
+
+    Args:
+        starts, ends: Of intervals, (B or 1, R, S).
+        density: (B, R, S).
+        colours: (B, R, S, 3).
+        background: (B or 1, 3).
+        active: Which intervals are not empty, (B, R, S); None for all.
+    """
+    shape = density.shape
+    starts, ends = (x.to(density).expand(shape).flatten(0, 1) for x in (starts, ends))
+    density, colours = density.flatten(0, 1), colours.flatten(0, 1)
+    if active is not None:
+        active = active.flatten(0, 1)
+    if active is not None and density.is_cuda:
+        weighed, opacity = _packed(starts, ends, density, colours, active)
+    else:
+        weighed, opacity = _batched(starts, ends, density, colours, active)
+    arrived = weighed.unflatten(0, shape[:2])
+    return arrived + (1 - opacity.unflatten(0, shape[:2])) * background.to(arrived)[:, None]
+
+
+def _batched(
+    starts: Tensor, ends: Tensor, density: Tensor, colours: Tensor, active: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Σ w c (N, 3) and Σ w (N, 1); an interval that is not active has length 0."""
+    if active is not None:
+        ends = torch.where(active, ends, starts)
+    weights, _, _ = nerfacc.render_weight_from_density(starts, ends, density)
+    return nerfacc.accumulate_along_rays(weights, colours), nerfacc.accumulate_along_rays(weights, None)
+
+
+def _packed(starts: Tensor, ends: Tensor, density: Tensor, colours: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
+    """The same from the active intervals alone, laid end to end."""
+    ray = active.nonzero()[:, 0]
+    weights, _, _ = nerfacc.render_weight_from_density(
+        starts[active], ends[active], density[active], ray_indices=ray, n_rays=len(active)
+    )
+    weighed = nerfacc.accumulate_along_rays(weights, colours[active], ray_indices=ray, n_rays=len(active))
+    return weighed, nerfacc.accumulate_along_rays(weights, None, ray_indices=ray, n_rays=len(active))

@@ -1,0 +1,213 @@
+"""Ray marching: from a radiance field to the colours that cameras see of it.
+
+A field maps coordinates (B, P, 3), the box's longest reach being 1, to a raw density and raw colours (B, P, 4). Along
+each ray the box is cut into ``samples`` intervals; nerfacc turns densities into weights.
+"""
+
+from typing import Any, final
+
+import attrs
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from inrkit import Field, Transform
+from inrkit_nerf.encoding import cone_variance
+from inrkit_nerf.integrate import integrate
+from inrkit_nerf.observation import Rays
+from inrkit_nerf.occupancy import occupancy_of
+
+_IN_FLIGHT = 1 << 12  # points that a field is asked for at a time without gradients: what stays in the caches
+_HELD = 1 << 18  # samples whose places are known at a time
+_CONE = 2 / 12**0.5  # radius of a pixel's cone at distance 1, in pixels over the focal length (mip-NeRF)
+
+
+def density_of(raw: Tensor) -> Tensor:
+    """softplus(raw - 3) * 20: at the start neither empty nor opaque, so that a field can learn to be either."""
+    return F.softplus(raw.float() - 3) * 20
+
+
+def colour_of(raw: Tensor) -> Tensor:
+    """Colours on [-1, 1]: a sigmoid, as values are scaled. Further heads, such as one for the noise, have no bounds."""
+    raw = raw.float()
+    colours = torch.tanh(0.5 * raw[..., :3])
+    return colours if raw.shape[-1] <= 3 else torch.cat([colours, raw[..., 3:]], -1)
+
+
+@attrs.frozen(eq=False)
+class Samples:
+    """Intervals along rays: where they begin and end, (b, R, S) each, and the points at which the field is asked."""
+
+    starts: Tensor
+    ends: Tensor
+    coords: Tensor  # (b, R, S, 3), or with variances (b, R, S, 6)
+
+    @property
+    def hit(self) -> Tensor:
+        """Which samples lie inside the box, (b, R, S)."""
+        return self.ends > self.starts
+
+
+@final
+class MarchRays(Transform):
+    """Colours of rays, (B, 3, V, H, W) or (B, 3, V, P).
+
+    Args:
+        low, high: Corners of the box that holds every object; a field means nothing outside of it.
+        near, far: No ray is followed outside of these distances from its camera.
+        samples: Intervals on each ray; where jitter is given, it says how many.
+        background: What shows behind the object, on [-1, 1].
+        mip: Ask the field for cones instead of points: coordinates then carry variances.
+        occupancy: Cells a side of the grid of each object that tells where it is empty; 0 to ask everywhere. Used
+            without gradients, and where it pays.
+        stop: Light below which a ray is followed no further.
+    """
+
+    def __init__(
+        self,
+        low: tuple[float, ...],
+        high: tuple[float, ...],
+        *,
+        near: float = 0.0,
+        far: float = float("inf"),
+        samples: int = 64,
+        background: float = 1.0,
+        mip: bool = False,
+        occupancy: int = 32,
+        stop: float = 1e-3,
+    ) -> None:
+        self.low, self.high = torch.tensor(low), torch.tensor(high)
+        self.near, self.far, self.samples, self.background = near, far, samples, background
+        self.mip, self.occupancy, self.stop = mip, occupancy, stop
+        self.reach = float(torch.maximum(self.low.abs(), self.high.abs()).max())
+
+    def __call__(self, field: Field, where: Any) -> Tensor:
+        rays: Rays = where
+        if torch.is_grad_enabled() or rays.jitter is not None:  # training, of the student or of its teacher
+            colours = self._all(field, rays)
+        else:
+            colours = self._by_chunks(field, rays)
+        return colours.mT.unflatten(2, rays.shape)
+
+    # ------------------------------------------------------------------------------------------ in training
+
+    def _all(self, field: Field, rays: Rays) -> Tensor:
+        """(B, R, 3), every sample at once."""
+        found = self.place(rays, 0, rays.count)
+        raw = field(found.coords.flatten(1, 2))
+        raw = raw.unflatten(1, found.coords.shape[1:3])
+        return self._composed(found, density_of(raw[..., 0]), colour_of(raw[..., 1:]), rays, None)
+
+    # ------------------------------------------------------------------------------------------ afterwards
+
+    def _by_chunks(self, field: Field, rays: Rays) -> Tensor:
+        """(B, R, 3), a bounded number of samples at a time, those in empty space left out."""
+        objects = len(field(rays.cameras.pose.new_zeros(1, 1, 6 if self.mip else 3)))
+        grid = None
+        if self.occupancy and rays.count * self.samples > 2 * self.occupancy**3:
+            grid = occupancy_of(self.density(field), self.low, self.high, self.occupancy, rays.cameras.pose.device)
+        step = max(1, _HELD // (objects * self.samples))
+        parts = []
+        for start in range(0, rays.count, step):
+            stop = min(start + step, rays.count)
+            found = self.place(rays, start, stop)
+            active = found.hit.expand(objects, -1, -1)
+            if grid is not None:
+                active = active & grid.at(self._points(found.coords))
+            raw, active = self._asked(field, found, active)
+            parts.append(self._composed(found, density_of(raw[..., 0]), colour_of(raw[..., 1:]), rays, active))
+        return torch.cat(parts, 1)
+
+    def _asked(self, field: Field, found: Samples, active: Tensor) -> tuple[Tensor, Tensor]:
+        """The field's raw answers (B, R, S, 4) where ``active`` (B, R, S), front to back until no light is left."""
+        raw: Tensor | None = None
+        light = torch.ones(active.shape[:2], device=active.device)
+        quarter = -(-self.samples // 4) if self.stop else self.samples
+        asked = []
+        for begin in range(0, self.samples, quarter):
+            part = slice(begin, begin + quarter)
+            wanted = active[..., part] & (light > self.stop)[..., None]
+            answer = ask(field, found.coords[:, :, part], wanted)
+            asked.append(wanted)
+            raw = answer if raw is None else torch.cat([raw, answer], 2)
+            opacity = density_of(answer[..., 0]) * (found.ends - found.starts)[..., part] * wanted
+            light = light * torch.exp(-opacity.sum(-1))
+        assert raw is not None
+        return raw, torch.cat(asked, 2)
+
+    def density(self, field: Field) -> Field:
+        """The density (B, P) of a field at points (B or 1, P, 3) in the world."""
+
+        def at(points: Tensor) -> Tensor:
+            coords = points / self.reach
+            if self.mip:
+                coords = torch.cat([coords, torch.zeros_like(coords)], -1)
+            parts = [density_of(field(part)[..., 0]) for part in coords.split(_IN_FLIGHT // 4, dim=1)]
+            return torch.cat(parts, 1)
+
+        return at
+
+    # ------------------------------------------------------------------------------------------ parts
+
+    def place(self, rays: Rays, start: int, stop: int) -> Samples:
+        """The intervals of some of the rays within the box."""
+        origins, directions = rays.rays(start, stop)
+        enter, leave = cross_box(origins, directions, self.low.to(origins), self.high.to(origins))
+        enter = enter.clamp(self.near, self.far)
+        leave = torch.maximum(leave.clamp(self.near, self.far), enter)
+        samples = self.samples if rays.jitter is None else rays.jitter.shape[2]
+        edges = torch.linspace(0, 1, samples + 1, device=origins.device)
+        at = enter[..., None] + (leave - enter)[..., None] * edges
+        starts, ends = at[..., :-1], at[..., 1:]
+        if self.mip:
+            spread = (_CONE / rays.cameras.intrinsics[..., 0]).mean(-1, keepdim=True).expand(directions.shape[:2])
+            middle, variance = cone_variance(directions, starts, ends, spread)
+            points = origins[..., None, :] + middle[..., None] * directions[..., None, :]
+            return Samples(starts, ends, torch.cat([points / self.reach, variance / self.reach**2], -1))
+        share = 0.5 if rays.jitter is None else rays.jitter[:, start:stop]
+        middle = starts + (ends - starts) * share
+        points = origins[..., None, :] + middle[..., None] * directions[..., None, :]
+        return Samples(starts, ends, points / self.reach)
+
+    def hits(self, rays: Rays) -> Tensor:
+        """Which rays meet the box at all, (B or 1, R)."""
+        origins, directions = rays.rays(0, rays.count)
+        enter, leave = cross_box(origins, directions, self.low.to(origins), self.high.to(origins))
+        return leave.clamp(max=self.far) > enter.clamp(min=self.near)
+
+    def _points(self, coords: Tensor) -> Tensor:
+        return coords[..., :3] * self.reach
+
+    def _composed(self, found: Samples, density: Tensor, colours: Tensor, rays: Rays, active: Tensor | None) -> Tensor:
+        background = rays.background
+        if background is None:
+            background = torch.full((1, 3), self.background, device=density.device)
+        # behind an object further heads show nothing
+        background = F.pad(background, (0, colours.shape[-1] - background.shape[-1]))
+        return integrate(found.starts, found.ends, density, colours, background, active)
+
+
+def cross_box(origins: Tensor, directions: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Where rays enter and leave a box, (...) each; ``leave`` <= ``enter`` for those that miss it."""
+    # a ray along a side of the box is taken as just off it
+    safe = torch.where(directions.abs() < 1e-9, torch.full_like(directions, 1e-9), directions)
+    a, b = (low - origins) / safe, (high - origins) / safe
+    return torch.minimum(a, b).amax(-1), torch.maximum(a, b).amin(-1)
+
+
+def ask(field: Field, coords: Tensor, wanted: Tensor) -> Tensor:
+    """The field's answers (B, R, S, C + 1) at coords (b, R, S, axes) where ``wanted`` (B, R, S); elsewhere 0.
+
+    The wanted places of each object are moved together, padded to the longest list among the objects.
+    """
+    objects, rays, samples = wanted.shape
+    flat = wanted.flatten(1)
+    longest = max(1, int(flat.sum(1).max()))  # how many channels there are, only an answer tells
+    places = coords.flatten(1, 2).expand(objects, -1, -1)
+    order = (~flat).to(torch.uint8).argsort(dim=1, stable=True)[:, :longest]
+    step = max(1, _IN_FLIGHT // objects)
+    gathered = places.gather(1, order[..., None].expand(-1, -1, places.shape[-1]))
+    answers = torch.cat([field(part).float() for part in gathered.split(step, dim=1)], 1)
+    answers = answers * flat.gather(1, order)[..., None]
+    result = answers.new_zeros(objects, rays * samples, answers.shape[-1])
+    return result.scatter_(1, order[..., None].expand(-1, -1, answers.shape[-1]), answers).unflatten(1, (rays, samples))

@@ -1,0 +1,65 @@
+"""The generated MLP: every weight of it belongs to the instance."""
+
+from collections.abc import Mapping
+from typing import Self, final
+
+import attrs
+import torch
+from torch import Tensor
+
+from inrkit import INRFunction, Params
+from inrkit_nerf.encoding import PositionalEncoding
+
+
+@attrs.frozen
+class MLPOptions:
+    """Options of the function ``mlp``."""
+
+    width: int = attrs.field(default=256, metadata={"help": "width of the hidden layers"})
+    depth: int = attrs.field(default=6, metadata={"help": "layers"})
+    frequencies: int = attrs.field(default=20, metadata={"help": "frequencies on each axis that a place is shown by"})
+    octaves: float = attrs.field(default=8.0, metadata={"help": "the highest of them is 2 to this power"})
+    mip: bool = attrs.field(default=False, metadata={"help": "coordinates come with variances (anti-aliasing)"})
+
+
+@final
+class MLP(INRFunction):
+    """Linear layers with ReLU over a positional encoding; params are matrices (fan_in + 1, fan_out), bias last.
+
+    One batched matrix product over (objects, places) a layer. With ``mip`` coordinates have twice as many columns: the
+    middle of what is looked at, and its variance on each axis.
+    """
+
+    Options = MLPOptions
+    head = "columns"
+
+    def __init__(self, axes: int, channels: int, options: MLPOptions) -> None:
+        super().__init__()
+        self.axes, self.mip = axes, options.mip
+        self.encoding = PositionalEncoding(axes, options.frequencies, options.octaves)
+        widths = [self.encoding.dim, *[options.width] * (options.depth - 1), channels]
+        self.shapes = {f"layer{i}": (widths[i] + 1, widths[i + 1]) for i in range(options.depth)}
+
+    @classmethod
+    def build(cls, options: MLPOptions, *, axes: int, channels: int, size: tuple[int, ...]) -> Self:
+        return cls(axes, channels, options)
+
+    @property
+    def param_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return self.shapes
+
+    def forward(self, params: Params, coords: Tensor) -> Tensor:
+        x = self._encoded(coords)
+        rows = len(next(iter(params.values())))
+        x = x.expand(rows, -1, -1)
+        last = len(self.shapes) - 1
+        for i, name in enumerate(self.shapes):
+            weight = params[name]
+            x = torch.baddbmm(weight[:, -1:], x, weight[:, :-1])
+            x = x if i == last else torch.relu_(x)
+        return x
+
+    def _encoded(self, coords: Tensor) -> Tensor:
+        if not self.mip:
+            return self.encoding(coords)
+        return self.encoding(coords[..., : self.axes], coords[..., self.axes :])

@@ -1,0 +1,134 @@
+"""Planes of features: a place is looked up on each pair of axes, and a small shared network reads what is found."""
+
+import itertools
+import math
+from collections.abc import Mapping
+from typing import ClassVar, Self, final
+
+import attrs
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inrkit import INRFunction, Params, UsageError
+
+
+@final
+@attrs.frozen
+class TriPlaneOptions:
+    """Options of the function ``triplane``."""
+
+    grid: int = attrs.field(default=8, metadata={"help": "tokens along each side of a plane"})
+    patch: int = attrs.field(default=4, metadata={"help": "side of the patch of a plane that a token holds"})
+    features: int = attrs.field(default=12, metadata={"help": "features at each place of a plane"})
+    width: int = attrs.field(default=64, metadata={"help": "width of the network that reads them"})
+    depth: int = attrs.field(default=3, metadata={"help": "its layers"})
+    mip: bool = attrs.field(default=False, metadata={"help": "coordinates come with variances (anti-aliasing)"})
+
+
+@final
+class TriPlane(INRFunction):
+    """Σ over the pairs of axes of plane(x_i, x_j), bilinear, then an MLP that all instances share (EG3D).
+
+    Three planes for three axes, one for two; on [-1, 1], beyond which the planes go on as at their edges. Only the
+    planes belong to the instance. Their params are tokens (planes * grid², patch² * features), one for each patch of a
+    plane, as `inrkit.TokenHead` makes them.
+
+    Coordinates may be points (B, P, axes), or regions (B, P, 2 * axes) of which each axis' mean is followed by all
+    variances: a region is looked up on coarser copies of the planes, each half the size of the one before, so that
+    what is finer than the region is averaged out (as in Tri-MipRF).
+
+    Args:
+        axes, channels: Of coordinates and outputs.
+        grid, patch, features, width, depth: See `TriPlaneOptions`.
+    """
+
+    Options = TriPlaneOptions
+    head: ClassVar[str] = "tokens"
+
+    def __init__(
+        self,
+        axes: int,
+        channels: int,
+        *,
+        grid: int = 8,
+        patch: int = 4,
+        features: int = 12,
+        width: int = 64,
+        depth: int = 3,
+    ) -> None:
+        super().__init__()
+        if axes < 2:
+            raise UsageError(f"a plane needs two axes (got {axes}); use the function 'mlp'")
+        self.axes, self.grid, self.patch, self.features = axes, grid, patch, features
+        self.pairs = list(itertools.combinations(range(axes), 2))
+        widths = [features, *[width] * (depth - 1), channels]
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise(widths):
+            layers += [nn.Linear(before, after), nn.ReLU(inplace=True)]
+        self.decoder = nn.Sequential(*layers[:-1])
+        for layer in self.decoder:
+            if isinstance(layer, nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
+        nn.init.xavier_uniform_(layers[-2].weight)
+
+    @classmethod
+    def build(cls, options: TriPlaneOptions, *, axes: int, channels: int, size: tuple[int, ...]) -> Self:
+        sizes = attrs.asdict(options, filter=lambda field, _: field.name != "mip")
+        return cls(axes, channels, **sizes)  # regions are told from points by their columns
+
+    @property
+    def side(self) -> int:
+        """Places along each side of a plane."""
+        return self.grid * self.patch
+
+    @property
+    def param_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return {"planes": (len(self.pairs) * self.grid**2, self.patch**2 * self.features)}
+
+    def planes(self, params: Params) -> Tensor:
+        """The tokens put together as planes (B, planes, features, side, side)."""
+        g, p, n = self.grid, self.patch, len(self.pairs)
+        tokens = params["planes"].reshape(-1, n, g, g, p, p, self.features)
+        return tokens.permute(0, 1, 6, 2, 4, 3, 5).reshape(-1, n, self.features, self.side, self.side)
+
+    def forward(self, params: Params, coords: Tensor) -> Tensor:
+        planes = self.planes(params)
+        coords = coords.to(planes.device)
+        if coords.shape[-1] not in (self.axes, 2 * self.axes):
+            raise UsageError(
+                f"expected coordinates with {self.axes} or {2 * self.axes} columns, got {coords.shape[-1]}"
+            )
+        coords = coords.expand(len(planes), -1, -1)
+        mean, variance = coords[..., : self.axes], coords[..., self.axes :]
+        found = planes.new_zeros(len(planes), coords.shape[1], self.features)
+        for number, pair in enumerate(self.pairs):
+            plane, places = planes[:, number], mean[..., list(pair)]
+            if variance.shape[-1]:
+                found = found + self._blurred(plane, places, variance[..., list(pair)].mean(-1))
+            else:
+                found = found + look_up(plane, places)
+        outputs = self.decoder(found / math.sqrt(len(self.pairs)))
+        return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+
+    def _blurred(self, plane: Tensor, places: Tensor, variance: Tensor) -> Tensor:
+        """Features (B, P, features) around places, from the two copies of a plane whose cells are about that wide."""
+        copies = [plane]
+        while copies[-1].shape[-1] % 2 == 0 and copies[-1].shape[-1] > 2:
+            copies.append(F.avg_pool2d(copies[-1], 2))
+        # A cell of side s has variance s² / 12; each copy's cells are twice as wide as those before.
+        level = 0.5 * torch.log2((12 * variance * (self.side / 2) ** 2).clamp(1, 4 ** (len(copies) - 1)))
+        shares = [(1 - (level - number).abs()).clamp_min(0)[..., None] for number in range(len(copies))]
+        return sum(
+            (share * look_up(copy, places) for share, copy in zip(shares, copies, strict=True)),
+            start=places.new_zeros(()),
+        )
+
+
+def look_up(plane: Tensor, places: Tensor) -> Tensor:
+    """Features (B, P, C) of planes (B, C, H, W) at places (B, P, 2) on [-1, 1]: first axis down, second across."""
+    found = F.grid_sample(
+        plane, places.flip(-1)[:, :, None].to(plane), mode="bilinear", padding_mode="border", align_corners=False
+    )
+    return found[..., 0].transpose(1, 2)
