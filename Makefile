@@ -53,6 +53,7 @@ bench: $(BIN)/.installed
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/rendering.py
+	$(BIN)/python benchmarks/fields.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

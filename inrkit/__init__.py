@@ -40,6 +40,7 @@ _PUBLIC = {
     "inrkit.core.transform": ["Transform"],
     "inrkit.engine.config": ["Phase", "RunConfig"],
     "inrkit.engine.model": ["Model", "load", "render"],
+    "inrkit.engine.parts": ["make_function"],
     "inrkit.engine.resolve": ["resolve"],
     "inrkit.engine.run": ["train"],
     "inrkit.errors": [
@@ -52,6 +53,7 @@ _PUBLIC = {
         "did_you_mean",
     ],
     "inrkit.hookspecs": ["Register", "hookimpl"],
+    "inrkit.io.entries": ["Entries", "OneFile", "below", "open_entries"],
     "inrkit.io.importer": ["Imported", "Importer"],
     "inrkit.io.inrfile": ["InrFile", "load_inr", "save_inr"],
     "inrkit.io.store": ["Store", "write_store"],

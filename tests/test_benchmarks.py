@@ -24,6 +24,11 @@ TABLES = {
         6,
     ),
     "rendering": (["--width", "64", "--size", "40", *SMALL], ["render s", "write s", "of matmul", "MB"], 1),
+    "fields": (
+        ["--size", "16", "--samples", "8", "--steps", "2", "--width", "16", *SMALL],
+        ["seconds", "asked", "of matmul", "x plain", "x box"],
+        5,
+    ),
     "attention": (["--shape", "encoder, tiny", "--batch", "1", *SMALL], ["forward gain", "both gain"], 2),
     "startup": (["--rounds", "1"], ["seconds"], 4),
 }

@@ -398,7 +398,7 @@ def test_dry_run_prints_a_config_that_gives_itself(tmp_path: Path) -> None:
 
 def test_mistakes_in_a_config_are_named(tmp_path: Path) -> None:
     """Names, types and files: each message says what was found."""
-    assert "'width': expected int, found 'wide'" in fail(2, "train", "--dry-run", "--set", "options.width=wide")
+    assert "'options.width': expected int, found 'wide'" in fail(2, "train", "--dry-run", "--set", "options.width=wide")
     assert "Did you mean" in fail(2, "train", "--dry-run", "--set", "options.widht=3")
     assert "Did you mean 'steps'?" in fail(2, "train", "--dry-run", "--set", "stepz=3")
     assert "no preset 'tinny'" in fail(2, "train", "--dry-run", "--preset", "tinny")

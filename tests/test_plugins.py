@@ -181,7 +181,8 @@ def test_asking_for_something_of_a_broken_plugin_says_why_it_is_broken(install: 
 def test_an_unknown_name_is_answered_with_the_installed_ones(install: Install) -> None:
     """The nearest name is suggested."""
     with pytest.raises(
-        UsageError, match=r"no modality named 'imgae'; installed: image \(inrkit\)\. Did you mean 'image'\?"
+        UsageError,
+        match=r"no modality named 'imgae'; installed: image \(inrkit\), nerf \(inrkit\)\. Did you mean 'image'\?",
     ):
         found().modality("imgae")
     with pytest.raises(UsageError, match="no function named"):
@@ -220,7 +221,7 @@ def test_the_variable_chooses_the_plugins(install: Install, monkeypatch: pytest.
     assert load_plugins() == Registry()
     points = importlib.metadata.entry_points(group="inrkit")
     assert [name for name, _ in discover(points, ["sound"]).loaded] == ["sound"]
-    with pytest.raises(UsageError, match=r"no plugin named 'soudn'; .*image, sound\. Did you mean 'sound'\?"):
+    with pytest.raises(UsageError, match=r"no plugin named 'soudn'; .*image, nerf, sound\. Did you mean 'sound'\?"):
         discover(points, ["soudn"])
 
 

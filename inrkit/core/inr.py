@@ -6,6 +6,7 @@ that a transform ever sees.
 
 import abc
 from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, Self
 
 from torch import Tensor, nn
 
@@ -21,8 +22,23 @@ Field = Callable[[Tensor], Tensor]
 class INRFunction(nn.Module, abc.ABC):
     """A family of functions of coordinates, one for each setting of the params.
 
-    It may have weights of its own, shared by all signals and trained with the denoiser.
+    It may have weights of its own, shared by all signals and trained with the denoiser. One that is registered under a
+    name also has ``Options``, an attrs class, and `build`.
     """
+
+    Options: ClassVar[type]
+    head: ClassVar[Literal["tokens", "columns"]] = "columns"
+    """What a hyper-network writes the params with: see `inrkit.make_heads`."""
+
+    @classmethod
+    def build(cls, options: Any, *, axes: int, channels: int, size: tuple[int, ...]) -> Self:
+        """The function for signals with so many axes and channels.
+
+        Args:
+            options: An instance of ``Options``.
+            size: Of the grid that it is held to in training; () where there is none.
+        """
+        raise UsageError(f"`{cls.__name__}` cannot be built by name; it has no 'build'")
 
     @property
     @abc.abstractmethod

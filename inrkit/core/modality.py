@@ -45,6 +45,8 @@ class Modality(abc.ABC):
     Options: ClassVar[type]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]
     """Preset name to (partial, nested) config; the first is the default."""
+    shown_at: ClassVar[Mapping[str, str]] = {}
+    """The request whose place generated signals are shown at, in sheets and reports; empty: as they were observed."""
 
     def __init__(self, options: Any) -> None:
         self.options = options
@@ -83,6 +85,10 @@ class Modality(abc.ABC):
     @abc.abstractmethod
     def pictures(self, values: Tensor) -> Tensor:
         """Something to look at for each row: (B, 3, H, W) in [0, 1]."""
+
+    def compared(self, batch: Batch) -> Observation:
+        """What of each signal sets of them are compared by: by default, all that the query measures."""
+        return batch.query
 
     def truth(self, source: Source, numbers: Sequence[int], where: Any) -> Tensor | None:
         """The values (B, C, ...) that these signals of a source have at another place; None where nobody knows."""

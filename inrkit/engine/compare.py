@@ -15,7 +15,7 @@ from inrkit.core.draws import seed_of
 from inrkit.core.feature import Features, RandomConvFeatures, Standardised, WhitenedPCA
 from inrkit.core.metric import compare_sets, nearest
 from inrkit.core.modality import Source
-from inrkit.engine.heldout import Trained, batches, choose, pictures_of, query_of
+from inrkit.engine.heldout import Trained, batches, choose, compared_of, pictures_of
 from inrkit.errors import DataError
 
 Progress = Callable[[str, int, int], None]
@@ -42,10 +42,10 @@ def name_of(times: Sequence[float]) -> str:
 def sampled_pictures(
     model: Trained, source: Source, numbers: Sequence[int], seed: int, times: Sequence[float], tell: Progress
 ) -> Tensor:
-    """Small pictures of as many generated signals, each measured where the query measures that signal of the source."""
+    """Small pictures of as many generated signals, each measured as that signal of the source is."""
     parts = []
     for part in batches(len(numbers), _BATCH):
-        where = query_of(model, source, [numbers[i] for i in part]).where
+        where = compared_of(model, source, [numbers[i] for i in part]).where
         values = model.sample(len(part), seed=seed_of(seed, part.start), times=times).at(where)
         if not values.isfinite().all():
             raise DataError(
@@ -63,7 +63,7 @@ def real_pictures(model: Trained, source: Source, numbers: Sequence[int], stage:
 
 def _stream(model: Trained, source: Source, numbers: Sequence[int], stage: str, tell: Progress) -> Iterator[Tensor]:
     for part in batches(len(numbers), _BATCH):
-        yield small(pictures_of(model, query_of(model, source, [numbers[i] for i in part]).values))
+        yield small(pictures_of(model, compared_of(model, source, [numbers[i] for i in part]).values))
         tell(stage, part.stop, len(numbers))
 
 

@@ -15,7 +15,7 @@ from inrkit.core.draws import Draws, seed_of
 from inrkit.core.metric import psnr
 from inrkit.core.modality import Source
 from inrkit.core.noise import T_MAX
-from inrkit.engine.heldout import Trained, device_of, encode, enlarged, pictures_of, rendered
+from inrkit.engine.heldout import Trained, device_of, encode, enlarged, pictures_of, rendered, shown_of
 from inrkit.io.report import Beside, Block, Picture, Rows
 from inrkit.io.sheet import CLEAR, scale_for, sheet, to_image
 
@@ -26,7 +26,7 @@ _LARGEST = 512
 
 def samples(model: Trained, n: int, times: Sequence[float], columns: int) -> list[Block]:
     """A sheet of ``n`` generated signals."""
-    pictures = pictures_of(model, model.sample(n, seed=0, times=times).signal)
+    pictures = shown_of(model, model.sample(n, seed=0, times=times))
     return [Picture(sheet(pictures, columns=columns, paper=CLEAR), wide=True)]
 
 
@@ -69,7 +69,8 @@ def params_between(model: Trained, source: Source, steps: int = 9) -> list[Block
         share = torch.linspace(0, 1, steps, device=encoded.t.device)
         mixed = {name: torch.stack([torch.lerp(p[0], p[1], s) for s in share]) for name, p in encoded.params.items()}
         with torch.no_grad():
-            values = model.pipeline.show(mixed, encoded.observation.where, encoded.t[:1].expand(steps))
+            where = encoded.observation.rows(torch.zeros(steps, dtype=torch.int64, device=share.device)).where
+            values = model.pipeline.show(mixed, where, encoded.t[:1].expand(steps))
         rows.append(("encodes", _row(pictures_of(model, values))))
     return [Rows(rows)]
 

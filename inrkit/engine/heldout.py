@@ -69,9 +69,9 @@ def encode(model: Trained, source: Source, numbers: Sequence[int]) -> Encoded:
     return Encoded(batch.query.values, prediction.at(batch.query.where), prediction)
 
 
-def query_of(model: Trained, source: Source, numbers: Sequence[int]) -> Observation:
-    """The signals themselves, as the query of `encode` measures them."""
-    return _observed(model, source, numbers).query
+def compared_of(model: Trained, source: Source, numbers: Sequence[int]) -> Observation:
+    """What of these signals sets are compared by."""
+    return model.modality.compared(_observed(model, source, numbers))
 
 
 def _observed(model: Trained, source: Source, numbers: Sequence[int]) -> Batch:
@@ -113,6 +113,13 @@ def enlarged(model: Trained, prediction: Prediction, factors: Sequence[int]) -> 
 def pictures_of(model: Trained, values: Tensor) -> Tensor:
     """Pictures (B, 3, H, W) in [0, 1] on the CPU."""
     return model.modality.pictures(values).float().cpu()
+
+
+def shown_of(model: Trained, prediction: Prediction) -> Tensor:
+    """Pictures of generated signals, at the place where the modality wants them looked at."""
+    request = model.modality.shown_at
+    pictures = rendered(model, prediction, request) if request else None
+    return pictures_of(model, prediction.signal) if pictures is None else pictures
 
 
 def batches(count: int, size: int) -> Iterator[range]:

@@ -14,7 +14,7 @@ import inrkit
 from inrkit.core.modality import Source
 from inrkit.core.noise import T_MAX
 from inrkit.engine import gallery
-from inrkit.engine.heldout import Trained, device_of, pictures_of, source_of
+from inrkit.engine.heldout import Trained, device_of, shown_of, source_of
 from inrkit.engine.history import History
 from inrkit.engine.tables import evaluation_blocks, evaluation_lead
 from inrkit.errors import DataError, UsageError
@@ -33,7 +33,7 @@ def write_samples(model: Trained, run_dir: Path, step: int, n: int = SHEET) -> P
 
     Law: leaves every global random state as it was.
     """
-    pictures = pictures_of(model, model.sample(n, seed=0).signal)
+    pictures = shown_of(model, model.sample(n, seed=0))
     folder = Path(run_dir) / "samples"
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

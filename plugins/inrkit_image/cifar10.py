@@ -5,9 +5,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from inrkit import DataError
+from inrkit import DataError, Entries, open_entries
 from inrkit_image.arrays import assembled
-from inrkit_image.entries import Entries, open_entries
 from inrkit_image.folders import images_among
 from inrkit_image.imported import DEFAULTS, ImportedImages, ImportOptions, Progress
 from inrkit_image.pickled import read_pickled_dict

@@ -10,8 +10,7 @@ import attrs
 import numpy as np
 from PIL import Image
 
-from inrkit import DataError, UsageError
-from inrkit_image.entries import LARGEST
+from inrkit import DataError, Entries, UsageError
 
 Channels = Literal["rgb", "grey"]
 
@@ -51,8 +50,8 @@ def looks_like_image(head: bytes) -> bool:
 
 def decode(data: bytes, name: str, how: Decoding) -> np.ndarray:
     """Bytes -> (H, W, C) uint8, or uint16 where the file has 16 bits; C is 1 or 3. Of an animation the first frame."""
-    if len(data) >= LARGEST:
-        raise DataError(f"{name}: expected an image file, found one of more than {LARGEST >> 20} MiB.")
+    if len(data) >= Entries.largest:
+        raise DataError(f"{name}: expected an image file, found one of more than {Entries.largest >> 20} MiB.")
     try:
         with warnings.catch_warnings():
             # what Pillow warns of, a suspicious size above all, is judged below

@@ -9,9 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from inrkit import DataError, UsageError
+from inrkit import DataError, OneFile, UsageError, open_entries
 from inrkit_image.decode import SUFFIXES, Channels, Decoding, decode
-from inrkit_image.entries import OneFile, open_entries
 
 _CHANNELS: dict[int, Channels] = {1: "grey", 3: "rgb"}
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from inrkit import DataError
+from inrkit import DataError, Entries, below, open_entries
 from inrkit_image.decode import SUFFIXES, Decoding, decode, looks_like_image, with_channels
-from inrkit_image.entries import Entries, below, open_entries
 from inrkit_image.imported import DEFAULTS, ImportedImages, ImportOptions, Progress, spread
 
 # Folders called so are parts of a data set and no classes, unless asked for.

@@ -8,8 +8,7 @@ from typing import Any, Literal, final
 import attrs
 import numpy as np
 
-from inrkit import Imported, Importer, parse_size
-from inrkit_image.entries import open_entries
+from inrkit import Imported, Importer, open_entries, parse_size
 from inrkit_image.importers import (
     Decoding,
     ImportedImages,

@@ -10,7 +10,7 @@ from toy import ToyModality
 
 from inrkit.engine import compare
 from inrkit.engine.evaluate import METRICS, chosen_metrics, evaluate, similarity, spread_of
-from inrkit.engine.heldout import query_of, source_of
+from inrkit.engine.heldout import compared_of, source_of
 from inrkit.engine.model import Model, build_model
 from inrkit.engine.resolve import resolve
 from inrkit.engine.tables import evaluation_blocks
@@ -72,7 +72,7 @@ def test_similarity_is_of_pictures_where_values_have_no_room(model: Model) -> No
     for size in (16, 8):
         small = build_model(model.config, ToyModality(ToyModality.Options(size=size)), model.run, 7, model.device)
         held_out = source_of(small, "test")
-        truth = query_of(small, held_out, range(4)).values
+        truth = compared_of(small, held_out, range(4)).values
         assert similarity(small, truth, truth).tolist() == pytest.approx([1.0] * 4)
         assert similarity(small, -truth, truth).max() < 0.5
 

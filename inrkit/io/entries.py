@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from inrkit import DataError
+from inrkit.errors import DataError
 
 # Larger members are cut off here and then fail to decode: a small archive can promise any number of bytes.
 LARGEST = 1 << 28
@@ -21,6 +21,9 @@ _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, gzi
 
 class Entries(abc.ABC):
     """Regular files by name, with ``/`` between folders; use as a context manager. Hidden files are left out."""
+
+    largest: typing.ClassVar[int] = LARGEST
+    """Bytes after which a file is cut off."""
 
     def __init__(self, path: Path):
         self.path = path

@@ -1,0 +1,182 @@
+"""The embedded data set: cars of ten kinds, exact from every side, with cameras as SRN's renderings have them.
+
+A car is a solid of convex pieces that a seed picks, with its nose towards +x, z up, its bounding box centred and of
+diagonal 1. The background is white; light comes from fixed directions and nothing depends on the point of view.
+
+    images = render_cars(torch.arange(4), orbit(8, 1.13, 25, size=(64, 64)))  # (4, 8, 3, 64, 64) in [0, 1]
+
+Rays meet the pieces exactly, so that a picture at any resolution and from any side has a truth to be compared with.
+"""
+
+import typing
+
+import attrs
+import torch
+from torch import Tensor
+
+from inrkit import UsageError
+from inrkit_nerf.blueprint import KINDS, Blueprint, draw_blueprint, kinds
+from inrkit_nerf.cameras import SRN_FOCAL, Cameras, directions_at, inward, on_sphere, pixel_positions, spiral
+from inrkit_nerf.dice import Dice, mix
+from inrkit_nerf.paint import materials, paint
+from inrkit_nerf.polyhedra import Pieces, cast, faces
+from inrkit_nerf.shape import scale_of, shape, to_metres
+from inrkit_nerf.views import Views
+
+CLASS_NAMES = KINDS
+
+# Seeds of a split start here and are consecutive, so that splits share no car.
+SPLITS = {"train": 0, "test": 1 << 40}
+
+RADIUS = 1.13
+"""How far from the centre cameras stand: nearer than SRN's 1.3, so that a third more of the pixels show the car."""
+
+BOX = ((-0.47, -0.28, -0.23), (0.47, 0.28, 0.23))
+"""Lower and upper corner of a box that holds every car."""
+
+# Rays painted together.
+_RAYS = 1 << 17
+
+
+@attrs.frozen(eq=False)
+class _Scenes:
+    """B cars, ready to be seen."""
+
+    pieces: Pieces
+    blueprint: Blueprint
+    scale: Tensor
+    measures: Tensor  # (B, Q), by the names of the blueprint's measures
+
+    @classmethod
+    def of(cls, seeds: Tensor) -> "_Scenes":
+        blueprint = draw_blueprint(seeds)
+        scale = scale_of(blueprint.measures)
+        return cls(shape(blueprint), blueprint, scale, torch.stack(list(blueprint.measures.values()), -1))
+
+    def seen(self, row: Tensor, pose: Tensor, directions: Tensor) -> Tensor:
+        """Colours (b, N, 3) where camera ``pose`` (b, 4, 4) looks at car ``row`` (b,) along directions (b, N, 3)."""
+        inverse, number = cast(self.pieces.rows(row), pose, directions)
+        colours = torch.ones_like(directions)
+        view, ray = torch.nonzero(inverse > 0, as_tuple=True)
+        if not len(view):
+            return colours
+        local = directions[view, ray] / inverse[view, ray][:, None]
+        points = (pose[view, :3, :3] @ local[..., None]).squeeze(-1) + pose[view, :3, 3]
+        car, number = row[view], number[view, ray]
+        face, normal, heights = faces(self.pieces, car, number, points)
+        scale = self.scale[car]
+        measures = dict(zip(self.blueprint.measures, self.measures[car].unbind(-1), strict=True))
+        metres = to_metres(points, scale, measures["top"])
+        material = materials(number, face, heights / scale[:, None], metres, measures)
+        colours[view, ray] = paint(self.blueprint.colours[car], material, normal)
+        return colours
+
+
+def render_cars(seeds: Tensor, cameras: Cameras, *, supersample: int = 1, pixels: Tensor | None = None) -> Tensor:
+    """Cars (B,) seen by cameras (B, V) or (V,) -> (B, V, 3, H, W) float32 in [0, 1], on the device of ``seeds``.
+
+    A pure function of each seed and camera. Each pixel is the mean of ``supersample`` squared rays through its area.
+    ``pixels`` (B, V, P), or (P,) for all, asks for some pixels only, numbered row by row -> (B, V, 3, P).
+    """
+    if supersample < 1:
+        raise UsageError(f"'supersample' must be at least 1 (got {supersample})")
+    count = len(seeds)
+    if cameras.pose.ndim == 3:
+        cameras = Cameras(
+            cameras.pose.expand(count, -1, -1, -1), cameras.intrinsics.expand(count, -1, -1), cameras.size
+        )
+    if cameras.shape[0] != count:
+        raise UsageError(f"expected cameras (B, V) for {count} cars, found {tuple(cameras.shape)}")
+    views = cameras.shape[1]
+    flat = cameras.to(seeds.device)[:].pose.flatten(0, 1), cameras.intrinsics.to(seeds.device).flatten(0, 1)
+    flat_cameras = Cameras(*flat, cameras.size)
+    positions = pixel_positions(cameras.size, pixels).to(seeds.device)  # ([B, V,] P, 2)
+    shared = positions.ndim == 2
+    if not shared:
+        positions = positions.flatten(0, 1)
+    positions = _spread(positions, supersample)
+    out = torch.empty(count * views, 3, positions.shape[-2] // supersample**2, device=seeds.device)
+    scenes = _Scenes.of(seeds)
+    row = torch.arange(count, device=seeds.device).repeat_interleave(views)
+    step = max(1, _RAYS // positions.shape[-2])
+    for start in range(0, count * views, step):
+        block = slice(start, start + step)
+        directions = directions_at(flat_cameras[block], positions if shared else positions[block])
+        colours = scenes.seen(row[block], flat_cameras.pose[block], directions)
+        out[block] = colours.unflatten(1, (supersample**2, -1)).mean(1).mT
+    out = out.unflatten(0, (count, views))
+    return out if pixels is not None else out.unflatten(-1, cameras.size)
+
+
+def _spread(positions: Tensor, supersample: int) -> Tensor:
+    """Positions (..., P, 2) of pixels' centres -> (..., s * s * P, 2), a grid within each pixel, pixels last."""
+    inner = (torch.arange(supersample, device=positions.device) + 0.5) / supersample - 0.5
+    offsets = torch.cartesian_prod(inner, inner)
+    return (positions[..., None, :, :] + offsets[:, None, :]).flatten(-3, -2)
+
+
+def occupied(seeds: Tensor, points: Tensor) -> Tensor:
+    """Points (B, P, 3), around the origin as the cars are rendered -> (B, P) bool: inside car (B,)."""
+    return shape(draw_blueprint(seeds)).contain(points)
+
+
+def car_labels(seeds: Tensor) -> Tensor:
+    """(B,) -> (B,) int64 index into ``CLASS_NAMES``: the kind of car."""
+    return kinds(seeds)
+
+
+@typing.final
+class Cars(Views):
+    """``count`` cars of a split; views are rendered when asked for, and kept. The splits have no car in common.
+
+    Training views stand anywhere over the ground, as a function of car and view; test views wind down a fixed spiral.
+    """
+
+    class_names = CLASS_NAMES
+
+    def __init__(self, split: str, count: int, size: tuple[int, int], views: int, *, supersample: int = 2) -> None:
+        self.split, self.count, self.size, self.view_count = split, count, (size[0], size[1]), views
+        self.supersample = supersample
+        self._drawn: dict[tuple[int, int], Tensor] = {}
+
+    def __len__(self) -> int:
+        return self.count
+
+    def cameras(self, numbers: Tensor, views: Tensor) -> Cameras:
+        if self.split == "test":
+            return spiral(self.view_count, RADIUS, size=self.size)[views]
+        dice = Dice(mix((numbers + SPLITS[self.split])[:, None]) + views)
+        # uniform on the sphere above the ground; straight above, the picture's upright would be undefined
+        azimuth, height = dice.uniform(0, 2 * torch.pi), dice.uniform(0.02, 0.98)
+        return inward(on_sphere(azimuth, height, RADIUS), self.size)
+
+    def images(self, numbers: Tensor, views: Tensor) -> Tensor:
+        keys = list(zip(numbers.repeat_interleave(views.shape[1]).tolist(), views.flatten().tolist(), strict=True))
+        missing = sorted(set(keys) - self._drawn.keys())
+        if missing:
+            car, view = torch.tensor(missing).unbind(1)
+            cameras = self.cameras(car, view[:, None])
+            drawn = render_cars(car + SPLITS[self.split], cameras, supersample=self.supersample)
+            self._drawn.update(zip(missing, (drawn[:, 0] * 255).round().to(torch.uint8), strict=True))
+        return torch.stack([self._drawn[key] for key in keys]).unflatten(0, views.shape)
+
+    def truth(self, numbers: Tensor, cameras: Cameras) -> Tensor:
+        """The same cars seen by any cameras."""
+        return render_cars(numbers + SPLITS[self.split], cameras, supersample=self.supersample)
+
+    @property
+    def facts(self) -> dict[str, object]:
+        return {
+            "title": "procedural cars",
+            "views": self.view_count,
+            "size": list(self.size),
+            "channels": 3,
+            "box": [list(corner) for corner in BOX],
+            "radius": RADIUS,
+            "focal": SRN_FOCAL,
+            "classes": 0,
+            "class_names": [],
+        }
+
+    def __getstate__(self) -> dict[str, typing.Any]:
+        return {**self.__dict__, "_drawn": {}}

@@ -1,0 +1,87 @@
+"""Views in a store: one item for each view, those of an object side by side."""
+
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from inrkit import DataError, Store
+from inrkit_nerf.cameras import Cameras
+from inrkit_nerf.views import Views
+
+
+@final
+class StoredViews(Views):
+    """The objects of a split. Arrays of the store, one row for each view:
+
+        images      (M, H, W, C) uint8, C = 3, or 4 with opacity
+        pose        (M, 4, 4) camera to world, OpenCV
+        intrinsics  (M, 4) fx, fy, cx, cy in pixels
+        object      (M,) number of the object, ascending
+        split       (M,) 0 train, 1 test; without it every tenth object is held out
+
+    Where objects have different numbers of views, the least of them counts, spread evenly over those of each object.
+    """
+
+    def __init__(self, path: Path, split: str) -> None:
+        self._store = Store(path)
+        if self._store.modality != "nerf":
+            raise DataError(f"{path}: expected a store of modality 'nerf', found '{self._store.modality}'")
+        rows = slice(0, len(self._store))
+        objects = np.asarray(self._store.read("object", rows))
+        starts = np.flatnonzero(np.diff(objects, prepend=-1))
+        counts = np.diff(np.append(starts, len(objects)))
+        if "split" in self._store.names:
+            test = np.asarray(self._store.read("split", rows))[starts] == 1
+        else:
+            every = min(10, max(2, len(starts)))
+            test = np.arange(len(starts)) % every == every - 1
+        chosen = test if split == "test" else ~test
+        if not chosen.any():
+            raise DataError(f"{path}: no objects for '{split}' among its {len(starts)}")
+        self._starts, self._counts = torch.from_numpy(starts[chosen]), torch.from_numpy(counts[chosen])
+        self.view_count = int(self._counts.min())
+        if self.view_count < 2:
+            name = self._name(int(objects[starts[chosen][int(self._counts.argmin())]]))
+            raise DataError(f"{path}: expected at least 2 views of each object, found 1 of '{name}'")
+        height, width, self._channels = self._store.shape("images")[1:]
+        self.size = (int(height), int(width))
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def cameras(self, numbers: Tensor, views: Tensor) -> Cameras:
+        rows = self._rows(numbers, views)
+        pose = torch.from_numpy(self._store.read("pose", rows)).float().unflatten(0, views.shape)
+        intrinsics = torch.from_numpy(self._store.read("intrinsics", rows)).float().unflatten(0, views.shape)
+        return Cameras(pose, intrinsics, self.size)
+
+    def images(self, numbers: Tensor, views: Tensor) -> Tensor:
+        read = torch.from_numpy(self._store.read("images", self._rows(numbers, views)))
+        return read.movedim(-1, 1).unflatten(0, views.shape)
+
+    @property
+    def facts(self) -> dict[str, object]:
+        known = self._store.attributes
+        return {
+            "title": known.get("title", ""),
+            "views": self.view_count,
+            "size": list(self.size),
+            "channels": self._channels,
+            "box": known.get("box"),
+            "radius": known.get("radius"),
+            "focal": known.get("focal"),
+            "classes": 0,
+            "class_names": [],
+        }
+
+    def _rows(self, numbers: Tensor, views: Tensor) -> list[int]:
+        count = self._counts[numbers][:, None]
+        rows: list[int] = (self._starts[numbers][:, None] + views * count // self.view_count).flatten().tolist()
+        return rows
+
+    def _name(self, number: int) -> str:
+        names = self._store.attributes.get("objects", [])
+        return str(names[number]) if number < len(names) else str(number)
