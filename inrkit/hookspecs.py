@@ -53,3 +53,13 @@ def register_importers(register: Register) -> None:
     def register_importers(register):
         register("images", "inrkit_image.importing:ImagesImporter", "a folder or a tar file of images")
     """
+
+
+@hookspec
+def register_exporters(register: Register) -> None:
+    """Offer forms for ``inrkit export``. Each target is a final subclass of `inrkit.Exporter`.
+
+    @inrkit.hookimpl
+    def register_exporters(register):
+        register("wav", "inrkit_audio.exporting:WavExporter", "a sound file")
+    """

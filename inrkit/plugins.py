@@ -33,6 +33,7 @@ _HOOKS = {
     "register_modalities": "modality",
     "register_functions": "function",
     "register_importers": "importer",
+    "register_exporters": "exporter",
 }
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -81,6 +82,7 @@ class Registry:
     modalities: Mapping[str, Entry] = attrs.field(factory=dict)
     functions: Mapping[str, Entry] = attrs.field(factory=dict)
     importers: Mapping[str, Entry] = attrs.field(factory=dict)
+    exporters: Mapping[str, Entry] = attrs.field(factory=dict)
     loaded: tuple[tuple[str, str], ...] = ()
     """(plugin, distribution) of each plugin that works."""
     broken: tuple[Broken, ...] = ()
@@ -100,6 +102,10 @@ class Registry:
     def importer(self, name: str) -> type[Any]:
         """The class of an importer, a subclass of `inrkit.Importer`."""
         return _checked(self._entry("importer", self.importers, name), None)
+
+    def exporter(self, name: str) -> type[Any]:
+        """The class of an exporter, a subclass of `inrkit.Exporter`."""
+        return _checked(self._entry("exporter", self.exporters, name), None)
 
     def _entry(self, kind: str, known: Mapping[str, Entry], name: str) -> Entry:
         if name in known:
@@ -152,7 +158,14 @@ def discover(points: Iterable[importlib.metadata.EntryPoint], wanted: Iterable[s
         loaded.append((point.name, _distribution(point)))
         for entry in offered:
             entries[entry.kind][entry.name] = entry
-    return Registry(entries["modality"], entries["function"], entries["importer"], tuple(loaded), tuple(broken))
+    return Registry(
+        entries["modality"],
+        entries["function"],
+        entries["importer"],
+        entries["exporter"],
+        loaded=tuple(loaded),
+        broken=tuple(broken),
+    )
 
 
 def reason_of(error: BaseException) -> str:

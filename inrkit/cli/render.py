@@ -5,24 +5,37 @@ from pathlib import Path
 import click
 
 from inrkit.cli.output import say
+from inrkit.errors import UsageError
 
 
 @click.command()
 @click.argument("file", metavar="FILE.inr", type=click.Path(path_type=Path))
 @click.option("--size", metavar="WxH", help="Any size, such as 1024x1024. [default: as trained]")
+@click.option("--orbit", metavar="N", help="N views all around an object; they become a GIF, or what the name says.")
+@click.option(
+    "--at",
+    "places",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Where else to measure the signal, as its modality understands it; may be repeated.",
+)
 @click.option("--device", default="cpu", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option(
     "-o",
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="[default: beside FILE.inr, with the size in its name]",
+    type=click.Path(path_type=Path),
+    help="[default: beside FILE.inr, with what was asked for in its name]",
 )
-def render(file: Path, size: str | None, device: str, out: Path | None) -> None:
-    """Render an .inr file, at any size, without the run that made it.
+def render(
+    file: Path, size: str | None, orbit: str | None, places: tuple[str, ...], device: str, out: Path | None
+) -> None:
+    """Render an .inr file, at any size and from any side, without the run that made it.
 
     \b
       inrkit render new/0000.inr --size 512x512
       inrkit render photo.inr --size 640x480 -o large.png
+      inrkit render car.inr --orbit 60 -o car.gif              or .webp, .mp4, or a folder of frames
+      inrkit render car.inr --at elevation=60 --at azimuth=120 --size 256x256
     """
     from inrkit.engine.model import render as render_inr
     from inrkit.engine.precision import choose_device
@@ -33,7 +46,18 @@ def render(file: Path, size: str | None, device: str, out: Path | None) -> None:
     inr = load_inr(file)
     cls = find_modality(inr.modality)
     modality = cls(structure(cls.Options, inr.modality_options, origin=str(file)))
-    request = {} if size is None else {"size": size}
+    request = _request(size, orbit, places)
     values = render_inr(inr, request, device=str(choose_device(device)))
-    written = modality.write(values, out or file.with_name(f"{file.stem}-{size or 'render'}.png"))
+    asked = "-".join(value if key == "size" else f"{key}{value}" for key, value in request.items() if "/" not in value)
+    written = modality.write(values, out or file.with_name(f"{file.stem}-{asked or 'render'}.png"))
     say(str(written))
+
+
+def _request(size: str | None, orbit: str | None, places: tuple[str, ...]) -> dict[str, str]:
+    request = {key: value for key, value in (("size", size), ("orbit", orbit)) if value is not None}
+    for text in places:
+        key, equals, value = text.partition("=")
+        if not equals or not key or not value:
+            raise UsageError(f"'--at' is KEY=VALUE such as azimuth=90 (got '{text}')")
+        request[key] = value
+    return request

@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from inrkit.core.draws import Draws
+from inrkit.core.inr import Params
 from inrkit.core.noise import Readout
 from inrkit.core.observation import Batch, Observation
 from inrkit.core.pipeline import Pipeline
+from inrkit.core.surface import Surface
 
 Signals = Mapping[str, Tensor]
 """Raw signals as a source reads them: name to tensor, rows first."""
@@ -92,6 +94,10 @@ class Modality(abc.ABC):
 
     def truth(self, source: Source, numbers: Sequence[int], where: Any) -> Tensor | None:
         """The values (B, C, ...) that these signals of a source have at another place; None where nobody knows."""
+        return None
+
+    def surface(self, pipeline: Pipeline, params: Params) -> Surface | None:
+        """The surface of one signal, params (1, ...), in the world's units; None for what has none."""
         return None
 
     @abc.abstractmethod

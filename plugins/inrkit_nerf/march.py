@@ -147,6 +147,17 @@ class MarchRays(Transform):
 
         return at
 
+    def colours(self, field: Field) -> Field:
+        """The first colours (B, P, 3) of a field at points (B or 1, P, 3) in the world."""
+
+        def at(points: Tensor) -> Tensor:
+            coords = points / self.reach
+            if self.mip:
+                coords = torch.cat([coords, torch.zeros_like(coords)], -1)
+            return torch.cat([colour_of(field(part)[..., 1:4]) for part in coords.split(_IN_FLIGHT // 4, dim=1)], 1)
+
+        return at
+
     # ------------------------------------------------------------------------------------------ parts
 
     def place(self, rays: Rays, start: int, stop: int) -> Samples:

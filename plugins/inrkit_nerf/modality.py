@@ -14,11 +14,13 @@ from inrkit import (
     Draws,
     HyperTransformer,
     Modality,
+    Params,
     Pipeline,
     Preconditioning,
     Readout,
     Signals,
     Source,
+    Surface,
     UsageError,
     make_function,
     make_heads,
@@ -37,6 +39,7 @@ from inrkit_nerf.views import ViewSource
 HELD_OUT = 500
 """Embedded objects of the test split."""
 
+_SOLID = 15.0  # density of a surface: half the light is lost within a twentieth of a typical object
 _SHOWN = 8  # views beside each other in a picture
 
 
@@ -181,6 +184,22 @@ class NerfModality(Modality):
             return None
         known = source.objects.truth(source.chosen(numbers)[0], where.cameras)
         return None if known is None else known.transpose(1, 2) * 2 - 1
+
+    def surface(self, pipeline: Pipeline, params: Params) -> Surface:
+        """Where the density says that about half the light of a step through the box is lost."""
+        march, field = self._march, pipeline.function.bind(params)
+        density = march.density(field)
+
+        def colours(points: Tensor) -> Tensor:
+            return (march.colours(field)(points[None])[0] + 1) / 2
+
+        return Surface(
+            lambda points: density(points[None])[0],
+            _SOLID,
+            tuple(march.low.tolist()),
+            tuple(march.high.tolist()),
+            colours,
+        )
 
     def write(self, values: Sequence[Tensor], path: Path) -> Path:
         return write_views(torch.cat([(value + 1) / 2 for value in values], 1), path)

@@ -1,0 +1,40 @@
+"""``inrkit export``."""
+
+from pathlib import Path
+
+import click
+
+from inrkit.cli.output import say
+
+
+@click.command()
+@click.argument("file", metavar="FILE.inr", type=click.Path(path_type=Path))
+@click.argument("what", metavar="FORM")
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="An option of the form; may be repeated.")
+@click.option(
+    "-o", "--out", type=click.Path(dir_okay=False, path_type=Path), help="[default: beside FILE.inr, with its name]"
+)
+def export(file: Path, what: str, sets: tuple[str, ...], out: Path | None) -> None:
+    """Write an .inr file as something that other programs read.
+
+    \b
+      mesh      the surface as triangles: .ply, or .glb, .obj, .stl with the extra 'mesh'; and a picture of it
+                cells=96 along the longest side; level: what counts as inside
+      weights   the function's params as .safetensors
+
+    Plugins may offer more: see 'inrkit plugins list'. Films and pictures come from 'inrkit render'.
+
+    \b
+      inrkit export new/0000.inr mesh -o car.ply
+      inrkit export new/0000.inr mesh --set cells=160 --set level=20
+      inrkit export new/0000.inr weights
+    """
+    from inrkit.engine.export import export as export_inr
+    from inrkit.engine.export import find_exporter
+    from inrkit.io.config import apply_sets, structure
+    from inrkit.io.inrfile import load_inr
+
+    exporter = find_exporter(what)
+    options = structure(exporter.Options, apply_sets(exporter.Options, {}, sets), origin="--set")
+    for path in export_inr(load_inr(file), exporter(), options, out or file.with_suffix(exporter.suffix)):
+        say(str(path))
