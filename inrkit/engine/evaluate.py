@@ -1,8 +1,10 @@
 """How good a trained model is, in numbers: `evaluation.json` and the sheet `nearest.png` in the run directory.
 
-    encode        PSNR and SSIM of INRs of held-out signals
+    encode        PSNR and SSIM of INRs of held-out signals where they are queried, and the PSNR of the best constant
+                  answer, the mean of training signals
     sets          generated signals against held-out ones, with real signals (the floor) and noise beside them
     memorisation  how near generated signals are to the training set, beside how near held-out signals are to it
+    spread        how far generated signals differ from each other at one place, beside how far real ones do there
     resolution    larger renders of INRs, averaged back, against their smallest render
 
 Everything is computed a batch at a time; of the signals only small pictures are kept.
@@ -22,17 +24,19 @@ from inrkit.core.metric import psnr, ssim
 from inrkit.core.modality import Source
 from inrkit.engine import compare
 from inrkit.engine.compare import Progress
-from inrkit.engine.heldout import Trained, batches, choose, encode, enlarged, pictures_of, source_of
+from inrkit.engine.heldout import Trained, batches, choose, compared_of, encode, enlarged, pictures_of, source_of
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.io import atomic
 from inrkit.io.sheet import labelled_rows, save_png
 
 ENCODE = ("psnr", "ssim")
-METRICS = (*ENCODE, *compare.FIGURES, "memorisation", "resolution")
+METRICS = (*ENCODE, *compare.FIGURES, "spread", "memorisation", "resolution")
 ONE_AND_TWO_STEPS = ((80.0,), (80.0, 0.821))
 
 _BATCH = 100
 _FACTORS = (2, 4, 8)
+_AVERAGED = 1000
+_COMPARED = 256
 
 
 def evaluate(
@@ -68,6 +72,8 @@ def evaluate(
         result["encode"] = encode_figures(model, held_out, choose(len(held_out), n, seed), chosen, tell)
     if chosen & {*compare.FIGURES, "memorisation"}:
         result |= _sampled(model, held_out, n, seed, times, chosen, tell, run_dir)
+    if "spread" in chosen:
+        result |= spread_figures(model, held_out, choose(len(held_out), min(n, _COMPARED), seed), seed)
     if "resolution" in chosen:
         result["resolution"] = resolution_figures(model, held_out, choose(len(held_out), 16, seed), tell)
     if run_dir is not None:
@@ -90,15 +96,48 @@ def encode_figures(
 ) -> dict[str, Any]:
     """PSNR and SSIM over these signals. Values lie in [-1, 1], so the peak is 2 (peak² = 4)."""
     found: dict[str, list[float]] = {name: [] for name in ENCODE if name in chosen}
+    if "psnr" in found:
+        found["constant"] = []
+        constant = constant_answer(model)
     for part in batches(len(numbers), _BATCH):
         encoded = encode(model, source, [numbers[i] for i in part])
         shown, truth = encoded.shown.clamp(-1, 1), encoded.truth
         if "psnr" in found:
             found["psnr"] += psnr(shown, truth, peak=2).tolist()
+            if all(n in (1, m) for n, m in zip(constant.shape, truth.shape, strict=True)):
+                found["constant"] += psnr(constant.expand_as(truth), truth, peak=2).tolist()
         if "ssim" in found:
             found["ssim"] += similarity(model, shown, truth).tolist()
         tell("encoding", part.stop, len(numbers))
     return {"count": len(numbers)} | {name: spread_of(values) for name, values in found.items() if values}
+
+
+def constant_answer(model: Trained) -> Tensor:
+    """The mean (1, C, ...) of training signals: what whoever has not seen a signal would best answer."""
+    training = source_of(model, "train")
+    numbers = choose(len(training), _AVERAGED, 0)
+    parts = [compared_of(model, training, [numbers[i] for i in part]).values for part in batches(len(numbers), _BATCH)]
+    return torch.cat(parts).mean(0, keepdim=True)
+
+
+@torch.no_grad()
+def spread_figures(model: Trained, source: Source, numbers: Sequence[int], seed: int) -> dict[str, Any]:
+    """Root mean square differences between pairs of generated, and pairs of real signals, all at the template's place.
+
+    Empty where nobody knows what real signals look like there.
+    """
+    count = len(numbers) // 2 * 2
+    drawn = model.sample(count, seed=seed_of(seed, "spread"))
+    real = model.modality.truth(source, numbers[:count], drawn.observation.where)
+    if real is None or not count:
+        return {}
+    generated, known = _between_pairs(drawn.signal.cpu()), _between_pairs(real.cpu())
+    return {"spread": {"samples": generated, "real": known, "ratio": generated / known if known > 0 else 0.0}}
+
+
+def _between_pairs(values: Tensor) -> float:
+    a, b = values.float().clamp(-1, 1).flatten(1).chunk(2)
+    return float((a - b).square().mean(1).sqrt().mean())
 
 
 def similarity(model: Trained, shown: Tensor, truth: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from toy import ToyModality
 
 from inrkit.engine import compare
-from inrkit.engine.evaluate import METRICS, chosen_metrics, evaluate, similarity, spread_of
+from inrkit.engine.evaluate import METRICS, chosen_metrics, constant_answer, evaluate, similarity, spread_of
 from inrkit.engine.heldout import compared_of, source_of
 from inrkit.engine.model import Model, build_model
 from inrkit.engine.resolve import resolve
@@ -62,7 +62,7 @@ def test_only_what_is_asked_for_is_computed(model: Model, tmp_path: Path) -> Non
     stages = set()
     result = evaluate(model, n=16, metrics=["psnr"], progress=lambda stage, *_: stages.add(stage))
     assert stages == {"encoding"}
-    assert set(result["encode"]) == {"count", "psnr"}
+    assert set(result["encode"]) == {"count", "psnr", "constant"}
     assert "sets" not in result
     assert not (tmp_path / "nearest.png").exists()
 
@@ -153,3 +153,13 @@ def test_samples_are_measured_as_held_out_signals_are(model: Model) -> None:
     assert -1 <= real.min() <= real.max() <= 1
     fewer = compare.sampled_pictures(model, held_out, range(2), 0, (80.0,), lambda *_: None)
     assert torch.allclose(samples[:2], fewer, atol=1e-5)
+
+
+def test_the_best_constant_answer_is_the_mean_of_training_signals(model: Model) -> None:
+    """No other constant is nearer to the training signals, in the mean of squares."""
+    training = source_of(model, "train")
+    values = compared_of(model, training, range(min(len(training), 1000))).values
+    constant = constant_answer(model)
+    best = (values - constant).square().mean()
+    for other in (constant + 0.01, constant - 0.01, torch.zeros_like(constant)):
+        assert best <= (values - other).square().mean()
