@@ -42,7 +42,7 @@ _PUBLIC = {
     "inrkit.engine.config": ["Phase", "RunConfig"],
     "inrkit.engine.export": ["Exporter", "Opened", "export"],
     "inrkit.engine.model": ["Model", "load", "render"],
-    "inrkit.engine.parts": ["make_function"],
+    "inrkit.engine.parts": ["check_parts", "make_denoiser", "make_function"],
     "inrkit.engine.resolve": ["resolve"],
     "inrkit.engine.run": ["train"],
     "inrkit.errors": [
@@ -60,11 +60,12 @@ _PUBLIC = {
     "inrkit.io.inrfile": ["InrFile", "load_inr", "save_inr"],
     "inrkit.io.store": ["Store", "write_store"],
     "inrkit.nn.attention": ["Attention", "DecoderBlock", "EncoderBlock", "FeedForward", "attend"],
-    "inrkit.nn.fourier": ["FourierFeatures", "grid_centers", "position_embedding"],
+    "inrkit.nn.condition": ["Condition"],
+    "inrkit.nn.fourier": ["FourierFeatures", "grid_centers", "noise_level_features", "position_embedding"],
     "inrkit.nn.grid": ["Grid", "GridObservation", "SampleGrid", "jitter", "parse_size"],
-    "inrkit.nn.head": ["ColumnHead", "TokenHead", "WeightHead", "make_heads"],
+    "inrkit.nn.head": ["ColumnHead", "GridHead", "TokenHead", "WeightHead", "make_heads"],
     "inrkit.nn.hyper": ["HyperTransformer"],
-    "inrkit.nn.tokenizer": ["PatchTokenizer", "Tokenizer", "patchify"],
+    "inrkit.nn.tokenizer": ["PatchTokenizer", "Tokenizer", "patchify", "unpatchify"],
     "inrkit.plugins": ["load_plugins"],
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}

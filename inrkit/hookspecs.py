@@ -37,11 +37,23 @@ def register_modalities(register: Register) -> None:
 
 @hookspec
 def register_functions(register: Register) -> None:
-    """Offer implicit functions for others to build on. Each target is a final subclass of `inrkit.INRFunction`.
+    """Offer implicit functions for others to build on. Each target is a final subclass of `inrkit.INRFunction`
+    with ``Options`` and ``build``.
 
     @inrkit.hookimpl
     def register_functions(register):
         register("anr", "inrkit_image.function:ANR", "attention over tokens (ANR)")
+    """
+
+
+@hookspec
+def register_denoisers(register: Register) -> None:
+    """Offer networks that write params. Each target is a final subclass of `inrkit.Denoiser` with ``Options`` and
+    ``build``.
+
+    @inrkit.hookimpl
+    def register_denoisers(register):
+        register("unet", "inrkit_baselines.unet:UNet", "a convolutional U-Net")
     """
 
 

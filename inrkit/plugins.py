@@ -23,6 +23,7 @@ from inrkit import hookspecs
 from inrkit.errors import PluginError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from inrkit.core.denoiser import Denoiser
     from inrkit.core.inr import INRFunction
     from inrkit.core.modality import Modality
 
@@ -32,6 +33,7 @@ VARIABLE = "INRKIT_PLUGINS"
 _HOOKS = {
     "register_modalities": "modality",
     "register_functions": "function",
+    "register_denoisers": "denoiser",
     "register_importers": "importer",
     "register_exporters": "exporter",
 }
@@ -81,6 +83,7 @@ class Registry:
 
     modalities: Mapping[str, Entry] = attrs.field(factory=dict)
     functions: Mapping[str, Entry] = attrs.field(factory=dict)
+    denoisers: Mapping[str, Entry] = attrs.field(factory=dict)
     importers: Mapping[str, Entry] = attrs.field(factory=dict)
     exporters: Mapping[str, Entry] = attrs.field(factory=dict)
     loaded: tuple[tuple[str, str], ...] = ()
@@ -98,6 +101,12 @@ class Registry:
         from inrkit.core.inr import INRFunction
 
         return _checked(self._entry("function", self.functions, name), INRFunction)
+
+    def denoiser(self, name: str) -> "type[Denoiser]":
+        """The class of a denoiser."""
+        from inrkit.core.denoiser import Denoiser
+
+        return _checked(self._entry("denoiser", self.denoisers, name), Denoiser)
 
     def importer(self, name: str) -> type[Any]:
         """The class of an importer, a subclass of `inrkit.Importer`."""
@@ -161,6 +170,7 @@ def discover(points: Iterable[importlib.metadata.EntryPoint], wanted: Iterable[s
     return Registry(
         entries["modality"],
         entries["function"],
+        entries["denoiser"],
         entries["importer"],
         entries["exporter"],
         loaded=tuple(loaded),
@@ -240,8 +250,8 @@ def _checked(entry: Entry, base: type | None) -> type[Any]:
     if inspect.isabstract(found):
         missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
         raise PluginError(f"{where} must be a final class; it lacks {missing}")
-    if entry.kind != "function" and getattr(found, "name", None) != entry.name:
+    if entry.kind not in ("function", "denoiser") and getattr(found, "name", None) != entry.name:
         raise PluginError(f"{where} must have name = '{entry.name}' (got {getattr(found, 'name', None)!r})")
-    if entry.kind != "function" and not attrs.has(getattr(found, "Options", object)):
+    if not attrs.has(getattr(found, "Options", object)):
         raise PluginError(f"{where} must have an attrs class as its 'Options'")
     return found

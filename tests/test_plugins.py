@@ -255,7 +255,18 @@ def test_hook_register_functions() -> None:
     """Each registered function is a final subclass of `INRFunction`."""
     registry = load_plugins()
     for name in registry.functions:
-        assert issubclass(registry.function(name), inrkit.INRFunction)
+        function = registry.function(name)
+        assert issubclass(function, inrkit.INRFunction)
+        assert all(field.metadata.get("help") for field in attrs.fields(function.Options))
+
+
+def test_hook_register_denoisers() -> None:
+    """Each registered denoiser is a final subclass of `Denoiser` with documented options."""
+    registry = load_plugins()
+    for name in registry.denoisers:
+        denoiser = registry.denoiser(name)
+        assert issubclass(denoiser, inrkit.Denoiser)
+        assert all(field.metadata.get("help") for field in attrs.fields(denoiser.Options))
 
 
 def test_hook_register_importers() -> None:

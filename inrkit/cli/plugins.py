@@ -58,6 +58,7 @@ def describe(registry: Registry) -> list[dict[str, Any]]:
             for kind, entries in (
                 ("modalities", registry.modalities),
                 ("functions", registry.functions),
+                ("denoisers", registry.denoisers),
                 ("exporters", registry.exporters),
                 ("importers", registry.importers),
             )

@@ -1,18 +1,45 @@
 """The hyper-network G_θ(O_t, t) = β: noisy observation in, parameters of an INR out."""
 
 import abc
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from torch import Tensor, nn
 
 from inrkit.core.inr import Params
 from inrkit.core.observation import Observation
+from inrkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from inrkit.core.pipeline import Pipeline
 
 
 class Denoiser(nn.Module, abc.ABC):
     """Predicts the parameters of the INR of a signal from a noisy observation of it.
 
-    Laws: rows are independent of each other; the params have the shapes that the INR function declares.
+    Laws: rows are independent of each other; the params have the shapes that the INR function declares. One that is
+    registered under a name also has ``Options``, an attrs class, and `build`.
     """
+
+    Options: ClassVar[type]
+
+    @classmethod
+    def build(cls, options: Any, *, template: Observation, shapes: Mapping[str, tuple[int, ...]], classes: int) -> Self:
+        """The network for observations like the template.
+
+        Args:
+            options: An instance of ``Options``.
+            template: One row; its values mean nothing.
+            shapes: Of the params to be written, as the function declares them.
+            classes: Number of class labels; 0 for none.
+        """
+        raise UsageError(f"`{cls.__name__}` cannot be built by name; it has no 'build'")
+
+    def join(self, pipeline: "Pipeline") -> None:
+        """Called once, by the pipeline that we became a part of. For those that must know what becomes of their params.
+
+        It must not be kept as a module: its weights are not ours.
+        """
 
     @abc.abstractmethod
     def forward(self, observation: Observation, noise_level: Tensor, label: Tensor | None = None) -> Params:

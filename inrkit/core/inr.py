@@ -27,8 +27,10 @@ class INRFunction(nn.Module, abc.ABC):
     """
 
     Options: ClassVar[type]
-    head: ClassVar[Literal["tokens", "columns"]] = "columns"
+    head: ClassVar[Literal["tokens", "columns", "grid"]] = "columns"
     """What a hyper-network writes the params with: see `inrkit.make_heads`."""
+    token_grid: tuple[int, ...] | None = None
+    """The grid that the tokens of a function lie on, for one whose params are tokens with a place each."""
 
     @classmethod
     def build(cls, options: Any, *, axes: int, channels: int, size: tuple[int, ...]) -> Self:
@@ -44,6 +46,10 @@ class INRFunction(nn.Module, abc.ABC):
     @abc.abstractmethod
     def param_shapes(self) -> Mapping[str, tuple[int, ...]]:
         """Name and shape, without the batch axis, of all params of one signal."""
+
+    def token_positions(self) -> Tensor | None:
+        """What tokens with a place each start from, (n, width)."""
+        return None
 
     @abc.abstractmethod
     def forward(self, params: Params, coords: Tensor) -> Tensor:

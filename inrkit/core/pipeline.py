@@ -71,6 +71,7 @@ class Pipeline(nn.Module):
         super().__init__()
         self.denoiser, self.function = denoiser, function
         self.transform, self.preconditioning, self.readout = transform, preconditioning, readout
+        denoiser.join(self)
 
     def params(self, noisy: Observation, t: Tensor, label: Tensor | None = None) -> Params:
         """β = G_θ(c_in(t) O_t, c_noise(t))."""

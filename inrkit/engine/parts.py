@@ -1,11 +1,16 @@
-"""Functions by name: what a modality's options say, built by whichever plugin offers it."""
+"""Functions and denoisers by name: what a modality's options say, built by whichever plugin offers it."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from inrkit.core.denoiser import Denoiser
 from inrkit.core.inr import INRFunction
+from inrkit.core.observation import Observation
 from inrkit.io.config import structure
 from inrkit.plugins import load_plugins
+
+_FUNCTION = "options.function_options"
+_DENOISER = "options.denoiser_options"
 
 
 def make_function(
@@ -18,5 +23,37 @@ def make_function(
         size: Of the grid that it is held to in training, where there is one.
     """
     cls = load_plugins().function(name)
-    settings: Any = structure(cls.Options, options, origin="options.function_options")
-    return cls.build(settings, axes=axes, channels=channels, size=size)
+    return cls.build(structure(cls.Options, options, origin=_FUNCTION), axes=axes, channels=channels, size=size)
+
+
+def make_denoiser(
+    name: str,
+    options: Mapping[str, Any],
+    *,
+    template: Observation,
+    shapes: Mapping[str, tuple[int, ...]],
+    classes: int = 0,
+) -> Denoiser:
+    """The denoiser of this name, with these options.
+
+    Args:
+        template: One row as it will be observed.
+        shapes: Of the function's params.
+        classes: Number of class labels; 0 for none.
+    """
+    cls = load_plugins().denoiser(name)
+    settings: Any = structure(cls.Options, options, origin=_DENOISER)
+    return cls.build(settings, template=template, shapes=shapes, classes=classes)
+
+
+def check_parts(
+    function: str, function_options: Mapping[str, Any], denoiser: str | None, denoiser_options: Mapping[str, Any]
+) -> None:
+    """An error where a name or an option of these parts is wrong, before anything is built.
+
+    ``denoiser`` is None for a modality's own.
+    """
+    registry = load_plugins()
+    structure(registry.function(function).Options, function_options, origin=_FUNCTION)
+    if denoiser is not None:
+        structure(registry.denoiser(denoiser).Options, denoiser_options, origin=_DENOISER)

@@ -1,6 +1,7 @@
 """From the decoder's tokens to the params of an INR function."""
 
 import abc
+import math
 from collections.abc import Mapping
 from typing import final
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inrkit.errors import UsageError
+from inrkit.nn.tokenizer import unpatchify
 
 
 class WeightHead(nn.Module, abc.ABC):
@@ -67,12 +69,39 @@ class ColumnHead(WeightHead):
         return torch.cat([columns, self.bias.expand(len(x), -1, -1)], dim=1)
 
 
+@final
+class GridHead(WeightHead):
+    """A param that is a grid of values (C, *size), written in patches, one token a patch (DiT).
+
+    ``patch`` is its side; by default the largest that divides every axis and leaves at least 8 patches along the
+    longest.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dim: int, *, patch: int = 0) -> None:
+        super().__init__()
+        channels, *size = shape
+        common = math.gcd(*size)
+        sides = [side for side in range(1, common + 1) if common % side == 0 and (side == 1 or max(size) // side >= 8)]
+        self.channels, self.patch = channels, patch or sides[-1]
+        if any(n % self.patch for n in size):
+            raise UsageError(f"'patch' must divide the grid's size (got {self.patch} and {size})")
+        self.grid = tuple(n // self.patch for n in size)
+        self.count = math.prod(self.grid)
+        self.norm = nn.LayerNorm(dim)
+        self.linear = nn.Linear(dim, channels * self.patch ** len(size))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return unpatchify(self.linear(self.norm(tokens)), self.grid, (self.patch,) * len(self.grid))
+
+
 def make_heads(
     shapes: Mapping[str, tuple[int, ...]], kind: str, dim: int, *, groups: int = 64, start: Tensor | None = None
 ) -> dict[str, WeightHead]:
-    """A head for each param: "tokens" (starting from ``start``) or "columns" (in ``groups``)."""
+    """A head for each param: "tokens" (starting from ``start``), "columns" (in ``groups``) or "grid"."""
     if kind == "tokens":
         return {name: TokenHead(shape, dim, start=start) for name, shape in shapes.items()}
     if kind == "columns":
         return {name: ColumnHead(shape, dim, groups=groups) for name, shape in shapes.items()}
-    raise UsageError(f"no weight head named '{kind}'; there are tokens, columns")
+    if kind == "grid":
+        return {name: GridHead(shape, dim) for name, shape in shapes.items()}
+    raise UsageError(f"no weight head named '{kind}'; there are tokens, columns, grid")

@@ -11,6 +11,7 @@ from inrkit.core.inr import Params
 from inrkit.core.observation import Observation
 from inrkit.errors import UsageError
 from inrkit.nn.attention import DecoderBlock, EncoderBlock
+from inrkit.nn.condition import label_rows
 from inrkit.nn.fourier import noise_level_features, position_embedding
 from inrkit.nn.head import WeightHead
 from inrkit.nn.tokenizer import Tokenizer
@@ -78,11 +79,7 @@ class HyperTransformer(Denoiser):
             if label is not None:
                 raise UsageError("a label was given to a network that learned no classes; leave it out")
             return condition
-        if label is None:
-            label = torch.full((len(condition),), -1, device=condition.device)
-        if int(label.max()) >= self.classes or int(label.min()) < -1:
-            raise UsageError(f"a label must be 0 to {self.classes - 1}, or -1 for none (got {label.tolist()})")
-        return condition + self.label(label + 1)
+        return condition + self.label(label_rows(label, len(condition), self.classes, condition.device))
 
 
 def _key(name: str) -> str:

@@ -29,6 +29,15 @@ def patchify(values: Tensor, patch: tuple[int, ...]) -> Tensor:
     return parts.reshape(len(values), -1, values.shape[1] * math.prod(patch))
 
 
+def unpatchify(patches: Tensor, grid: tuple[int, ...], patch: tuple[int, ...]) -> Tensor:
+    """The inverse of `patchify`: (B, patches, C * prod(patch)) on a grid of so many patches to (B, C, *size)."""
+    axes = len(grid)
+    parts = patches.reshape(len(patches), *grid, -1, *patch)  # (B, n..., C, p...)
+    order = [part for axis in range(axes) for part in (1 + axis, 2 + axes + axis)]
+    size = [n * p for n, p in zip(grid, patch, strict=True)]
+    return parts.permute(0, 1 + axes, *order).reshape(len(patches), -1, *size)
+
+
 @final
 class PatchTokenizer(Tokenizer):
     """One token for each patch of values on a grid of 1, 2, 3 or more axes, with a learned position.

@@ -2,12 +2,31 @@
 
 import math
 from collections.abc import Mapping
-from typing import final
+from typing import Any, Self, final
 
+import attrs
 import torch
 from torch import Tensor, nn
 
-from inrkit import FourierFeatures, INRFunction, Params, attend, grid_centers
+from inrkit import FourierFeatures, INRFunction, Params, UsageError, attend, grid_centers
+
+
+def _field(default: Any, help: str) -> Any:
+    return attrs.field(default=default, metadata={"help": help})
+
+
+@attrs.frozen
+class ANROptions:
+    """Options of the function ``anr``."""
+
+    patch: int = _field(4, "one token for each cell of this side")
+    width: int = _field(64, "width of the tokens and layers")
+    inner: int = _field(64, "width of the attention")
+    heads: int = _field(2, "attention heads")
+    depth: int = _field(3, "layers after the attention")
+    max_frequency: float | None = _field(None, "band limit of the Fourier features; half the grid's size")
+    threshold: float = _field(0.0, "attention below this is cut off (the paper: .0015); 0 is faster")
+    localized: bool = _field(True, "start by attending to the nearest tokens")
 
 
 @final
@@ -29,6 +48,27 @@ class ANR(INRFunction):
         localized: Start out looking at the nearest tokens.
     """
 
+    Options = ANROptions
+    head = "tokens"
+
+    @classmethod
+    def build(cls, options: ANROptions, *, axes: int, channels: int, size: tuple[int, ...]) -> Self:
+        o = options
+        if len(size) != axes or any(n < o.patch for n in size):
+            raise UsageError(f"'anr' needs a grid of at least {o.patch} cells along each of {axes} axes (got {size})")
+        return cls(
+            axes,
+            channels,
+            grid=tuple(n // o.patch for n in size),
+            width=o.width,
+            inner=o.inner,
+            heads=o.heads,
+            depth=o.depth,
+            max_frequency=o.max_frequency or max(size) / 2,
+            threshold=o.threshold,
+            localized=o.localized,
+        )
+
     def __init__(
         self,
         axes: int,
@@ -45,6 +85,7 @@ class ANR(INRFunction):
     ) -> None:
         super().__init__()
         self.grid, self.width, self.heads, self.threshold = grid, width, heads, threshold
+        self.token_grid = grid if localized else None
         self.features = FourierFeatures(axes, width, max_frequency)
         self.q = nn.Linear(width, inner, bias=False)
         self.k = nn.Linear(width, inner, bias=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import attrs
 import torch
@@ -10,10 +10,12 @@ from torch import Tensor
 
 from inrkit import (
     Batch,
+    Denoiser,
     Draws,
     Grid,
     GridObservation,
     HyperTransformer,
+    INRFunction,
     Modality,
     PatchTokenizer,
     Pipeline,
@@ -23,14 +25,19 @@ from inrkit import (
     Signals,
     Source,
     UsageError,
+    check_parts,
     jitter,
+    load_plugins,
+    make_denoiser,
+    make_function,
     make_heads,
     parse_size,
 )
 from inrkit_image.files import read_images, write_image
-from inrkit_image.function import ANR
 from inrkit_image.options import PRESETS, ImageOptions
 from inrkit_image.source import EmbeddedFaces, open_source, resize, to_unit, to_values
+
+_OWN = "hyper"  # the denoiser whose options are the modality's own
 
 
 @final
@@ -61,6 +68,12 @@ class ImageModality(Modality):
                 raise UsageError(f"'options.classes' is {wanted}, but the data have {found} labelled classes")
         if options.size is None:
             options = attrs.evolve(options, size=tuple(facts["size"]))
+        if options.denoiser == _OWN and options.denoiser_options:
+            raise UsageError("'options.denoiser_options' are those of another denoiser than 'hyper', which has none")
+        own = options.denoiser == _OWN
+        check_parts(
+            options.function, self._function_options, None if own else options.denoiser, options.denoiser_options
+        )
         return options
 
     def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
@@ -84,12 +97,15 @@ class ImageModality(Modality):
         return Batch(support, query, label)
 
     def _subsampled(self, query: GridObservation, draws: Draws) -> GridObservation:
-        """Only ``query_points`` of the pixels, the same for the whole batch, and variational coordinates."""
+        """Only ``query_points`` of the pixels, the same for the whole batch, and variational coordinates.
+
+        A grid of values has no use for those: they would only blur what it is held to.
+        """
         options, where, values = self.options, query.where, query.values
         if options.query_points and options.query_points < where.count:
             index = draws.shared_choice(options.query_points, where.count)
             where, values = attrs.evolve(where, index=index), values.flatten(2)[:, :, index]
-        if options.jitter != "none":
+        if options.jitter != "none" and load_plugins().function(options.function).head != "grid":
             where = jitter(where, draws, per_row=options.jitter == "each")
         return GridObservation(values, where)
 
@@ -104,23 +120,27 @@ class ImageModality(Modality):
 
     def build(self, readout: Readout) -> Pipeline:
         o = self.options
-        grid = tuple(n // o.token_patch for n in self._query_size)
-        function = ANR(
-            2,
-            self._channels * readout.heads,
-            grid=grid,
-            width=o.inr_width,
-            inner=o.inr_inner,
-            heads=o.inr_heads,
-            depth=o.inr_depth,
-            max_frequency=o.max_frequency or max(self._query_size) / 2,
-            threshold=o.threshold,
-            localized=o.localized,
+        function = make_function(
+            o.function, self._function_options, axes=2, channels=self._channels * readout.heads, size=self._query_size
         )
-        start = function.token_positions() if o.localized else None
-        denoiser = HyperTransformer(
+        if o.denoiser == _OWN:
+            denoiser: Denoiser = self._hyper(function)
+        else:
+            denoiser = make_denoiser(
+                o.denoiser,
+                o.denoiser_options,
+                template=self.template(1),
+                shapes=function.param_shapes,
+                classes=o.classes or 0,
+            )
+        return Pipeline(denoiser, function, SampleGrid(), Preconditioning(o.sigma_data), readout)
+
+    def _hyper(self, function: INRFunction) -> HyperTransformer:
+        o = self.options
+        start = function.token_positions() if function.token_grid is not None else None
+        return HyperTransformer(
             PatchTokenizer(self._size, self._channels, o.patch, o.width, localized=o.localized),
-            make_heads(function.param_shapes, "tokens", o.width, start=start),
+            make_heads(function.param_shapes, function.head, o.width, groups=o.groups, start=start),
             dim=o.width,
             depth=o.depth,
             decoder_depth=o.decoder_depth,
@@ -128,9 +148,25 @@ class ImageModality(Modality):
             hidden=o.hidden,
             dropout=o.dropout,
             classes=o.classes or 0,
-            token_grid=grid if o.localized else None,
+            token_grid=function.token_grid,
         )
-        return Pipeline(denoiser, function, SampleGrid(), Preconditioning(o.sigma_data), readout)
+
+    @property
+    def _function_options(self) -> Mapping[str, Any]:
+        o = self.options
+        if o.function != "anr":
+            return o.function_options
+        own = {
+            "patch": o.token_patch,
+            "width": o.inr_width,
+            "inner": o.inr_inner,
+            "heads": o.inr_heads,
+            "depth": o.inr_depth,
+            "max_frequency": o.max_frequency,
+            "threshold": o.threshold,
+            "localized": o.localized,
+        }
+        return {**own, **o.function_options}
 
     # ------------------------------------------------------------------------------------------ showing
 

@@ -57,6 +57,15 @@ class ImageOptions:
         0.0, "attention below this is cut off (the paper: .0015); 0 is faster", validator=_at_least(0)
     )
     localized: bool = _field(True, "start tokens, patches and attention localized on the grid")
+    function: str = _field("anr", "implicit function, by its registered name: anr, mlp, grid, siren")
+    function_options: dict[str, Any] = attrs.field(
+        factory=dict, metadata={"help": "options of the function; those of anr stand above as well"}
+    )
+    denoiser: str = _field("hyper", "network that writes the function's params: hyper, unet, uvit, dit, functa")
+    denoiser_options: dict[str, Any] = attrs.field(
+        factory=dict, metadata={"help": "options of the network; those of hyper stand above"}
+    )
+    groups: int = _field(16, "tokens that write a layer of a function such as mlp", validator=_at_least(1))
     jitter: Literal["none", "shared", "each"] = _field(
         "shared", "variational coordinates: drawn once a step, or for each image"
     )

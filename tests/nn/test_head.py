@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from inrkit import ColumnHead, TokenHead, UsageError, WeightHead, make_heads
+from inrkit import ColumnHead, GridHead, TokenHead, UsageError, WeightHead, make_heads
 
 NVS = {"0": (121, 256), **{str(i): (257, 256) for i in range(1, 5)}, "5": (257, 4)}
 """TransINR's NeRF: 40 frequencies' features of 3 coordinates, five hidden layers, colour and density."""
@@ -105,3 +105,25 @@ def test_head_is_abstract() -> None:
     """The interface alone reads nothing."""
     with pytest.raises(TypeError, match="abstract"):
         WeightHead()
+
+
+def test_grid_head_writes_a_grid() -> None:
+    """Law: one token a patch: a change of one token changes the values of its patch alone."""
+    head = GridHead((3, 8, 16), 12, patch=4)
+    tokens = torch.randn(2, head.count, 12)
+    values = head(tokens)
+    assert values.shape == (2, 3, 8, 16)
+    other = tokens.clone()
+    other[:, 5] += torch.randn(12)  # the second row of patches, the second patch
+    changed = (head(other) != values).any(0).any(0)
+    assert changed[4:8, 4:8].all()
+    assert not changed[:4].any()
+    assert not changed[:, 8:].any()
+
+
+def test_grid_head_chooses_patches() -> None:
+    """Without a patch: at least 8 patches along the longest axis; one that does not divide the grid is refused."""
+    assert GridHead((1, 32, 32), 8).patch == 4
+    assert GridHead((1, 7), 8).patch == 1
+    with pytest.raises(UsageError, match="'patch' must divide the grid's size"):
+        GridHead((1, 8, 6), 8, patch=4)

@@ -7,7 +7,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from inrkit import Grid, GridObservation, PatchTokenizer, Tokenizer, UsageError, patchify, position_embedding
+from inrkit import (
+    Grid,
+    GridObservation,
+    PatchTokenizer,
+    Tokenizer,
+    UsageError,
+    patchify,
+    position_embedding,
+    unpatchify,
+)
 
 
 def patches_by_loops(values: Tensor, patch: tuple[int, ...]) -> Tensor:
@@ -88,3 +97,12 @@ def test_tokenizer_is_abstract() -> None:
     """The interface alone reads nothing."""
     with pytest.raises(TypeError, match="abstract"):
         Tokenizer()
+
+
+@pytest.mark.parametrize("size", [(12,), (8, 4), (4, 8, 4)])
+def test_unpatchify_is_the_inverse_of_patchify(size: tuple[int, ...]) -> None:
+    """Law: values cut into patches and put together are the same values."""
+    values = torch.randn(2, 3, *size)
+    patch = (4,) * len(size)
+    grid = tuple(n // 4 for n in size)
+    assert torch.equal(unpatchify(patchify(values, patch), grid, patch), values)
