@@ -1,0 +1,63 @@
+"""DiT: a transformer over patches whose norms are modulated by the noise level, written back as patches."""
+
+from collections.abc import Mapping
+from typing import Any, Self, final
+
+import attrs
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inrkit import Condition, Denoiser, EncoderBlock, Observation, Params, PatchTokenizer, unpatchify
+from inrkit_baselines.shape import GridShape
+
+
+def _field(default: Any, help: str) -> Any:
+    return attrs.field(default=default, metadata={"help": help})
+
+
+@attrs.frozen
+class DiTOptions:
+    """Options of the denoiser ``dit``; DiT-B has width 768, 12 blocks and 12 heads."""
+
+    patch: int = _field(4, "side of the patches")
+    width: int = _field(256, "width of the transformer")
+    depth: int = _field(6, "blocks")
+    heads: int = _field(4, "attention heads")
+    hidden: int = _field(1024, "width of the feed-forward layers")
+    dropout: float = _field(0.0, "dropout in the feed-forward layers")
+
+
+@final
+class DiT(Denoiser):
+    """Patches in, adaLN-Zero blocks, patches out. The last layer starts at zero."""
+
+    Options = DiTOptions
+
+    def __init__(self, options: DiTOptions, shape: GridShape, classes: int = 0) -> None:
+        super().__init__()
+        o, axes = options, len(shape.size)
+        self.name, self.patch = shape.name, (o.patch,) * axes
+        self.tokenizer = PatchTokenizer(shape.size, shape.channels, o.patch, o.width)
+        self.condition = Condition(o.width, classes)
+        self.blocks = nn.ModuleList(EncoderBlock(o.width, o.heads, o.hidden, dropout=o.dropout) for _ in range(o.depth))
+        self.norm = nn.LayerNorm(o.width, eps=1e-6, elementwise_affine=False)
+        self.modulation = nn.Linear(o.width, 2 * o.width)
+        self.last = nn.Linear(o.width, shape.outputs * o.patch**axes)
+        for layer in (self.modulation, self.last):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    @classmethod
+    def build(
+        cls, options: DiTOptions, *, template: Observation, shapes: Mapping[str, tuple[int, ...]], classes: int
+    ) -> Self:
+        return cls(options, GridShape.of("dit", template, shapes, divisor=options.patch), classes)
+
+    def forward(self, observation: Observation, noise_level: Tensor, label: Tensor | None = None) -> Params:
+        condition = self.condition(noise_level, label)
+        x = self.tokenizer(observation)
+        for block in self.blocks:
+            x = block(x, condition)
+        shift, scale = self.modulation(F.silu(condition))[:, None].chunk(2, dim=-1)
+        patches = self.last(self.norm(x) * (1 + scale) + shift).float()
+        return {self.name: unpatchify(patches, self.tokenizer.grid, self.patch)}

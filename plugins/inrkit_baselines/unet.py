@@ -1,0 +1,163 @@
+"""The U-Net of the diffusion papers: residual convolutions, down to coarse scales and up again (DDPM++)."""
+
+from collections.abc import Mapping
+from typing import Any, Self, final
+
+import attrs
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inrkit import Attention, Condition, Denoiser, Observation, Params, SharedDropout
+from inrkit_baselines.shape import GridShape
+
+_CONVOLUTIONS: Mapping[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_POOLS: Mapping[int, Any] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+
+
+def _field(default: Any, help: str) -> Any:
+    return attrs.field(default=default, metadata={"help": help})
+
+
+@attrs.frozen
+class UNetOptions:
+    """Options of the denoiser ``unet``; the papers' CIFAR-10 model has width 128, multipliers 2 2 2 and 4 blocks."""
+
+    width: int = _field(64, "channels at the finest scale; a multiple of 4")
+    multipliers: tuple[int, ...] = _field((1, 2, 2), "channels at each scale, in widths; each scale halves the sides")
+    blocks: int = _field(2, "residual blocks at each scale")
+    attention: tuple[int, ...] = _field((16,), "longest sides at which blocks also attend")
+    dropout: float = _field(0.0, "dropout in the residual blocks")
+
+
+@final
+class UNet(Denoiser):
+    """Residual blocks modulated by noise level and class, group norms, attention at coarse scales; for 1 to 3 axes.
+
+    It also runs at another size than that of training, on params of that size, though nothing taught it what to make
+    there.
+    """
+
+    Options = UNetOptions
+
+    def __init__(self, options: UNetOptions, shape: GridShape, classes: int = 0) -> None:
+        super().__init__()
+        o, axes = options, len(shape.size)
+        self.name, self.axes = shape.name, axes
+        embedding = 4 * o.width
+        self.condition = Condition(embedding, classes)
+        self.first = _convolution(axes, shape.channels, o.width)
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        width, skips, side = o.width, [o.width], max(shape.size)
+        for level, multiplier in enumerate(o.multipliers):
+            if level:
+                self.down.append(Halve(axes, width))
+                skips.append(width)
+                side //= 2
+            for _ in range(o.blocks):
+                attends = side in o.attention
+                self.down.append(Residual(axes, width, multiplier * o.width, embedding, o.dropout, attends=attends))
+                width = multiplier * o.width
+                skips.append(width)
+        self.middle = nn.ModuleList(
+            Residual(axes, width, width, embedding, o.dropout, attends=attends) for attends in (True, False)
+        )
+        for level, multiplier in reversed(list(enumerate(o.multipliers))):
+            for _ in range(o.blocks + 1):
+                entering, attends = width + skips.pop(), side in o.attention
+                self.up.append(Residual(axes, entering, multiplier * o.width, embedding, o.dropout, attends=attends))
+                width = multiplier * o.width
+            if level:
+                self.up.append(Double(axes, width))
+                side *= 2
+        self.norm = _norm(width)
+        self.last = _convolution(axes, width, shape.outputs, scale=0)
+
+    @classmethod
+    def build(
+        cls, options: UNetOptions, *, template: Observation, shapes: Mapping[str, tuple[int, ...]], classes: int
+    ) -> Self:
+        shape = GridShape.of("unet", template, shapes, divisor=2 ** (len(options.multipliers) - 1))
+        return cls(options, shape, classes)
+
+    def forward(self, observation: Observation, noise_level: Tensor, label: Tensor | None = None) -> Params:
+        condition = F.silu(self.condition(noise_level, label))
+        x = self.first(observation.values)
+        skips = [x]
+        for block in self.down:
+            x = block(x, condition)
+            skips.append(x)
+        for block in self.middle:
+            x = block(x, condition)
+        for block in self.up:
+            x = block(x if isinstance(block, Double) else torch.cat([x, skips.pop()], 1), condition)
+        return {self.name: self.last(F.silu(self.norm(x))).float()}
+
+
+@final
+class Residual(nn.Module):
+    """Norm, convolve, norm, scale and shift, drop out, convolve; added to what came in; then attention if any.
+
+    Sums are divided by sqrt(2), so that their variance stays (DDPM++).
+    """
+
+    def __init__(self, axes: int, entering: int, width: int, embedding: int, dropout: float, *, attends: bool) -> None:
+        super().__init__()
+        self.norm_in, self.norm_out = _norm(entering), _norm(width)
+        self.convolve_in = _convolution(axes, entering, width)
+        self.convolve_out = _convolution(axes, width, width, scale=0)
+        self.modulation = nn.Linear(embedding, 2 * width)
+        nn.init.zeros_(self.modulation.bias)
+        self.skip = _convolution(axes, entering, width, kernel=1) if entering != width else nn.Identity()
+        self.dropout = SharedDropout(dropout)
+        self.norm_attention = _norm(width) if attends else None
+        self.attention = Attention(width, max(1, width // 64)) if attends else None
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """x (B, entering, ...), condition (B, embedding)."""
+        scale, shift = self.modulation(condition).reshape(len(x), -1, *[1] * (x.ndim - 2)).chunk(2, dim=1)
+        h = self.convolve_in(F.silu(self.norm_in(x)))
+        h = F.silu(torch.addcmul(shift, self.norm_out(h), 1 + scale))
+        x = (self.skip(x) + self.convolve_out(self.dropout(h))) * 0.5**0.5
+        if self.attention is None or self.norm_attention is None:
+            return x
+        tokens = self.norm_attention(x).flatten(2).transpose(1, 2)
+        return (x + self.attention(tokens).transpose(1, 2).reshape(x.shape)) * 0.5**0.5
+
+
+@final
+class Halve(nn.Module):
+    """Averages of neighbours, then a convolution."""
+
+    def __init__(self, axes: int, width: int) -> None:
+        super().__init__()
+        self.pool, self.convolve = _POOLS[axes], _convolution(axes, width, width)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        return self.convolve(self.pool(x, 2))
+
+
+@final
+class Double(nn.Module):
+    """Every value twice along each axis, then a convolution."""
+
+    def __init__(self, axes: int, width: int) -> None:
+        super().__init__()
+        self.convolve = _convolution(axes, width, width)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        return self.convolve(F.interpolate(x, scale_factor=2, mode="nearest"))
+
+
+def _convolution(axes: int, entering: int, width: int, *, kernel: int = 3, scale: float = 1.0) -> nn.Module:
+    layer: nn.Module = _CONVOLUTIONS[axes](entering, width, kernel, padding=kernel // 2)
+    nn.init.xavier_uniform_(layer.weight)
+    with torch.no_grad():
+        layer.weight.mul_(scale)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _norm(width: int) -> nn.GroupNorm:
+    groups = max(n for n in range(1, min(32, width // 4) + 1) if width % n == 0)
+    return nn.GroupNorm(groups, width, eps=1e-6)

@@ -1,0 +1,100 @@
+"""U-ViT: patches and the noise level are all tokens; long skip connections join early blocks with late ones."""
+
+from collections.abc import Mapping
+from typing import Any, Self, final
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inrkit import (
+    Attention,
+    Condition,
+    Denoiser,
+    FeedForward,
+    Observation,
+    Params,
+    PatchTokenizer,
+    UsageError,
+    unpatchify,
+)
+from inrkit_baselines.shape import GridShape
+
+_CONVOLUTIONS: Mapping[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+
+
+def _field(default: Any, help: str) -> Any:
+    return attrs.field(default=default, metadata={"help": help})
+
+
+@attrs.frozen
+class UViTOptions:
+    """Options of the denoiser ``uvit``; U-ViT-S has width 512, 13 blocks and 8 heads."""
+
+    patch: int = _field(4, "side of the patches")
+    width: int = _field(256, "width of the transformer")
+    depth: int = _field(7, "blocks; an odd number")
+    heads: int = _field(4, "attention heads")
+    hidden: int = _field(1024, "width of the feed-forward layers")
+    dropout: float = _field(0.0, "dropout in the feed-forward layers")
+
+
+@final
+class UViT(Denoiser):
+    """A plain transformer; block depth - 1 - i also reads what block i gave. A convolution removes seams of patches."""
+
+    Options = UViTOptions
+
+    def __init__(self, options: UViTOptions, shape: GridShape, classes: int = 0) -> None:
+        super().__init__()
+        o, axes = options, len(shape.size)
+        if o.depth % 2 == 0:
+            raise UsageError(f"options.denoiser_options: 'depth' must be odd (got {o.depth})")
+        self.name, self.patch = shape.name, (o.patch,) * axes
+        self.tokenizer = PatchTokenizer(shape.size, shape.channels, o.patch, o.width)
+        self.condition = Condition(o.width, classes)
+        self.position = nn.Parameter(torch.randn(o.width) * 0.02)
+        half = o.depth // 2
+        self.blocks = nn.ModuleList(
+            Block(o.width, o.heads, o.hidden, o.dropout, joins=i > half) for i in range(o.depth)
+        )
+        self.norm = nn.LayerNorm(o.width)
+        self.patches = nn.Linear(o.width, shape.outputs * o.patch**axes)
+        self.last = _CONVOLUTIONS[axes](shape.outputs, shape.outputs, 3, padding=1)
+
+    @classmethod
+    def build(
+        cls, options: UViTOptions, *, template: Observation, shapes: Mapping[str, tuple[int, ...]], classes: int
+    ) -> Self:
+        return cls(options, GridShape.of("uvit", template, shapes, divisor=options.patch), classes)
+
+    def forward(self, observation: Observation, noise_level: Tensor, label: Tensor | None = None) -> Params:
+        level = self.condition(noise_level, label)[:, None] + self.position
+        x = torch.cat([level, self.tokenizer(observation)], dim=1)
+        earlier: list[Tensor] = []
+        half = len(self.blocks) // 2
+        for i, block in enumerate(self.blocks):
+            x = block(x, earlier.pop() if i > half else None)
+            if i < half:
+                earlier.append(x)
+        patches = self.patches(self.norm(x[:, 1:]))
+        return {self.name: self.last(unpatchify(patches, self.tokenizer.grid, self.patch)).float()}
+
+
+@final
+class Block(nn.Module):
+    """Attention and feed-forward, after a look at an earlier block for one that ``joins``."""
+
+    def __init__(self, dim: int, heads: int, hidden: int, dropout: float, *, joins: bool) -> None:
+        super().__init__()
+        self.join = nn.Linear(2 * dim, dim) if joins else None
+        self.norm_attention, self.norm_feed = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.attention = Attention(dim, heads)
+        self.feed_forward = FeedForward(dim, hidden, dropout=dropout)
+
+    def forward(self, x: Tensor, earlier: Tensor | None) -> Tensor:
+        """x and what an earlier block gave, (B, N, dim)."""
+        if self.join is not None and earlier is not None:
+            x = self.join(torch.cat([x, earlier], dim=-1))
+        x = x + self.attention(self.norm_attention(x))
+        return x + self.feed_forward(self.norm_feed(x))
