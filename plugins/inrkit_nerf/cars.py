@@ -161,7 +161,8 @@ class Cars(Views):
         return torch.stack([self._drawn[key] for key in keys]).unflatten(0, views.shape)
 
     def truth(self, numbers: Tensor, cameras: Cameras) -> Tensor:
-        """The same cars seen by any cameras."""
+        """The same cars seen by any cameras (B or 1, V)."""
+        cameras = cameras[0] if len(cameras.pose) == 1 else cameras
         return render_cars(numbers + SPLITS[self.split], cameras, supersample=self.supersample)
 
     @property

@@ -1,0 +1,199 @@
+"""The NeRF modality: what is observed, what is asked for, and a run from training to files of all kinds."""
+
+from pathlib import Path
+
+import attrs
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import inrkit
+from inrkit import Draws, UsageError, load_inr, make_readout, save_inr
+from inrkit.engine.evaluate import evaluate
+from inrkit.engine.export import export, find_exporter
+from inrkit_nerf.march import MarchRays
+from inrkit_nerf.modality import NerfModality
+from inrkit_nerf.options import NerfOptions
+
+TINY = NerfOptions(
+    size=(16, 16),
+    count=6,
+    object_views=4,
+    query_views=2,
+    query_rays=10,
+    samples=4,
+    render_samples=6,
+    occupancy=8,
+    width=16,
+    depth=1,
+    decoder_depth=1,
+    heads=2,
+    hidden=16,
+    groups=4,
+    function_options={"width": 16, "depth": 3, "frequencies": 2, "octaves": 2.0},
+)
+
+
+def fitted(**changes: object) -> NerfModality:
+    modality = NerfModality(attrs.evolve(TINY, **changes))
+    return NerfModality(modality.fitted(modality.source(None, "train")))
+
+
+def batch(modality: NerfModality, *, training: bool = True) -> inrkit.Batch:
+    source = modality.source(None, "train" if training else "test")
+    return modality.observe(source.read([0, 5, 3]), Draws(0, 3), training=training)
+
+
+def test_one_view_goes_in_and_rays_of_others_come_out() -> None:
+    """In training some pixels with jitter, otherwise whole views."""
+    modality = fitted()
+    training, test = batch(modality), batch(modality, training=False)
+    assert training.support.values.shape == (3, 3, 1, 16, 16)
+    assert training.query.values.shape == (3, 3, 2, 5)
+    assert training.query.where.jitter.shape == (3, 10, 4)
+    assert test.query.values.shape == (3, 3, 3, 16, 16)
+    assert float(training.support.values.abs().max()) <= 1
+
+
+def test_query_values_are_the_pixels_that_their_numbers_name() -> None:
+    """And their rays meet the box, as far as there are enough such."""
+    modality = fitted(query_rays=8)
+    signals = modality.source(None, "train").read([0, 5, 3])
+    seen = modality.observe(signals, Draws(0, 3), training=True).query
+    images = signals["images"][:, 1:].float() / 127.5 - 1
+    for row in range(3):
+        for view in range(2):
+            expected = images[row, view].flatten(1)[:, seen.where.pixels[row, view]]
+            torch.testing.assert_close(seen.values[row, :, view], expected)
+    march: MarchRays = modality.build(make_readout("direct")).transform
+    assert march.hits(seen.where).all()
+
+
+def test_noise_is_shared_by_pixel_or_independent() -> None:
+    """The literal reading of the paper, and the other one."""
+    for shared in (True, False):
+        seen = batch(fitted(shared_noise=shared))
+        support, query = seen.noise(Draws(7, 3))
+        first = support[:, :, 0].flatten(2)
+        picked = torch.stack([first[i][:, seen.query.where.pixels[i]] for i in range(3)])
+        assert torch.equal(picked, query) == shared
+        again = seen.noise(Draws(7, 3))[1]
+        assert torch.equal(again, query)
+
+
+def test_rows_are_independent() -> None:
+    """The field of an object does not depend on the batch that it comes in."""
+    torch.manual_seed(0)
+    modality = fitted()
+    pipeline = modality.build(make_readout("direct")).eval()
+    seen = batch(modality, training=False)
+    whole = pipeline.encode(seen.support).at(seen.query.where)
+    part = seen.rows(slice(1, 2))
+    torch.testing.assert_close(pipeline.encode(part.support).at(part.query.where), whole[1:2], atol=1e-4, rtol=1e-3)
+
+
+def test_several_views_are_read_together() -> None:
+    """With as many tokens more."""
+    modality = fitted(views=2)
+    seen = batch(modality)
+    assert seen.support.values.shape[2] == 2
+    assert modality.build(make_readout("direct")).denoiser.tokenizer(seen.support).shape[1] == 2 * 4
+    assert modality.template(3).values.shape == (3, 3, 2, 16, 16)
+
+
+@pytest.mark.parametrize("function", ["mlp", "triplane"])
+def test_gradients_reach_every_weight(function: str) -> None:
+    """Of any function that is asked for by name."""
+    options = TINY.function_options if function == "mlp" else {"grid": 4, "patch": 2, "features": 4, "width": 8}
+    modality = fitted(function=function, function_options=options)
+    pipeline, seen = modality.build(make_readout("direct")), batch(modality)
+    prediction = pipeline(seen.support, torch.full((3,), 0.5), seen.query)
+    prediction.observation.values.square().mean().backward()
+    # gates of encoder blocks start at zero and hold back what lies behind them for a step
+    behind = ("encoder.", "level.", "modulation")
+    missing = [n for n, p in pipeline.named_parameters() if p.grad is None and not any(b in n for b in behind)]
+    assert not missing
+
+
+def test_places_are_asked_for_by_name(tmp_path: Path) -> None:
+    """A circle of views, another size, a pose from a file; what is unknown is named."""
+    modality = fitted()
+    assert modality.places({})[0].shape == (1, 16, 16)
+    assert modality.places({"orbit": "5", "size": "8x4"})[0].shape == (5, 4, 8)
+    pose = tmp_path / "pose.json"
+    pose.write_text(str(np.eye(4).tolist()))
+    assert modality.places({"pose": str(pose)})[0].shape == (1, 16, 16)
+    with pytest.raises(UsageError, match=r"has no 'orbti'\. Did you mean 'orbit'"):
+        modality.places({"orbti": "5"})
+    with pytest.raises(UsageError, match="'orbit' is a number of views"):
+        modality.places({"orbit": "0"})
+
+
+def test_bad_options_say_what_was_expected() -> None:
+    """In one line each."""
+    with pytest.raises(ValueError, match="'near' must be below 'far'"):
+        NerfOptions(near=2.0, far=1.0)
+    with pytest.raises(ValueError, match="'box' must be x, y, z of its lower"):
+        NerfOptions(box=(0, 0, 0, 1, 1, -1))
+    with pytest.raises(UsageError, match="objects have 4 views; leave some over"):
+        fitted(views=4)
+    with pytest.raises(UsageError, match="views have no opacity"):
+        fitted(background="random")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("nerf") / "run"
+    options = {k: list(v) if isinstance(v, tuple) else v for k, v in attrs.asdict(TINY).items() if v is not None}
+    inrkit.train(
+        modality="nerf", out=path, steps=3, batch_size=4, options=options, precision="fp32", progress=False, warmup=1
+    )
+    return path
+
+
+def test_a_run_goes_from_training_to_files(run: Path, tmp_path: Path) -> None:
+    """A report, samples, .inr files that render from all sides without the run, an animation and frames."""
+    assert (run / "report.html").exists()
+    model = inrkit.load(run)
+    sampled = model.sample(2, seed=1)
+    file = save_inr(tmp_path / "car.inr", model.inr(sampled, 0))
+    values = inrkit.render(load_inr(file), {"orbit": "3", "size": "12x10"})
+    assert values[0].shape == (3, 3, 10, 12)
+    written = model.modality.write(values, tmp_path / "car.gif")
+    with Image.open(written) as animation:
+        assert (animation.n_frames, animation.size) == (3, (12, 10))
+    assert len(list(model.modality.write(values, tmp_path / "frames").iterdir())) == 3
+    torch.testing.assert_close(inrkit.render(load_inr(file))[0], sampled.signal[0], atol=1e-4, rtol=1e-3)
+
+
+def test_a_picture_of_the_user_becomes_a_field(run: Path, tmp_path: Path) -> None:
+    """Taken to come from the canonical camera; of another size, and with transparency."""
+    picture = tmp_path / "photo.png"
+    Image.fromarray(np.full((20, 20, 4), (200, 10, 10, 128), np.uint8)).save(picture)
+    model = inrkit.load(run)
+    signals, names = model.modality.read([picture])
+    assert signals["images"].shape == (1, 1, 3, 16, 16)
+    assert abs(int(signals["images"][0, 0, 0, 0, 0]) - 227) <= 1  # half of 200 and half of white
+    assert names == [str(picture)]
+    assert len(model.encode([picture]).params) == 3
+
+
+def test_evaluation_covers_views_that_were_not_read(run: Path) -> None:
+    """PSNR of all other test views beside the mean view's, and how far samples differ beside how far cars do."""
+    result = evaluate(inrkit.load(run), n=16, metrics=["psnr", "spread"], run_dir=run)
+    assert result["encode"]["constant"]["mean"] > 5
+    assert 0 <= result["spread"]["ratio"] < 2
+
+
+def test_an_object_is_exported_as_a_mesh_or_the_reason_is_said(run: Path, tmp_path: Path) -> None:
+    """At a level that its density reaches; otherwise in one line."""
+    model = inrkit.load(run)
+    inr = model.inr(model.sample(1), 0)
+    exporter = find_exporter("mesh")
+    written = export(inr, exporter(), exporter.Options(cells=12, level=0.01), tmp_path / "car.ply")
+    assert [path.name for path in written] == ["car.ply", "car.png"]
+    with pytest.raises(inrkit.DataError, match="no surface at level 1e"):
+        export(inr, exporter(), exporter.Options(cells=12, level=1e9), tmp_path / "none.ply")
+    weights = find_exporter("weights")
+    assert export(inr, weights(), weights.Options(), tmp_path / "car.safetensors")[0].stat().st_size > 100
