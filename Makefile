@@ -10,7 +10,7 @@ THREADS ?= $(shell $(PYTHON) scripts/free_cores.py --most 4)
 .PHONY: help demo test lint types docs picture bench clean
 
 help:
-	@echo "make demo [STEPS=2300]   learn faces on this machine's processor, for 1150 steps unless said otherwise"
+	@echo "make demo [STEPS=1600]   learn faces on this machine's processor, for 800 steps unless said otherwise"
 	@echo "make test                lint, types and the whole test suite"
 	@echo "make lint                ruff: rules and format"
 	@echo "make types               mypy"

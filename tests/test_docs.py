@@ -22,8 +22,19 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 SMALL = ["width=16", "heads=2", "hidden=16", "depth=1", "decoder_depth=1", "inr_width=16", "inr_inner=16", "count=256"]
+NERF = ["size=16,16", "width=16", "heads=2", "hidden=16", "depth=1", "decoder_depth=1", "count=8", "object_views=3"]
+NERF += ["query_views=1", "query_rays=8", "samples=4", "render_samples=4", "groups=4", "function_options.width=16"]
 SMALL_FLAGS = ["--steps", "2", "--batch-size", "8", "--precision", "fp32", "--no-progress"]
-SMALL_FLAGS += [part for option in SMALL for part in ("--set", f"options.{option}")]
+
+
+def small_flags(words: list[str]) -> list[str]:
+    """What makes a command of the documentation quick: a tiny network, and a surface where there is hardly one."""
+    if words[1] == "export" and "mesh" in words:
+        return ["--set", "level=0.1", "--set", "cells=16"]
+    if words[1] != "train":
+        return []
+    options = NERF if "nerf" in words else SMALL
+    return [*SMALL_FLAGS, *(part for option in options for part in ("--set", f"options.{option}"))]
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -92,8 +103,7 @@ def test_commands_run(page: Path, desk: Path) -> None:
     """Those of a page, in the order shown, where a user's files lie; `train` gets flags for a tiny network as well."""
     for words in commands(page.read_text()):
         assert words[0] == "inrkit", words
-        extra = SMALL_FLAGS if words[1] == "train" else []
-        done = CliRunner().invoke(main, [*words[1:], *extra])
+        done = CliRunner().invoke(main, [*words[1:], *small_flags(words)])
         assert done.exit_code == 0, (words, done.output)
         for flag, value in itertools.pairwise(words):
             assert flag not in ("-o", "--out") or (desk / value).exists(), words

@@ -73,7 +73,7 @@ class MeshExporter(Exporter):
         if options.level is not None:
             surface = attrs.evolve(surface, level=options.level)
         mesh = mesh_of(surface, options.cells)
-        return [save_mesh(mesh, path), save_png(picture(mesh), path.with_suffix(".png"))]
+        return [save_mesh(mesh, path), save_png(picture(mesh), path.with_name(f"{path.name}.png"))]
 
 
 @attrs.frozen

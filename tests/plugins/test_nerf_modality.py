@@ -192,7 +192,7 @@ def test_an_object_is_exported_as_a_mesh_or_the_reason_is_said(run: Path, tmp_pa
     inr = model.inr(model.sample(1), 0)
     exporter = find_exporter("mesh")
     written = export(inr, exporter(), exporter.Options(cells=12, level=0.01), tmp_path / "car.ply")
-    assert [path.name for path in written] == ["car.ply", "car.png"]
+    assert [path.name for path in written] == ["car.ply", "car.ply.png"]
     with pytest.raises(inrkit.DataError, match="no surface at level 1e"):
         export(inr, exporter(), exporter.Options(cells=12, level=1e9), tmp_path / "none.ply")
     weights = find_exporter("weights")
