@@ -90,13 +90,12 @@ _TINY_OBJECTIVE = {
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     # Embedded cars, learned on a laptop's processor in minutes.
     "tiny": {
-        "steps": 5000,
+        "steps": 2400,
         "batch_size": 48,
-        "optimizer": "adamw",
-        "lr": 1.5e-3,
-        "warmup_share": 0.2,
-        "sample_every": 1000,
-        "save_every": 1000,
+        "optimizer": "muon",
+        "lr": 2e-3,
+        "sample_every": 600,
+        "save_every": 600,
         "objective_options": _TINY_OBJECTIVE,
         "options": {
             "size": [32, 32],
