@@ -182,7 +182,8 @@ def test_an_unknown_name_is_answered_with_the_installed_ones(install: Install) -
     """The nearest name is suggested."""
     with pytest.raises(
         UsageError,
-        match=r"no modality named 'imgae'; installed: image \(inrkit\), nerf \(inrkit\)\. Did you mean 'image'\?",
+        match=r"no modality named 'imgae'; installed: image \(inrkit\), nerf \(inrkit\), params \(inrkit\)\. "
+        r"Did you mean 'image'\?",
     ):
         found().modality("imgae")
     with pytest.raises(UsageError, match="no function named"):
@@ -221,7 +222,9 @@ def test_the_variable_chooses_the_plugins(install: Install, monkeypatch: pytest.
     assert load_plugins() == Registry()
     points = importlib.metadata.entry_points(group="inrkit")
     assert [name for name, _ in discover(points, ["sound"]).loaded] == ["sound"]
-    with pytest.raises(UsageError, match=r"no plugin named 'soudn'; .*image, nerf, sound\. Did you mean 'sound'\?"):
+    with pytest.raises(
+        UsageError, match=r"no plugin named 'soudn'; .*baselines, image, nerf, params, sound\. Did you mean 'sound'\?"
+    ):
         discover(points, ["soudn"])
 
 

@@ -15,20 +15,51 @@ _ON_SHEET = 24
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="INPUT...")
+@click.argument("inputs", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="INPUT...")
+@click.option("--data", metavar="FILE", help="Encode a whole data set: a store, or 'embedded'.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "test", "both"]),
+    default="both",
+    show_default=True,
+    help="Which part of --data.",
+)
+@click.option("-n", "limit", type=click.IntRange(min=1), help="At most so many signals of each part.  [default: all]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="A folder, or FILE.inr. [default: RUN/encoded]")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help="A folder, or FILE.inr; with --data FILE.h5.  [default: RUN/encoded or RUN/params.h5]",
+)
 @as_json
-def encode(run: Path, inputs: tuple[Path, ...], device: str, out: Path | None, as_json: bool) -> None:
+def encode(
+    run: Path,
+    inputs: tuple[Path, ...],
+    data: str | None,
+    split: str,
+    limit: int | None,
+    device: str,
+    out: Path | None,
+    as_json: bool,
+) -> None:
     """Turn files into INRs with a run: one pass of the network each.
 
     Leaves an .inr file for each INPUT in OUT and, on sheet.png, what went in above what the INRs show. Prints the PSNR
-    of each at the size of training, in dB.
+    of each at the size of training, in dB. With --data: the params of a whole data set in one file, for a second stage
+    that learns from them.
 
     \b
       inrkit encode runs/first photo.png -o photo.inr
       inrkit encode runs/first photos/*.png -o encoded
+      inrkit encode runs/first --data embedded -o params.h5
+      inrkit train --modality params --data params.h5 --out runs/second
     """
+    if (data is None) == (not inputs):
+        raise UsageError("expected either files or a data set with --data, found " + ("both" if inputs else "neither"))
+    if data is not None:
+        _encode_set(run, data, split, limit, device, out or run / "params.h5")
+        return
     from inrkit.cli.files import made_folder, save_all
     from inrkit.engine.model import Model
 
@@ -54,6 +85,17 @@ def encode(run: Path, inputs: tuple[Path, ...], device: str, out: Path | None, a
         return
     for row in rows:
         say(f"{row['file']}  {row['psnr']:.2f} dB  {row['source']}")
+
+
+def _encode_set(run: Path, data: str, split: str, limit: int | None, device: str, out: Path) -> None:
+    from inrkit.engine.encodeset import SPLITS, encode_set
+    from inrkit.engine.model import Model
+
+    model = Model.load(run, device=device)
+    splits = SPLITS if split == "both" else (split,)
+    with progress("encoding") as report:
+        encode_set(model, None if data == "embedded" else Path(data), out, splits=splits, limit=limit, tell=report)
+    say(str(out))
 
 
 def _targets(

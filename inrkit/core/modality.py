@@ -100,6 +100,10 @@ class Modality(abc.ABC):
         """The surface of one signal, params (1, ...), in the world's units; None for what has none."""
         return None
 
+    def finished(self, inr: Any) -> Any:
+        """What is kept of one signal: the `inrkit.InrFile` of its params, unless those are an INR of another kind."""
+        return inr
+
     @abc.abstractmethod
     def write(self, values: Sequence[Tensor], path: Path) -> Path:
         """Saves one signal as people keep them (one tensor (C, ...) for each place); returns the path."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 import inrkit
 from inrkit.core.draws import Draws, seed_of
+from inrkit.core.inr import Params
 from inrkit.core.modality import Modality, Signals
 from inrkit.core.noise import T_MAX
 from inrkit.core.observation import Observation
@@ -128,15 +129,21 @@ class Model:
 
     def inr(self, prediction: Prediction, i: int, provenance: Mapping[str, Any] | None = None) -> InrFile:
         """One signal of a prediction, as a file that renders without us."""
+        params = {name: value[i] for name, value in prediction.params.items()}
+        finished: InrFile = self.modality.finished(self.inr_of(params, float(prediction.t[i]), provenance))
+        return finished
+
+    def inr_of(self, params: Params, t: float, provenance: Mapping[str, Any] | None = None) -> InrFile:
+        """Params of one signal of ours, without a batch axis, that were made at noise level t; as a file."""
         made = {"inrkit": inrkit.__version__, "run": self.run.name, "step": self.step}
         return InrFile(
-            params={name: value[i].detach().float().cpu() for name, value in prediction.params.items()},
+            params={name: value.detach().float().cpu() for name, value in params.items()},
             function=type(self.pipeline.function).__name__,
             function_state={name: value.cpu() for name, value in self.pipeline.function.state_dict().items()},
             modality=self.modality.name,
             modality_options=self.config.options,
             readout={"name": self.config.readout, **self.config.readout_options},
-            t=float(prediction.t[i]),
+            t=t,
             provenance={**made, **(provenance or {})},
         )
 

@@ -45,35 +45,47 @@ class InrFile:
 
 def save_inr(path: Path, inr: InrFile) -> Path:
     """Write the file atomically, replacing what was there."""
-    path = Path(path)
-    tensors = _tensors(inr, what=str(path))
+    atomic.write_bytes(Path(path), pack_inr(inr, what=str(path)))
+    return Path(path)
+
+
+def pack_inr(inr: InrFile, *, what: str = "INR") -> bytes:
+    """The bytes of the file, for whoever keeps an INR within something else."""
+    tensors = _tensors(inr, what=what)
     plain = {name: getattr(inr, name) for name in (*_TEXTS, *_MAPPINGS)} | {"t": float(inr.t)}
-    _check_plain(plain, origin=str(path))
-    text = jsontext.encode(plain, what=path.name)
+    _check_plain(plain, origin=what)
+    text = jsontext.encode(plain, what=Path(what).name)
     metadata = {"format": FORMAT, "version": VERSION, "inr": text.decode(), "sha256": _digest(text, tensors)}
-    atomic.write_bytes(path, tensorfile.pack(tensors, metadata, what=str(path)))
-    return path
+    packed: bytes = tensorfile.pack(tensors, metadata, what=what)
+    return packed
 
 
 def load_inr(path: Path) -> InrFile:
     """The signal at ``path``; `DataError` for a foreign, cut off or altered file."""
-    path = Path(path)
-    data = atomic.read_regular_file(path.resolve())
+    return unpack_inr(atomic.read_regular_file(Path(path).resolve()), origin=str(path))
+
+
+def unpack_inr(data: bytes, *, origin: str) -> InrFile:
+    """The inverse of `pack_inr`; ``origin`` is what messages call the bytes."""
     if data[:4] == b"PK\x03\x04" or (data[:1] == b"\x80" and data[1:2] <= b"\x05" and data[2:8] != bytes(6)):
-        raise DataError(f"{path}: expected an .inr file, found what may hold a pickle; it is never opened")
-    tensors, metadata = tensorfile.unpack(data, origin=str(path))
+        raise DataError(f"{origin}: expected an .inr file, found what may hold a pickle; it is never opened")
+    tensors, metadata = tensorfile.unpack(data, origin=origin)
     if metadata.get("format") != FORMAT:
         raise DataError(
-            f"{path}: expected format '{FORMAT}', found {metadata.get('format', 'none')!r}; not an .inr file"
+            f"{origin}: expected format '{FORMAT}', found {metadata.get('format', 'none')!r}; not an .inr file"
         )
     if metadata.get("version") != VERSION:
-        raise DataError(f"{path}: expected version {VERSION}, found {metadata.get('version')!r}; use a matching inrkit")
+        raise DataError(
+            f"{origin}: expected version {VERSION}, found {metadata.get('version')!r}; use a matching inrkit"
+        )
     text = metadata.get("inr", "").encode()
     expected, found = metadata.get("sha256", "none"), _digest(text, tensors)
     if expected != found:
-        raise DataError(f"{path}: expected sha256 {expected[:12]}, found {found[:12]}; the file is damaged or altered")
-    plain = jsontext.decode(text, origin=str(path))
-    _check_plain(plain, origin=str(path))
+        raise DataError(
+            f"{origin}: expected sha256 {expected[:12]}, found {found[:12]}; the file is damaged or altered"
+        )
+    plain = jsontext.decode(text, origin=origin)
+    _check_plain(plain, origin=origin)
     return InrFile(params=_group(tensors, "params."), function_state=_group(tensors, "state."), **plain)
 
 

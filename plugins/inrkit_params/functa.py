@@ -1,0 +1,75 @@
+"""Encoding by gradient descent (functa): the params are those that a few steps lead to from a learned start."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self, final
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inrkit import Denoiser, Observation, Params, UsageError
+
+if TYPE_CHECKING:
+    from inrkit import Pipeline
+
+
+def _field(default: Any, help: str) -> Any:
+    return attrs.field(default=default, metadata={"help": help})
+
+
+@attrs.frozen
+class FunctaOptions:
+    """Options of the denoiser ``functa``."""
+
+    steps: int = _field(3, "steps of gradient descent")
+    rate: float = _field(1.0, "their length at the start of training; it is learned, for every number on its own")
+
+
+@final
+class Functa(Denoiser):
+    """β ← β - rate ∇ ½ ||T(M_β) - O||², from a start and with rates that are learned through the steps (meta-SGD).
+
+    It has no network of its own: with the objective ``reconstruction`` the shared weights of the function learn to be
+    fitted quickly. The squared distance is summed over channels and averaged over places. It reads clean signals; to
+    generate, a second stage learns from what it encoded.
+    """
+
+    Options = FunctaOptions
+
+    def __init__(self, options: FunctaOptions, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        super().__init__()
+        self.names, self.steps = tuple(shapes), options.steps
+        self.start = nn.ParameterList(torch.zeros(shape) for shape in shapes.values())
+        self.rate = nn.ParameterList(torch.full(shape, options.rate) for shape in shapes.values())
+        self._joined: tuple[Pipeline, ...] = ()  # in a tuple, so that it does not count as a part of ours
+
+    @classmethod
+    def build(
+        cls, options: FunctaOptions, *, template: Observation, shapes: Mapping[str, tuple[int, ...]], classes: int
+    ) -> Self:
+        if classes:
+            raise UsageError("'functa' fits signals and learns no classes (got 'classes' > 0); leave that to stage two")
+        return cls(options, shapes)
+
+    def join(self, pipeline: "Pipeline") -> None:
+        self._joined = (pipeline,)
+
+    def forward(self, observation: Observation, noise_level: Tensor, label: Tensor | None = None) -> Params:
+        (pipeline,) = self._joined
+        rows, device = len(observation), observation.values.device
+        t = torch.exp(4 * noise_level)
+        scale = pipeline.preconditioning.c_in(t).reshape(-1, *[1] * (observation.values.ndim - 1))
+        target, clean = observation.values / scale, torch.zeros(rows, device=device)
+        # The descent is part of the answer, so it needs gradients even where the caller wants none, and in fp32.
+        with torch.enable_grad(), torch.autocast(device.type, enabled=False):
+            values = [start.expand(rows, *start.shape).clone().requires_grad_() for start in self.start]
+            for _ in range(self.steps):
+                shown = pipeline.show(dict(zip(self.names, values, strict=True)), observation.where, clean)
+                distance = 0.5 * (shown - target.to(shown)).square().flatten(2).mean(2).sum()
+                slopes = torch.autograd.grad(distance, values, create_graph=self.training)
+                values = [value - rate * slope for value, rate, slope in zip(values, self.rate, slopes, strict=True)]
+                if not self.training:
+                    values = [value.detach().requires_grad_() for value in values]
+        if not self.training:
+            values = [value.detach() for value in values]
+        return dict(zip(self.names, values, strict=True))

@@ -1,0 +1,49 @@
+"""What can be set for params as signals."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+
+def _field(default: Any, help: str) -> Any:
+    return attrs.field(default=default, metadata={"help": help})
+
+
+@attrs.frozen
+class ParamsOptions:
+    """Options of the params modality; every field is a config key under ``options``."""
+
+    file: str | None = _field(
+        None, "file of params, from `inrkit encode RUN --data ...`; the data. Keep it: it decodes"
+    )
+    length: int | None = _field(None, "numbers in the params of one signal; from the data")
+    classes: int | None = _field(0, "class labels to learn; 0 for none")
+    sigma_data: float = _field(0.5, "standard deviation of the scaled params")
+    multiple: int = _field(64, "vectors are filled up with zeros to a multiple of this, so that patches fit")
+    denoiser: str = _field("dit", "network, by its registered name: dit, uvit, unet")
+    denoiser_options: dict[str, Any] = attrs.field(
+        factory=lambda: {"patch": 64, "width": 256, "depth": 6, "hidden": 768},
+        metadata={"help": "options of the network"},
+    )
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "tiny": {
+        "steps": 1000,
+        "batch_size": 64,
+        "optimizer": "muon",
+        "lr": 2e-3,
+        "warmup_share": 0.0,
+        "sample_every": 250,
+        "save_every": 250,
+        "objective_options": {
+            "distance": "squared",
+            "weight_gene": "t/(t-r)",
+            "p_mean": 0.0,
+            "p_std": 1.8,
+            "stages": 6,
+            "clean_share": 0.05,
+        },
+    },
+}
