@@ -72,6 +72,10 @@ def config() -> str:
         modality = registry.modality(name)
         parts.append(f"## Options of `{name}`\n\n{_table(modality.Options, 'options.')}")
         parts.append(f"## Presets of `{name}`\n\nThe first is the default.\n\n{_presets(modality.presets)}")
+    for name in sorted(registry.functions):
+        parts.append(_part("function", name, registry.function(name)))
+    for name in sorted(registry.denoisers):
+        parts.append(_part("denoiser", name, registry.denoiser(name)))
     parts += [_kind("objective", name, kind) for name, kind in OBJECTIVES.items()]
     parts += [_kind("readout", name, kind) for name, kind in READOUTS.items()]
     return "\n".join(parts)
@@ -81,6 +85,13 @@ def _kind(what: str, name: str, cls: type) -> str:
     """What one objective or read-out is, with its equations, and its options."""
     described = inspect.cleandoc(cls.__doc__ or "").replace("``", "`")
     return f'## With `{what} = "{name}"`\n\n{described}\n\n{_table(cls, f"{what}_options.")}'
+
+
+def _part(what: str, name: str, cls: Any) -> str:
+    """What one function or denoiser is, in a line, and its options."""
+    first = inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0].replace("``", "`")
+    table = _table(cls.Options, f"options.{what}_options.") if attrs.fields(cls.Options) else ""
+    return f'## With `options.{what} = "{name}"`\n\n{first}\n\n{table}'
 
 
 def _table(cls: type, prefix: str) -> str:
