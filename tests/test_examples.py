@@ -1,11 +1,13 @@
 """Every example runs, at a tiny size, as a user would run it."""
 
+import json
 import runpy
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 import inrkit
 from inrkit_image.faces import Faces
@@ -91,3 +93,48 @@ def test_render_finer(trained: Path, run: Runner) -> None:
     """Prints the comparison with the truth, and shows it."""
     assert "averaged back" in run("render_finer.py", trained, "-n", 2, "--scale", 2)
     assert (run.folder / "finer.png").exists()
+
+
+OBJECTS = [
+    "width=16",
+    "heads=2",
+    "hidden=16",
+    "depth=1",
+    "decoder_depth=1",
+    "query_views=1",
+    "query_rays=8",
+    "groups=4",
+]
+OBJECTS += ["samples=4", "render_samples=4", "function_options.width=16", "size=16,16"]
+
+
+def posed(folder: Path) -> Path:
+    """Three cars, each from four sides, as a user would keep them."""
+    from inrkit_nerf.cameras import orbit
+    from inrkit_nerf.cars import render_cars
+
+    cameras = orbit(4, 1.13, 25, size=(20, 20))
+    listed = []
+    for car, views in enumerate(render_cars(torch.arange(3), cameras)):
+        for i, view in enumerate(views):
+            (folder / f"{car}").mkdir(parents=True, exist_ok=True)
+            write_image(view * 2 - 1, folder / f"{car}/{i}.png")
+            pose, intrinsics = cameras.pose[i].tolist(), cameras.intrinsics[i].tolist()
+            listed.append({"file": f"{car}/{i}.png", "object": f"car {car}", "pose": pose, "intrinsics": intrinsics})
+    (folder / "cameras.json").write_text(json.dumps({"convention": "opencv", "images": listed}))
+    return folder
+
+
+def test_posed_pictures_become_a_model_and_its_turntable(run: Runner) -> None:
+    """From a folder to a store, a run and an animation; the turntable example then takes one of the pictures."""
+    folder = posed(run.folder / "cars")
+    sets = [part for option in OBJECTS for part in ("--set", f"options.{option}")]
+    small = ["--set", "batch_size=4", "--set", "precision=fp32"]
+    said = run(
+        "posed_pictures.py", folder, "--size", "16x16", "--steps", 2, "--out", run.folder / "posed", *small, *sets
+    )
+    assert said.splitlines()[-1] == f"written: {run.folder / 'posed' / 'new.gif'}"
+    said = run("turntable.py", run.folder / "posed", folder / "0/1.png", "--views", 3, "--size", "12x12")
+    assert said == "written: turn.gif\n"
+    with Image.open(run.folder / "turn.gif") as animation:
+        assert (animation.n_frames, animation.size) == (3, (12, 12))
