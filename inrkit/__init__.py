@@ -20,6 +20,10 @@ _PUBLIC = {
     "inrkit.core.denoiser": ["Denoiser"],
     "inrkit.core.draws": ["Draws", "seed_of"],
     "inrkit.core.dropout": ["SharedDropout", "shared_dropout"],
+    "inrkit.core.edit.between": ["interpolate"],
+    "inrkit.core.edit.level": ["noise_level"],
+    "inrkit.core.edit.operator": ["ChannelMean", "KnownCells", "Measured", "Operator", "PatchMeans"],
+    "inrkit.core.edit.task": ["Denoise", "Edit", "Restore", "Stroke", "descending"],
     "inrkit.core.inr": ["Field", "INRFunction", "Params"],
     "inrkit.core.modality": ["Modality", "Signals", "Source"],
     "inrkit.core.noise": [

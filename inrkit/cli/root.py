@@ -17,6 +17,7 @@ COMMANDS = {
     "sample": ("inrkit.cli.sample:sample", "Generate new signals from a run."),
     "encode": ("inrkit.cli.encode:encode", "Turn files into INRs with a run."),
     "render": ("inrkit.cli.render:render", "Render an .inr file, at any size and from any side."),
+    "edit": ("inrkit.cli.edit:edit", "Fill in, sharpen, colour, clean or mix signals with a run."),
     "export": ("inrkit.cli.export:export", "Write an .inr file as a mesh, or as plain weights."),
     "evaluate": ("inrkit.cli.evaluate:evaluate", "Measure how well a run encodes and generates."),
     "data": ("inrkit.cli.data:data", "Import, describe and verify data sets."),

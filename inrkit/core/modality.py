@@ -88,6 +88,10 @@ class Modality(abc.ABC):
     def pictures(self, values: Tensor) -> Tensor:
         """Something to look at for each row: (B, 3, H, W) in [0, 1]."""
 
+    def coarse(self, path: Path, factor: int) -> Tensor | None:
+        """Values (C, ...) of a file whose signal is exactly ``factor`` times as coarse as the support; else None."""
+        return None
+
     def compared(self, batch: Batch) -> Observation:
         """What of each signal sets of them are compared by: by default, all that the query measures."""
         return batch.query

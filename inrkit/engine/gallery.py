@@ -3,7 +3,6 @@
 Each function gives blocks; none where the modality cannot deliver.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inrkit.core.draws import Draws, seed_of
+from inrkit.core.edit.between import slerp
 from inrkit.core.metric import psnr
 from inrkit.core.modality import Source
 from inrkit.core.noise import T_MAX
@@ -88,15 +88,6 @@ def noise_between(model: Trained, steps: int = 9) -> list[Block]:
         values = model.pipeline(template.with_values(T_MAX * noise), level).signal
         rows.append(("samples", _row(pictures_of(model, values))))
     return [Rows(rows)]
-
-
-def slerp(a: Tensor, b: Tensor, share: float) -> Tensor:
-    """The point between two noises at this share of the angle: sin((1-s)ω)/sin ω a + sin(sω)/sin ω b."""
-    cosine = float(F.cosine_similarity(a.flatten(), b.flatten(), dim=0).clamp(-1, 1))
-    angle = math.acos(cosine)
-    if math.sin(angle) < 1e-6:
-        return torch.lerp(a, b, share)
-    return (math.sin((1 - share) * angle) * a + math.sin(share * angle) * b) / math.sin(angle)
 
 
 # ---------------------------------------------------------------------------------------------- parts

@@ -9,10 +9,12 @@ from torch import Tensor
 
 import inrkit
 from inrkit.core.draws import Draws, seed_of
+from inrkit.core.edit.between import interpolate
+from inrkit.core.edit.task import Edit
 from inrkit.core.inr import Params
 from inrkit.core.modality import Modality, Signals
 from inrkit.core.noise import T_MAX
-from inrkit.core.observation import Observation
+from inrkit.core.observation import Batch, Observation
 from inrkit.core.pipeline import Pipeline, Prediction
 from inrkit.core.sample import sample
 from inrkit.engine.config import RunConfig
@@ -27,6 +29,9 @@ from inrkit.io.inrfile import InrFile
 
 BLOCK = 64
 """Rows in flight at a time; each block has its own stream of chance, so that results do not depend on their number."""
+
+Given = Signals | Observation | Path | str | Sequence[Path | str]
+"""What a model is given to work on: raw signals, files of the user, or an observation."""
 
 
 @final
@@ -112,20 +117,47 @@ class Model:
 
         return self._joined(self.modality.template(n).to(self.device), make)
 
-    def encode(self, what: Signals | Path | str | Sequence[Path | str]) -> Prediction:
+    def encode(self, what: Given) -> Prediction:
         """The INRs of signals: files of the user, or raw signals as a source reads them."""
-        if not isinstance(what, Mapping):
-            paths = [what] if isinstance(what, str | Path) else what
-            what, _ = self.modality.read([Path(path) for path in paths])
-        count = len(next(iter(what.values())))
-        draws = Draws(seed_of(0, "encode"), count, device=self.device)
-        batch = self.modality.observe(what, draws, training=False)
+        batch = self.observe(what)
         return self._joined(
             batch.support,
             lambda rows: self.pipeline.encode(
                 batch.support.rows(rows), None if batch.label is None else batch.label[rows]
             ),
         )
+
+    def observe(self, what: Given) -> Batch:
+        """Files of the user, or raw signals as a source reads them, as the denoiser sees them."""
+        if isinstance(what, Observation):
+            return Batch(what.to(self.device), what.to(self.device))
+        if not isinstance(what, Mapping):
+            paths = [what] if isinstance(what, str | Path) else what
+            what, _ = self.modality.read([Path(path) for path in paths])
+        count = len(next(iter(what.values())))
+        return self.modality.observe(what, Draws(seed_of(0, "encode"), count, device=self.device), training=False)
+
+    def edit(self, what: Given, edit: Edit, seed: int = 0) -> Prediction:
+        """Signals changed by one of the edits: `inrkit.Restore`, `inrkit.Denoise`, `inrkit.Stroke`.
+
+        ``observation.values`` of the answer are the edited signals, and its params those of their INRs.
+        """
+        batch = self.observe(what)
+
+        def make(rows: slice) -> Prediction:
+            part = batch.support.rows(rows)
+            draws = Draws(seed_of(seed, "edit", rows.start), BLOCK, stop=len(part))
+            return edit(self.pipeline, part, draws, None if batch.label is None else batch.label[rows])
+
+        return self._joined(batch.support, make)
+
+    @torch.no_grad()
+    def interpolate(self, ends: Given, steps: int = 9, level: float | None = None, seed: int = 0) -> Prediction:
+        """Signals between two: mixing the params of their INRs, or, with a noise ``level``, the signals in noise."""
+        batch = self.observe(ends)
+        with autocast(self.precision, self.device):
+            draws = Draws(seed_of(seed, "between"), 2)
+            return interpolate(self.pipeline, batch.support, steps, draws, level=level, label=batch.label)
 
     def inr(self, prediction: Prediction, i: int, provenance: Mapping[str, Any] | None = None) -> InrFile:
         """One signal of a prediction, as a file that renders without us."""

@@ -42,6 +42,16 @@ def read_images(paths: Sequence[Path], size: tuple[int, int], channels: int) -> 
     return torch.from_numpy(np.stack(images)).movedim(-1, 1).contiguous(), names
 
 
+def read_image_of(path: Path, size: tuple[int, int], channels: int) -> Tensor | None:
+    """The image (C, H, W) in [0, 1] of a file that has this very size; None for any other file."""
+    if path.is_dir() or channels not in _CHANNELS:
+        return None
+    image = decode(path.read_bytes(), str(path), Decoding(channels=_CHANNELS[channels]))
+    if image.shape[:2] != size:
+        return None
+    return torch.from_numpy(_unit(image)).movedim(-1, 0).contiguous()
+
+
 def write_image(values: Tensor, path: Path) -> Path:
     """Values (C, H, W) in [-1, 1] as a file of the kind that its name says; PNG where it says nothing."""
     path = Path(path) if Path(path).suffix else Path(path).with_suffix(".png")

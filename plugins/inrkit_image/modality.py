@@ -33,7 +33,7 @@ from inrkit import (
     make_heads,
     parse_size,
 )
-from inrkit_image.files import read_images, write_image
+from inrkit_image.files import read_image_of, read_images, write_image
 from inrkit_image.options import PRESETS, ImageOptions
 from inrkit_image.source import EmbeddedFaces, open_source, resize, to_unit, to_values
 
@@ -79,6 +79,11 @@ class ImageModality(Modality):
     def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
         images, names = read_images(paths, self._query_size, self._channels)
         return {"values": images}, names
+
+    def coarse(self, path: Path, factor: int) -> Tensor | None:
+        size = (self._size[0] // factor, self._size[1] // factor)
+        image = read_image_of(path, size, self._channels)
+        return None if image is None else to_values(image)
 
     # ------------------------------------------------------------------------------------------ observations
 

@@ -1,0 +1,190 @@
+"""``inrkit edit``."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inrkit.cli.output import as_json, say, say_json
+from inrkit.errors import UsageError
+
+TASKS: Mapping[str, frozenset[str]] = {
+    "inpaint": frozenset({"mask", "box", "text", "invert", "passes"}),
+    "superres": frozenset({"factor", "passes"}),
+    "colorize": frozenset({"passes"}),
+    "denoise": frozenset({"level"}),
+    "stroke": frozenset({"level", "passes"}),
+    "interpolate": frozenset({"level"}),
+}
+"""Each task with the options that mean something to it."""
+_BETWEEN, _STROKE = 9, 1.0
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="INPUT...")
+@click.option("--task", required=True, type=click.Choice(list(TASKS)), help="What to do.")
+@click.option(
+    "--mask",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="inpaint: a picture, bright in the hole, of the size of training or of the first INPUT.",
+)
+@click.option("--box", metavar="X,Y,W,H", help="inpaint: the hole is a box of cells.")
+@click.option("--text", metavar="LETTERS", help="inpaint: the hole has the shape of letters.")
+@click.option("--invert", is_flag=True, help="inpaint: keep the hole and invent the rest.")
+@click.option("--factor", type=int, metavar="N", help="superres: how many times finer along each axis. [default: 2]")
+@click.option(
+    "--level",
+    type=float,
+    metavar="T",
+    help="Noise on the scale of values, -1 to 1. denoise: how much there is [default: estimated]; stroke: how much to "
+    "add [default: 1]; interpolate: mix in noise instead of mixing params.",
+)
+@click.option(
+    "--passes",
+    type=click.IntRange(min=1),
+    help="Passes of the network. [default: 4 for stroke, 20 where a part is known]",
+)
+@click.option(
+    "-n",
+    "count",
+    type=click.IntRange(min=1),
+    help="Variants of each INPUT [default: 1]; signals between two [default: 9].",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds give equal results.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="A folder, or FILE.png. [default: RUN/edited]")
+@as_json
+def edit(
+    run: Path,
+    inputs: tuple[Path, ...],
+    task: str,
+    count: int | None,
+    seed: int,
+    device: str,
+    out: Path | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Edit signals with a run that was trained for none of it.
+
+    \b
+      inpaint      fill the hole of a --mask, --box or --text          known cells stay
+      superres     make finer by --factor                              the means of patches stay
+      colorize     give colours                                        luma stays
+      denoise      remove noise of a --level, estimated by default
+      stroke       make a signal of a rough drawing; a greater --level is freer
+      interpolate  go from the first INPUT to the second
+
+    Leaves in OUT, for each result: NAME.npy, the exact values (float32, -1 to 1), where what stays does so to 1e-5;
+    NAME.png, rounded to 8 bits; NAME.inr, an INR of it, close to it but not exact. And sheet.png: before and after.
+
+    \b
+      inrkit edit runs/first face.png --task inpaint --box 8,8,16,10 -n 4 -o filled
+      inrkit edit runs/first small.png --task superres --factor 4 -o large.png
+      inrkit edit runs/first a.png b.png --task interpolate --level 0.5
+    """
+    _check(task, given)
+    from inrkit.cli.files import made_folder
+    from inrkit.engine.edit import observed, repeated, save_edits, save_sheet
+    from inrkit.engine.model import Model
+
+    model = Model.load(run, device=device)
+    operator = _operator(model, task, inputs, given)
+    support, names = observed(model, inputs, operator)
+    if task == "interpolate":
+        if len(names) != 2:
+            raise UsageError(f"'interpolate' needs two inputs (got {len(names)})")
+        shown, labels = None, ["between"] * (count or _BETWEEN)
+        edited = model.interpolate(support, len(labels), given["level"], seed)
+    else:
+        shown = repeated(support, count or 1)
+        labels = [name for name in names for _ in range(count or 1)]
+        edited = model.edit(shown, _task(task, operator, given), seed)
+    files, sheet = _targets(run, inputs, labels, out)
+    for file in files:
+        made_folder(file.parent)
+    kept = {key: str(value) if isinstance(value, Path) else value for key, value in given.items() if value}
+    origins = [{"kind": "edit", "task": task, "source": Path(name).name, "seed": seed, **kept} for name in labels]
+    written = save_edits(model, shown, edited, operator, files, origins)
+    save_sheet(model, shown, edited, operator, sheet)
+    if as_json:
+        say_json([result.facts() for result in written])
+        return
+    for result in written:
+        fidelity = "" if result.inr_psnr is None else f"  its INR {result.inr_psnr:.2f} dB"
+        exact = "" if result.kept is None else f"  known part kept to {result.kept:.1e} in {result.values.name}"
+        say(f"{result.picture}{fidelity}{exact}")
+    say(f"before and after: {sheet}")
+
+
+def _check(task: str, given: Mapping[str, Any]) -> None:
+    """Options that fit the task, before anything is loaded."""
+    for name, value in given.items():
+        if value not in (None, False) and name not in TASKS[task]:
+            fitting = ", ".join(other for other, names in TASKS.items() if name in names)
+            raise UsageError(f"'--{name}' means nothing to the task '{task}'; it is for {fitting}")
+    holes = [name for name in ("mask", "box", "text") if given[name] is not None]
+    if task == "inpaint" and len(holes) != 1:
+        found = " and ".join(f"'--{name}'" for name in holes) or "none"
+        raise UsageError(f"'inpaint' needs one of '--mask', '--box' and '--text' (got {found})")
+    level = given["level"]
+    if level is not None and not 0 < level < float("inf"):
+        raise UsageError(f"'--level' must be > 0 (got {level:g})")
+
+
+def _operator(model: Any, task: str, inputs: Sequence[Path], given: Mapping[str, Any]) -> Any:
+    """What is known of the inputs; None for tasks that keep nothing exactly."""
+    from inrkit.core.edit.operator import ChannelMean, KnownCells, PatchMeans
+    from inrkit.engine.edit import box_hole, picture_hole, text_hole
+
+    shape = tuple(model.modality.template(1).values.shape[1:])
+    if task == "inpaint":
+        if given["box"] is not None:
+            hole = box_hole(shape[1:], given["box"])
+        elif given["text"] is not None:
+            hole = text_hole(shape[1:], given["text"])
+        else:
+            hole = picture_hole(model, shape[1:], given["mask"], inputs[0])
+        operator: Any = KnownCells(hole if given["invert"] else ~hole)
+    elif task == "superres":
+        operator = PatchMeans(2 if given["factor"] is None else given["factor"])
+    else:
+        operator = ChannelMean() if task == "colorize" else None
+    if operator is not None:
+        operator.check(shape)
+    return operator
+
+
+def _task(task: str, operator: Any, given: Mapping[str, Any]) -> Any:
+    from inrkit.core.edit.task import Denoise, Restore, Stroke, descending
+
+    passes = given["passes"]
+    if task == "denoise":
+        return Denoise(given["level"])
+    if task == "stroke":
+        first = given["level"] or _STROKE
+        return Stroke(descending(first, first / 16, passes or 4))
+    return Restore(operator) if passes is None else Restore(operator, descending(80.0, 0.05, passes))
+
+
+def _targets(run: Path, inputs: Sequence[Path], labels: Sequence[str], out: Path | None) -> tuple[list[Path], Path]:
+    """The picture of each result, and the sheet. Inputs are never replaced."""
+    from inrkit.cli.files import names_for
+
+    if out is not None and out.suffix[1:2].isalpha():
+        if len(labels) != 1:
+            raise UsageError(f"{out}: expected one result for one file, found {len(labels)}; give a folder instead")
+        files, sheet = (
+            [out.with_suffix(".png") if out.suffix in (".inr", ".npy") else out],
+            out.with_name(f"{out.stem}-sheet.png"),
+        )
+    else:
+        folder = out or run / "edited"
+        files, sheet = [folder / f"{name}.png" for name in names_for(labels)], folder / "sheet.png"
+    taken = {path.resolve() for path in inputs}
+    for path in (*files, sheet):
+        if path.resolve() in taken:
+            raise UsageError(f"{path}: the result would replace this input; choose another OUT")
+    return files, sheet

@@ -1,0 +1,150 @@
+"""Edits of signals by a consistency model that was trained for none of them (Consistency Models, Algorithm 4).
+
+Restore   keep what an operator says is known and invent the rest: inpainting, super-resolution, colorization, ...
+Denoise   one pass at the level of noise that is in the signal
+Stroke    a rough drawing becomes a signal like it: noise enough to hide the strokes, then sampling
+"""
+
+import abc
+import itertools
+from collections.abc import Sequence
+from typing import final
+
+import attrs
+import torch
+from torch import Tensor
+
+from inrkit.core.draws import Draws
+from inrkit.core.edit.level import noise_level
+from inrkit.core.edit.operator import Operator
+from inrkit.core.observation import Observation, expand
+from inrkit.core.pipeline import Pipeline, Prediction
+from inrkit.errors import UsageError
+
+_ROUNDS = 50  # of bringing the known part and the range together
+
+
+class Edit(abc.ABC):
+    """A way to change signals. Law: rows do not see each other, and equal draws give equal results."""
+
+    @abc.abstractmethod
+    def __call__(
+        self, pipeline: Pipeline, observation: Observation, draws: Draws, label: Tensor | None = None
+    ) -> Prediction:
+        """The edited signals, one for each row.
+
+        Returns:
+            The INRs. The values of ``observation`` are the edited signal itself, which the INRs show as well as the
+            pipeline encodes.
+        """
+
+
+def descending(first: float, last: float, count: int) -> tuple[float, ...]:
+    """So many noise levels from the first to the last, evenly on a logarithmic scale."""
+    if count < 1 or not first > last > 0:
+        raise UsageError(f"noise levels descend from a first to a last (got {count} from {first} to {last})")
+    return tuple(first * (last / first) ** (i / max(1, count - 1)) for i in range(count))
+
+
+def _descend(instance: object, attribute: object, times: Sequence[float]) -> None:
+    if not times or any(b >= a for a, b in itertools.pairwise(times)) or times[-1] <= 0:
+        raise UsageError(f"'times' must be positive and descend, noisiest first (got {tuple(times)})")
+
+
+@final
+@attrs.frozen
+class Restore(Edit):
+    """What an operator measures stays, all else is invented (Algorithm 4 for any linear operator).
+
+    At each noise level: x = f(x + sqrt(t² - t_min²) z, t), cut to [-1, 1]; then what is known is inserted again.
+
+    Law: A of the result is A of the given values, whatever the pipeline does.
+
+    Args:
+        operator: A; what it measures of the given values is known, the rest of them is not used.
+        times: Noise levels, noisiest first.
+    """
+
+    operator: Operator
+    times: Sequence[float] = attrs.field(default=descending(80.0, 0.05, 20), validator=_descend)
+
+    @torch.no_grad()
+    def __call__(
+        self, pipeline: Pipeline, observation: Observation, draws: Draws, label: Tensor | None = None
+    ) -> Prediction:
+        shape = tuple(observation.values.shape[1:])
+        self.operator.check(shape)
+        known = self.operator.measure(observation.values)
+        values = self.operator.lift(known)
+        for t in self.times:
+            spread = max(t**2 - pipeline.preconditioning.t_min**2, 0.0) ** 0.5
+            noisy = values + spread * draws.normal(*shape).to(values)
+            level = torch.full((len(observation),), float(t), device=values.device)
+            values = pipeline(observation.with_values(noisy), level, label=label).observation.values
+            values = self.operator.insert(values.clamp(-1, 1), known)
+        # What an INR can show has less of the noise that the last f let through.
+        values = pipeline.encode(observation.with_values(values), label).signal
+        edited = observation.with_values(self._within(self.operator.insert(values.clamp(-1, 1), known), known))
+        return attrs.evolve(pipeline.encode(edited, label), observation=edited)
+
+    def _within(self, values: Tensor, known: Tensor) -> Tensor:
+        """Values in the range of signals, as far as what is known allows (projections onto the one and the other)."""
+        for _ in range(_ROUNDS):
+            if values.abs().max() <= 1:
+                break
+            values = self.operator.insert(values.clamp(-1, 1), known)
+        return values
+
+
+@final
+@attrs.frozen
+class Denoise(Edit):
+    """f(x, σ) of signals that have white noise of standard deviation σ.
+
+    Args:
+        level: σ, on the scale of the values; None estimates it for each signal.
+    """
+
+    level: float | None = None
+
+    @torch.no_grad()
+    def __call__(
+        self, pipeline: Pipeline, observation: Observation, draws: Draws, label: Tensor | None = None
+    ) -> Prediction:
+        values = observation.values
+        level = noise_level(values) if self.level is None else values.new_full((len(values),), self.level)
+        return _settled(pipeline, pipeline(observation, level, label=label), label)
+
+
+@final
+@attrs.frozen
+class Stroke(Edit):
+    """Sampling that starts from x + t z instead of noise alone: what is coarser than the noise stays (SDEdit).
+
+    Args:
+        times: Noise levels, noisiest first; the first decides how much of the drawing stays.
+    """
+
+    times: Sequence[float] = attrs.field(default=descending(1.0, 1 / 16, 4), validator=_descend)
+
+    @torch.no_grad()
+    def __call__(
+        self, pipeline: Pipeline, observation: Observation, draws: Draws, label: Tensor | None = None
+    ) -> Prediction:
+        values, shape = observation.values, observation.values.shape[1:]
+        for t in self.times:
+            spread = max(t**2 - pipeline.preconditioning.t_min**2, 0.0) ** 0.5
+            level = torch.full((len(observation),), float(t), device=values.device)
+            noisy = observation.with_values(
+                values + expand(level / t * spread, values) * draws.normal(*shape).to(values)
+            )
+            prediction = pipeline(noisy, level, label=label)
+            values = prediction.observation.values.clamp(-1, 1)
+        return _settled(pipeline, prediction, label)
+
+
+def _settled(pipeline: Pipeline, prediction: Prediction, label: Tensor | None) -> Prediction:
+    """The signal of an INR as the edited one; where f is not what the INR shows, f is encoded."""
+    if pipeline.readout.needs_reencoding:
+        prediction = pipeline.encode(prediction.observation, label)
+    return attrs.evolve(prediction, observation=prediction.observation.with_values(prediction.signal))
