@@ -33,7 +33,7 @@ TABLES = {
     "startup": (["--rounds", "1"], ["seconds"], 4),
 }
 # A study of minutes at any size: it trains and evaluates whole runs, by calls that have tests of their own.
-STUDIES = {"readouts"}
+STUDIES = {"readouts", "systems"}
 
 Load = Callable[[str], ModuleType]
 

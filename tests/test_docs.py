@@ -24,6 +24,13 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 SMALL = ["width=16", "heads=2", "hidden=16", "depth=1", "decoder_depth=1", "inr_width=16", "inr_inner=16", "count=256"]
 NERF = ["size=16,16", "width=16", "heads=2", "hidden=16", "depth=1", "decoder_depth=1", "count=8", "object_views=3"]
 NERF += ["query_views=1", "query_rays=8", "samples=4", "render_samples=4", "groups=4", "function_options.width=16"]
+UNET = ["denoiser_options.width=8"]
+DIT = [
+    "denoiser_options.width=16",
+    "denoiser_options.heads=2",
+    "denoiser_options.hidden=16",
+    "denoiser_options.depth=1",
+]
 SMALL_FLAGS = ["--steps", "2", "--batch-size", "8", "--precision", "fp32", "--no-progress"]
 
 
@@ -33,7 +40,8 @@ def small_flags(words: list[str]) -> list[str]:
         return ["--set", "level=0.1", "--set", "cells=16"]
     if words[1] != "train":
         return []
-    options = NERF if "nerf" in words else SMALL
+    options = NERF if "nerf" in words else DIT if "params" in words else SMALL
+    options = options + (UNET if "tiny-unet" in words else DIT if "options.denoiser=dit" in words else [])
     return [*SMALL_FLAGS, *(part for option in options for part in ("--set", f"options.{option}"))]
 
 

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from inrkit.core.draws import Draws, seed_of
 from inrkit.core.modality import Source
-from inrkit.engine.heldout import batches, encode
+from inrkit.engine.heldout import batches
 from inrkit.engine.model import Model
 from inrkit.errors import UsageError
 from inrkit.io.inrfile import pack_inr
@@ -66,9 +67,12 @@ def encode_set(
 
 def _encoded(model: Model, source: Source, part: range) -> dict[str, np.ndarray]:
     """The arrays of some signals."""
-    params = encode(model, source, part).prediction.params
-    arrays = {f"params.{name}": value.float().cpu().numpy() for name, value in params.items()}
     signals = source.read(part)
+    draws = Draws(seed_of("encode set", *part), len(part), device=model.device)
+    batch = model.modality.observe(signals, draws, training=False)
+    clean = torch.zeros(len(part), device=model.device)
+    params = model.pipeline.params(batch.support, clean, batch.label)
+    arrays = {f"params.{name}": value.float().cpu().numpy() for name, value in params.items()}
     if "label" in signals:
         arrays["labels"] = signals["label"].cpu().numpy().astype(np.int64)
     return arrays
