@@ -498,7 +498,7 @@ def test_render_needs_no_run_and_knows_any_size(run: Path, pictures: Path, tmp_p
     assert "a size is 2 positive numbers" in fail(2, "render", pictures / "a.inr", "--size", "0x4")
     assert "expected" in fail(3, "render", pictures / "a.png")
     assert "none.inr" in fail(3, "render", tmp_path / "none.inr")
-    assert "is a directory" in fail(2, "render", pictures / "a.inr", "-o", tmp_path)
+    assert "that is a directory" in fail(2, "render", pictures / "a.inr", "-o", tmp_path)
     assert "out of memory" in fail(6, "render", pictures / "a.inr", "--size", f"{10**12}x{10**12}")
     assert "out of memory" in fail(6, "render", pictures / "a.inr", "--size", f"{10**30}x1")
 

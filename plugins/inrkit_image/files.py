@@ -54,6 +54,8 @@ def read_image_of(path: Path, size: tuple[int, int], channels: int) -> Tensor | 
 
 def write_image(values: Tensor, path: Path) -> Path:
     """Values (C, H, W) in [-1, 1] as a file of the kind that its name says; PNG where it says nothing."""
+    if Path(path).is_dir():
+        raise UsageError(f"{path}: expected the name of a file, found one that is a directory")
     path = Path(path) if Path(path).suffix else Path(path).with_suffix(".png")
     if path.suffix.lower() not in _FORMATS:
         known = ", ".join(_FORMATS)

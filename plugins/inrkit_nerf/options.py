@@ -90,7 +90,7 @@ _TINY_OBJECTIVE = {
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     # Embedded cars, learned on a laptop's processor in minutes.
     "tiny": {
-        "steps": 2400,
+        "steps": 3000,
         "batch_size": 48,
         "optimizer": "muon",
         "lr": 2e-3,
