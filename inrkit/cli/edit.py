@@ -86,29 +86,9 @@ def edit(
       inrkit edit runs/first a.png b.png --task interpolate --level 0.5
     """
     _check(task, given)
-    from inrkit.cli.files import made_folder
-    from inrkit.engine.edit import observed, repeated, save_edits, save_sheet
     from inrkit.engine.model import Model
 
-    model = Model.load(run, device=device)
-    operator = _operator(model, task, inputs, given)
-    support, names = observed(model, inputs, operator)
-    if task == "interpolate":
-        if len(names) != 2:
-            raise UsageError(f"'interpolate' needs two inputs (got {len(names)})")
-        shown, labels = None, ["between"] * (count or _BETWEEN)
-        edited = model.interpolate(support, len(labels), given["level"], seed)
-    else:
-        shown = repeated(support, count or 1)
-        labels = [name for name in names for _ in range(count or 1)]
-        edited = model.edit(shown, _task(task, operator, given), seed)
-    files, sheet = _targets(run, inputs, labels, out)
-    for file in files:
-        made_folder(file.parent)
-    kept = {key: str(value) if isinstance(value, Path) else value for key, value in given.items() if value}
-    origins = [{"kind": "edit", "task": task, "source": Path(name).name, "seed": seed, **kept} for name in labels]
-    written = save_edits(model, shown, edited, operator, files, origins)
-    save_sheet(model, shown, edited, operator, sheet)
+    written, sheet = _edited(Model.load(run, device=device), inputs, task, count, seed, out or run / "edited", given)
     if as_json:
         say_json([result.facts() for result in written])
         return
@@ -117,6 +97,42 @@ def edit(
         exact = "" if result.kept is None else f"  known part kept to {result.kept:.1e} in {result.values.name}"
         say(f"{result.picture}{fidelity}{exact}")
     say(f"before and after: {sheet}")
+
+
+def _edited(
+    model: Any,
+    inputs: Sequence[Path],
+    task: str,
+    count: int | None,
+    seed: int,
+    out: Path,
+    given: Mapping[str, Any],
+) -> tuple[list[Any], Path]:
+    """What was written for each result, and the sheet."""
+    from inrkit.cli.files import made_folder
+    from inrkit.engine.edit import observed, repeated, save_edits, save_sheet
+
+    operator = _operator(model, task, inputs, given)
+    support, names = observed(model, inputs, operator)
+    if task == "interpolate":
+        if len(names) != 2:
+            raise UsageError(f"'interpolate' needs two inputs (got {len(names)})")
+        if count == 1:
+            raise UsageError("'interpolate' needs '-n' of at least 2, both ends among them (got 1)")
+        shown, labels = None, ["between"] * (count or _BETWEEN)
+    else:
+        shown = repeated(support, count or 1)
+        labels = [name for name in names for _ in range(count or 1)]
+    files, sheet = _targets(inputs, labels, out)
+    if shown is None:
+        edited = model.interpolate(support, len(labels), given["level"], seed)
+    else:
+        edited = model.edit(shown, _task(task, operator, given), seed)
+    made_folder(sheet.parent)
+    options = {key: str(value) if isinstance(value, Path) else value for key, value in given.items() if value}
+    origins = [{"kind": "edit", "task": task, "source": Path(name).name, "seed": seed, **options} for name in labels]
+    written = save_edits(model, shown, edited, operator, files, origins)
+    return written, save_sheet(model, shown, edited, operator, sheet)
 
 
 def _check(task: str, given: Mapping[str, Any]) -> None:
@@ -169,20 +185,17 @@ def _task(task: str, operator: Any, given: Mapping[str, Any]) -> Any:
     return Restore(operator) if passes is None else Restore(operator, descending(80.0, 0.05, passes))
 
 
-def _targets(run: Path, inputs: Sequence[Path], labels: Sequence[str], out: Path | None) -> tuple[list[Path], Path]:
-    """The picture of each result, and the sheet. Inputs are never replaced."""
+def _targets(inputs: Sequence[Path], labels: Sequence[str], out: Path) -> tuple[list[Path], Path]:
+    """The picture of each result, and the sheet, in one folder. Inputs are never replaced."""
     from inrkit.cli.files import names_for
 
-    if out is not None and out.suffix[1:2].isalpha():
+    if out.suffix[1:2].isalpha():
         if len(labels) != 1:
             raise UsageError(f"{out}: expected one result for one file, found {len(labels)}; give a folder instead")
-        files, sheet = (
-            [out.with_suffix(".png") if out.suffix in (".inr", ".npy") else out],
-            out.with_name(f"{out.stem}-sheet.png"),
-        )
+        picture = out.with_suffix(".png") if out.suffix in (".inr", ".npy") else out
+        files, sheet = [picture], out.with_name(f"{out.stem}-sheet.png")
     else:
-        folder = out or run / "edited"
-        files, sheet = [folder / f"{name}.png" for name in names_for(labels)], folder / "sheet.png"
+        files, sheet = [out / f"{name}.png" for name in names_for(labels)], out / "sheet.png"
     taken = {path.resolve() for path in inputs}
     for path in (*files, sheet):
         if path.resolve() in taken:

@@ -8,7 +8,6 @@ from typing import Any
 import attrs
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from inrkit.core.draws import Draws
@@ -21,6 +20,7 @@ from inrkit.engine.model import Model
 from inrkit.errors import DataError, UsageError
 from inrkit.io import atomic
 from inrkit.io.inrfile import save_inr
+from inrkit.io.mask import letters, picture_size
 from inrkit.io.sheet import labelled_rows, save_png
 
 # ---------------------------------------------------------------------------------------------- what is unknown
@@ -51,15 +51,7 @@ def text_hole(size: Sequence[int], text: str) -> Tensor:
     height, width = _flat(size, "a text")
     if not text.strip():
         raise UsageError("the text must have letters (got none)")
-    for points in range(4 * max(height, width), 3, -1):
-        font = ImageFont.load_default(points)
-        left, top, right, bottom = font.getbbox(text)
-        if right - left <= width - 2 and bottom - top <= height - 2:
-            break
-    picture = Image.new("L", (width, height), 0)
-    place = ((width - right - left) / 2, (height - bottom - top) / 2)
-    ImageDraw.Draw(picture).text(place, text, 255, font)
-    hole = torch.from_numpy(np.array(picture) > 100)
+    hole = torch.from_numpy(letters(text, height, width))
     if not hole.any():
         raise UsageError(f"the text leaves no mark on {_text(size)} cells (got '{text}')")
     return hole
@@ -71,7 +63,7 @@ def picture_hole(model: Model, size: Sequence[int], path: Path, original: Path) 
     It has the size that the model works at, or that of the original, and is then scaled and cut as the original is.
     """
     height, width = _flat(size, "a mask")
-    found, seen = _size_of(path), _size_of(original)
+    found, seen = picture_size(path), picture_size(original)
     if found is None:
         raise DataError(f"{path}: expected a picture for a mask, found something else")
     if found not in {(height, width), seen}:
@@ -89,16 +81,6 @@ def _flat(size: Sequence[int], what: str) -> tuple[int, int]:
 
 def _text(size: Sequence[int]) -> str:
     return " x ".join(map(str, reversed(size)))
-
-
-def _size_of(path: Path) -> tuple[int, int] | None:
-    """Height and width of a picture file as it is looked at; None for what is none."""
-    try:
-        with Image.open(path) as picture:
-            turned = picture.getexif().get(0x0112, 1) >= 5
-            return (picture.width, picture.height) if turned else (picture.height, picture.width)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None
 
 
 # ---------------------------------------------------------------------------------------------- files in

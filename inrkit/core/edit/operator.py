@@ -141,11 +141,11 @@ class Measured(Operator):
         for _ in range(self.rounds):
             if (size <= enough).all():
                 break
-            image = self.function(self._transposed(direction))
-            curvature = _dot(direction, image)
+            curved = self.function(self._transposed(direction))
+            curvature = _dot(direction, curved)
             # Rows that are done, or lie outside of what can be measured, stand still.
             step = torch.where((size > enough) & (curvature > 0), size / curvature, torch.zeros_like(size))
-            solution, residual = solution + step * direction, residual - step * image
+            solution, residual = solution + step * direction, residual - step * curved
             before, size = size, _dot(residual, residual)
             direction = residual + size / before.clamp_min(torch.finfo(size.dtype).tiny) * direction
         return self._transposed(solution)

@@ -1,0 +1,219 @@
+"""`inrkit edit`: every task, what it leaves, and its mistakes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+import inrkit
+from inrkit.cli import main
+
+SMALL = ["size=8,8", "patch=4", "width=16", "depth=1", "decoder_depth=1", "heads=2", "hidden=16", "inr_width=16"]
+SMALL += ["inr_inner=16", "inr_depth=2", "count=64"]
+
+
+def edit(*args: object) -> Result:
+    return CliRunner().invoke(main, ["edit", *map(str, args)])
+
+
+def succeed(*args: object) -> str:
+    result = edit(*args)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def fail(*args: object) -> str:
+    """The error: exit code 2, one line, nothing on stdout."""
+    result = edit(*args)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    return line.removeprefix("inrkit: error: ")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("edit") / "run"
+    sets = [f"options.{option}" for option in SMALL]
+    quiet = {"progress": False, "on_sample": lambda *_: None, "on_end": lambda *_: None}
+    inrkit.train(modality="image", steps=2, batch_size=4, precision="fp32", sets=sets, out=out, **quiet)
+    return out
+
+
+@pytest.fixture
+def face(tmp_path: Path) -> Path:
+    return save(tmp_path / "face.png", 8, 8)
+
+
+def save(path: Path, height: int, width: int, seed: int = 0) -> Path:
+    pixels = np.random.default_rng(seed).integers(30, 220, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def pixels_of(path: Path) -> np.ndarray:
+    """Values (3, H, W) on [-1, 1]."""
+    return np.asarray(Image.open(path).convert("RGB")).astype(np.float64).transpose(2, 0, 1) / 127.5 - 1
+
+
+def means(values: np.ndarray, factor: int) -> np.ndarray:
+    channels, height, width = values.shape
+    return values.reshape(channels, height // factor, factor, width // factor, factor).mean((2, 4))
+
+
+# ---------------------------------------------------------------------------------------------- what is kept
+
+
+def test_known_cells_stay(run: Path, face: Path, tmp_path: Path) -> None:
+    """Outside of the box the exact values are the input's to 1e-5, and so are the pixels of the picture."""
+    said = succeed(run, face, "--task", "inpaint", "--box", "1,2,4,3", "-o", tmp_path / "out")
+    assert "known part kept to" in said
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "face.inr",
+        "face.npy",
+        "face.png",
+        "sheet.png",
+    ]
+    known = np.ones((8, 8), dtype=bool)
+    known[2:5, 1:5] = False
+    before, values = pixels_of(face), np.load(tmp_path / "out" / "face.npy")
+    assert values.dtype == np.float32
+    assert np.abs(values - before)[:, known].max() < 1e-5
+    assert np.abs(values - before)[:, ~known].max() > 0.05
+    assert np.array_equal(pixels_of(tmp_path / "out" / "face.png")[:, known], before[:, known])
+
+
+def test_patch_means_stay(run: Path, face: Path, tmp_path: Path) -> None:
+    """Of a picture of the size of training those are kept; of one as coarse as the patches, its very pixels."""
+    succeed(run, face, "--task", "superres", "--factor", 2, "-o", tmp_path / "a")
+    assert np.abs(means(np.load(tmp_path / "a" / "face.npy"), 2) - means(pixels_of(face), 2)).max() < 1e-5
+    small = save(tmp_path / "small.png", 2, 2)
+    succeed(run, small, "--task", "superres", "--factor", 4, "-o", tmp_path / "b")
+    assert np.abs(means(np.load(tmp_path / "b" / "small.npy"), 4) - pixels_of(small)).max() < 1e-5
+
+
+def test_luma_stays(run: Path, face: Path, tmp_path: Path) -> None:
+    """The weights are those of ITU-R 601, scaled to sum to 1."""
+    succeed(run, face, "--task", "colorize", "-o", tmp_path / "out.png")
+    weights = np.array([0.2989, 0.587, 0.114])
+    luma = [np.tensordot(weights / weights.sum(), x, 1) for x in (np.load(tmp_path / "out.npy"), pixels_of(face))]
+    assert np.abs(luma[0] - luma[1]).max() < 1e-5
+
+
+def test_the_rest_of_the_input_is_not_used(run: Path, face: Path, tmp_path: Path) -> None:
+    """What lies in the hole makes no difference."""
+    pixels = np.array(Image.open(face))
+    pixels[2:5, 1:5] = 255 - pixels[2:5, 1:5]
+    Image.fromarray(pixels).save(tmp_path / "other.png")
+    for name in ("face", "other"):
+        succeed(run, tmp_path / f"{name}.png", "--task", "inpaint", "--box", "1,2,4,3", "-o", tmp_path / f"{name}-out")
+    one, other = (np.load(tmp_path / f"{name}-out" / f"{name}.npy") for name in ("face", "other"))
+    assert np.abs(one - other).max() < 1e-5
+
+
+# ---------------------------------------------------------------------------------------------- results
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--task", "inpaint", "--text", "I", "--invert"],
+        ["--task", "superres"],
+        ["--task", "colorize", "--passes", "2"],
+        ["--task", "denoise"],
+        ["--task", "denoise", "--level", "0.2"],
+        ["--task", "stroke", "--level", "2", "--passes", "1"],
+    ],
+    ids=lambda args: " ".join(args[1:]),
+)
+def test_results_are_described_and_can_be_rendered(run: Path, face: Path, tmp_path: Path, args: list[str]) -> None:
+    """Variants get names of their own; the INR opens without the run; equal seeds give equal results."""
+    rows = json.loads(succeed(run, face, *args, "-n", 2, "--json", "-o", tmp_path / "out"))
+    assert [Path(row["inr"]).name for row in rows] == ["face.inr", "face-2.inr"]
+    assert all((row["kept"] is None) == (args[1] in ("denoise", "stroke")) for row in rows)
+    inr = inrkit.load_inr(rows[0]["inr"])
+    assert inr.provenance["task"] == args[1]
+    assert inrkit.render(inr, {"size": "20x12"})[0].shape == (3, 12, 20)
+    assert (tmp_path / "out" / "sheet.png").is_file()
+    first = np.load(rows[0]["values"])
+    succeed(run, face, *args, "-n", 2, "-o", tmp_path / "again")
+    assert np.array_equal(first, np.load(tmp_path / "again" / "face.npy"))
+    if args[1] != "denoise":
+        assert not np.array_equal(first, np.load(rows[1]["values"]))
+
+
+@pytest.mark.parametrize("more", [[], ["--level", "0.5"]], ids=["params", "noise"])
+def test_between_two(run: Path, face: Path, tmp_path: Path, more: list[str]) -> None:
+    """As many as are asked for; with params, the ends are the encodes."""
+    other = save(tmp_path / "other.png", 8, 8, seed=1)
+    rows = json.loads(
+        succeed(run, face, other, "--task", "interpolate", "-n", 3, *more, "--json", "-o", tmp_path / "out")
+    )
+    assert len(rows) == 3
+    if not more:
+        encoded = inrkit.load(run).encode([face, other]).signal.numpy()
+        assert np.abs(np.load(rows[0]["values"]) - encoded[0]).max() < 1e-4
+        assert np.abs(np.load(rows[2]["values"]) - encoded[1]).max() < 1e-4
+
+
+def test_a_mask_may_have_the_size_of_training_or_of_the_input(run: Path, tmp_path: Path) -> None:
+    """Bright is the hole; a mask painted over a larger picture is scaled and cut as the picture is."""
+    large = save(tmp_path / "large.png", 16, 24)  # its middle 16 x 16 is what the model sees
+    for height, width, hole in ((8, 8, np.s_[0:8, 0:4]), (16, 24, np.s_[0:16, 0:12])):
+        mask = np.zeros((height, width), np.uint8)
+        mask[hole] = 255
+        Image.fromarray(mask).save(tmp_path / "mask.png")
+        out = tmp_path / f"{width}"
+        succeed(run, large, "--task", "inpaint", "--mask", tmp_path / "mask.png", "-o", out)
+        seen = inrkit.load(run).observe(large).support.values[0].numpy()
+        difference = np.abs(np.load(out / "large.npy") - seen).max(0)
+        assert (difference[:, :4] > 1e-3).mean() > 0.9
+        assert difference[:, 4:].max() < 1e-5
+
+
+# ---------------------------------------------------------------------------------------------- mistakes
+
+
+def test_masks_of_another_size_are_refused(run: Path, tmp_path: Path) -> None:
+    """One line that says what was expected, before anything is written."""
+    large = save(tmp_path / "large.png", 16, 24)
+    mask = save(tmp_path / "mask.png", 8, 9)
+    line = fail(run, large, "--task", "inpaint", "--mask", mask, "-o", tmp_path / "out")
+    assert "the mask must be 8 x 8, or 24 x 16 like large.png (got 9 x 8)" in line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--task", "superres", "--factor", "3"], "'factor' must divide the size of the signal, 8 x 8 (got 3)"),
+        (["--task", "superres", "--factor", "1"], "'factor' must be at least 2 (got 1)"),
+        (["--task", "inpaint"], "'inpaint' needs one of '--mask', '--box' and '--text' (got none)"),
+        (["--task", "inpaint", "--box", "0,0,2,2", "--text", "A"], "(got '--box' and '--text')"),
+        (["--task", "inpaint", "--box", "6,6,4,4"], "the box must lie within the signal, 8 x 8 (got '6,6,4,4')"),
+        (["--task", "inpaint", "--box", "1,2"], "'box' is 4 numbers"),
+        (["--task", "inpaint", "--box", "0,0,8,8", "--invert"], "nothing to fill in"),
+        (["--task", "inpaint", "--text", " "], "must have letters"),
+        (
+            ["--task", "colorize", "--factor", "2"],
+            "'--factor' means nothing to the task 'colorize'; it is for superres",
+        ),
+        (["--task", "denoise", "--level", "-1"], "'--level' must be > 0 (got -1)"),
+        (["--task", "denoise", "--level", "nan"], "'--level' must be > 0 (got nan)"),
+        (["--task", "interpolate"], "'interpolate' needs two inputs (got 1)"),
+        (["--task", "sharpen"], "'sharpen' is not one of"),
+        (["--task", "denoise", "-n", "2", "-o", "one.png"], "expected one result for one file, found 2"),
+    ],
+)
+def test_mistakes_are_one_line(run: Path, face: Path, args: list[str], message: str) -> None:
+    """Exit code 2, and what to do about it."""
+    assert message in fail(run, face, *args)
+
+
+def test_inputs_are_not_replaced(run: Path, face: Path) -> None:
+    """Neither by the folder that they are in nor by name."""
+    assert "would replace this input" in fail(run, face, "--task", "denoise", "-o", face.parent)
+    assert "would replace this input" in fail(run, face, "--task", "denoise", "-o", face)
