@@ -47,7 +47,16 @@ def evaluate(
     if as_json:
         say_json(figures)
     else:
-        _print(figures, "")
+        _print(_without_curves(figures), "")
+
+
+def _without_curves(figures: dict[str, Any]) -> dict[str, Any]:
+    """The figures but for what only a drawing shows."""
+    return {
+        key: _without_curves(value) if isinstance(value, dict) else value
+        for key, value in figures.items()
+        if key != "curves"
+    }
 
 
 def _print(figures: dict[str, Any], title: str) -> None:

@@ -11,7 +11,7 @@ same N, beside them.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Self, final
 
 import attrs
@@ -260,32 +260,37 @@ def sliced_wasserstein(a: Tensor, b: Tensor, *, generator: torch.Generator, dire
 def compare_sets(
     real_a: Tensor,
     real_b: Tensor,
-    samples: Tensor,
+    samples: Tensor | Mapping[str, Tensor],
     features: Callable[[Tensor], Tensor],
     *,
     k: int = 3,
     seed: int = 0,
     chunk: int = 256,
+    on_values: bool = True,
 ) -> dict[str, dict[str, float]]:
     """All figures of sets for samples, for other real data and for noise, each against the same held-out data.
 
     Args:
         real_a, real_b: Values (N, C, ...) of two disjoint parts of data that were not trained on.
-        samples: Values (N, C, ...) of generated signals, measured in the same way. Of the three sets the first N rows
-            are used, N being the size of the smallest, because the figures depend on N.
+        samples: Values (N, C, ...) of generated signals, measured in the same way; or several sets by name. Of all sets
+            the first N rows are used, N being the size of the smallest, because the figures depend on N.
         features: A feature extractor, fitted on training data or on ``real_a`` if at all.
         k: The neighbour that bounds the balls of precision and recall.
         seed: For the noise and the directions of the sliced distance.
+        on_values: Also compare the values themselves, which takes no features.
 
     Returns:
-        One row each for ``samples``, ``real`` (``real_b``: the floor that the best generator reaches) and ``noise``
-        (uniform within the range of each channel of ``real_a``: what knows nothing). In each: ``frechet``, ``kid``,
+        One row each for ``samples`` (or for each name), ``real`` (``real_b``: the floor that the best generator
+        reaches) and ``noise`` (uniform within the range of each channel of ``real_a``: what knows nothing). In each:
+        ``frechet``, ``kid``,
         ``precision``, ``recall``, ``f1``, ``density``, ``coverage`` and ``diversity`` on the features,
         ``sliced_wasserstein`` on the values, and ``count``, the N of all of them.
     """
-    count = min(len(real_a), len(real_b), len(samples))
+    given = {"samples": samples} if isinstance(samples, Tensor) else samples
+    count = min(map(len, (real_a, real_b, *given.values())))
     reference = real_a[:count]
-    sets = {"samples": samples[:count], "real": real_b[:count], "noise": _noise_like(reference, seed)}
+    sets = {name: values[:count] for name, values in given.items()}
+    sets |= {"real": real_b[:count], "noise": _noise_like(reference, seed)}
     target = extract(features, reference, chunk=chunk)
     target_statistics = FeatureStatistics.of(target)
     rows: dict[str, dict[str, float]] = {}
@@ -293,7 +298,6 @@ def compare_sets(
         found = extract(features, values, chunk=chunk)
         frechet = frechet_distance(FeatureStatistics.of(found), target_statistics)
         near = precision_recall(target, found, k=k)
-        generator = torch.Generator().manual_seed(seed)
         rows[name] = {
             "frechet": frechet,
             "kid": kernel_distance(found, target),
@@ -303,9 +307,11 @@ def compare_sets(
             "density": near.density,
             "coverage": near.coverage,
             "diversity": diversity(found, target),
-            "sliced_wasserstein": sliced_wasserstein(values, reference, generator=generator),
             "count": count,
         }
+        if on_values:
+            generator = torch.Generator().manual_seed(seed)
+            rows[name]["sliced_wasserstein"] = sliced_wasserstein(values, reference, generator=generator)
     return rows
 
 

@@ -99,16 +99,14 @@ def set_figures(
     spaces = spaces_of(rest if len(rest) >= 64 else others)
     found: dict[str, dict[str, Any]] = {"values": {}, **{space: {} for space in spaces}}
     for i, (space, features) in enumerate(spaces.items()):
-        rows: dict[str, Mapping[str, float]] = {}
-        for j, (name, pictures) in enumerate(samples.items()):
-            tell("comparing sets", i * len(samples) + j, len(spaces) * len(samples))
-            compared = compare_sets(real[:count], floor[:count], pictures[:count], features, seed=seed)
-            rows = {**rows, name: compared["samples"]}
-        rows |= {"real": compared["real"], "noise": compared["noise"]}
+        tell("comparing sets", i, len(spaces))
+        # The values are the same in every space.
+        rows = compare_sets(real[:count], floor[:count], samples, features, seed=seed, on_values=i == 0)
         for name, row in rows.items():
-            found[space][name] = _figures(row, compared["real"], chosen - {_ON_VALUES})
-            found["values"][name] = _figures(row, compared["real"], chosen & {_ON_VALUES})
-    tell("comparing sets", len(spaces) * len(samples), len(spaces) * len(samples))
+            found[space][name] = _figures(row, rows["real"], chosen - {_ON_VALUES})
+            if i == 0:
+                found["values"][name] = _figures(row, rows["real"], chosen & {_ON_VALUES})
+    tell("comparing sets", len(spaces), len(spaces))
     kept = {space: rows for space, rows in found.items() if any(rows.values())}
     return {"count": count, "size": list(real.shape[2:]), "spaces": kept}
 

@@ -6,6 +6,8 @@
     memorisation  how near generated signals are to the training set, beside how near held-out signals are to it
     spread        how far generated signals differ from each other at one place, beside how far real ones do there
     resolution    larger renders of INRs, averaged back, against their smallest render
+    denoising     how far f(x + t z, t) is from x, over noise levels t
+    trajectory    how far f(x + t z, t) moves from one t to the next, over levels that training never saw
 
 Everything is computed a batch at a time; of the signals only small pictures are kept.
 """
@@ -22,21 +24,23 @@ from torch.nn import functional as F
 from inrkit.core.draws import seed_of
 from inrkit.core.metric import psnr, ssim
 from inrkit.core.modality import Source
-from inrkit.engine import compare
+from inrkit.engine import compare, diagnose
 from inrkit.engine.compare import Progress
 from inrkit.engine.heldout import Trained, batches, choose, compared_of, encode, enlarged, pictures_of, source_of
+from inrkit.engine.sheets import write_report
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.io import atomic
 from inrkit.io.sheet import labelled_rows, save_png
 
 ENCODE = ("psnr", "ssim")
-METRICS = (*ENCODE, *compare.FIGURES, "spread", "memorisation", "resolution")
+METRICS = (*ENCODE, *compare.FIGURES, "spread", "memorisation", "resolution", *diagnose.NAMES)
 ONE_AND_TWO_STEPS = ((80.0,), (80.0, 0.821))
 
 _BATCH = 100
 _FACTORS = (2, 4, 8)
 _AVERAGED = 1000
 _COMPARED = 256
+_DIAGNOSED = 64
 
 
 def evaluate(
@@ -50,7 +54,7 @@ def evaluate(
     progress: Progress | None = None,
     run_dir: Path | None = None,
 ) -> dict[str, Any]:
-    """The figures, as plain JSON; also written to the run directory.
+    """The figures, as plain JSON; also written to the run directory, whose report is written anew with them.
 
     Args:
         data: A store whose held-out signals to use; by default the one that the model was trained on.
@@ -76,8 +80,14 @@ def evaluate(
         result |= spread_figures(model, held_out, choose(len(held_out), min(n, _COMPARED), seed), seed)
     if "resolution" in chosen:
         result["resolution"] = resolution_figures(model, held_out, choose(len(held_out), 16, seed), tell)
+    if chosen & set(diagnose.NAMES):
+        result |= diagnose.diagnosis(
+            model, held_out, choose(len(held_out), min(n, _DIAGNOSED), seed), seed, chosen, tell
+        )
     if run_dir is not None:
         atomic.write_text(Path(run_dir) / "evaluation.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
+        if (Path(run_dir) / "report.html").is_file():
+            write_report(model, Path(run_dir))
     return result
 
 

@@ -64,17 +64,18 @@ def device_of(model: Trained) -> torch.device:
 @torch.no_grad()
 def encode(model: Trained, source: Source, numbers: Sequence[int]) -> Encoded:
     """The INRs of these signals of a source. Law: depends on the model and the numbers alone."""
-    batch = _observed(model, source, numbers)
+    batch = observed(model, source, numbers)
     prediction = model.pipeline.encode(batch.support, batch.label)
     return Encoded(batch.query.values, prediction.at(batch.query.where), prediction)
 
 
 def compared_of(model: Trained, source: Source, numbers: Sequence[int]) -> Observation:
     """What of these signals sets are compared by."""
-    return model.modality.compared(_observed(model, source, numbers))
+    return model.modality.compared(observed(model, source, numbers))
 
 
-def _observed(model: Trained, source: Source, numbers: Sequence[int]) -> Batch:
+def observed(model: Trained, source: Source, numbers: Sequence[int]) -> Batch:
+    """These signals of a source as the denoiser sees them. Law: depends on the numbers alone."""
     draws = Draws(seed_of("held out", *numbers), len(numbers), device=device_of(model))
     return model.modality.observe(source.read(numbers), draws, training=False)
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from PIL import Image
 
-from inrkit.io.report import Block, Picture, Table
+from inrkit.engine.diagnose import charts
+from inrkit.io.report import Block, Charts, Picture, Table
 
 _COLUMNS = {
     "frechet": "Fréchet ↓",
@@ -35,6 +36,8 @@ def evaluation_blocks(evaluation: Mapping[str, Any], run_dir: Path) -> list[Bloc
     sets = evaluation.get("sets", {})
     for space, rows in sets.get("spaces", {}).items():
         blocks.append(_set_table(space, rows, int(sets.get("count", 0))))
+    if drawn := charts(evaluation):
+        blocks.append(Charts(drawn))
     blocks += _memorisation(evaluation.get("memorisation"))
     sheet = run_dir / "nearest.png"
     if "memorisation" in evaluation and sheet.is_file():

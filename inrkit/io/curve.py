@@ -57,6 +57,7 @@ def chart(
     *,
     title: str,
     x_label: str = "step",
+    log_x: bool = False,
     log_y: bool = False,
     smooth: bool = False,
     marks: Mapping[str, float] | None = None,
@@ -67,11 +68,11 @@ def chart(
         smooth: Draw a running mean in full colour over the faint raw curve.
         marks: Named vertical lines, such as the beginnings of phases.
     """
-    kept = {name: _showable(points, log_y) for name, points in series.items()}
+    kept = {name: _showable(points, log_x, log_y) for name, points in series.items()}
     kept = {name: points for name, points in kept.items() if points}
     xs = [x for points in kept.values() for x, _ in points]
     ys = [y for points in kept.values() for _, y in points]
-    x_axis = make_axis(xs, _LEFT, WIDTH - _RIGHT)
+    x_axis = make_axis(xs, _LEFT, WIDTH - _RIGHT, log=log_x)
     y_axis = make_axis(ys, HEIGHT - _BOTTOM, _TOP, log=log_y, pad=0.04)
     parts = [
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}" '
@@ -142,8 +143,9 @@ def _log_ticks(low: float, high: float) -> list[float]:
 # ---------------------------------------------------------------------------------------------- parts of the drawing
 
 
-def _showable(points: Points, log: bool) -> list[tuple[float, float]]:
-    return [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y) and (y > 0 or not log)]
+def _showable(points: Points, log_x: bool, log_y: bool) -> list[tuple[float, float]]:
+    finite = ((x, y) for x, y in points if math.isfinite(x) and math.isfinite(y))
+    return [(x, y) for x, y in finite if (x > 0 or not log_x) and (y > 0 or not log_y)]
 
 
 def _frame(x_axis: Axis, y_axis: Axis, x_label: str) -> list[str]:

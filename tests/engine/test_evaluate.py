@@ -15,7 +15,7 @@ from inrkit.engine.model import Model, build_model
 from inrkit.engine.resolve import resolve
 from inrkit.engine.tables import evaluation_blocks
 from inrkit.errors import DataError, UsageError
-from inrkit.io.report import Picture, Table
+from inrkit.io.report import Charts, Picture, Table
 
 
 @pytest.fixture
@@ -137,9 +137,9 @@ def test_spread_is_of_finite_values() -> None:
 
 
 def test_every_figure_has_its_place_in_the_report(model: Model, tmp_path: Path) -> None:
-    """Tables for encodes, for each space and for memorisation, and the sheet of neighbours."""
+    """Tables for encodes, for each space and for memorisation, diagnostics drawn, the sheet of neighbours."""
     blocks = evaluation_blocks(evaluate(model, n=16), tmp_path)
-    assert [type(block) for block in blocks] == [Table, Table, Table, Table, Table, Table, Picture]
+    assert [type(block) for block in blocks] == [Table, Table, Table, Table, Table, Charts, Table, Picture]
     assert all("nan" not in block.html() for block in blocks)
     assert evaluation_blocks({}, tmp_path) == []
 

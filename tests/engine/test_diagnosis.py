@@ -1,0 +1,53 @@
+"""Diagnostics as part of an evaluation: figures, curves, drawings."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from toy import ToyModality
+
+from inrkit.engine.diagnose import charts
+from inrkit.engine.evaluate import evaluate
+from inrkit.engine.model import Model, build_model
+from inrkit.engine.resolve import resolve
+from inrkit.engine.tables import evaluation_blocks
+from inrkit.io.report import Charts
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Model:
+    config = resolve(ToyModality)
+    return build_model(config, ToyModality(ToyModality.Options(size=16)), tmp_path, 7, torch.device("cpu"))
+
+
+def test_both_diagnostics_are_figures_and_curves(model: Model, tmp_path: Path) -> None:
+    """Plain JSON, the same for the same seed, and only what is asked for."""
+    found = evaluate(model, n=16, metrics=["denoising", "trajectory"])
+    assert json.loads((tmp_path / "evaluation.json").read_text()) == found
+    assert set(found) == {"step", "seed", "data", "denoising", "trajectory"}
+    assert found["denoising"]["count"] == 4
+    assert len(found["denoising"]["curves"]["f"]) == 48
+    assert found["trajectory"]["ends"] <= found["trajectory"]["length"]
+    assert evaluate(model, n=16, metrics=["trajectory"])["trajectory"] == found["trajectory"]
+    assert "denoising" not in evaluate(model, n=16, metrics=["trajectory"])
+
+
+def test_the_report_draws_them(model: Model, tmp_path: Path) -> None:
+    """A drawing each, over noise levels."""
+    found = evaluate(model, n=16, metrics=["denoising", "trajectory"])
+    drawn = charts(found)
+    assert len(drawn) == 2
+    assert all(svg.startswith("<svg") and "noise level" in svg for svg in drawn.values())
+    (block,) = evaluation_blocks(found, tmp_path)
+    assert isinstance(block, Charts)
+    assert charts({}) == {}
+
+
+def test_a_report_is_written_anew(model: Model, tmp_path: Path) -> None:
+    """Where a run has a report, its evaluation stands in it at once; where it has none, none is made."""
+    evaluate(model, n=16, metrics=["denoising"])
+    assert not (tmp_path / "report.html").exists()
+    (tmp_path / "report.html").write_text("old")
+    evaluate(model, n=16, metrics=["denoising"])
+    assert "Denoising distance" in (tmp_path / "report.html").read_text()
