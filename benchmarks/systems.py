@@ -20,7 +20,7 @@ import torch
 import inrkit
 from inrkit import Grid, GridObservation
 from inrkit.core.metric import compare_sets
-from inrkit.engine import compare
+from inrkit.engine import sets
 from inrkit.engine.evaluate import evaluate
 from inrkit.engine.heldout import choose, pictures_of, source_of
 
@@ -37,14 +37,14 @@ class Judge:
 
         held_out, training = source_of(model, "test"), source_of(model, "train")
         n = min(n, len(held_out))
-        self.real = compare.real_pictures(model, held_out, choose(len(held_out), n, 0), "", quiet)
-        others = compare.real_pictures(model, training, choose(len(training), n + 1000, 0), "", quiet)
-        self.floor, self.features = others[:n], compare.spaces_of(others[n:])["random-conv"]
+        self.real = sets.real_pictures(model, held_out, choose(len(held_out), n, 0), "", quiet)
+        others = sets.real_pictures(model, training, choose(len(training), n + 1000, 0), "", quiet)
+        self.floor, self.features = others[:n], sets.spaces_of(others[n:])["random-conv"]
 
     def ratio(self, model: inrkit.Model, times: Sequence[float]) -> float:
         """The Fréchet distance of samples from held-out signals, as a multiple of the floor's."""
         samples = model.sample(len(self.real), seed=1, times=times)
-        shown = torch.cat([compare.small(pictures_of(model, part)) for part in samples.signal.split(100)])
+        shown = torch.cat([sets.small(pictures_of(model, part)) for part in samples.signal.split(100)])
         found = compare_sets(self.real, self.floor, shown, self.features, seed=0)
         return float(found["samples"]["frechet"] / found["real"]["frechet"])
 

@@ -9,8 +9,8 @@ import torch
 from inrkit.core.diagnose import along, dense_times
 from inrkit.core.draws import Draws, seed_of
 from inrkit.core.modality import Source
-from inrkit.engine.compare import Progress
 from inrkit.engine.heldout import Trained, device_of, observed
+from inrkit.engine.sets import Progress
 from inrkit.io.curve import chart
 
 NAMES = ("denoising", "trajectory")

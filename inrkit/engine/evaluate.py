@@ -24,16 +24,16 @@ from torch.nn import functional as F
 from inrkit.core.draws import seed_of
 from inrkit.core.metric import psnr, ssim
 from inrkit.core.modality import Source
-from inrkit.engine import compare, diagnose
-from inrkit.engine.compare import Progress
+from inrkit.engine import diagnose, sets
 from inrkit.engine.heldout import Trained, batches, choose, compared_of, encode, enlarged, pictures_of, source_of
+from inrkit.engine.sets import Progress
 from inrkit.engine.sheets import write_report
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.io import atomic
 from inrkit.io.sheet import labelled_rows, save_png
 
 ENCODE = ("psnr", "ssim")
-METRICS = (*ENCODE, *compare.FIGURES, "spread", "memorisation", "resolution", *diagnose.NAMES)
+METRICS = (*ENCODE, *sets.FIGURES, "spread", "memorisation", "resolution", *diagnose.NAMES)
 ONE_AND_TWO_STEPS = ((80.0,), (80.0, 0.821))
 
 _BATCH = 100
@@ -74,7 +74,7 @@ def evaluate(
     result: dict[str, Any] = {"step": model.step, "seed": seed, "data": dict(held_out.facts)}
     if chosen & set(ENCODE):
         result["encode"] = encode_figures(model, held_out, choose(len(held_out), n, seed), chosen, tell)
-    if chosen & {*compare.FIGURES, "memorisation"}:
+    if chosen & {*sets.FIGURES, "memorisation"}:
         result |= _sampled(model, held_out, n, seed, times, chosen, tell, run_dir)
     if "spread" in chosen:
         result |= spread_figures(model, held_out, choose(len(held_out), min(n, _COMPARED), seed), seed)
@@ -198,13 +198,13 @@ def _sampled(
     """All that needs generated signals."""
     training = source_of(model, "train")
     numbers, own = choose(len(held_out), n, seed), seed_of(seed, "evaluate")
-    real = compare.real_pictures(model, held_out, numbers, "held-out signals", tell)
-    samples = {compare.name_of(t): compare.sampled_pictures(model, held_out, numbers, own, t, tell) for t in times}
+    real = sets.real_pictures(model, held_out, numbers, "held-out signals", tell)
+    samples = {sets.name_of(t): sets.sampled_pictures(model, held_out, numbers, own, t, tell) for t in times}
     result: dict[str, Any] = {}
-    if chosen & set(compare.FIGURES):
-        result["sets"] = compare.set_figures(model, samples, real, training, seed, chosen, tell)
+    if chosen & set(sets.FIGURES):
+        result["sets"] = sets.set_figures(model, samples, real, training, seed, chosen, tell)
     if "memorisation" in chosen:
-        result["memorisation"], closest = compare.memorisation_figures(
+        result["memorisation"], closest = sets.memorisation_figures(
             model, next(iter(samples.values())), real, training, seed, tell
         )
         if run_dir is not None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from toy import ToyModality
 
-from inrkit.engine import compare
+from inrkit.engine import sets
 from inrkit.engine.evaluate import METRICS, chosen_metrics, constant_answer, evaluate, similarity, spread_of
 from inrkit.engine.heldout import compared_of, source_of
 from inrkit.engine.model import Model, build_model
@@ -38,10 +38,10 @@ def test_an_evaluation_is_plain_json_and_is_written_down(model: Model, tmp_path:
 
 def test_sets_of_equal_size_stand_beside_floor_and_noise(model: Model) -> None:
     """In every space there are rows for both kinds of samples, for real signals and for noise."""
-    sets = evaluate(model, n=16, metrics=["frechet", "sliced-wasserstein", "recall"])["sets"]
-    assert sets["count"] == 4  # as many as are held out
-    assert set(sets["spaces"]) == {"values", "random-conv", "random-conv-edges", "whitened-pca"}
-    for space, rows in sets["spaces"].items():
+    figures = evaluate(model, n=16, metrics=["frechet", "sliced-wasserstein", "recall"])["sets"]
+    assert figures["count"] == 4  # as many as are held out
+    assert set(figures["spaces"]) == {"values", "random-conv", "random-conv-edges", "whitened-pca"}
+    for space, rows in figures["spaces"].items():
         assert set(rows) == {"1 step", "2 steps (80, 0.821)", "real", "noise"}
         figures = {"sliced_wasserstein"} if space == "values" else {"frechet", "recall"}
         assert all({name.removesuffix("_ratio") for name in row} == figures for row in rows.values())
@@ -93,9 +93,9 @@ def test_too_few_signals_are_refused(model: Model) -> None:
 
 def test_copies_are_found(model: Model) -> None:
     """Whoever hands out training signals is at distance 0 from them, all of it suspicious."""
-    real = compare.real_pictures(model, source_of(model, "test"), range(4), "", lambda *_: None)
-    copies = compare.real_pictures(model, source_of(model, "train"), range(8), "", lambda *_: None)
-    figures, shown = compare.memorisation_figures(model, copies, real, source_of(model, "train"), 0, lambda *_: None)
+    real = sets.real_pictures(model, source_of(model, "test"), range(4), "", lambda *_: None)
+    copies = sets.real_pictures(model, source_of(model, "train"), range(8), "", lambda *_: None)
+    figures, shown = sets.memorisation_figures(model, copies, real, source_of(model, "train"), 0, lambda *_: None)
     assert figures["samples"]["median"] == 0
     assert figures["suspicious"] == 1
     assert figures["held_out"]["least"] > 0
@@ -114,18 +114,18 @@ def test_values_that_are_not_finite_are_an_error(model: Model) -> None:
 def test_large_pictures_are_averaged_down() -> None:
     """At most 64 a side, with the same mean; small ones only change their range."""
     pictures = torch.rand(2, 3, 128, 96)
-    found = compare.small(pictures)
+    found = sets.small(pictures)
     assert found.shape == (2, 3, 64, 48)
     assert torch.allclose(found.mean(), pictures.mean() * 2 - 1, atol=1e-6)
-    assert torch.equal(compare.small(pictures[:, :, :8, :8]), pictures[:, :, :8, :8] * 2 - 1)
+    assert torch.equal(sets.small(pictures[:, :, :8, :8]), pictures[:, :, :8, :8] * 2 - 1)
 
 
 def test_spaces_fit_what_varies() -> None:
     """Components are no more than the directions that real signals vary in; none where nothing varies."""
     one_way = torch.linspace(-1, 1, 80)[:, None, None, None] * torch.ones(1, 3, 8, 8)
-    assert compare.spaces_of(one_way)["whitened-pca"].dim == 1
-    assert "whitened-pca" not in compare.spaces_of(torch.zeros(80, 3, 8, 8))
-    assert "random-conv" not in compare.spaces_of(torch.rand(80, 3, 4, 16))
+    assert sets.spaces_of(one_way)["whitened-pca"].dim == 1
+    assert "whitened-pca" not in sets.spaces_of(torch.zeros(80, 3, 8, 8))
+    assert "random-conv" not in sets.spaces_of(torch.rand(80, 3, 4, 16))
 
 
 def test_spread_is_of_finite_values() -> None:
@@ -147,11 +147,11 @@ def test_every_figure_has_its_place_in_the_report(model: Model, tmp_path: Path) 
 def test_samples_are_measured_as_held_out_signals_are(model: Model) -> None:
     """Sets are compared by pictures of equal shape, on [-1, 1]; the first of many samples are those of few."""
     held_out = source_of(model, "test")
-    real = compare.real_pictures(model, held_out, range(4), "", lambda *_: None)
-    samples = compare.sampled_pictures(model, held_out, range(4), 0, (80.0,), lambda *_: None)
+    real = sets.real_pictures(model, held_out, range(4), "", lambda *_: None)
+    samples = sets.sampled_pictures(model, held_out, range(4), 0, (80.0,), lambda *_: None)
     assert real.shape == samples.shape
     assert -1 <= real.min() <= real.max() <= 1
-    fewer = compare.sampled_pictures(model, held_out, range(2), 0, (80.0,), lambda *_: None)
+    fewer = sets.sampled_pictures(model, held_out, range(2), 0, (80.0,), lambda *_: None)
     assert torch.allclose(samples[:2], fewer, atol=1e-5)
 
 
