@@ -38,10 +38,10 @@ def test_an_evaluation_is_plain_json_and_is_written_down(model: Model, tmp_path:
 
 def test_sets_of_equal_size_stand_beside_floor_and_noise(model: Model) -> None:
     """In every space there are rows for both kinds of samples, for real signals and for noise."""
-    figures = evaluate(model, n=16, metrics=["frechet", "sliced-wasserstein", "recall"])["sets"]
-    assert figures["count"] == 4  # as many as are held out
-    assert set(figures["spaces"]) == {"values", "random-conv", "random-conv-edges", "whitened-pca"}
-    for space, rows in figures["spaces"].items():
+    compared = evaluate(model, n=16, metrics=["frechet", "sliced-wasserstein", "recall"])["sets"]
+    assert compared["count"] == 4  # as many as are held out
+    assert set(compared["spaces"]) == {"values", "random-conv", "random-conv-edges", "whitened-pca"}
+    for space, rows in compared["spaces"].items():
         assert set(rows) == {"1 step", "2 steps (80, 0.821)", "real", "noise"}
         figures = {"sliced_wasserstein"} if space == "values" else {"frechet", "recall"}
         assert all({name.removesuffix("_ratio") for name in row} == figures for row in rows.values())
