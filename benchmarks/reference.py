@@ -179,9 +179,10 @@ class Reference(nn.Module):
         truth = images.flatten(2)[:, :, pixels]
         target = torch.where((r > 0)[:, None, None], teacher, truth)
 
-        gene = DISTANCES[objective.distance](output, target) * WEIGHTINGS[objective.weight_gene](t, r) * ~clean
+        weight = WEIGHTINGS[objective.weight_gene](t, r, self.sigma_data)
+        gene = DISTANCES[objective.distance](output, target) * weight * ~clean
         near_zero = clean | (t < objective.t_recon)
-        weight = torch.where(clean, 1.0, WEIGHTINGS[objective.weight_recon](t, r))
+        weight = torch.where(clean, 1.0, WEIGHTINGS[objective.weight_recon](t, r, self.sigma_data))
         recon = DISTANCES[objective.distance](signal, truth) * weight * near_zero
         return objective.lambda_gene * gene.mean() + objective.lambda_recon * recon.mean()
 

@@ -19,15 +19,13 @@ from torch import Tensor
 
 from inrkit.core.draws import Draws
 from inrkit.core.observation import expand
+from inrkit.core.option import AT_LEAST_0, POSITIVE, option
 from inrkit.errors import UsageError, did_you_mean
 
 T_MIN = 0.003
 T_MAX = 80.0
-
-
-def _positive(instance: Any, attribute: Any, value: float) -> None:
-    if not value > 0:
-        raise ValueError(f"'{attribute.name}' must be > 0 (got {value})")
+T_ENCODE = 0.007
+"""Below this a signal counts as clean: its INR is an encoding, which reconstruction trains."""
 
 
 @final
@@ -36,7 +34,7 @@ class LogNormal:
     """ln t ~ N(mean, std²), not clamped (ECT)."""
 
     mean: float = -1.1
-    std: float = attrs.field(default=2.0, validator=_positive)
+    std: float = option("standard deviation of ln t", 2.0, POSITIVE)
 
     def sample(self, draws: Draws) -> Tensor:
         """One noise level per row, (B,)."""
@@ -57,8 +55,8 @@ class LogNormal:
 class Preconditioning:
     """What the network is shown at noise level t: values of unit variance, and a level of order one."""
 
-    sigma_data: float = attrs.field(default=0.5, validator=_positive)
-    t_min: float = attrs.field(default=T_MIN, validator=_positive)
+    sigma_data: float = option("standard deviation of the clean values", 0.5, POSITIVE)
+    t_min: float = option("what clean signals are announced as", T_MIN, POSITIVE)
 
     def c_in(self, t: Tensor) -> Tensor:
         """1 / sqrt(σ_data² + t²)"""
@@ -84,8 +82,8 @@ class Readout(abc.ABC):
     needs_reencoding: ClassVar[bool] = False
     """Whether f depends on x_t so much that after several steps the INR alone is not the sample."""
 
-    sigma_data: float = attrs.field(default=0.5, validator=_positive)
-    offset: float = 0.0
+    sigma_data: float = option("standard deviation of the clean values", 0.5, POSITIVE)
+    offset: float = option("where f is x_t itself; ECT evaluates at .003", 0.0, AT_LEAST_0)
 
     @abc.abstractmethod
     def c_skip(self, t: Tensor) -> Tensor:
@@ -111,7 +109,7 @@ class LiteralReadout(Readout):
 
     name = "literal"
     needs_reencoding = True
-    t_encode: float = 0.007
+    t_encode: float = option("at and below it the render is the signal; an objective's t_recon", T_ENCODE, AT_LEAST_0)
 
     def c_skip(self, t: Tensor) -> Tensor:
         return self.sigma_data**2 / ((t - self.offset) ** 2 + self.sigma_data**2)
@@ -157,7 +155,7 @@ class DirectReadout(Readout):
     """The render is the signal at every t; a narrow c_skip of width ``width`` keeps the boundary."""
 
     name = "direct"
-    width: float = attrs.field(default=0.1, validator=_positive)
+    width: float = option("noise level at which half of f is x_t", 0.1, POSITIVE)
 
     def c_skip(self, t: Tensor) -> Tensor:
         return self.width**2 / ((t - self.offset) ** 2 + self.width**2)

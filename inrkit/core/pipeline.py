@@ -39,6 +39,11 @@ class Prediction:
         """The bound function, with all heads, as the transform sees it."""
         return self._pipeline.function.bind(self.params)
 
+    @property
+    def sigma_data(self) -> float:
+        """The standard deviation of clean values that the network reckons with."""
+        return self._pipeline.preconditioning.sigma_data
+
     def at(self, where: Any) -> Tensor:
         """The signal measured at any other place: another size, another view."""
         return self._pipeline.show(self.params, where, self.t)

@@ -343,4 +343,4 @@ def test_make_objective(name: str, options: dict[str, Any]) -> None:
 def test_names_are_unique() -> None:
     """Every objective is found under its own name."""
     assert all(kind.name == name for name, kind in OBJECTIVES.items())
-    assert set(OBJECTIVES) == {"inrct", "reconstruction", "ect", "diffusion"}
+    assert set(OBJECTIVES) == {"inrct", "reconstruction", "ect", "ict", "ct", "cm-func", "cd", "diffusion"}

@@ -74,7 +74,7 @@ def test_distance_of_half_precision_is_single() -> None:
 )
 def test_weighting_at_t_2_r_half(name: str, expected: float) -> None:
     """Each weighting against its formula at t = 2, r = .5."""
-    assert float(WEIGHTINGS[name](torch.tensor([2.0]), torch.tensor([0.5]))) == pytest.approx(expected)
+    assert float(WEIGHTINGS[name](torch.tensor([2.0]), torch.tensor([0.5]), 0.5)) == pytest.approx(expected)
 
 
 def mean_weight(name: str, exponent: int, below: float = math.inf) -> float:
@@ -83,7 +83,7 @@ def mean_weight(name: str, exponent: int, below: float = math.inf) -> float:
     t = torch.exp(2 * z - 1.1)
     r = SigmoidPairing(stages=9).r(t, (exponent + 0.5) / 9)
     density = torch.exp(-z.square() / 2) / math.sqrt(2 * math.pi)
-    return float(torch.trapezoid(density * WEIGHTINGS[name](t, r) * (t < below), z))
+    return float(torch.trapezoid(density * WEIGHTINGS[name](t, r, 0.5) * (t < below), z))
 
 
 @pytest.mark.parametrize("name", ["1/t", "1/(t-r)"])
@@ -114,4 +114,4 @@ def test_edm_weight_is_one_over_c_out_squared(t: float) -> None:
     """EDM's weight makes the error of the network's own output count once at every t."""
     level = torch.tensor([t])
     c_out = LiteralReadout().c_out(level)
-    assert float(WEIGHTINGS["edm"](level, level) * c_out**2) == pytest.approx(1, rel=1e-5)
+    assert float(WEIGHTINGS["edm"](level, level, 0.5) * c_out**2) == pytest.approx(1, rel=1e-5)

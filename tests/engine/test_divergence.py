@@ -6,6 +6,7 @@ import pytest
 import torch
 from toy_run import fingerprint, train_toy
 
+from inrkit.core.objective import WEIGHTINGS
 from inrkit.engine.learner import Learner
 from inrkit.errors import DivergedError
 from inrkit.io.checkpoint import list_checkpoints
@@ -74,11 +75,8 @@ def test_a_bad_gradient_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_bad_loss_term_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batch and weights are fine, the loss is not."""
-    from inrkit.core.objective import WEIGHTINGS, Inrct
-
-    broken = {**WEIGHTINGS, "1/(t-r)": lambda t, r: 1 / (t - t)}
-    monkeypatch.setattr("inrkit.core.objective.WEIGHTINGS", broken)
-    assert Inrct.name == "inrct"
+    broken = {**WEIGHTINGS, "1/(t-r)": lambda t, r, sigma: 1 / (t - t)}
+    monkeypatch.setattr("inrkit.core.objective.inrct.WEIGHTINGS", broken)
     with pytest.raises(DivergedError, match=r"step 2: loss term '(total|gene)'"):
         train_toy(tmp_path)
 

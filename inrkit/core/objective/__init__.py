@@ -1,0 +1,45 @@
+"""What training minimises: distances, weightings, and one small class for each system of the papers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from inrkit.core.objective.base import Loss, Objective
+from inrkit.core.objective.continuous import Diffusion, Ect
+from inrkit.core.objective.discrete import CmFunc, Ct, Ict
+from inrkit.core.objective.distance import DISTANCES, Distance, l2_norm, pseudo_huber, squared
+from inrkit.core.objective.distill import Cd
+from inrkit.core.objective.inrct import Inrct, Reconstruction
+from inrkit.core.objective.pair import consistency_pair
+from inrkit.core.objective.weighting import WEIGHTINGS, Weighting
+
+__all__ = [
+    "DISTANCES",
+    "OBJECTIVES",
+    "WEIGHTINGS",
+    "Cd",
+    "CmFunc",
+    "Ct",
+    "Diffusion",
+    "Distance",
+    "Ect",
+    "Ict",
+    "Inrct",
+    "Loss",
+    "Objective",
+    "Reconstruction",
+    "Weighting",
+    "consistency_pair",
+    "l2_norm",
+    "make_objective",
+    "pseudo_huber",
+    "squared",
+]
+
+OBJECTIVES: Mapping[str, type[Objective]] = {
+    kind.name: kind for kind in (Inrct, Reconstruction, Ect, Ict, Ct, CmFunc, Cd, Diffusion)
+}
+
+
+def make_objective(name: str, options: Mapping[str, Any]) -> Objective:
+    """The objective of this name with these options; whoever reads a config has checked both."""
+    return OBJECTIVES[name](**options)

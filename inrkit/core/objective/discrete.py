@@ -1,0 +1,134 @@
+"""Times on a grid of noise levels: Song's consistency training, CM-Func, and iCT."""
+
+import abc
+from collections.abc import Callable
+from typing import Literal, final
+
+import attrs
+from torch import Tensor
+
+from inrkit.core.draws import Draws
+from inrkit.core.karras import (
+    doubling_count,
+    karras_levels,
+    lognormal_pairs,
+    song_decay,
+    square_root_count,
+    uniform_pairs,
+)
+from inrkit.core.objective.base import Loss, Objective, mean
+from inrkit.core.objective.continuous import C_HELP, DISTANCE_HELP, P_MEAN_HELP, P_STD_HELP, WEIGHT_HELP
+from inrkit.core.objective.distance import Distance, distance_of
+from inrkit.core.objective.ode import Denoise, Move
+from inrkit.core.objective.pair import consistency_pair
+from inrkit.core.objective.weighting import WEIGHTINGS, Weighting
+from inrkit.core.observation import Batch
+from inrkit.core.option import AT_LEAST_2, BELOW_1, POSITIVE, option
+from inrkit.core.pipeline import Pipeline, Prediction
+
+
+@attrs.frozen
+class OnGrid(Objective):
+    """What objectives on a grid have in common: f at a level should be the teacher's f at the next cleaner one."""
+
+    sigma_min: float = option("the cleanest level", 0.002, POSITIVE)
+    sigma_max: float = option("the noisiest level", 80.0, POSITIVE)
+    rho: float = option("how levels crowd at the clean end", 7.0, POSITIVE)
+    distance: Distance = option(DISTANCE_HELP, "squared")
+    c: float | None = option(C_HELP, None)
+    weight: Weighting = option(WEIGHT_HELP, "uniform")
+
+    def __attrs_post_init__(self) -> None:
+        if self.sigma_min >= self.sigma_max:
+            raise ValueError(f"'sigma_min' must be below 'sigma_max' = {self.sigma_max} (got {self.sigma_min})")
+
+    @abc.abstractmethod
+    def count(self, progress: float) -> int:
+        """N: how many levels there are."""
+
+    def levels(self, progress: float) -> Tensor:
+        """σ_0 = σ_max ... σ_(N-1) = σ_min, (N,)."""
+        return karras_levels(self.count(progress), self.sigma_min, self.sigma_max, self.rho)
+
+    def times(self, progress: float, draws: Draws) -> tuple[Tensor, Tensor]:
+        """t and r of each row, (B,)."""
+        return uniform_pairs(self.levels(progress), draws)
+
+    def move(self, diffusion: Denoise | None) -> Move | None:
+        """How what is seen at r comes from what is seen at t; None: with the same noise."""
+        return None
+
+    def loss(
+        self,
+        student: Callable[..., Prediction],
+        teacher: Pipeline,
+        batch: Batch,
+        draws: Draws,
+        progress: float,
+        diffusion: Denoise | None = None,
+    ) -> Loss:
+        t, r = self.times(progress, draws)
+        prediction, target = consistency_pair(student, teacher, batch, draws, t, r, self.move(diffusion))
+        distance = distance_of(self.distance, self.c)(prediction.observation.values, target)
+        gene = mean(distance, WEIGHTINGS[self.weight](t, r, prediction.sigma_data))
+        return Loss(gene, {"gene": gene.detach()})
+
+
+@attrs.frozen
+class Song(OnGrid):
+    """Song's schedules: ever more levels, and a teacher that follows ever more slowly."""
+
+    s0: int = option("levels at the start of training", 2, AT_LEAST_2)
+    s1: int = option("levels at its end, less one", 150, AT_LEAST_2)
+    mu0: float = option("the teacher's decay at the start; 0: the student's own weights", 0.9, BELOW_1)
+    mu: Literal["code", "paper"] = option("later decay exp(s0 ln mu0 / n): n = N - 1 as in the code, or N", "code")
+
+    def count(self, progress: float) -> int:
+        return square_root_count(progress, self.s0, self.s1)
+
+    def teacher_decay(self, progress: float) -> float:
+        return song_decay(progress, self.mu0, self.s0, self.count, as_in_code=self.mu == "code")
+
+
+@final
+@attrs.frozen
+class Ct(Song):
+    """Consistency training (Song 2023): f at a level should be f at the next cleaner one, under the same noise.
+
+    N(k) levels, i uniform; the teacher is a moving average with decay mu(k). The paper compares with LPIPS, which needs
+    another trained network; here the distance is one of values.
+    """
+
+    name = "ct"
+
+
+@final
+@attrs.frozen
+class CmFunc(Song):
+    """CM-Func: consistency training of functions, whose decoder first learns alone.
+
+    In a first phase (``warmup_share``) clean signals are reconstructed, squared, with the encoder skipped; then `ct`.
+    """
+
+    name = "cm-func"
+    begins_with = "decoder"
+
+
+@final
+@attrs.frozen
+class Ict(OnGrid):
+    """Improved consistency training: no average for a teacher, pseudo-Huber, doubling levels, log-normal over them."""
+
+    name = "ict"
+    distance: Distance = option(DISTANCE_HELP, "pseudo-huber")
+    weight: Weighting = option(WEIGHT_HELP, "1/(t-r)")
+    s0: int = option("levels at the start of training, less one", 10, AT_LEAST_2)
+    s1: int = option("levels at its end, less one", 1280, AT_LEAST_2)
+    p_mean: float = option(P_MEAN_HELP, -1.1)
+    p_std: float = option(P_STD_HELP, 2.0, POSITIVE)
+
+    def count(self, progress: float) -> int:
+        return doubling_count(progress, self.s0, self.s1)
+
+    def times(self, progress: float, draws: Draws) -> tuple[Tensor, Tensor]:
+        return lognormal_pairs(self.levels(progress), draws, self.p_mean, self.p_std)

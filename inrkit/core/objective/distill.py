@@ -1,0 +1,56 @@
+"""Consistency distillation: the target lies on the trajectory of a diffusion model that was trained before."""
+
+from typing import Literal, final
+
+import attrs
+from torch import Tensor
+
+from inrkit.core.draws import Draws
+from inrkit.core.karras import uniform_pairs
+from inrkit.core.objective.discrete import OnGrid
+from inrkit.core.objective.ode import SOLVERS, Denoise, Move, guided
+from inrkit.core.option import AT_LEAST_0, AT_LEAST_1, AT_LEAST_2, BELOW_1, option
+from inrkit.errors import UsageError
+
+
+@final
+@attrs.frozen
+class Cd(OnGrid):
+    """Consistency distillation: f at a level should be f where the diffusion model's ODE leads from it.
+
+    ``teacher`` is a run that was trained with `diffusion`; without one, a phase before this has to be `diffusion`, and
+    its averaged weights are distilled. ``guidance`` w > 0 follows the augmented ODE of (1 + w) D(x, label) - w D(x),
+    so that what it gives is guided in a single step; ``skip`` > 1 compares levels that far apart (latent consistency
+    models).
+    """
+
+    name = "cd"
+    distils = True
+    teacher: str | None = attrs.field(
+        default=None,
+        metadata={"help": "run of the diffusion model; none: the phase before this one", "path": True},
+    )
+    n: int = option("levels", 18, AT_LEAST_2)
+    skip: int = option("levels that one step of the solver crosses", 1, AT_LEAST_1)
+    solver: Literal["heun", "euler"] = option("of the diffusion model's ODE", "heun")
+    guidance: float = option("weight w of classifier-free guidance; 0 for none", 0.0, AT_LEAST_0)
+    mu: float = option("decay of the moving average that sets the target; 0: the student's own weights", 0.0, BELOW_1)
+
+    def __attrs_post_init__(self) -> None:
+        OnGrid.__attrs_post_init__(self)
+        if self.skip >= self.n:
+            raise ValueError(f"'skip' must be less than the number of levels, 'n' = {self.n} (got {self.skip})")
+
+    def count(self, progress: float) -> int:
+        return self.n
+
+    def teacher_decay(self, progress: float) -> float:
+        return self.mu
+
+    def times(self, progress: float, draws: Draws) -> tuple[Tensor, Tensor]:
+        return uniform_pairs(self.levels(progress), draws, self.skip)
+
+    def move(self, diffusion: Denoise | None) -> Move:
+        if diffusion is None:
+            raise UsageError("'cd' needs a diffusion model to distil; name its run as objective_options.teacher")
+        return SOLVERS[self.solver](guided(diffusion, self.guidance))

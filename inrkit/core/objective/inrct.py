@@ -1,0 +1,109 @@
+"""INRCT: one network that generates and encodes; and reconstruction alone, which it begins with."""
+
+from collections.abc import Callable
+from typing import final
+
+import attrs
+import torch
+from torch import Tensor
+
+from inrkit.core.draws import Draws
+from inrkit.core.noise import T_ENCODE, LogNormal
+from inrkit.core.objective.base import Loss, Objective, mean
+from inrkit.core.objective.continuous import C_HELP, DISTANCE_HELP, P_MEAN_HELP, P_STD_HELP, Curriculum
+from inrkit.core.objective.distance import Distance, distance_of
+from inrkit.core.objective.ode import Denoise
+from inrkit.core.objective.pair import consistency_pair
+from inrkit.core.objective.weighting import WEIGHTINGS, Weighting
+from inrkit.core.observation import Batch
+from inrkit.core.option import AT_LEAST_0, POSITIVE, SHARE, option
+from inrkit.core.pipeline import Pipeline, Prediction
+
+
+@final
+@attrs.frozen
+class Inrct(Curriculum, Objective):
+    """λ_gene L_gene + λ_recon L_recon + λ_diff L_diff of INRCT, all from one student pass.
+
+    L_gene is consistency training with ECT's curriculum. L_recon asks that the INR of a clean signal shows the signal;
+    ``clean_share`` of the batch is given to it, beside the rows whose t happens to lie below ``t_recon``. L_diff pulls
+    f towards the clean signal at small t. ``t_diff`` = .0865 is the 25 % quantile of p(t).
+    """
+
+    name = "inrct"
+    begins_with = "all"
+    lambda_gene: float = option("weight of the generation loss", 1.0, AT_LEAST_0)
+    lambda_recon: float = option("weight of the reconstruction loss", 1.0, AT_LEAST_0)
+    lambda_diff: float = option("weight of the denoising loss at small t", 0.0, AT_LEAST_0)
+    distance: Distance = option(DISTANCE_HELP, "l2")
+    c: float | None = option(C_HELP, None)
+    weight_gene: Weighting = option("how much a row counts for generation, by its times", "1/(t-r)")
+    weight_recon: Weighting = option("how much a nearly clean row counts for reconstruction", "uniform")
+    weight_diff: Weighting = option("how much a row of small t counts for denoising", "1/t")
+    clean_share: float = option("share of the batch that is given to reconstruction, without noise", 0.2, SHARE)
+    t_recon: float = option("rows with t below count for reconstruction too", T_ENCODE, AT_LEAST_0)
+    t_diff: float = option("rows with t below count for denoising", 0.0865, AT_LEAST_0)
+    p_mean: float = option(P_MEAN_HELP, -1.1)
+    p_std: float = option(P_STD_HELP, 2.0, POSITIVE)
+
+    def clean_rows(self, rows: Tensor) -> Tensor:
+        """Which rows (numbers in the global batch) are given to reconstruction, spread evenly; at least the first."""
+        return ((rows + 1) * self.clean_share).ceil() > (rows * self.clean_share).ceil()
+
+    def loss(
+        self,
+        student: Callable[..., Prediction],
+        teacher: Pipeline,
+        batch: Batch,
+        draws: Draws,
+        progress: float,
+        diffusion: Denoise | None = None,
+    ) -> Loss:
+        clean = self.clean_rows(draws.rows)
+        t = LogNormal(self.p_mean, self.p_std).sample(draws)
+        r = self.pairing.r(t, progress).masked_fill(clean, 0)
+        prediction, target = consistency_pair(student, teacher, batch, draws, t.masked_fill(clean, 0), r)
+
+        distance, signal = distance_of(self.distance, self.c), batch.query.values
+        sigma = prediction.sigma_data
+        gene = distance(prediction.observation.values, target)
+        recon = distance(prediction.signal, signal)
+        near_zero = clean | (t < self.t_recon)
+        terms = {
+            "gene": mean(gene, WEIGHTINGS[self.weight_gene](t, r, sigma) * ~clean),
+            "recon": mean(recon, torch.where(clean, 1.0, WEIGHTINGS[self.weight_recon](t, r, sigma)) * near_zero),
+        }
+        total = self.lambda_gene * terms["gene"] + self.lambda_recon * terms["recon"]
+        if self.lambda_diff:
+            diff = distance(prediction.observation.values, signal)
+            terms["diff"] = mean(diff, WEIGHTINGS[self.weight_diff](t, r, sigma) * (~clean & (t < self.t_diff)))
+            total = total + self.lambda_diff * terms["diff"]
+        return Loss(total, {name: term.detach() for name, term in terms.items()})
+
+
+@final
+@attrs.frozen
+class Reconstruction(Objective):
+    """L_recon alone: INRs of (nearly) clean signals show the signals; INRCT's first phase.
+
+    t ~ U(0, t_recon); with t_recon = 0 the input is exactly clean. No weight 1/t here: its mean would diverge.
+    """
+
+    name = "reconstruction"
+    distance: Distance = option(DISTANCE_HELP, "l2")
+    c: float | None = option(C_HELP, None)
+    t_recon: float = option("the most noise that the signals have; 0 for none", 0.0, AT_LEAST_0)
+
+    def loss(
+        self,
+        student: Callable[..., Prediction],
+        teacher: Pipeline,
+        batch: Batch,
+        draws: Draws,
+        progress: float,
+        diffusion: Denoise | None = None,
+    ) -> Loss:
+        t = draws.uniform() * self.t_recon
+        prediction, _ = consistency_pair(student, teacher, batch, draws, t, torch.zeros_like(t))
+        recon = distance_of(self.distance, self.c)(prediction.signal, batch.query.values).mean()
+        return Loss(recon, {"recon": recon.detach()})
