@@ -3,11 +3,18 @@
 A plugin is a module named in the entry-point group ``inrkit`` of any installed distribution. It marks its functions
 with ``@inrkit.hookimpl``. Hooks hand over *strings*, "module:attribute", so that registering imports nothing heavy: a
 target is imported when somebody asks for its name. Names consist of lower-case letters, digits and dashes.
+
+While it is imported, and in its hooks, a plugin neither prints nor imports torch nor changes what all share: every
+command waits for it. A line ``INRKIT_API = 1`` in the module says which version of this page it was written for; one
+that was written for another is not imported.
 """
 
 from typing import Protocol
 
 import pluggy
+
+API = 1
+"""The version of the hooks; it grows when plugins that were written for this one would no longer work."""
 
 hookspec = pluggy.HookspecMarker("inrkit")
 hookimpl = pluggy.HookimplMarker("inrkit")
@@ -74,4 +81,14 @@ def register_exporters(register: Register) -> None:
     @inrkit.hookimpl
     def register_exporters(register):
         register("wav", "inrkit_audio.exporting:WavExporter", "a sound file")
+    """
+
+
+@hookspec
+def register_commands(register: Register) -> None:
+    """Offer commands: ``inrkit NAME``. Each target is a `click.Command` (or group); inrkit's own names are taken.
+
+    @inrkit.hookimpl
+    def register_commands(register):
+        register("listen", "inrkit_audio.listening:listen", "play a sound from an .inr file")
     """

@@ -29,11 +29,12 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"torch", "attrs", "numpy", "h5py", "safetensors", "tomli_w", "PIL"},
     ),
     "hookspecs": (set(), {"pluggy"}),
-    "plugins": ({"hookspecs", "errors", *NOUNS}, {"attrs", "pluggy"}),
+    "plugins": ({"plugins", "hookspecs", "errors", *NOUNS}, {"attrs", "pluggy"}),
     "engine": (
         {"engine", "core", "io", "plugins", "errors", ""},
         {"torch", "attrs", "numpy", "rich", "PIL", "tensorboard"},
     ),
+    "gridded": ({"gridded", "nn", "core", "io", "engine", "plugins", "errors"}, {"torch", "attrs", "numpy"}),
     "cli": ({"cli", "engine", "core", "nn", "io", "plugins", "errors", ""}, {"click", "rich", "torch", "attrs"}),
     "__main__": ({"cli"}, set()),
     "__init__": (set(), set()),

@@ -6,6 +6,7 @@ import click
 
 from inrkit.cli.output import as_json, say_json, say_table
 from inrkit.plugins import Registry, load_plugins
+from inrkit.plugins.registry import KINDS
 
 
 @click.group()
@@ -33,42 +34,26 @@ def list_plugins(as_json: bool) -> None:
     if as_json:
         say_json(rows)
         return
-    say_table(
-        ["plugin", "from", "state", "offers, or why not"],
-        [
-            [
-                row["plugin"],
-                f"{row['distribution']} {row['version']}",
-                row["state"],
-                row["reason"] or _offers(row["offers"]),
-            ]
-            for row in rows
-        ],
-    )
+    say_table(["plugin", "from", "state", "offers, or why not"], [_cells(row) for row in rows])
 
 
 def describe(registry: Registry) -> list[dict[str, Any]]:
-    """One row for each plugin: name, distribution, version, state, what it offers, and the reason if broken."""
+    """One row for each plugin: name, distribution, version, state, what it offers, remarks, the reason if broken."""
     rows = []
-    for plugin, distribution in registry.loaded:
-        offers = {
-            kind: [
-                entry.name for entry in entries.values() if (entry.plugin, entry.distribution) == (plugin, distribution)
-            ]
-            for kind, entries in (
-                ("modalities", registry.modalities),
-                ("functions", registry.functions),
-                ("denoisers", registry.denoisers),
-                ("exporters", registry.exporters),
-                ("importers", registry.importers),
-            )
-        }
-        rows.append(_row(plugin, distribution, "works", offers, None))
-    rows += [_row(broken.plugin, broken.distribution, "broken", {}, broken.reason) for broken in registry.broken]
+    for origin in registry.loaded:
+        offers: dict[str, list[str]] = {plural: [] for plural in KINDS.values()}
+        for entry in registry.entries():
+            if (entry.plugin, entry.distribution) == origin:
+                offers[KINDS[entry.kind]].append(entry.name)
+        remarks = [r.text for r in registry.remarks if (r.plugin, r.distribution) == origin]
+        rows.append(_row(*origin, "works", offers, None, remarks))
+    rows += [_row(broken.plugin, broken.distribution, "broken", {}, broken.reason, []) for broken in registry.broken]
     return rows
 
 
-def _row(plugin: str, distribution: str, state: str, offers: dict[str, Any], reason: str | None) -> dict[str, Any]:
+def _row(
+    plugin: str, distribution: str, state: str, offers: dict[str, Any], reason: str | None, remarks: list[str]
+) -> dict[str, Any]:
     return {
         "plugin": plugin,
         "distribution": distribution,
@@ -76,11 +61,19 @@ def _row(plugin: str, distribution: str, state: str, offers: dict[str, Any], rea
         "state": state,
         "offers": offers,
         "reason": reason,
+        "remarks": remarks,
     }
 
 
-def _offers(offers: dict[str, list[str]]) -> str:
-    return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in offers.items() if names)
+def _cells(row: dict[str, Any]) -> list[str]:
+    offers = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in row["offers"].items() if names)
+    remarks = "".join(f"; but {remark}" for remark in row["remarks"])
+    return [
+        row["plugin"],
+        f"{row['distribution']} {row['version'] or ''}".rstrip(),
+        row["state"],
+        row["reason"] or f"{offers}{remarks}".removeprefix("; "),
+    ]
 
 
 def _version(distribution: str) -> str | None:
@@ -88,5 +81,5 @@ def _version(distribution: str) -> str | None:
 
     try:
         return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
+    except (importlib.metadata.PackageNotFoundError, ValueError, KeyError):
         return None
