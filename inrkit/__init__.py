@@ -70,6 +70,9 @@ _PUBLIC = {
         "UsageError",
         "did_you_mean",
     ],
+    "inrkit.gridded.modality": ["GridModality"],
+    "inrkit.gridded.options": ["GridOptions", "tiny_preset"],
+    "inrkit.gridded.picture": ["curves", "heat", "maps", "pictures_of_grid"],
     "inrkit.hookspecs": ["Register", "hookimpl"],
     "inrkit.io.entries": ["Entries", "OneFile", "below", "open_entries"],
     "inrkit.io.importer": ["Imported", "Importer"],
@@ -81,6 +84,7 @@ _PUBLIC = {
     "inrkit.nn.grid": ["Grid", "GridObservation", "SampleGrid", "jitter", "parse_size"],
     "inrkit.nn.head": ["ColumnHead", "GridHead", "TokenHead", "WeightHead", "make_heads"],
     "inrkit.nn.hyper": ["HyperTransformer"],
+    "inrkit.nn.resample": ["resample"],
     "inrkit.nn.tokenizer": ["PatchTokenizer", "Tokenizer", "patchify", "unpatchify"],
     "inrkit.plugins": ["load_plugins"],
 }

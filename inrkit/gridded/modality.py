@@ -1,0 +1,289 @@
+"""A modality for whatever is measured on a regular grid: sound, pictures, maps, volumes."""
+
+import abc
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from inrkit.core.denoiser import Denoiser
+from inrkit.core.draws import Draws
+from inrkit.core.inr import INRFunction
+from inrkit.core.modality import Modality, Signals, Source
+from inrkit.core.noise import Preconditioning, Readout
+from inrkit.core.observation import Batch
+from inrkit.core.pipeline import Pipeline
+from inrkit.engine.parts import check_parts, make_denoiser, make_function
+from inrkit.errors import DataError, UsageError
+from inrkit.gridded.options import GridOptions, side_for, tiny_preset
+from inrkit.gridded.picture import pictures_of_grid
+from inrkit.gridded.source import InventedSignals, StoredGrids
+from inrkit.io.atomic import write_bytes
+from inrkit.io.sheet import save_png, to_image
+from inrkit.nn.grid import Grid, GridObservation, SampleGrid, jitter, parse_size
+from inrkit.nn.head import make_heads
+from inrkit.nn.hyper import HyperTransformer
+from inrkit.nn.resample import resample
+from inrkit.nn.tokenizer import PatchTokenizer
+from inrkit.plugins import load_plugins
+
+_OWN = "hyper"  # the denoiser whose options are the modality's own
+
+
+class GridModality(Modality, abc.ABC):
+    """Signals on a grid of ``axes`` axes, the function `anr`, and a hyper-transformer over patches.
+
+    A subclass names itself and says how many axes there are. Besides, each only where it differs from what is here:
+
+        invent       signals to learn from where there are no data
+        values_of    from what a store holds to values in [-1, 1], and
+        load         a file of the user, in the same form as the store
+        augmented    changes of training signals that leave them as good as new
+        size_at      what a request such as {"rate": "16000"} means
+        pictures, write, presets, Options
+    """
+
+    axes: ClassVar[int]
+    Options = GridOptions
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"tiny": tiny_preset()}
+    closed: ClassVar[tuple[bool, ...]] = ()
+    """For each axis, whether its end meets its beginning; empty: none does."""
+    invented_size: ClassVar[tuple[int, ...]] = ()
+    """The grid of invented signals; by default 64, 32 x 32 or 16 x 16 x 16."""
+
+    options: GridOptions
+
+    # ------------------------------------------------------------------------------------------ what signals are
+
+    def invent(self, chance: torch.Generator) -> Callable[[Tensor], Tensor]:
+        """One invented signal: a function of places (P, axes) in [-1, 1] to values (P, channels), as a store has them.
+
+        Law: equal chance gives equal signals.
+        """
+        raise UsageError(f"the modality '{self.name}' has no data of its own: import some and give them as --data")
+
+    def values_of(self, stored: Tensor) -> Tensor:
+        """What a store holds, (B, C, *size), as values in [-1, 1]: integers by the range of their type."""
+        if stored.is_floating_point():
+            return stored.float()
+        bounds = torch.iinfo(stored.dtype)
+        return (stored.float() - bounds.min) * (2 / (bounds.max - bounds.min)) - 1
+
+    def load(self, path: Path) -> Tensor:
+        """A file of the user as a store would hold it, (C, *size): a .npy file with or without the axis of channels."""
+        try:
+            found = torch.from_numpy(np.load(path, allow_pickle=False))
+        except (OSError, ValueError, TypeError) as error:
+            raise DataError(f"{path}: expected an array as .npy, found {' '.join(str(error).split())}") from error
+        found = found[None] if found.ndim == self.axes else found
+        if found.ndim != self.axes + 1:
+            raise DataError(f"{path}: expected an array (C, ...) with {self.axes} axes, found {tuple(found.shape)}")
+        return found
+
+    def augmented(self, values: Tensor, draws: Draws) -> Tensor:
+        """Training values (B, C, *size), changed as nature might have."""
+        return values
+
+    # ------------------------------------------------------------------------------------------ data
+
+    def source(self, data: Path | None, split: str) -> Source:
+        if data is not None:
+            return StoredGrids(data, self.name, self.axes, split)
+        size = self.options.query_size or self.options.size or self.invented_size or _SIZES.get(self.axes, ())
+        return InventedSignals(self.invent, self.name, split, self.options.count, self._checked(size))
+
+    def fitted(self, source: Source) -> GridOptions:
+        facts, options = source.facts, self.options
+        for name in ("channels", "classes"):
+            wanted, found = getattr(options, name), facts[name]
+            if wanted is None:
+                options = attrs.evolve(options, **{name: found})
+            elif wanted > found or (name == "channels" and wanted != found):
+                raise UsageError(f"'options.{name}' is {wanted}, but the data have {found}")
+        size = self._checked(tuple(facts["size"]) if options.size is None else options.size)
+        self._checked(options.query_size or size)
+        if options.sigma_data is None:
+            spread = float(self.values_of(source.read(range(min(256, len(source))))["values"]).std())
+            options = attrs.evolve(options, sigma_data=round(max(spread, 0.01), 3))
+        options = attrs.evolve(
+            options,
+            size=size,
+            patch=options.patch or side_for(size, 16),
+            token_patch=options.token_patch or side_for(options.query_size or size, 64),
+        )
+        type(self)(options)._check_parts()
+        return options
+
+    def _check_parts(self) -> None:
+        o = self.options
+        own = o.denoiser == _OWN
+        if own and o.denoiser_options:
+            raise UsageError("'options.denoiser_options' are those of another denoiser than 'hyper', which has none")
+        check_parts(o.function, self.function_options, None if own else o.denoiser, o.denoiser_options)
+
+    def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
+        rows = []
+        for path in paths:
+            stored = self.load(path)[None]
+            if stored.shape[1] != self.channels:
+                raise DataError(f"{path}: expected {self.channels} channels, found {stored.shape[1]}")
+            rows.append(self._stored_at(stored, self.query_size))
+        return {"values": torch.cat(rows)}, [str(path) for path in paths]
+
+    def _stored_at(self, stored: Tensor, size: tuple[int, ...]) -> Tensor:
+        """At another size what a store would hold, in the type that it would hold it in."""
+        if tuple(stored.shape[2:]) == size:
+            return stored
+        values = resample(stored.float(), size, closed=self.closed)
+        return values.to(stored.dtype) if stored.is_floating_point() else values.round().to(stored.dtype)
+
+    # ------------------------------------------------------------------------------------------ observations
+
+    def observe(self, signals: Signals, draws: Draws, *, training: bool) -> Batch:
+        values = self.values_of(signals["values"].to(draws.device))
+        if training:
+            values = self.augmented(values, draws)
+        support = self.on_grid(resample(values, self.size, closed=self.closed))
+        query = self.on_grid(resample(values, self.query_size, closed=self.closed))
+        if training:
+            query = self._subsampled(query, draws)
+        known = self.options.classes and "label" in signals
+        return Batch(support, query, signals["label"].to(draws.device) if known else None)
+
+    def _subsampled(self, query: GridObservation, draws: Draws) -> GridObservation:
+        """Only ``query_points`` places, the same for the whole batch, and variational coordinates."""
+        options, where, values = self.options, query.where, query.values
+        if 0 < options.query_points < where.count:
+            index = draws.shared_choice(options.query_points, where.count)
+            where, values = attrs.evolve(where, index=index), values.flatten(2)[:, :, index]
+        # A grid of values has no use for jitter: it would only blur what it is held to.
+        if options.jitter != "none" and load_plugins().function(options.function).head != "grid":
+            where = jitter(where, draws, per_row=options.jitter == "each")
+        return GridObservation(values, where)
+
+    def template(self, rows: int) -> GridObservation:
+        return self.on_grid(torch.zeros(rows, self.channels, *self.size))
+
+    @staticmethod
+    def on_grid(values: Tensor) -> GridObservation:
+        """Values (B, C, *size), measured at the centers of a whole grid."""
+        return GridObservation(values, Grid(tuple(values.shape[2:]), device=values.device))
+
+    # ------------------------------------------------------------------------------------------ the pipeline
+
+    def build(self, readout: Readout) -> Pipeline:
+        o = self.options
+        function = make_function(
+            o.function,
+            self.function_options,
+            axes=self.axes,
+            channels=self.channels * readout.heads,
+            size=self.query_size,
+        )
+        denoiser: Denoiser
+        if o.denoiser == _OWN:
+            denoiser = self._hyper(function)
+        else:
+            denoiser = make_denoiser(
+                o.denoiser,
+                o.denoiser_options,
+                template=self.template(1),
+                shapes=function.param_shapes,
+                classes=o.classes or 0,
+            )
+        return Pipeline(denoiser, function, SampleGrid(), Preconditioning(o.sigma_data or 0.5), readout)
+
+    def _hyper(self, function: INRFunction) -> HyperTransformer:
+        o = self.options
+        start = function.token_positions() if function.token_grid is not None else None
+        patch = o.patch or side_for(self.size, 16)
+        return HyperTransformer(
+            PatchTokenizer(self.size, self.channels, patch, o.width, localized=o.localized),
+            make_heads(function.param_shapes, function.head, o.width, groups=o.groups, start=start),
+            dim=o.width,
+            depth=o.depth,
+            decoder_depth=o.decoder_depth,
+            attention_heads=o.heads,
+            hidden=o.hidden,
+            dropout=o.dropout,
+            classes=o.classes or 0,
+            token_grid=function.token_grid,
+        )
+
+    @property
+    def function_options(self) -> Mapping[str, Any]:
+        """The function's options: those of `anr` that stand among ours, and whatever is given for it."""
+        o = self.options
+        if o.function != "anr":
+            return o.function_options
+        own = {
+            "patch": o.token_patch or side_for(self.query_size, 64),
+            "width": o.inr_width,
+            "inner": o.inr_inner,
+            "heads": o.inr_heads,
+            "depth": o.inr_depth,
+            "localized": o.localized,
+        }
+        return {**own, **o.function_options}
+
+    # ------------------------------------------------------------------------------------------ showing
+
+    def size_at(self, request: Mapping[str, str]) -> tuple[int, ...]:
+        """The grid that a request means: {"size": "640x480"}; an empty one means that of training."""
+        unknown = sorted(set(request) - {"size"})
+        if unknown:
+            raise UsageError(f"signals of '{self.name}' are rendered at a 'size'; they have no '{unknown[0]}'")
+        return parse_size(request["size"], self.axes) if "size" in request else self.query_size
+
+    def places(self, request: Mapping[str, str]) -> Sequence[Grid]:
+        return [Grid(self.size_at(request))]
+
+    def pictures(self, values: Tensor) -> Tensor:
+        return pictures_of_grid(values)
+
+    def truth(self, source: Source, numbers: Sequence[int], where: Grid) -> Tensor | None:
+        if not isinstance(source, InventedSignals) or where.jitter is not None:
+            return None
+        values = self.values_of(source.at(numbers, where.coords(0, where.count)[0].cpu()).transpose(1, 2))
+        return values if where.index is not None else values.unflatten(2, where.size)
+
+    def write(self, values: Sequence[Tensor], path: Path) -> Path:
+        """The picture; or, for a name that ends in .npy, the values as they are."""
+        if path.suffix == ".npy":
+            buffer = io.BytesIO()
+            np.save(buffer, values[0].float().cpu().numpy())
+            write_bytes(path, buffer.getvalue())
+            return path
+        return save_png(to_image(self.pictures(values[0][None])[0]), path)
+
+    # ------------------------------------------------------------------------------------------ resolved options
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Of the support; once the options have been fitted to data."""
+        if self.options.size is None:
+            raise UsageError("'options.size' is not set: fit the options to a source first, or set it")
+        return self.options.size
+
+    @property
+    def query_size(self) -> tuple[int, ...]:
+        """Of the query."""
+        return self.options.query_size or self.size
+
+    @property
+    def channels(self) -> int:
+        """Of the values."""
+        return self.options.channels or 1
+
+    def _checked(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        if len(size) != self.axes:
+            raise UsageError(f"a size of '{self.name}' is one number for each of {self.axes} axes (got {list(size)})")
+        return size
+
+
+_SIZES: Mapping[int, tuple[int, ...]] = {1: (64,), 2: (32, 32), 3: (16, 16, 16)}

@@ -1,0 +1,71 @@
+"""Pictures (B, 3, H, W) in [0, 1] of values on grids of one, two and three axes."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from inrkit.errors import UsageError
+
+# From dark blue over white to dark red, for values from -1 to 1: zero is what stays white.
+_STOPS = ((0.02, 0.15, 0.38), (0.26, 0.57, 0.78), (0.97, 0.97, 0.96), (0.84, 0.38, 0.30), (0.40, 0.0, 0.12))
+# From black over violet and orange to pale yellow, for amounts from 0 to 1.
+_HEAT = ((0.0, 0.0, 0.02), (0.32, 0.07, 0.48), (0.71, 0.21, 0.47), (0.98, 0.53, 0.38), (0.99, 0.99, 0.75))
+
+
+def pictures_of_grid(values: Tensor) -> Tensor:
+    """Something to look at for values (B, C, *size) in [-1, 1]: a curve, a map, or three slices through a volume."""
+    axes = values.ndim - 2
+    if axes == 1:
+        return curves(values)
+    if axes == 2:
+        return maps(values)
+    if axes == 3:
+        return torch.cat([maps(slice_) for slice_ in _slices(values)], dim=3)
+    raise UsageError(f"pictures are drawn of 1, 2 or 3 axes (got {axes})")
+
+
+def curves(values: Tensor, height: int = 48, width: int = 128) -> Tensor:
+    """The first channel of values (B, C, N) in [-1, 1] as a curve from left to right; each column from its lowest to
+    its highest value."""
+    x = values[:, 0].float().nan_to_num().clamp(-1, 1)[:, None]
+    if x.shape[2] < width:
+        x = F.interpolate(x, width, mode="linear", align_corners=False)
+    top, bottom = F.adaptive_max_pool1d(x, width), -F.adaptive_max_pool1d(-x, width)
+    # A column reaches halfway to its neighbours, so that a steep curve stays in one piece.
+    ends = F.pad(torch.cat([top, bottom], 1), (1, 1), mode="replicate")
+    before, after = (ends[..., :-2] + ends[..., 1:-1]) / 2, (ends[..., 1:-1] + ends[..., 2:]) / 2
+    lows = torch.stack([bottom[:, 0], *before.unbind(1), *after.unbind(1)], 1)
+    top, bottom = torch.maximum(top[:, 0], lows.amax(1)), torch.minimum(bottom[:, 0], lows.amin(1))
+    rows = torch.linspace(1, -1, height, device=x.device)[None, :, None]
+    half = 1.2 / height
+    inside = (rows <= top[:, None] + half) & (rows >= bottom[:, None] - half)
+    ink = torch.tensor(_STOPS[0], device=x.device)[:, None, None]
+    axis = torch.where(rows.abs() <= 1.1 / height, 0.85, 1.0)[:, None].expand(len(x), 3, height, width)
+    return torch.where(inside[:, None], ink, axis)
+
+
+def maps(values: Tensor) -> Tensor:
+    """Values (B, C, H, W) in [-1, 1]: three channels are colours; one goes from blue over white to red."""
+    if values.shape[1] >= 3:
+        return ((values[:, :3].float().nan_to_num() + 1) / 2).clamp(0, 1)
+    return coloured((values[:, 0].float() + 1) / 2, _STOPS)
+
+
+def heat(amount: Tensor) -> Tensor:
+    """Amounts (B, H, W) in [0, 1] as colours from black over violet to pale yellow."""
+    return coloured(amount, _HEAT)
+
+
+def coloured(amount: Tensor, stops: tuple[tuple[float, float, float], ...]) -> Tensor:
+    """Amounts (B, H, W) in [0, 1] as colours (B, 3, H, W) between evenly spaced stops."""
+    table = torch.tensor(stops, device=amount.device)
+    place = amount.float().nan_to_num().clamp(0, 1) * (len(stops) - 1)
+    low = place.floor().long().clamp_max(len(stops) - 2)
+    return torch.lerp(table[low], table[low + 1], (place - low)[..., None]).movedim(-1, 1)
+
+
+def _slices(values: Tensor) -> list[Tensor]:
+    """Through the middle of a volume (B, C, X, Y, Z), across each axis; filled up to equal squares."""
+    most = max(values.shape[2:])
+    found = [values.select(axis, values.shape[axis] // 2) for axis in (2, 3, 4)]
+    return [F.pad(s, (0, most - s.shape[3], 0, most - s.shape[2]), value=-1.0) for s in found]
