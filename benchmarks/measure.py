@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SIZES = [512, 1024, 2048]
@@ -60,30 +58,6 @@ def in_turns(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str,
             run()
             seconds[name].append(time.perf_counter() - begin)
     return {name: statistics.median(values) for name, values in seconds.items()}
-
-
-class Operations(TorchDispatchMode):
-    """Counts the operations of matrix products; torch's FlopCounterMode, less its tracking of modules."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.total = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        if func._overloadpacket in flop_registry:
-            self.total += flop_registry[func._overloadpacket](*args, **(kwargs or {}), out_val=out)
-        return out
-
-
-def flops(run: Callable[[], object]) -> int:
-    """Operations in the matrix products of a run, forward and backward; a multiplication and an addition are two.
-
-    Fused attention on a processor is not counted: call this where attention is made of plain products.
-    """
-    with Operations() as counter:
-        run()
-    return counter.total
 
 
 def peak_memory() -> float:

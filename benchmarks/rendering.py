@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import flops, in_turns, matmul_rate, options, peak_memory, report
+from measure import in_turns, matmul_rate, options, peak_memory, report
 from model import configured, loosened, reference_of
 from reference import Reference
 from torch import Tensor
 
 import inrkit
 from inrkit.engine.model import Model, rebuild
+from inrkit.engine.operations import operations
 from inrkit.engine.precision import autocast
 from inrkit.engine.resolve import modality_of, readout_of
 from inrkit.io.inrfile import load_inr, save_inr
@@ -82,11 +83,11 @@ def in_turns_with_reference(
 
 
 @torch.no_grad()
-def operations(model: Model, params: dict[str, Tensor]) -> float:
+def work_of(model: Model, params: dict[str, Tensor]) -> float:
     """Needed operations in matrix products for one point."""
     where = inrkit.Grid((128, 128))
     with autocast("bf16", CPU):  # in which attention is made of plain products, that can be counted
-        return flops(functools.partial(model.pipeline.show, params, where, torch.zeros(1))) / where.count
+        return operations(functools.partial(model.pipeline.show, params, where, torch.zeros(1))) / where.count
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -103,7 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "image.inr"
         model, reference, params = encoded(chosen.width, source)
-        work = operations(model, params)
+        work = work_of(model, params)
         for size in chosen.size:
             rows.append(row(size, fresh(source, size, chosen.threads), work, rate))
             if size <= IN_TURNS_UP_TO:

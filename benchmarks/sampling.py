@@ -15,7 +15,7 @@ import itertools
 from typing import Any
 
 import torch
-from measure import flops, in_turns, matmul_rates, options, report
+from measure import in_turns, matmul_rates, options, report
 from model import configured, loosened, reference_of
 from reference import Reference
 from torch import Tensor
@@ -23,6 +23,7 @@ from torch import Tensor
 import inrkit
 from inrkit.core.noise import T_MAX
 from inrkit.core.pipeline import Pipeline
+from inrkit.engine.operations import operations
 from inrkit.engine.precision import autocast
 from inrkit.engine.resolve import modality_of, readout_of
 
@@ -48,7 +49,7 @@ def needed(pipeline: Pipeline, modality: Any, where: inrkit.Grid, batch: int) ->
     def count(rows: int) -> int:
         template, t = modality.template(rows), torch.full((rows,), T_MAX)
         with autocast("bf16", CPU):
-            return flops(lambda: whole.show(whole.params(template, t), where, t))
+            return operations(lambda: whole.show(whole.params(template, t), where, t))
 
     everything = inrkit.SampleGrid(chunk=batch * where.count)
     whole = Pipeline(pipeline.denoiser, pipeline.function, everything, pipeline.preconditioning, pipeline.readout)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from measure import flops, in_turns, matmul_rates, options, report
+from measure import in_turns, matmul_rates, options, report
 from model import configured, loosened, reference_of
 from reference import Reference, move_average
 from torch import Tensor
@@ -26,6 +26,7 @@ from inrkit.core.draws import Draws, seed_of
 from inrkit.core.objective import Inrct
 from inrkit.engine.distributed import Ranks
 from inrkit.engine.learner import Learner
+from inrkit.engine.operations import operations
 from inrkit.engine.optimizer import hidden_matrices, learning_rate
 from inrkit.engine.precision import autocast, cpu_gain
 from inrkit.engine.resolve import modality_of
@@ -111,7 +112,7 @@ def needed(learner: Learner, signals: inrkit.Signals) -> int:
             )
         loss.total.backward()
 
-    counted = flops(passes)
+    counted = operations(passes)
     learner.optimizer.zero()
     return counted
 

@@ -55,6 +55,10 @@ class History:
             total, last = (total + last, seconds) if seconds < last else (total, seconds)
         return total + last
 
+    def memory(self) -> int | None:
+        """Most bytes that training held at once, where it was noted."""
+        return max((int(line["memory"]) for line in self.timing if _is_number(line.get("memory"))), default=None)
+
     def charts(self) -> dict[str, str]:
         """Title to drawing: loss, its terms, held-out quality, learning rate, gradient, and whatever else there is."""
         names = [name for name in self.names() if name not in ("step", "seen")]

@@ -16,6 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
+import torch
+
+from inrkit.engine.memory import forget_peak, peak_memory
 from inrkit.errors import UsageError
 from inrkit.io.atomic import disk_errors
 
@@ -74,7 +77,8 @@ class Window:
 class RunLog:
     """Metrics, timing and TensorBoard of the first process; for others, ``folder`` is None and nothing is written."""
 
-    def __init__(self, folder: Path | None, *, tensorboard: bool = False) -> None:
+    def __init__(self, folder: Path | None, device: torch.device, *, tensorboard: bool = False) -> None:
+        self._device = device
         self.window = Window()
         self._board = _summary_writer(folder) if tensorboard and folder is not None else None
         self._metrics = None if folder is None else LineFile(folder / "metrics.jsonl")
@@ -84,6 +88,7 @@ class RunLog:
     def resume(self, state: Mapping[str, Any] | None, step: int) -> None:
         """Goes back to what was written when a checkpoint was; to nothing without one."""
         self._started, self._first = time.monotonic(), step
+        forget_peak(self._device)
         if state is not None:
             self.window.count, self.window.sums = int(state["count"]), dict(state["sums"])
         if self._metrics is not None:
@@ -101,7 +106,8 @@ class RunLog:
         self._metrics.append({"step": step, "seen": seen, **values})
         seconds = time.monotonic() - self._started
         rate = (step - self._first) / max(seconds, 1e-9)
-        self._timing.append({"step": step, "seconds": round(seconds, 3), "steps_per_second": round(rate, 4)})
+        timing = {"step": step, "seconds": round(seconds, 3), "steps_per_second": round(rate, 4)}
+        self._timing.append({**timing, "memory": peak_memory(self._device)})
         if self._board is not None:
             for name, value in values.items():
                 if isinstance(value, float):

@@ -1,9 +1,13 @@
-"""Keeps the memory that a step frees, instead of giving it back to the system and asking for it again in the next."""
+"""The process's memory: kept from step to step, and how much of it there was at most."""
 
+import contextlib
 import ctypes
 import functools
 import os
 import sys
+from pathlib import Path
+
+import torch
 
 # glibc's names for what is set, and the values: blocks of up to 32 MiB come from the heap, which is never trimmed.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -26,3 +30,31 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):  # another C library
         return False
     return bool(mallopt(_MMAP_THRESHOLD, _LARGEST_BLOCK)) and bool(mallopt(_TRIM_THRESHOLD, _NEVER))
+
+
+def forget_peak(device: torch.device) -> None:
+    """Lets `peak_memory` begin anew, where the system can."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Most bytes held at once: by torch on a GPU, else by the whole process; None where the system does not say."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return _maximum_resident()
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), None)
+
+
+def _maximum_resident() -> int | None:
+    try:
+        import resource
+    except ImportError:  # not a system of the Unix kind
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most

@@ -106,7 +106,7 @@ def _train(
         if learner.step >= config.steps:
             return
         log = stack.enter_context(
-            contextlib.closing(RunLog(run if ranks.first else None, tensorboard=config.tensorboard))
+            contextlib.closing(RunLog(run if ranks.first else None, learner.device, tensorboard=config.tensorboard))
         )
         log.resume(None if checkpoint is None else checkpoint.state["log"], learner.step)
         loop = Loop(

@@ -25,7 +25,7 @@ _ON_VALUES = "sliced_wasserstein"  # needs no features: it has a space of its ow
 WITH_RATIO = ("frechet", _ON_VALUES)
 """Figures that even real signals do not bring to 0: they are given as multiples of that floor as well."""
 
-_BATCH = 100
+BATCH = 100
 _SIDE = 64
 _FITTED_ON = 1000
 _QUERIES = 500
@@ -44,7 +44,7 @@ def sampled_pictures(
 ) -> Tensor:
     """Small pictures of as many generated signals, each measured as that signal of the source is."""
     parts = []
-    for part in batches(len(numbers), _BATCH):
+    for part in batches(len(numbers), BATCH):
         where = compared_of(model, source, [numbers[i] for i in part]).where
         values = model.sample(len(part), seed=seed_of(seed, part.start), times=times).at(where)
         if not values.isfinite().all():
@@ -62,7 +62,7 @@ def real_pictures(model: Trained, source: Source, numbers: Sequence[int], stage:
 
 
 def _stream(model: Trained, source: Source, numbers: Sequence[int], stage: str, tell: Progress) -> Iterator[Tensor]:
-    for part in batches(len(numbers), _BATCH):
+    for part in batches(len(numbers), BATCH):
         yield small(pictures_of(model, compared_of(model, source, [numbers[i] for i in part]).values))
         tell(stage, part.stop, len(numbers))
 
