@@ -10,7 +10,8 @@ import click
 import inrkit
 from inrkit.cli.failure import report
 from inrkit.cli.lazy import LazyGroup
-from inrkit.plugins import VARIABLE
+from inrkit.errors import UsageError, did_you_mean
+from inrkit.plugins import VARIABLE, load_plugins
 
 COMMANDS = {
     "train": ("inrkit.cli.train:train", "Train a hyper-network, or go on with a run."),
@@ -28,7 +29,26 @@ COMMANDS = {
 
 
 class Root(LazyGroup):
-    """The group that turns every failure into one line and an exit code."""
+    """The group that turns every failure into one line and an exit code, and knows the commands of plugins."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *load_plugins().commands]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in self.lazy:  # found without any plugin
+            return super().get_command(ctx, name)
+        registry = load_plugins()
+        if name in registry.commands or any(name in broken.names for broken in registry.broken):
+            command: click.Command = registry.command(name)
+            return command
+        known = self.list_commands(ctx)
+        raise UsageError(f"no command named '{name}'; there are {', '.join(known)}.{did_you_mean(name, known)}")
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_commands(ctx, formatter)
+        if rows := [(name, f"{entry.summary} ({entry.plugin})") for name, entry in load_plugins().commands.items()]:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(rows)
 
     def main(
         self,
@@ -49,16 +69,31 @@ class Root(LazyGroup):
         sys.exit(code if isinstance(code, int) else 0)
 
 
+def _choose(ctx: click.Context, option: click.Parameter, names: str | None) -> None:
+    """Says which plugins load before a command is looked for; also to workers and other processes of ours."""
+    if names is None:
+        return
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = names
+    ctx.call_on_close(lambda: os.environ.pop(VARIABLE) if before is None else os.environ.update({VARIABLE: before}))
+
+
 @click.group(
     "inrkit",
     cls=Root,
     lazy=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.option("--plugins", metavar="NAMES", help="Load only these plugins, separated by commas; '' for none.")
+@click.option(
+    "--plugins",
+    metavar="NAMES",
+    is_eager=True,
+    expose_value=False,
+    callback=_choose,
+    help="Load only these plugins, separated by commas; '' for none.",
+)
 @click.version_option(inrkit.__version__, prog_name="inrkit")
-@click.pass_context
-def main(ctx: click.Context, plugins: str | None) -> None:
+def main() -> None:
     """Encode, generate and edit signals as implicit neural representations (INRs).
 
     One hyper-network, trained once, turns a signal into the weights of a function of coordinates, and noise into new
@@ -72,7 +107,3 @@ def main(ctx: click.Context, plugins: str | None) -> None:
     Results go to stdout or the named file, progress to stderr. Exit codes: 0 fine, 1 a bug, 2 usage or config, 3 bad
     data or checkpoint, 4 plugin, 5 diverged, 6 disk, memory or device, 130/143 stopped.
     """
-    if plugins is not None:
-        before = os.environ.get(VARIABLE)
-        os.environ[VARIABLE] = plugins  # so that workers and other processes load the same ones
-        ctx.call_on_close(lambda: os.environ.pop(VARIABLE) if before is None else os.environ.update({VARIABLE: before}))
