@@ -18,7 +18,7 @@ from inrkit.io.config import read_toml, to_toml, unstructure
 )
 @click.option("--data", type=click.Path(path_type=str), help="A store; by default the embedded signals.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory. [default: runs/MODALITY-PRESET]")
-@click.option("--objective", metavar="NAME", help="inrct, ect, diffusion or reconstruction.")
+@click.option("--objective", metavar="NAME", help="inrct, ect, ict, ct, cm-func, cd, diffusion or reconstruction.")
 @click.option("--readout", metavar="NAME", help="How the INR is read: direct, two-headed or literal.")
 @click.option("--seed", type=int, help="Decides weights, order and noise.")
 @click.option("--steps", type=int, help="Training steps.")

@@ -1,7 +1,7 @@
 """The hyper-network G_θ(O_t, t) = β: noisy observation in, parameters of an INR out."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from torch import Tensor, nn
@@ -22,6 +22,12 @@ class Denoiser(nn.Module, abc.ABC):
     """
 
     Options: ClassVar[type]
+    skips_encoder: bool = False
+    """Set while a phase trains the decoder alone: the parts that `encoder_parts` names are then passed over."""
+
+    def encoder_parts(self) -> Sequence[nn.Module]:
+        """What learns from noisy signals and can be skipped at first; empty for networks without such parts."""
+        return ()
 
     @classmethod
     def build(cls, options: Any, *, template: Observation, shapes: Mapping[str, tuple[int, ...]], classes: int) -> Self:

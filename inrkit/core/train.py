@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from inrkit.core.draws import Draws
 from inrkit.core.objective import Loss, Objective
+from inrkit.core.objective.ode import Denoise
 from inrkit.core.observation import Batch
 from inrkit.core.pipeline import Pipeline, Prediction
 from inrkit.errors import DivergedError, UsageError
@@ -68,9 +69,10 @@ def backward_step(
     progress: float,
     *,
     share: float = 1.0,
+    diffusion: Denoise | None = None,
 ) -> Loss:
     """Adds the gradient of this batch to the weights; ``share`` is its part of the global batch."""
-    loss = objective.loss(student, teacher, batch, draws, progress)
+    loss = objective.loss(student, teacher, batch, draws, progress, diffusion)
     (loss.total * share).backward()
     return loss
 

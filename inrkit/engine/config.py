@@ -36,7 +36,9 @@ class Phase:
 
     objective: str = _field("what is minimised")
     share: float = _field("share of the run's steps", check=_SHARE)
-    trains: Literal["all", "function", "denoiser"] = _field("whose weights train", "all")
+    trains: Literal["all", "function", "denoiser", "decoder"] = _field(
+        "whose weights train; decoder: all but the encoder, which is skipped", "all"
+    )
     options: dict[str, Any] = attrs.field(factory=dict, metadata={"help": "options of the objective"})
 
 
@@ -50,12 +52,14 @@ class RunConfig:
     data: str | None = _field("store of signals; none for the embedded ones", None)
     init: str | None = _field("run directory or checkpoint to take the first weights from", None)
 
-    objective: str = _field("what is minimised: inrct, ect, diffusion, reconstruction", "inrct")
+    objective: str = _field("what is minimised: inrct, ect, ict, ct, cm-func, cd, diffusion, reconstruction", "inrct")
     readout: str = _field("how the INR is read: direct, two-headed, literal", "direct")
     steps: int = _field("training steps", 1000, check=_AT_LEAST_1)
     batch_size: int = _field("signals in a step, over all processes", 64, check=_AT_LEAST_1)
     accumulate: int = _field("parts that a batch is computed in, one after the other", 1, check=_AT_LEAST_1)
-    warmup_share: float = _field("share of the steps with reconstruction only, first (inrct)", 0.1, check=_BELOW_1)
+    warmup_share: float = _field(
+        "share of the steps with reconstruction only, first (inrct, cm-func)", 0.1, check=_BELOW_1
+    )
 
     lr: float = _field("learning rate at its highest", 1e-3, check=_POSITIVE)
     schedule: Literal["cosine", "constant", "linear"] = _field("how the rate falls", "cosine")
@@ -68,7 +72,10 @@ class RunConfig:
         0.05,
         check=_bounded("from .001 to .28", lambda value: 0.001 <= value <= 0.28),
     )
-    teacher_ema: float = _field("decay of the teacher's weights; 0: the student's own", 0.0, check=_BELOW_1)
+    teacher_ema: float = _field("decay of the teacher's weights; 0: as the objective says", 0.0, check=_BELOW_1)
+    label_dropout: float = _field(
+        "share of the signals whose class is not told; more than 0 allows guidance", 0.0, check=_SHARE
+    )
 
     seed: int = _field("decides weights, order and noise", 0, check=_AT_LEAST_0)
     precision: Literal["auto", "fp32", "bf16"] = _field("of matrix products; auto: bf16 where it is fast", "auto")

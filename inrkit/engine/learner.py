@@ -2,16 +2,16 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import attrs
 import torch
 from torch import Tensor, nn
 
 from inrkit.core.draws import seed_of
+from inrkit.core.guide import drop_labels
 from inrkit.core.modality import Modality, Signals
 from inrkit.core.observation import Batch
-from inrkit.core.pipeline import Prediction
 from inrkit.core.train import PowerEMA, backward_step, check_finite, clip_gradients
 from inrkit.engine.config import RunConfig
 from inrkit.engine.distributed import Ranks
@@ -20,8 +20,10 @@ from inrkit.engine.order import Rows
 from inrkit.engine.phases import Stretch, at, stretches
 from inrkit.engine.precision import autocast
 from inrkit.engine.randomness import seed_everything
-from inrkit.engine.resolve import readout_of
+from inrkit.engine.teachers import Teachers, new_pipeline
 from inrkit.errors import DivergedError, PluginError
+
+Result = TypeVar("Result")
 
 
 @final
@@ -55,8 +57,7 @@ class Learner:
         self.rows = Rows(config.batch_size, ranks.rank, ranks.world, config.accumulate)
         self.phases = stretches(config)
         self.pipeline = new_pipeline(config, modality, device)
-        self.teacher = new_pipeline(config, modality, device) if config.teacher_ema else self.pipeline
-        self.teacher.requires_grad_(self.teacher is self.pipeline)
+        self.teachers = Teachers(config, modality, self.phases, device)
         self.optimizer = Optimizer(config, self.pipeline)
         self.ema = PowerEMA(self.pipeline, config.ema)
         self.step = 0
@@ -66,10 +67,8 @@ class Learner:
         seed_everything(config.seed, "rank", ranks.rank)
 
     def restart(self) -> None:
-        """Averages and teacher begin at the present weights, which came from elsewhere."""
+        """Averages begin at the present weights, which came from elsewhere."""
         self.ema = PowerEMA(self.pipeline, self.config.ema)
-        if self.teacher is not self.pipeline:
-            self.teacher.load_state_dict(self.pipeline.state_dict())
 
     def release(self) -> None:
         """Lets go of what ties us to other processes."""
@@ -79,6 +78,8 @@ class Learner:
         """The phase of the present step, with only its weights learning."""
         phase = at(self.phases, self.step)
         if phase is not self._phase:
+            if self.step == phase.start:
+                self.teachers.begin(phase, self.pipeline, self.ema)
             phase.freeze(self.pipeline)
             self._phase, self._student = phase, self.ranks.wrap(self.pipeline)
         return phase
@@ -86,12 +87,16 @@ class Learner:
     def learn(self, phase: Stretch, signals: Iterator[Signals], *, asked: bool) -> Outcome:
         """One step: the gradient of the global batch, and the weights moved by it if it is finite."""
         student = _in_precision(self._student, self.precision, self.device)
-        teacher: Any = _in_precision(self.teacher, self.precision, self.device)
+        chosen = self.teachers(phase, self.step, self.pipeline)
+        teacher: Any = _in_precision(chosen, self.precision, self.device)
+        model = self.teachers.denoise if phase.objective.distils else None
+        diffusion = None if model is None else _in_precision(model, self.precision, self.device)
         seed, parts = seed_of(self.config.seed, "train", self.step), list(self.rows)
         losses, batches = [], []
         for i, part in enumerate(parts):
             draws = self.rows.draws(seed, part, self.device)
             batch = self.modality.observe(next(signals), draws, training=True)
+            batch = drop_labels(batch, draws.fork("label"), self.config.label_dropout)
             with self._exchange(last=i == len(parts) - 1):
                 losses.append(
                     backward_step(
@@ -102,6 +107,7 @@ class Learner:
                         draws.fork("loss"),
                         phase.progress(self.step),
                         share=1 / len(parts),
+                        diffusion=diffusion,
                     )
                 )
             batches.append(batch)
@@ -112,7 +118,7 @@ class Learner:
         total = torch.stack([loss.total.detach() for loss in losses]).mean()
         outcome = self._outcome(total, terms, norm, asked=asked)
         if outcome.finite:
-            self._move()
+            self._move(phase)
         elif self.config.nan == "stop" or not self._weights_finite():
             raise DivergedError(self._blame(batches, {"total": total, **terms}))
         else:
@@ -149,13 +155,10 @@ class Learner:
         values = dict(zip([*names, "norm"], means, strict=True))
         return Outcome(values, bool(torch.isfinite(torch.tensor([values["loss"], values["norm"]])).all()), number > 0)
 
-    def _move(self) -> None:
+    def _move(self, phase: Stretch) -> None:
         self.optimizer.step(learning_rate(self.config, self.step))
         self.ema.update(self.pipeline)
-        if self.teacher is not self.pipeline:
-            weights = [p.detach() for p in self.pipeline.parameters()]
-            kept = [p.detach() for p in self.teacher.parameters()]
-            torch._foreach_lerp_(kept, weights, 1 - self.config.teacher_ema)
+        self.teachers.follow(phase, self.step, self.pipeline)
 
     def _weights_finite(self) -> bool:
         return all(bool(torch.isfinite(p).all()) for p in self.pipeline.parameters())
@@ -180,18 +183,11 @@ class Learner:
         return min(self.ranks.gather(found))[1]
 
 
-def new_pipeline(config: RunConfig, modality: Modality, device: torch.device) -> Any:
-    """An untrained pipeline; its weights depend on the config's seed alone."""
-    seed_everything(config.seed, "model")
-    return modality.build(readout_of(config)).to(device).train()
+def _in_precision(call: Callable[..., Result], precision: str, device: torch.device) -> Callable[..., Result]:
+    """A pass through a network under autocast; losses and backward passes are outside of it."""
 
-
-def _in_precision(module: nn.Module, precision: str, device: torch.device) -> Callable[..., Prediction]:
-    """The module's forward pass under autocast; losses and backward passes are outside of it."""
-
-    def forward(*args: Any, **kwargs: Any) -> Prediction:
+    def forward(*args: Any, **kwargs: Any) -> Result:
         with autocast(precision, device):
-            prediction: Prediction = module(*args, **kwargs)
-        return prediction
+            return call(*args, **kwargs)
 
     return forward

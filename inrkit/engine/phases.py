@@ -9,6 +9,7 @@ from inrkit.core.objective import Objective
 from inrkit.core.pipeline import Pipeline
 from inrkit.engine.config import Phase, RunConfig
 from inrkit.engine.resolve import objective_class
+from inrkit.errors import UsageError
 from inrkit.io.config import structure
 
 
@@ -23,18 +24,34 @@ class Stretch:
     trains: str
     start: int
     stop: int
+    teacher_ema: float = 0.0
+    """The run's decay of the teacher, which goes before the objective's own; 0 for none."""
 
     def progress(self, step: int) -> float:
         """From 0 towards 1 through this phase."""
         return (step - self.start) / (self.stop - self.start)
 
+    def decay(self, step: int) -> float:
+        """How much of the teacher's weights is kept in a step; 0: they are the student's own."""
+        return self.teacher_ema or self.objective.teacher_decay(self.progress(step))
+
     def freeze(self, pipeline: Pipeline) -> None:
         """Lets only the weights learn that this phase trains."""
-        for part in ("denoiser", "function"):
-            module = getattr(pipeline, part)
-            for parameter in module.parameters():
-                parameter.requires_grad_(self.trains in ("all", part))
-                parameter.grad = None
+        parts = {"denoiser": pipeline.denoiser, "function": pipeline.function}
+        for name, module in parts.items():
+            module.requires_grad_(self.trains in ("all", "decoder", name))
+        pipeline.denoiser.skips_encoder = self.trains == "decoder"
+        if self.trains == "decoder":
+            encoder = pipeline.denoiser.encoder_parts()
+            if not encoder:
+                raise UsageError(
+                    f"phase '{self.name}' trains a decoder alone, and `{type(pipeline.denoiser).__name__}` has no "
+                    "encoder to skip; set warmup_share to 0"
+                )
+            for module in encoder:
+                module.requires_grad_(False)
+        for parameter in pipeline.parameters():
+            parameter.grad = None
 
 
 def stretches(config: RunConfig) -> list[Stretch]:
@@ -47,7 +64,8 @@ def stretches(config: RunConfig) -> list[Stretch]:
         stop = config.steps if i == len(phases) - 1 else round(config.steps * share)
         if stop > start:
             objective = structure(objective_class(phase.objective), phase.options, origin="objective_options")
-            result.append(Stretch(len(result), phase.objective, objective, phase.trains, start, stop))
+            name, number = phase.objective, len(result)
+            result.append(Stretch(number, name, objective, phase.trains, start, stop, config.teacher_ema))
         start = max(start, stop)
     return result
 
@@ -58,9 +76,10 @@ def at(phases: Sequence[Stretch], step: int) -> Stretch:
 
 
 def _derived(config: RunConfig) -> list[Phase]:
-    """INRCT begins with reconstruction alone (its "efficient training scheduler"); the others are one phase."""
+    """INRCT and CM-Func begin with reconstruction alone (INRCT's "efficient training scheduler")."""
     main = Phase(config.objective, 1 - config.warmup_share, options=config.objective_options)
-    if config.objective != "inrct" or config.warmup_share == 0:
+    trains = objective_class(config.objective).begins_with
+    if trains is None or config.warmup_share == 0:
         return [attrs.evolve(main, share=1.0)]
-    options = {"distance": config.objective_options["distance"]} if "distance" in config.objective_options else {}
-    return [Phase("reconstruction", config.warmup_share, options=options), main]
+    options = {key: value for key, value in config.objective_options.items() if key in ("distance", "c")}
+    return [Phase("reconstruction", config.warmup_share, trains, options), main]

@@ -60,11 +60,13 @@ def complete(config: RunConfig, cls: type[Modality]) -> RunConfig:
     config = attrs.evolve(config, data=_absolute(config.data), init=_absolute(config.init))
     modality = cls(_settings(cls.Options, config.options, "options"))
     options = modality.fitted(modality.source(data_path(config), "train"))
-    readout = structure(_readout_class(config.readout), _readout_table(config, options), origin="readout_options")
-    objective = structure(objective_class(config.objective), config.objective_options, origin="objective_options")
+    objective = _objective(config.objective, config.objective_options, "objective_options")
+    table = _readout_table(config, options, objective)
+    readout = structure(_readout_class(config.readout), table, origin="readout_options")
     phases = tuple(_complete_phase(phase) for phase in config.phases)
     if phases and abs(sum(phase.share for phase in phases) - 1) > 1e-6:
         raise UsageError(f"the 'share's of 'phases' must add up to 1 (got {sum(phase.share for phase in phases):g})")
+    _check_teachers(phases or [Phase(config.objective, 1.0, options=unstructure(objective))])
     return attrs.evolve(
         config,
         phases=phases,
@@ -107,8 +109,26 @@ def _settings(cls: type, table: Mapping[str, Any], origin: str) -> Any:
 
 
 def _complete_phase(phase: Phase) -> Phase:
-    options = structure(objective_class(phase.objective), phase.options, origin="phases.options")
-    return attrs.evolve(phase, options=unstructure(options))
+    return attrs.evolve(phase, options=unstructure(_objective(phase.objective, phase.options, "phases.options")))
+
+
+def _objective(name: str, table: Mapping[str, Any], origin: str) -> Objective:
+    """The objective with its options; paths among them are made absolute."""
+    objective = structure(objective_class(name), table, origin=origin)
+    paths = [field.name for field in attrs.fields(type(objective)) if field.metadata.get("path")]
+    return attrs.evolve(objective, **{path: _absolute(getattr(objective, path)) for path in paths})
+
+
+def _check_teachers(phases: Sequence[Phase]) -> None:
+    """Whoever distils a diffusion model has one."""
+    before = ""
+    for phase in phases:
+        if objective_class(phase.objective).distils and phase.options.get("teacher") is None and before != "diffusion":
+            raise UsageError(
+                f"'{phase.objective}' needs a teacher, found none; name a run trained with 'diffusion' as "
+                "objective_options.teacher, or let a phase 'diffusion' go before it"
+            )
+        before = phase.objective
 
 
 def _readout_class(name: str) -> type[Readout]:
@@ -117,9 +137,11 @@ def _readout_class(name: str) -> type[Readout]:
     return READOUTS[name]
 
 
-def _readout_table(config: RunConfig, options: Any) -> Mapping[str, Any]:
-    """The read-out's options; its σ_data is that of the modality, where the modality says one."""
+def _readout_table(config: RunConfig, options: Any, objective: Objective) -> Mapping[str, Any]:
+    """The read-out's options; its σ_data is the modality's, what counts as clean the objective's, where they say."""
     inherited = {"sigma_data": options.sigma_data} if hasattr(options, "sigma_data") else {}
+    if "t_encode" in attrs.fields_dict(_readout_class(config.readout)) and hasattr(objective, "t_recon"):
+        inherited["t_encode"] = objective.t_recon
     return {**inherited, **config.readout_options}
 
 

@@ -2,19 +2,21 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from inrkit.engine import randomness
-from inrkit.engine.learner import Learner
 from inrkit.errors import DataError, DivergedError
 from inrkit.io import atomic
 from inrkit.io.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
 
+if TYPE_CHECKING:
+    from inrkit.engine.learner import Learner
 
-def pack(learner: Learner) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+
+def pack(learner: "Learner") -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
     """Weights, averages, optimizer, counters and every process's random states. All processes call this together."""
     tensors = {
         "model": dict(learner.pipeline.state_dict()),
@@ -22,8 +24,7 @@ def pack(learner: Learner) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]
         "optimizer": learner.optimizer.tensors(),
         "random": {},
     }
-    if learner.teacher is not learner.pipeline:
-        tensors["teacher"] = dict(learner.teacher.state_dict())
+    tensors |= {name: dict(module.state_dict()) for name, module in learner.teachers.modules.items()}
     captured = learner.ranks.gather(randomness.capture(learner.device))
     for rank, (states, _) in enumerate(captured):
         tensors["random"].update({f"{rank}.{name}": value for name, value in states.items()})
@@ -37,13 +38,13 @@ def pack(learner: Learner) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]
     return tensors, state
 
 
-def unpack(learner: Learner, checkpoint: Checkpoint) -> None:
+def unpack(learner: "Learner", checkpoint: Checkpoint) -> None:
     """Puts everything back. With another number of processes, only the global random states start anew."""
     tensors, state = checkpoint.tensors, checkpoint.state
     try:
         put_weights(learner.pipeline, tensors["model"], checkpoint.path)
-        if learner.teacher is not learner.pipeline:
-            put_weights(learner.teacher, tensors["teacher"], checkpoint.path)
+        for name, module in learner.teachers.modules.items():
+            put_weights(module, tensors[name], checkpoint.path)
         for name, average in learner.ema.tensors.items():
             average.copy_(tensors["ema"][name])
         learner.optimizer.load(tensors["optimizer"])
@@ -96,7 +97,7 @@ def find_checkpoint(path: Path, step: int | None = None) -> Checkpoint:
     return checkpoint
 
 
-def check_agreement(learner: Learner) -> None:
+def check_agreement(learner: "Learner") -> None:
     """Every process holds the same weights, or saving those of the first would hide a fault."""
     if learner.ranks.world == 1:
         return

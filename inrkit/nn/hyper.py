@@ -1,6 +1,6 @@
 """The hyper-network of the papers: a transformer that reads an observation and writes the params of an INR."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import final
 
 import torch
@@ -60,10 +60,11 @@ class HyperTransformer(Denoiser):
         )
 
     def forward(self, observation: Observation, noise_level: Tensor, label: Tensor | None = None) -> Params:
-        condition = self.condition(noise_level, label)
         x = self.tokenizer(observation)
-        for block in self.encoder:
-            x = block(x, condition)
+        if not self.skips_encoder:
+            condition = self.condition(noise_level, label)
+            for block in self.encoder:
+                x = block(x, condition)
         tokens = self.tokens.expand(len(x), -1, -1)
         for block in self.decoder:
             tokens = block(tokens, x)
@@ -71,6 +72,9 @@ class HyperTransformer(Denoiser):
         return {
             name: head(part).float() for name, head, part in zip(self.names, self.heads.values(), parts, strict=True)
         }
+
+    def encoder_parts(self) -> Sequence[nn.Module]:
+        return [self.encoder, self.level, *([] if self.label is None else [self.label])]
 
     def condition(self, noise_level: Tensor, label: Tensor | None) -> Tensor:
         """What modulates the encoder: the embedded noise level, plus the embedded class, (B, dim)."""

@@ -19,9 +19,9 @@ class Cd(OnGrid):
     """Consistency distillation: f at a level should be f where the diffusion model's ODE leads from it.
 
     ``teacher`` is a run that was trained with `diffusion`; without one, a phase before this has to be `diffusion`, and
-    its averaged weights are distilled. ``guidance`` w > 0 follows the augmented ODE of (1 + w) D(x, label) - w D(x),
+    its averaged weights are distilled. ``guidance`` w > 1 follows the augmented ODE of D(x) + w (D(x, label) - D(x)),
     so that what it gives is guided in a single step; ``skip`` > 1 compares levels that far apart (latent consistency
-    models).
+    models, whose w is ours less one).
     """
 
     name = "cd"
@@ -33,7 +33,7 @@ class Cd(OnGrid):
     n: int = option("levels", 18, AT_LEAST_2)
     skip: int = option("levels that one step of the solver crosses", 1, AT_LEAST_1)
     solver: Literal["heun", "euler"] = option("of the diffusion model's ODE", "heun")
-    guidance: float = option("weight w of classifier-free guidance; 0 for none", 0.0, AT_LEAST_0)
+    guidance: float = option("how far the diffusion model is led towards the label; 1 for not at all", 1.0, AT_LEAST_0)
     mu: float = option("decay of the moving average that sets the target; 0: the student's own weights", 0.0, BELOW_1)
 
     def __attrs_post_init__(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from inrkit.core.guide import NO_CLASS
 from inrkit.core.observation import Observation, expand
 from inrkit.core.pipeline import Pipeline
 from inrkit.errors import UsageError
@@ -32,16 +33,21 @@ def denoise(pipeline: Pipeline, pair: Pair, t: Tensor, label: Tensor | None) -> 
 
 
 def guided(model: Denoise, weight: float) -> Denoise:
-    """Classifier-free guidance: (1 + w) D(x, t, label) - w D(x, t, none); w = 0 is the model itself."""
-    if weight == 0:
+    """Guidance as in `inrkit.core.guide`: D(x, t, none) + w (D(x, t, label) - D(x, t, none)); w = 1: the model itself.
+
+    Latent consistency models count from there: their w is ours less one.
+    """
+    if weight == 1:
         return model
 
     def both(pair: Pair, t: Tensor, label: Tensor | None) -> Pair:
         if label is None:
-            raise UsageError("'guidance' needs labels, the data have none; leave it at 0 or train with labelled data")
-        with_label, without = model(pair, t, label), model(pair, t, torch.full_like(label, -1))
-        pairs = zip(with_label, without, strict=True)
-        support, query = (a.with_values(a.values + weight * (a.values - b.values)) for a, b in pairs)
+            raise UsageError(
+                "'guidance' needs labels, the signals have none; leave it at 1, or give the modality classes"
+            )
+        found, free = model(pair, t, label), model(pair, t, torch.full_like(label, NO_CLASS))
+        pairs = zip(free, found, strict=True)
+        support, query = (a.with_values(torch.lerp(a.values, b.values, weight)) for a, b in pairs)
         return support, query
 
     return both
