@@ -31,7 +31,7 @@ def square_root_count(progress: float, s0: int, s1: int) -> int:
 
 
 def doubling_count(progress: float, s0: int, s1: int) -> int:
-    """ICT: N(k) = min(s0 2^floor(k/K'), s1) + 1 with K' = K / (log2 floor(s1/s0) + 1)."""
+    """iCT: N(k) = min(s0 2^floor(k/K'), s1) + 1 with K' = K / (log2 floor(s1/s0) + 1)."""
     return int(min(s0 * 2 ** math.floor(progress * (math.log2(s1 // s0) + 1)), s1)) + 1
 
 

@@ -12,16 +12,20 @@ from torch import Tensor
 
 from inrkit import (
     Batch,
+    CmFunc,
+    Ct,
     Diffusion,
     DirectReadout,
     Draws,
     Ect,
     Grid,
     GridObservation,
+    Ict,
     Inrct,
     LiteralReadout,
     Objective,
     Pipeline,
+    Preconditioning,
     Readout,
     Reconstruction,
     TwoHeadedReadout,
@@ -34,7 +38,12 @@ ALL = [
     Reconstruction(),
     Reconstruction(t_recon=0.1),
     Ect(),
+    Ect(distance="pseudo-huber", c=0.1, weight="edm"),
     Diffusion(),
+    Ct(s1=20),
+    Ct(s1=20, distance="l2", weight="truncated-snr"),
+    Ict(s1=40),
+    CmFunc(s1=20, weight="snr+1"),
 ]
 READOUTS = [LiteralReadout(), TwoHeadedReadout(), DirectReadout()]
 
@@ -136,6 +145,8 @@ def test_one_student_pass(objective: Objective, progress: float) -> None:
     assert len(passes(teacher)) <= 1
     if isinstance(objective, Inrct | Ect):
         assert len(passes(teacher)) == (progress > 0)
+    elif isinstance(objective, Ct | CmFunc | Ict):  # the cleanest level of a grid is not 0
+        assert len(passes(teacher)) == 1
     else:
         assert passes(teacher) == []
 
@@ -332,7 +343,18 @@ def test_offset_stage_needs_a_teacher_at_once() -> None:
     assert passes(teacher)[0][0].shape[0] < 20
 
 
-@pytest.mark.parametrize(("name", "options"), [("inrct", {"stages": 4}), ("ect", {}), ("diffusion", {"p_std": 1.0})])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("inrct", {"stages": 4}),
+        ("ect", {}),
+        ("diffusion", {"p_std": 1.0}),
+        ("ct", {"s1": 50}),
+        ("cm-func", {"mu": "paper"}),
+        ("ict", {"s0": 4}),
+        ("cd", {"n": 40}),
+    ],
+)
 def test_make_objective(name: str, options: dict[str, Any]) -> None:
     """Objectives are made by name, and their fields are their options."""
     objective = make_objective(name, options)
@@ -344,3 +366,58 @@ def test_names_are_unique() -> None:
     """Every objective is found under its own name."""
     assert all(kind.name == name for name, kind in OBJECTIVES.items())
     assert set(OBJECTIVES) == {"inrct", "reconstruction", "ect", "ict", "ct", "cm-func", "cd", "diffusion"}
+
+
+# ------------------------------------------------------------------------------------------------- on a grid
+
+
+def test_neighbours_on_a_grid_are_compared() -> None:
+    """Student and teacher are shown neighbouring levels of the same noise, whatever the grid."""
+    student, teacher = two_toys()
+    batch = batch_of(torch.randn(30, 1, 2))
+    objective = Ct(s0=5, s1=5, sigma_min=0.01, sigma_max=10.0)
+    objective.loss(student, teacher, batch, Draws(0, 30), 0.0)
+    (x_t, t, _), (x_r, r, _) = passes(student)[0], passes(teacher)[0]
+    levels = objective.levels(0.0).float()
+    index = (t[:, None] - levels).abs().argmin(1)
+    assert torch.allclose(levels[index + 1], r, rtol=1e-4)
+    assert len(index.unique()) == len(levels) - 1
+    x = batch.support.values
+    assert torch.allclose((x_t - x) / t[:, None, None], (x_r - x) / r[:, None, None], atol=1e-2)
+
+
+@pytest.mark.parametrize("objective", [Ct(s0=6, s1=6), Ict(s0=6, s1=6)], ids=lambda objective: objective.name)
+def test_grid_loss_by_hand(objective: Ct | Ict) -> None:
+    """L = mean of λ(t, r) d(f(x_t, t), sg f(x_r, r)): squared and unweighted in ct; pseudo-Huber / (t - r) in ict."""
+    student, teacher = transformer_pipeline(), transformer_pipeline(LiteralReadout())
+    batch = batch_of(torch.randn(12, 1, 8))
+    loss = objective.loss(student, teacher, batch, Draws(3, 12), 0.5)
+    draws = Draws(3, 12)
+    t, r = objective.times(0.5, draws)
+    z, x = draws.normal(1, 8), batch.support.values
+    f_t = student(observed(x + t[:, None, None] * z), t).observation.values
+    f_r = teacher(observed(x + r[:, None, None] * z), r).observation.values
+    gap = (f_t - f_r).square().sum((1, 2))
+    if isinstance(objective, Ict):
+        c = 0.00054 * math.sqrt(8)
+        gap = ((gap + c**2).sqrt() - c) / (t - r)
+    assert torch.allclose(loss.total, gap.mean(), rtol=1e-4)
+    assert float(loss.terms["gene"]) == float(loss.total.detach())
+
+
+def test_weight_of_denoising_follows_the_data() -> None:
+    """EDM's weight is that of the σ_data which the network reckons with."""
+    batch = batch_of(torch.randn(6, 1, 8))
+    losses = []
+    for sigma in (0.5, 0.2):
+        pipeline = transformer_pipeline(DirectReadout())
+        pipeline.preconditioning = Preconditioning(sigma_data=sigma)
+        found = Diffusion().loss(pipeline, pipeline, batch, Draws(0, 6), 0.0)
+        draws = Draws(0, 6)
+        t, z = torch.exp(1.2 * draws.normal() - 1.2), draws.normal(1, 8)
+        noisy = batch.support.perturb(z, t)
+        gap = (pipeline(noisy, t).observation.values - batch.support.values).square().sum((1, 2))
+        expected = (gap * (t**2 + sigma**2) / (sigma * t) ** 2).mean()
+        assert torch.allclose(found.total, expected, rtol=1e-4)
+        losses.append(float(expected.detach()))
+    assert losses[0] != losses[1]

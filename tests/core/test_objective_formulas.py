@@ -8,6 +8,7 @@ import torch
 
 from inrkit import LiteralReadout, SigmoidPairing
 from inrkit.core.objective import DISTANCES, WEIGHTINGS, l2_norm, pseudo_huber, squared
+from inrkit.core.objective.distance import distance_of
 
 # ------------------------------------------------------------------------------------------------- distances
 
@@ -70,7 +71,16 @@ def test_distance_of_half_precision_is_single() -> None:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("uniform", 1.0), ("1/t", 0.5), ("1/(t-r)", 1 / 1.5), ("t/(t-r)", 2 / 1.5), ("edm", (4 + 0.25) / (2 * 0.5) ** 2)],
+    [
+        ("uniform", 1.0),
+        ("1/t", 0.5),
+        ("1/(t-r)", 1 / 1.5),
+        ("t/(t-r)", 2 / 1.5),
+        ("edm", (4 + 0.25) / (2 * 0.5) ** 2),
+        ("snr", 0.25),
+        ("snr+1", 1.25),
+        ("truncated-snr", 1.0),
+    ],
 )
 def test_weighting_at_t_2_r_half(name: str, expected: float) -> None:
     """Each weighting against its formula at t = 2, r = .5."""
@@ -115,3 +125,20 @@ def test_edm_weight_is_one_over_c_out_squared(t: float) -> None:
     level = torch.tensor([t])
     c_out = LiteralReadout().c_out(level)
     assert float(WEIGHTINGS["edm"](level, level, 0.5) * c_out**2) == pytest.approx(1, rel=1e-5)
+
+
+@pytest.mark.parametrize("sigma", [0.2, 0.5, 1.0])
+@pytest.mark.parametrize("t", [0.003, 0.821, 80.0])
+def test_weights_by_signal_to_noise(t: float, sigma: float) -> None:
+    """Song's weights are 1/t², 1/t² + 1, 1/t² + 1/σ² (which is EDM's) and max(1/t², 1)."""
+    level, snr = torch.tensor([t]), t**-2
+    for name, expected in {"snr": snr, "snr+1": snr + 1, "edm": snr + sigma**-2, "truncated-snr": max(snr, 1)}.items():
+        assert float(WEIGHTINGS[name](level, level, sigma)) == pytest.approx(expected, rel=1e-5), name
+
+
+def test_constant_of_pseudo_huber_is_an_option() -> None:
+    """Given to the distance of this name alone; None is iCT's."""
+    x, y = torch.randn(3, 5), torch.randn(3, 5)
+    assert torch.equal(distance_of("pseudo-huber", 0.2)(x, y), pseudo_huber(x, y, 0.2))
+    assert torch.equal(distance_of("pseudo-huber")(x, y), pseudo_huber(x, y))
+    assert torch.equal(distance_of("l2", 0.2)(x, y), l2_norm(x, y))

@@ -83,6 +83,10 @@ class Song(OnGrid):
     mu0: float = option("the teacher's decay at the start; 0: the student's own weights", 0.9, BELOW_1)
     mu: Literal["code", "paper"] = option("later decay exp(s0 ln mu0 / n): n = N - 1 as in the code, or N", "code")
 
+    def __attrs_post_init__(self) -> None:
+        OnGrid.__attrs_post_init__(self)
+        _check_ascending(self.s0, self.s1)
+
     def count(self, progress: float) -> int:
         return square_root_count(progress, self.s0, self.s1)
 
@@ -127,8 +131,17 @@ class Ict(OnGrid):
     p_mean: float = option(P_MEAN_HELP, -1.1)
     p_std: float = option(P_STD_HELP, 2.0, POSITIVE)
 
+    def __attrs_post_init__(self) -> None:
+        OnGrid.__attrs_post_init__(self)
+        _check_ascending(self.s0, self.s1)
+
     def count(self, progress: float) -> int:
         return doubling_count(progress, self.s0, self.s1)
 
     def times(self, progress: float, draws: Draws) -> tuple[Tensor, Tensor]:
         return lognormal_pairs(self.levels(progress), draws, self.p_mean, self.p_std)
+
+
+def _check_ascending(s0: int, s1: int) -> None:
+    if s1 < s0:
+        raise ValueError(f"'s1' must be at least 's0' = {s0} (got {s1})")
