@@ -49,6 +49,8 @@ class Modality(abc.ABC):
     """Preset name to (partial, nested) config; the first is the default."""
     shown_at: ClassVar[Mapping[str, str]] = {}
     """The request whose place generated signals are shown at, in sheets and reports; empty: as they were observed."""
+    suffix: ClassVar[str] = ".png"
+    """What renders are written as where no name is given: see `write`."""
 
     def __init__(self, options: Any) -> None:
         self.options = options
@@ -99,6 +101,10 @@ class Modality(abc.ABC):
     def truth(self, source: Source, numbers: Sequence[int], where: Any) -> Tensor | None:
         """The values (B, C, ...) that these signals of a source have at another place; None where nobody knows."""
         return None
+
+    def figures(self, shown: Tensor, truth: Tensor) -> Mapping[str, Tensor]:
+        """How good answers (B, C, ...) are beside the truth, by name and (B,) each, besides PSNR and SSIM."""
+        return {}
 
     def surface(self, pipeline: Pipeline, params: Params) -> Surface | None:
         """The surface of one signal, params (1, ...), in the world's units; None for what has none."""

@@ -1,7 +1,7 @@
 """How good a trained model is, in numbers: `evaluation.json` and the sheet `nearest.png` in the run directory.
 
-    encode        PSNR and SSIM of INRs of held-out signals where they are queried, and the PSNR of the best constant
-                  answer, the mean of training signals
+    encode        PSNR and SSIM of INRs of held-out signals where they are queried, what else the modality counts, and
+                  the PSNR of the best constant answer, the mean of training signals
     sets          generated signals against held-out ones, with real signals (the floor) and noise beside them
     memorisation  how near generated signals are to the training set, beside how near held-out signals are to it
     spread        how far generated signals differ from each other at one place, beside how far real ones do there
@@ -104,7 +104,7 @@ def chosen_metrics(names: Sequence[str] | None) -> set[str]:
 def encode_figures(
     model: Trained, source: Source, numbers: Sequence[int], chosen: set[str], tell: Progress
 ) -> dict[str, Any]:
-    """PSNR and SSIM over these signals. Values lie in [-1, 1], so the peak is 2 (peak² = 4)."""
+    """PSNR, SSIM and the modality's own figures over these signals. Values lie in [-1, 1]: the peak is 2 (peak² = 4)."""
     found: dict[str, list[float]] = {name: [] for name in ENCODE if name in chosen}
     if "psnr" in found:
         found["constant"] = []
@@ -118,6 +118,8 @@ def encode_figures(
                 found["constant"] += psnr(constant.expand_as(truth), truth, peak=2).tolist()
         if "ssim" in found:
             found["ssim"] += similarity(model, shown, truth).tolist()
+        for name, values in model.modality.figures(shown, truth).items():
+            found.setdefault(name, []).extend(values.tolist())
         tell("encoding", part.stop, len(numbers))
     return {"count": len(numbers)} | {name: spread_of(values) for name, values in found.items() if values}
 

@@ -55,7 +55,8 @@ def evaluation_lead(evaluation: Mapping[str, Any]) -> str:
 def _signal_table(evaluation: Mapping[str, Any]) -> list[Block]:
     encode, resolution = evaluation.get("encode", {}), evaluation.get("resolution", {})
     names = {"psnr": "encode PSNR, dB", "ssim": "encode SSIM", "constant": "PSNR of the mean training signal, dB"}
-    found = {text: encode.get(name) for name, text in names.items()}
+    own = {name: f"encode {name}" for name in encode if name not in (*names, "count")}  # the modality's
+    found = {text: encode.get(name) for name, text in (names | own).items()}
     found |= {f"{name} render averaged back, dB": spread for name, spread in resolution.items()}
     rows = [
         (name, *(_text(spread[key]) for key in ("mean", "std", "p5", "median", "p95")))

@@ -1,0 +1,71 @@
+"""Solids on three axes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+import attrs
+import torch
+from torch import Tensor
+
+from inrkit import Draws, GridModality, GridOptions, Params, Pipeline, Surface, tiny_preset
+from inrkit_shapes import picture, solids
+from inrkit_shapes.distance import REACH
+from inrkit_shapes.importing import values_of_file
+
+
+@attrs.frozen
+class ShapesOptions(GridOptions):
+    """Options of the modality ``shapes``."""
+
+    turn: bool = attrs.field(default=False, metadata={"help": "turn and mirror training solids about the vertical"})
+
+
+@final
+class ShapesModality(GridModality):
+    """Truncated signed distances, positive inside: see `inrkit_shapes.distance`."""
+
+    name = "shapes"
+    summary = "solids as signed distances"
+    axes = 3
+    Options = ShapesOptions
+    invented_size = (32, 32, 32)
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "tiny": tiny_preset(600, 32, width=256, inr_width=192, inr_inner=128, query_points=2048)
+    }
+
+    options: ShapesOptions
+
+    def invent(self, chance: torch.Generator) -> Any:
+        return solids.invent(chance)
+
+    def load(self, path: Path) -> Tensor:
+        return values_of_file(path, max(self.query_size))[None]
+
+    def augmented(self, values: Tensor, draws: Draws) -> Tensor:
+        values = super().augmented(values, draws)
+        if not self.options.turn:
+            return values
+        for axis in (2, 3):  # x and y
+            mirrored = draws.uniform(1, 1, 1, 1) < 0.5
+            values = torch.where(mirrored, values.flip(axis), values)
+        if values.shape[2] != values.shape[3]:
+            return values
+        return torch.where(draws.uniform(1, 1, 1, 1) < 0.5, values.transpose(2, 3), values)
+
+    def pictures(self, values: Tensor) -> Tensor:
+        return picture.views(values[:, :1])
+
+    def figures(self, shown: Tensor, truth: Tensor) -> Mapping[str, Tensor]:
+        """Intersection over union of what is inside."""
+        a, b = (shown > 0).flatten(1), (truth > 0).flatten(1)
+        return {"IoU": (a & b).sum(1) / (a | b).sum(1).clamp_min(1)}
+
+    def surface(self, pipeline: Pipeline, params: Params) -> Surface:
+        field, clean = pipeline.function.bind(params), torch.zeros(1)
+
+        def value(points: Tensor) -> Tensor:
+            render = field(points[None] / REACH).transpose(1, 2)  # (1, heads, P)
+            return pipeline.readout.signal(render, clean)[0, 0]
+
+        return Surface(value, 0.0, (-REACH,) * 3, (REACH,) * 3)
