@@ -104,7 +104,7 @@ def chosen_metrics(names: Sequence[str] | None) -> set[str]:
 def encode_figures(
     model: Trained, source: Source, numbers: Sequence[int], chosen: set[str], tell: Progress
 ) -> dict[str, Any]:
-    """PSNR, SSIM and the modality's own figures over these signals. Values lie in [-1, 1]: the peak is 2 (peak² = 4)."""
+    """PSNR, SSIM and the modality's own figures over these signals. Values lie in [-1, 1]: peak² = 4."""
     found: dict[str, list[float]] = {name: [] for name in ENCODE if name in chosen}
     if "psnr" in found:
         found["constant"] = []
