@@ -23,7 +23,8 @@ from PIL import Image
 
 from inrkit.cli import main
 from inrkit.cli.failure import explain
-from inrkit.cli.sample import parse_times, times_of
+from inrkit.cli.sample import parse_times
+from inrkit.engine.times import times_of
 from inrkit.errors import DataError, DivergedError, InrkitError, PluginError, ResourceError, UsageError
 
 SMALL = ["size=8,8", "width=16", "depth=1", "decoder_depth=1", "heads=2", "hidden=16", "inr_width=16", "inr_inner=16"]
@@ -448,7 +449,10 @@ def test_sample_names_what_is_wrong(run: Path, tmp_path: Path) -> None:
         assert "'--times' must be numbers" in fail(2, "sample", run, "--times", times, *out)
     assert "a size is 2 positive numbers" in fail(2, "sample", run, "--size", "big", *out)
     assert "-n" in fail(2, "sample", run, "-n", "0", *out)
+    assert "found both" in fail(2, "sample", run, "--times", "80", "--steps", "1", *out)
     assert "learned no classes" in fail(2, "sample", run, "--label", "3", *out)
+    assert "'label_dropout' above 0" in fail(2, "sample", run, "--guidance", "2", *out)
+    assert "--sampler" in fail(2, "sample", run, "--sampler", "magic", *out)
     assert "expected a run directory" in fail(3, "sample", tmp_path / "none", *out)
     (tmp_path / "file").write_text("")
     assert "file" in fail(2, "sample", run, "-o", tmp_path / "file" / "s")

@@ -2,71 +2,91 @@
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from inrkit.cli.output import say
 from inrkit.errors import UsageError
 
-_FIRST, _LAST = 80.0, 0.821
+if TYPE_CHECKING:
+    from inrkit.core.sample import Sampler
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("-n", "count", type=click.IntRange(min=1), default=16, show_default=True, help="How many.")
-@click.option(
-    "--steps", type=click.IntRange(min=1), default=1, show_default=True, help="Passes of the network for each."
-)
+@click.option("--steps", type=click.IntRange(min=1), help="Noise levels for each. [default: 1; of a diffusion run, 18]")
 @click.option("--times", metavar="T,T,...", help="Noise levels instead of --steps, noisiest first, such as 80,0.821.")
+@click.option(
+    "--sampler",
+    type=click.Choice(["consistency", "heun", "euler"]),
+    help="How to go from level to level. [default: consistency; of a diffusion run, heun]",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds give equal samples.")
 @click.option("--size", metavar="WxH", help="Size of the pictures; the .inr files have none. [default: as trained]")
-@click.option("--label", type=int, metavar="K", help="Class, for a run that learned classes.")
+@click.option(
+    "--label",
+    metavar="K,...",
+    help="Class by number or name, or none; several take turns. [default: of a run that learned classes, at random]",
+)
+@click.option(
+    "--guidance",
+    type=float,
+    default=1.0,
+    show_default=True,
+    metavar="W",
+    help="Above 1 leans further towards the class; for a run with label_dropout.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="[default: RUN/generated]")
 def sample(
     run: Path,
     count: int,
-    steps: int,
+    steps: int | None,
     times: str | None,
+    sampler: "Sampler | None",
     seed: int,
     size: str | None,
-    label: int | None,
+    label: str | None,
+    guidance: float,
     device: str,
     out: Path | None,
 ) -> None:
     """Generate new signals from a run.
 
     Leaves an .inr file and a picture of each in OUT, and all of them on sheet.png. More of the same seed begin with the
-    same ones.
+    same ones. Two steps go by way of the noise level that `inrkit evaluate RUN --search-times` found, else 0.821.
 
     \b
       inrkit sample runs/first -n 64 -o new
       inrkit sample runs/first --steps 2 --size 256x256
+      inrkit sample runs/digits --label 3,5 --guidance 1.5
     """
-    levels = times_of(steps) if times is None else parse_times(times)
+    if times is not None and steps is not None:
+        raise UsageError("expected '--steps' or '--times', found both; the times say how many steps there are")
+    given = None if times is None else parse_times(times)
     from inrkit.cli.files import made_folder, save_all, save_pictures, shown
     from inrkit.engine.model import Model
     from inrkit.io.sheet import save_png, sheet
 
     model = Model.load(run, device=device)
+    kind = model.sampler if sampler is None else sampler
+    levels = model.times(steps, kind) if given is None else given
     if size is not None:
         model.modality.places({"size": size})  # a mistake in it shows before the work
+    labels = None if label is None else [part.strip() for part in label.split(",")]
+    known = model.labels(count, seed, labels)
     folder = made_folder(out or run / "generated")
-    prediction = model.sample(count, seed=seed, times=levels, label=label)
+    prediction = model.sample(count, seed, levels, labels, sampler=kind, guidance=guidance)
     pictures = shown(model, prediction, size)
-    origin = {"kind": "sample", "seed": seed, "times": list(levels)} | ({} if label is None else {"label": label})
+    origin = {"kind": "sample", "seed": seed, "times": list(levels), "sampler": kind, "guidance": guidance}
     files = [folder / f"{i:04d}.inr" for i in range(count)]
-    save_all(model, prediction, files, [{**origin, "number": i} for i in range(count)])
+    classes = [{}] * count if known is None else [{"label": int(k)} for k in known]
+    save_all(model, prediction, files, [{**origin, **classes[i], "number": i} for i in range(count)])
     save_pictures(pictures, [file.with_suffix(".png") for file in files])
     save_png(sheet(pictures), folder / "sheet.png")
     say(f"{folder}: {count} samples; see {folder / 'sheet.png'}")
-
-
-def times_of(steps: int) -> tuple[float, ...]:
-    """80 for one step, 80 and .821 for two (Easy Consistency Tuning), between them evenly on a log scale for more."""
-    if steps == 1:
-        return (_FIRST,)
-    return tuple(_FIRST * (_LAST / _FIRST) ** (i / (steps - 1)) for i in range(steps))
 
 
 def parse_times(text: str) -> tuple[float, ...]:

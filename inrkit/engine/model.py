@@ -13,16 +13,17 @@ from inrkit.core.edit.between import interpolate
 from inrkit.core.edit.task import Edit
 from inrkit.core.inr import Params
 from inrkit.core.modality import Modality, Signals
-from inrkit.core.noise import T_MAX
 from inrkit.core.observation import Batch, Observation
 from inrkit.core.pipeline import Pipeline, Prediction
-from inrkit.core.sample import sample
+from inrkit.core.sample import Sampler, sample
 from inrkit.engine.config import RunConfig
+from inrkit.engine.labels import Label, check_guidance, labels_for
 from inrkit.engine.precision import autocast, choose_device, choose_precision
 from inrkit.engine.randomness import untouched
 from inrkit.engine.resolve import find_modality, modality_of, readout_of
 from inrkit.engine.rundir import read_config
 from inrkit.engine.state import find_checkpoint, put_average
+from inrkit.engine.times import middle_of, sampler_of, times_of
 from inrkit.errors import DataError, UsageError
 from inrkit.io.config import structure
 from inrkit.io.inrfile import InrFile
@@ -45,6 +46,7 @@ class Model:
         run: The run directory.
         step: Of training, at which the weights were taken.
         precision: "fp32" or "bf16".
+        facts: What the training data are, such as the names of their classes.
     """
 
     def __init__(
@@ -55,9 +57,11 @@ class Model:
         run: Path,
         step: int,
         precision: str = "fp32",
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
         self.modality, self.pipeline, self.config = modality, pipeline, config
         self.run, self.step, self.precision = run, step, precision
+        self.facts = {} if facts is None else facts
 
     @staticmethod
     def load(
@@ -82,6 +86,7 @@ class Model:
         model = build_model(config, modality_of(config, modality), run, checkpoint.step, place)
         put_average(model.pipeline, checkpoint)
         model.precision = choose_precision(precision, place)
+        model.facts = dict(checkpoint.state.get("facts", {}))
         return model
 
     @property
@@ -89,31 +94,54 @@ class Model:
         """Where the weights are."""
         return next(self.pipeline.parameters()).device
 
+    @property
+    def sampler(self) -> Sampler:
+        """How this run samples: "consistency", or "heun" after diffusion."""
+        return sampler_of(self.config)
+
+    def times(self, steps: int | None = None, sampler: Sampler | None = None) -> tuple[float, ...]:
+        """The noise levels of so many steps, by way of the middle one that was searched; by default, the run's own."""
+        return times_of(steps, self.sampler if sampler is None else sampler, middle_of(self.run, self.step))
+
+    def labels(self, n: int, seed: int = 0, label: Label | Sequence[Label] | None = None) -> Tensor | None:
+        """The classes of ``n`` samples of this seed, (n,); None for a run without classes."""
+        return labels_for(label, n, seed, self.modality, self.facts, self.config.label_dropout)
+
     def sample(
         self,
         n: int,
         seed: int = 0,
-        times: Sequence[float] = (T_MAX,),
-        label: int | Sequence[int] | None = None,
+        times: Sequence[float] | None = None,
+        label: Label | Sequence[Label] | None = None,
         *,
+        sampler: Sampler | None = None,
+        guidance: float = 1.0,
         clamp: bool = False,
     ) -> Prediction:
         """``n`` generated signals. The first of many are the same as those of few, on any device.
 
         Args:
-            times: Noise levels, noisiest first; one for each step.
-            label: One class for all, or one for each.
+            times: Noise levels, noisiest first; one for each step. By default one step, or those of the sampler.
+            label: A class for all, or several that take turns, by number or name; "none" for no class. By default a
+                run that learned classes draws them at random.
+            sampler: By default "consistency", or "heun" for a diffusion model.
+            guidance: 1 for none; more leans further towards the class. Needs a run with 'label_dropout'.
             clamp: Keep values within [-1, 1] between steps.
         """
         if n < 1:
             raise UsageError(f"'n' must be at least 1 (got {n})")
-        labels = self._labels(label, n)
+        labels = self.labels(n, seed, label)
+        check_guidance(guidance, self.config.label_dropout)
+        kind = self.sampler if sampler is None else sampler
+        levels = self.times(sampler=kind) if times is None else times
 
         def make(rows: slice) -> Prediction:
             template = self.modality.template(rows.stop - rows.start).to(self.device)
             draws = Draws(seed_of(seed, "sample", rows.start), BLOCK, stop=len(template))
-            part = None if labels is None else labels[rows]
-            return sample(self.pipeline, template, draws, times=times, label=part, clamp=clamp)
+            part = None if labels is None else labels[rows].to(self.device)
+            return sample(
+                self.pipeline, template, draws, times=levels, sampler=kind, label=part, guidance=guidance, clamp=clamp
+            )
 
         return self._joined(self.modality.template(n).to(self.device), make)
 
@@ -178,14 +206,6 @@ class Model:
             t=t,
             provenance={**made, **(provenance or {})},
         )
-
-    def _labels(self, label: int | Sequence[int] | None, n: int) -> Tensor | None:
-        if label is None:
-            return None
-        labels = [label] * n if isinstance(label, int) else list(label)
-        if len(labels) != n:
-            raise UsageError(f"'label' must be one class, or one for each of {n} samples (got {len(labels)})")
-        return torch.tensor(labels, device=self.device)
 
     @torch.no_grad()
     def _joined(self, where: Observation, make: Callable[[slice], Prediction]) -> Prediction:

@@ -64,8 +64,8 @@ class ImageModality(Modality):
                 options = attrs.evolve(options, **{name: found})
             elif name == "channels" and wanted != found:
                 raise UsageError(f"'options.channels' is {wanted}, but the data have {found}")
-            elif name == "classes" and wanted > found:
-                raise UsageError(f"'options.classes' is {wanted}, but the data have {found} labelled classes")
+            elif name == "classes" and wanted not in (0, found):
+                raise UsageError(f"'options.classes' is {wanted}, but the data have {found} classes; set that, or 0")
         if options.size is None:
             options = attrs.evolve(options, size=tuple(facts["size"]))
         if options.denoiser == _OWN and options.denoiser_options:

@@ -73,8 +73,10 @@ def test_labels_and_numbers_are_checked(model: Model) -> None:
     """Before any work is done."""
     with pytest.raises(UsageError, match="'n' must be at least 1"):
         model.sample(0)
-    with pytest.raises(UsageError, match="one for each of 3 samples"):
+    with pytest.raises(UsageError, match="this run learned no classes"):
         model.sample(3, label=[1, 2])
+    with pytest.raises(UsageError, match="'guidance' 2 needs a run that also learned signals without their class"):
+        model.sample(3, guidance=2.0)
 
 
 def test_files_and_signals_are_encoded_alike(model: Model, tmp_path: Path) -> None:

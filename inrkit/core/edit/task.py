@@ -6,7 +6,6 @@ Stroke    a rough drawing becomes a signal like it: noise enough to hide the str
 """
 
 import abc
-import itertools
 from collections.abc import Sequence
 from typing import final
 
@@ -19,6 +18,7 @@ from inrkit.core.edit.level import noise_level
 from inrkit.core.edit.operator import Operator
 from inrkit.core.observation import Observation, expand
 from inrkit.core.pipeline import Pipeline, Prediction
+from inrkit.core.sample import check_times
 from inrkit.errors import UsageError
 
 _ROUNDS = 50  # of bringing the known part and the range together
@@ -47,8 +47,7 @@ def descending(first: float, last: float, count: int) -> tuple[float, ...]:
 
 
 def _descend(instance: object, attribute: object, times: Sequence[float]) -> None:
-    if not times or any(b >= a for a, b in itertools.pairwise(times)) or times[-1] <= 0:
-        raise UsageError(f"'times' must be positive and descend, noisiest first (got {tuple(times)})")
+    check_times(times)
 
 
 @final
