@@ -34,8 +34,10 @@ _SHOWN = 10
 
 
 def name_of(times: Sequence[float]) -> str:
-    """ "1 step", or "2 steps (80, 0.821)"."""
-    return "1 step" if len(times) == 1 else f"{len(times)} steps ({', '.join(f'{t:g}' for t in times)})"
+    """ "1 step", "2 steps (80, 0.821)", or "18 steps" where the levels are too many to be named."""
+    if len(times) == 1:
+        return "1 step"
+    return f"{len(times)} steps" + (f" ({', '.join(f'{t:g}' for t in times)})" if len(times) <= 4 else "")
 
 
 @torch.no_grad()
