@@ -138,3 +138,12 @@ def test_posed_pictures_become_a_model_and_its_turntable(run: Runner) -> None:
     assert said == "written: turn.gif\n"
     with Image.open(run.folder / "turn.gif") as animation:
         assert (animation.n_frames, animation.size) == (3, (12, 12))
+
+
+def test_an_operator_of_ones_own_is_kept(run: Runner, trained: Path) -> None:
+    """What was measured is kept however little the model has learned, and a picture is written."""
+    said = run("edit_with_operator.py", trained, "-n", "2")
+    kept = float(said.split("is kept to ")[1].split(";")[0])
+    assert kept < 1e-5
+    with Image.open(run.folder / "recovered.png") as picture:
+        assert picture.size == (2 * 32, 3 * 32)
