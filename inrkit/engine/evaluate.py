@@ -50,7 +50,7 @@ def evaluate(
     n: int = 2000,
     seed: int = 0,
     metrics: Sequence[str] | None = None,
-    times: Sequence[Sequence[float]] = ONE_AND_TWO_STEPS,
+    times: Sequence[Sequence[float]] | None = None,
     progress: Progress | None = None,
     run_dir: Path | None = None,
 ) -> dict[str, Any]:
@@ -61,7 +61,8 @@ def evaluate(
         n: Signals in each set, at most.
         seed: Of the generated signals and of the choice of real ones. The same seed gives the same figures.
         metrics: Some of `METRICS`; all by default.
-        times: The noise levels of each kind of samples; by default of one step and of two.
+        times: The noise levels of each kind of samples; by default of one step and of two, or of the path of a
+            diffusion model.
         progress: Called with what is being done, how much of it is done, and how much there is.
         run_dir: Where to write; by default the run of the model, and nowhere if it has none.
     """
@@ -75,7 +76,7 @@ def evaluate(
     if chosen & set(ENCODE):
         result["encode"] = encode_figures(model, held_out, choose(len(held_out), n, seed), chosen, tell)
     if chosen & {*sets.FIGURES, "memorisation"}:
-        result |= _sampled(model, held_out, n, seed, times, chosen, tell, run_dir)
+        result |= _sampled(model, held_out, n, seed, times or own_times(model), chosen, tell, run_dir)
     if "spread" in chosen:
         result |= spread_figures(model, held_out, choose(len(held_out), min(n, _COMPARED), seed), seed)
     if "resolution" in chosen:
@@ -89,6 +90,11 @@ def evaluate(
         if (Path(run_dir) / "report.html").is_file():
             write_report(model, Path(run_dir))
     return result
+
+
+def own_times(model: Trained) -> Sequence[Sequence[float]]:
+    """One step and two of a consistency function; all steps of a diffusion model."""
+    return (model.times(1), model.times(2)) if model.sampler == "consistency" else (model.times(),)
 
 
 def chosen_metrics(names: Sequence[str] | None) -> set[str]:

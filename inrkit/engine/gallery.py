@@ -85,7 +85,9 @@ def noise_between(model: Trained, steps: int = 9) -> list[Block]:
     for row in range(2):
         z = Draws(seed_of("between", row), 2, device=device).normal(*template.values.shape[1:])
         noise = torch.stack([slerp(z[0], z[1], i / (steps - 1)) for i in range(steps)]).to(template.values)
-        values = model.pipeline(template.with_values(T_MAX * noise), level).signal
+        label = model.labels(1, row)
+        label = None if label is None else label.to(device).expand(steps)
+        values = model.pipeline(template.with_values(T_MAX * noise), level, label=label).signal
         rows.append(("samples", _row(pictures_of(model, values))))
     return [Rows(rows)]
 

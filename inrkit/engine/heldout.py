@@ -10,9 +10,9 @@ from torch import Tensor
 
 from inrkit.core.draws import Draws, seed_of
 from inrkit.core.modality import Modality, Source
-from inrkit.core.noise import T_MAX
 from inrkit.core.observation import Batch, Observation
 from inrkit.core.pipeline import Pipeline, Prediction
+from inrkit.core.sample import Sampler
 from inrkit.engine.config import RunConfig
 from inrkit.engine.resolve import data_path
 from inrkit.errors import UsageError
@@ -33,7 +33,14 @@ class Trained(Protocol):
     @property
     def step(self) -> int: ...
 
-    def sample(self, n: int, seed: int = 0, times: Sequence[float] = (T_MAX,)) -> Prediction: ...
+    @property
+    def sampler(self) -> Sampler: ...
+
+    def times(self, steps: int | None = None) -> tuple[float, ...]: ...
+
+    def labels(self, n: int, seed: int = 0) -> Tensor | None: ...
+
+    def sample(self, n: int, seed: int = 0, times: Sequence[float] | None = None) -> Prediction: ...
 
 
 @final

@@ -12,10 +12,11 @@ from PIL import Image
 
 import inrkit
 from inrkit.core.modality import Source
-from inrkit.core.noise import T_MAX
+from inrkit.core.sample import passes_of
 from inrkit.engine import gallery
 from inrkit.engine.heldout import Trained, device_of, shown_of, source_of
 from inrkit.engine.history import History
+from inrkit.engine.sets import name_of
 from inrkit.engine.tables import evaluation_blocks, evaluation_lead
 from inrkit.errors import DataError, UsageError
 from inrkit.io.atomic import disk_errors
@@ -25,11 +26,10 @@ from inrkit.io.sheet import first_row, save_png, sheet
 
 SHEET = 32
 """Signals on each sheet of samples."""
-_TWO_STEPS = (T_MAX, 0.821)
 
 
 def write_samples(model: Trained, run_dir: Path, step: int, n: int = SHEET) -> Path:
-    """One-step samples, always from the same noise, so that sheets show the same signals emerge.
+    """Samples as the run makes them, always from the same noise, so that sheets show the same signals emerge.
 
     Law: leaves every global random state as it was.
     """
@@ -60,11 +60,7 @@ def _sections(
     model: Trained, run_dir: Path, held_out: Source | None, history: History, evaluation: Mapping[str, Any]
 ) -> Sequence[Section]:
     return [
-        Section(
-            "Generated in one step",
-            gallery.samples(model, 48, (T_MAX,), columns=12),
-            "Not chosen: each is one pass of the hyper-network, from noise to the weights of a function.",
-        ),
+        _generated(model),
         Section(
             "Encoded",
             gallery.encodes(model, held_out) if held_out else [],
@@ -84,15 +80,35 @@ def _sections(
         ),
         Section(
             "In between",
-            [*(gallery.params_between(model, held_out) if held_out else []), *gallery.noise_between(model)],
+            [
+                *(gallery.params_between(model, held_out) if held_out else []),
+                *(gallery.noise_between(model) if model.sampler == "consistency" else []),
+            ],
             "From one encode to another along a straight line between their weights; from one sample to another "
             "by way of the noises between.",
         ),
-        Section("Generated in two steps", gallery.samples(model, 24, _TWO_STEPS, columns=12), "From the same noise."),
+        Section(
+            "Generated in two steps",
+            gallery.samples(model, 24, model.times(2), columns=12) if model.sampler == "consistency" else [],
+            "From the same noise.",
+        ),
         Section("Evaluation", evaluation_blocks(evaluation, run_dir), evaluation_lead(evaluation)),
         Section("Config", [Listing(to_toml(unstructure(model.config)))], folded=True),
         Section("Environment", [Table(("", ""), list(environment(model).items()))], folded=True),
     ]
+
+
+def _generated(model: Trained) -> Section:
+    """Samples as the run makes them."""
+    times = model.times()
+    if len(times) == 1:
+        title = "Generated in one step"
+        lead = "each is one pass of the hyper-network, from noise to the weights of a function"
+    else:
+        title = f"Generated in {len(times)} steps"
+        passes = passes_of(model.sampler, len(times))
+        lead = f"each is the end of the path from noise that the model defines, in {passes} passes"
+    return Section(title, gallery.samples(model, 48, times, columns=12), f"Not chosen: {lead}.")
 
 
 def samples_over_time(run_dir: Path, most: int = 8) -> list[Rows]:
@@ -145,7 +161,7 @@ def _numbers(
         "Signals seen": (f"{model.step * model.config.batch_size:,}", ""),
         "Time": _duration(history.seconds()),
     }
-    sets = evaluation.get("sets", {}).get("spaces", {}).get("random-conv", {}).get("1 step", {})
+    sets = evaluation.get("sets", {}).get("spaces", {}).get("random-conv", {}).get(name_of(model.times()), {})
     if "frechet_ratio" in sets:
         numbers["Fréchet / floor"] = (f"{sets['frechet_ratio']:.1f}", "")
     return {label: value for label, value in numbers.items() if value[0]}
