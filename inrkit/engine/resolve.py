@@ -48,8 +48,8 @@ def resolve(
     if modality is None:
         raise UsageError("expected a modality, found none; name one of those that `inrkit plugins list` shows")
     cls = find_modality(modality)
-    values = _merged(_preset(cls, preset or given.get("preset")), given)
-    values = _merged(values, flags or {})
+    values = _preset(cls, preset or given.get("preset"))
+    values = _merged(_merged(_for_others(values, given, flags or {}, sets), given), flags or {})
     values["modality"] = cls.name
     values = _with_sets(cls, values, sets, origin)
     return complete(structure(RunConfig, values, origin=origin), cls)
@@ -154,6 +154,18 @@ def _preset(cls: type[Modality], name: str | None) -> dict[str, Any]:
         known = ", ".join(cls.presets) or "none"
         raise UsageError(f"'{cls.name}' has no preset '{name}'; there are {known}.{did_you_mean(name, cls.presets)}")
     return {**copy.deepcopy(dict(cls.presets[name])), "preset": name}
+
+
+def _for_others(
+    values: dict[str, Any], given: Mapping[str, Any], flags: Mapping[str, Any], sets: Sequence[str]
+) -> dict[str, Any]:
+    """The preset, without its options for an objective or a read-out that the user replaces: another has its own."""
+    result, said = dict(values), dict(text.split("=", 1) for text in sets if "=" in text)
+    for key in ("objective", "readout"):
+        usual = values.get(key, attrs.fields_dict(RunConfig)[key].default)
+        if next((source[key] for source in (said, flags, given) if key in source), usual) != usual:
+            result.pop(f"{key}_options", None)
+    return result
 
 
 def _with_sets(cls: type[Modality], values: dict[str, Any], sets: Sequence[str], origin: str) -> dict[str, Any]:

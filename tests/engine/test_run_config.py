@@ -30,6 +30,23 @@ def test_the_first_preset_is_the_default() -> None:
     assert resolve(ToyModality).batch_size == 8
 
 
+@pytest.mark.parametrize(
+    ("sets", "flags"), [((), {"objective": "ect"}), (("objective=ect", "objective_options.stages=3"), {})]
+)
+def test_a_preset_tells_nothing_to_another_objective(
+    sets: tuple[str, ...], flags: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its options of an objective go with that objective; where the user takes another, they are that one's own."""
+    own = {"objective_options": {"lambda_recon": 3.0, "stages": 5}}
+    monkeypatch.setattr(ToyModality, "presets", {"small": {**ToyModality.presets["small"], **own}})
+    assert resolve(ToyModality).objective_options["lambda_recon"] == 3.0
+    config = resolve(ToyModality, sets=sets, flags=flags)
+    assert config.objective == "ect"
+    assert "lambda_recon" not in config.objective_options
+    assert config.objective_options["stages"] == (3 if sets else 8)
+    assert resolve(ToyModality, flags={"objective": "inrct"}).objective_options["lambda_recon"] == 3.0
+
+
 def test_a_resolved_config_is_complete_and_resolves_to_itself(tmp_path: Path) -> None:
     """`config.toml` of a run directory can be given back as ``--config``, and nothing changes."""
     config = resolve(ToyModality, sets=["readout=two-headed", "objective_options.lambda_diff=0.5"])
