@@ -15,7 +15,15 @@ import torch
 import inrkit
 from inrkit.engine.evaluate import evaluate
 
-SETS = ["options.width=128", "options.hidden=512", "options.inr_width=64", "save_every=1000000", "sample_every=1000000"]
+SETS = [
+    "options.patch=4",
+    "options.width=128",
+    "options.heads=4",
+    "options.hidden=512",
+    "options.inr_width=64",
+    "save_every=1000000",
+    "sample_every=1000000",
+]
 READOUTS = ("direct", "two-headed", "literal")
 
 

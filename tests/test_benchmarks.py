@@ -10,6 +10,8 @@ from types import ModuleType
 
 import pytest
 
+from inrkit.engine.resolve import resolve
+
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SHARED = {"measure", "model", "reference"}
 SMALL = ["--threads", "1", "--rounds", "1", "--matmul", "32"]
@@ -87,3 +89,10 @@ def test_the_killed_run_is_identical(load: Load, capsys: pytest.CaptureFixture[s
     assert found["kills"] == 1
     assert found["identical"] == found["runs"] > 0
     assert not found["different"]
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "tables").rglob("*.toml")), ids=lambda path: path.stem)
+def test_what_tables_compare_can_be_trained(path: Path) -> None:
+    """Each config resolves, and says in its first line what is special about it."""
+    assert path.read_text().startswith("# ")
+    assert resolve(file=path).steps >= 100
