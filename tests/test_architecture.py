@@ -35,7 +35,14 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"torch", "attrs", "numpy", "rich", "PIL", "tensorboard"},
     ),
     "gridded": ({"gridded", "nn", "core", "io", "engine", "plugins", "errors"}, {"torch", "attrs", "numpy"}),
-    "cli": ({"cli", "engine", "core", "nn", "io", "plugins", "errors", ""}, {"click", "rich", "torch", "attrs"}),
+    "testing": (
+        {"testing", "core", "io", "engine", "plugins", "errors", ""},
+        {"torch", "attrs", "numpy", "pytest"},
+    ),
+    "cli": (
+        {"cli", "testing", "engine", "core", "nn", "io", "plugins", "errors", ""},
+        {"click", "rich", "torch", "attrs"},
+    ),
     "__main__": ({"cli"}, set()),
     "__init__": (set(), set()),
 }

@@ -78,7 +78,7 @@ class GridModality(Modality, abc.ABC):
         """A file of the user as a store would hold it, (C, *size): a .npy file with or without the axis of channels."""
         try:
             found = torch.from_numpy(np.load(path, allow_pickle=False))
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, EOFError) as error:
             raise DataError(f"{path}: expected an array as .npy, found {' '.join(str(error).split())}") from error
         found = found[None] if found.ndim == self.axes else found
         if found.ndim != self.axes + 1:
@@ -86,7 +86,20 @@ class GridModality(Modality, abc.ABC):
         return found
 
     def augmented(self, values: Tensor, draws: Draws) -> Tensor:
-        """Training values (B, C, *size), changed as nature might have."""
+        """Training values (B, C, *size), changed as nature might have; here, moved by up to ``shift`` of each axis.
+
+        What leaves a closed axis comes back on the other side; an open one goes on as it begins or ends.
+        """
+        if not self.options.shift:
+            return values
+        for axis in range(self.axes):
+            n = values.shape[2 + axis]
+            by = ((2 * draws.uniform() - 1) * self.options.shift * n).round().long()
+            index = torch.arange(n, device=values.device) - by[:, None]
+            index = index % n if self.closed and self.closed[axis] else index.clamp(0, n - 1)
+            shape = [len(values), *[1] * (values.ndim - 1)]
+            shape[2 + axis] = n
+            values = values.gather(2 + axis, index.reshape(shape).expand_as(values))
         return values
 
     # ------------------------------------------------------------------------------------------ data

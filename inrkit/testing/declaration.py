@@ -1,0 +1,148 @@
+"""What a modality says of itself."""
+
+import ast
+import contextlib
+import importlib.util
+import inspect
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+import inrkit
+from inrkit.engine.config import RunConfig
+from inrkit.errors import InrkitError
+from inrkit.io.config import structure, to_toml, unstructure
+from inrkit.io.schema import fields_of
+from inrkit.plugins.loading import VARIABLE
+from inrkit.testing.check import NotAskedError, UnmetError, check, expect
+from inrkit.testing.subject import Subject
+
+_LOAD = "import json; from inrkit.plugins import load_plugins as p; r = p(); " + (
+    "print(json.dumps([[b.reason for b in r.broken], [m.text for m in r.remarks]]))"
+)
+
+
+@check
+def loading_leaves_the_program_alone(subject: Subject) -> None:
+    """Loading the plugin prints nothing, changes nothing that all share, and imports no torch."""
+    if subject.entry is None:
+        raise NotAskedError("the class is not registered by a plugin")
+    environment = {**os.environ, VARIABLE: subject.entry.plugin, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    child = subprocess.run([sys.executable, "-c", _LOAD], env=environment, capture_output=True, text=True, timeout=120)
+    expect(child.returncode == 0, f"expected to load, found that it ends the program: {child.stderr.strip()[-200:]}")
+    broken, remarks = json.loads(child.stdout)
+    expect(not broken, f"expected to load, found it broken: {'; '.join(broken)}")
+    expect(not remarks, "; ".join(remarks))
+
+
+@check
+def says_what_it_is(subject: Subject) -> None:
+    """The class has a name, a summary of one line without a full stop, and a docstring."""
+    cls = subject.cls
+    expect(cls.name == subject.name, f"expected the name '{subject.name}', found '{cls.name}'")
+    summary = getattr(cls, "summary", "")
+    expect(isinstance(summary, str) and summary and "\n" not in summary, f"expected a summary, found {summary!r}")
+    expect(not summary.endswith("."), "expected a summary without a full stop: it stands in lists")
+    expect(inspect.getdoc(cls), f"expected a docstring on `{cls.__name__}`, found none")
+
+
+@check
+def options_are_documented(subject: Subject) -> None:
+    """Each option has a default and a help text."""
+    for key, field in fields_of(subject.cls.Options).items():
+        expect(field.default is not attrs.NOTHING, f"option '{key}': expected a default, found none")
+        expect(field.help.strip(), f"option '{key}': expected metadata={{'help': ...}}, found none")
+
+
+@check
+def options_survive_a_config_file(subject: Subject) -> None:
+    """Options are written as TOML and as JSON, and read back equal; they are frozen."""
+    cls, options = subject.cls.Options, subject.modality.options
+    plain = unstructure(options)
+    to_toml(plain)
+    again = structure(cls, json.loads(json.dumps(plain)))
+    expect(again == options, f"expected the same options after saving, found {again} instead of {options}")
+    field = attrs.fields(cls)[0].name if attrs.fields(cls) else None
+    with contextlib.suppress(attrs.exceptions.FrozenInstanceError):
+        if field is not None:
+            setattr(options, field, getattr(options, field))
+            raise UnmetError(f"expected `{cls.__name__}` to be attrs.frozen, found that '{field}' can be set")
+
+
+@check
+def fitting_is_complete(subject: Subject) -> None:
+    """Options fitted to data are left as they are when fitted again, and carry all that building needs."""
+    source, options = subject.source(), subject.modality.options
+    again = subject.modality.fitted(source)
+    expect(again == options, f"expected fitted options to stay, found {again} instead of {options}")
+    alone = subject.cls(structure(subject.cls.Options, unstructure(options)))
+    alone.build(subject.readout)
+    alone.template(1)
+
+
+@check
+def presets_are_valid(subject: Subject) -> None:
+    """There is a preset, the default; each names keys that exist, with values of the right types."""
+    expect(subject.cls.presets, "expected at least one preset, the first being the default; found none")
+    for name, preset in subject.cls.presets.items():
+        try:
+            structure(RunConfig, {"modality": subject.name, **preset}, origin=f"preset '{name}'")
+            structure(subject.cls.Options, preset.get("options", {}), origin=f"preset '{name}': options")
+            subject.resolved(name)
+        except InrkitError as error:
+            raise UnmetError(f"preset '{name}': {error}") from error
+
+
+@check
+def uses_public_names_only(subject: Subject) -> None:
+    """The plugin imports names of inrkit itself, not of its inner modules, and no other plugin."""
+    own = _package(subject)
+    others = {entry.target.partition(".")[0].partition(":")[0] for entry in subject.registry.entries()} - {own}
+    for path, name in _imports(subject):
+        inner = name.startswith("inrkit.") and not name.startswith("inrkit.testing")
+        expect(not inner, f"{path.name}: expected names of 'inrkit', found an import of '{name}'")
+        expect(name.partition(".")[0] not in others, f"{path.name}: expected no other plugin, found '{name}'")
+
+
+@check
+def opens_no_pickle(subject: Subject) -> None:
+    """Nothing in the plugin can run code that lies in a data file."""
+    for path, name in _imports(subject):
+        top = name.partition(".")[0]
+        expect(top not in {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}, f"{path.name} uses '{top}'")
+    for path in _modules(subject):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            expect(called not in {"torch.load", "eval", "exec"}, f"{path.name} calls '{called}'")
+            unsafe = called in {"np.load", "numpy.load"} and isinstance(node, ast.Call)
+            unsafe = unsafe and any(k.arg == "allow_pickle" and ast.unparse(k.value) != "False" for k in node.keywords)
+            expect(not unsafe, f"{path.name} calls '{called}' with 'allow_pickle'")
+
+
+def _package(subject: Subject) -> str:
+    return subject.cls.__module__.partition(".")[0]
+
+
+def _modules(subject: Subject) -> list[Path]:
+    """The files of the plugin's package, or its single file."""
+    package = _package(subject)
+    spec = None if package in ("__main__", inrkit.__name__) else importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise NotAskedError("the plugin's source cannot be found")
+    if spec.submodule_search_locations:
+        return sorted(path for folder in spec.submodule_search_locations for path in Path(folder).rglob("*.py"))
+    return [Path(spec.origin)]
+
+
+def _imports(subject: Subject) -> Iterator[tuple[Path, str]]:
+    for path in _modules(subject):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from ((path, alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                yield path, node.module

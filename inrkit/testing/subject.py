@@ -1,0 +1,149 @@
+"""The modality under examination, and what the checks need of it, each made once and when it is first asked for."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, final
+
+import torch
+
+from inrkit.core.draws import Draws, seed_of
+from inrkit.core.modality import Modality, Signals, Source
+from inrkit.core.noise import Readout
+from inrkit.core.observation import Batch
+from inrkit.core.pipeline import Pipeline
+from inrkit.engine.config import RunConfig
+from inrkit.engine.model import Model
+from inrkit.engine.randomness import untouched
+from inrkit.engine.resolve import data_path, modality_of, readout_of, resolve
+from inrkit.plugins import Registry, load_plugins
+from inrkit.plugins.registry import Entry
+
+ROWS = 3
+"""Signals that most checks look at."""
+
+
+@final
+class Subject:
+    """A modality, and how it is to be examined.
+
+    Args:
+        modality: Its name, or its class.
+        options: Instead of the preset's, to make the networks small and the checks quick.
+        preset: One of the modality's; by default its first.
+        data: A store, or what writes one and returns its path, for a modality without embedded signals.
+        request: A place other than that of training, as ``inrkit render`` is asked for it.
+        suffix: Of the files that `Modality.write` is asked for.
+        values: Keys of the run for the check that trains, such as {"steps": 100}.
+    """
+
+    def __init__(
+        self,
+        modality: str | type[Modality],
+        *,
+        options: Mapping[str, Any] | None = None,
+        preset: str | None = None,
+        data: Path | Callable[[], Path] | None = None,
+        request: Mapping[str, str] | None = None,
+        suffix: str = ".png",
+        values: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._modality, self._options, self._preset, self._data = modality, dict(options or {}), preset, data
+        self.request = {"size": "24"} if request is None else dict(request)
+        self.suffix, self.values = suffix, dict(values or {})
+
+    @property
+    def name(self) -> str:
+        """The modality's name."""
+        return self._modality if isinstance(self._modality, str) else self._modality.name
+
+    @cached_property
+    def registry(self) -> Registry:
+        """What is installed."""
+        return load_plugins()
+
+    @property
+    def entry(self) -> Entry | None:
+        """How the modality is registered; None for a class that is not."""
+        return None if isinstance(self._modality, type) else self.registry.entry("modality", self._modality)
+
+    @cached_property
+    def cls(self) -> type[Modality]:
+        """The class."""
+        return self._modality if isinstance(self._modality, type) else self.registry.modality(self._modality)
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """A resolved config, its options fitted to the data."""
+        return self.resolved(self._preset)
+
+    def resolved(self, preset: str | None, **values: Any) -> RunConfig:
+        """The config of a preset."""
+        flags: dict[str, Any] = {"device": "cpu", "precision": "fp32", **values, "options": self._options}
+        if (data := self.data) is not None:
+            flags["data"] = str(data)
+        return resolve(self.cls, preset, flags=flags)
+
+    @cached_property
+    def data(self) -> Path | None:
+        """The store, or None for the embedded signals."""
+        return self._data() if callable(self._data) else self._data
+
+    @cached_property
+    def modality(self) -> Modality:
+        """The modality with these options."""
+        return modality_of(self.config, self.cls)
+
+    def source(self, split: str = "train") -> Source:
+        """The signals of a split, opened anew."""
+        return self.modality.source(data_path(self.config), split)
+
+    @cached_property
+    def signals(self) -> Signals:
+        """The first few signals, as a source reads them."""
+        source = self.source()
+        return source.read(list(range(min(ROWS, len(source)))))
+
+    @property
+    def rows(self) -> int:
+        """How many they are."""
+        return len(next(iter(self.signals.values())))
+
+    def observed(self, *, training: bool, seed: int = 0) -> Batch:
+        """The same signals as the network sees them."""
+        return self.modality.observe(self.signals, Draws(seed_of("check", seed), self.rows), training=training)
+
+    @cached_property
+    def batch(self) -> Batch:
+        """As they are encoded and evaluated."""
+        return self.observed(training=False)
+
+    @cached_property
+    def readout(self) -> Readout:
+        """The config's read-out."""
+        return readout_of(self.config)
+
+    def build(self, readout: Readout | None = None, *, seed: int = 0, spread: float = 0.02) -> Pipeline:
+        """A new pipeline in evaluation mode, its weights moved a little, so that none is zero for a start."""
+        with untouched(torch.device("cpu")):
+            torch.manual_seed(seed)
+            pipeline = self.modality.build(readout or self.readout).eval()
+            with torch.no_grad():
+                for parameter in pipeline.parameters():
+                    parameter.add_(torch.randn_like(parameter), alpha=spread)
+        return pipeline
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """One that checks share and leave as it is."""
+        return self.build().requires_grad_(False)
+
+    @cached_property
+    def model(self) -> Model:
+        """A model of the same, as the command line uses one."""
+        return Model(self.modality, self.pipeline, self.config, Path("check"), 0)
+
+    def levels(self) -> Iterator[torch.Tensor]:
+        """Noise levels from none to the highest, (rows,) each."""
+        for t in (0.0, 0.003, 0.5, 80.0):
+            yield torch.full((self.rows,), t)
