@@ -13,11 +13,24 @@ from inrkit.cli.output import as_json, progress, say, say_json, say_table, shown
 @click.option("--data", type=click.Path(path_type=Path), help="A store; by default the run's own data.")
 @click.option("-n", "count", type=int, default=2000, show_default=True, help="Signals in each set, at most.")
 @click.option("--metrics", metavar="A,B,...", help="Only these, such as psnr,frechet. [default: all]")
+@click.option(
+    "--search-times",
+    is_flag=True,
+    help="First search the middle noise level of two steps: 12 sets of samples, so some minutes. Kept for this "
+    "checkpoint: 'inrkit sample --steps 2' uses it.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the generated signals.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @as_json
 def evaluate(
-    run: Path, data: Path | None, count: int, metrics: str | None, seed: int, device: str, as_json: bool
+    run: Path,
+    data: Path | None,
+    count: int,
+    metrics: str | None,
+    search_times: bool,
+    seed: int,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Measure how well a run encodes and generates.
 
@@ -26,6 +39,7 @@ def evaluate(
 
     \b
       inrkit evaluate runs/first
+      inrkit evaluate runs/first --search-times --metrics frechet
       inrkit evaluate runs/first --data other.h5 -n 500 --metrics psnr,ssim --json
     """
     from inrkit.engine.evaluate import chosen_metrics
@@ -42,6 +56,7 @@ def evaluate(
             n=count,
             seed=seed,
             metrics=names,
+            search_times=search_times,
             progress=lambda stage, done, total: report(done, total, stage),
         )
     if as_json:

@@ -8,6 +8,7 @@
     resolution    larger renders of INRs, averaged back, against their smallest render
     denoising     how far f(x + t z, t) is from x, over noise levels t
     trajectory    how far f(x + t z, t) moves from one t to the next, over levels that training never saw
+    times         the middle noise level of two steps, when it was searched: from then on the run samples with it
 
 Everything is computed a batch at a time; of the signals only small pictures are kept.
 """
@@ -26,8 +27,10 @@ from inrkit.core.metric import psnr, ssim
 from inrkit.core.modality import Source
 from inrkit.engine import diagnose, sets
 from inrkit.engine.heldout import Trained, batches, choose, compared_of, encode, enlarged, pictures_of, source_of
+from inrkit.engine.search import search_middle
 from inrkit.engine.sets import Progress
 from inrkit.engine.sheets import write_report
+from inrkit.engine.times import searched, times_of
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.io import atomic
 from inrkit.io.sheet import labelled_rows, save_png
@@ -41,6 +44,7 @@ _FACTORS = (2, 4, 8)
 _AVERAGED = 1000
 _COMPARED = 256
 _DIAGNOSED = 64
+_SEARCHED = 1000
 
 
 def evaluate(
@@ -51,6 +55,7 @@ def evaluate(
     seed: int = 0,
     metrics: Sequence[str] | None = None,
     times: Sequence[Sequence[float]] | None = None,
+    search_times: bool = False,
     progress: Progress | None = None,
     run_dir: Path | None = None,
 ) -> dict[str, Any]:
@@ -63,6 +68,8 @@ def evaluate(
         metrics: Some of `METRICS`; all by default.
         times: The noise levels of each kind of samples; by default of one step and of two, or of the path of a
             diffusion model.
+        search_times: First look for the middle noise level of two steps; the figures are then those of samples by way
+            of it, and so are later samples of this checkpoint.
         progress: Called with what is being done, how much of it is done, and how much there is.
         run_dir: Where to write; by default the run of the model, and nowhere if it has none.
     """
@@ -73,10 +80,15 @@ def evaluate(
     held_out = source_of(model, "test", None if data is None else Path(data))
     run_dir = run_dir if run_dir is not None else getattr(model, "run", None)
     result: dict[str, Any] = {"step": model.step, "seed": seed, "data": dict(held_out.facts)}
+    found = search_middle(model, min(n, _SEARCHED), seed, tell) if search_times else _searched(run_dir, model.step)
+    if found:
+        result["times"] = found
+    if times is None:
+        times = own_times(model, found)
     if chosen & set(ENCODE):
         result["encode"] = encode_figures(model, held_out, choose(len(held_out), n, seed), chosen, tell)
     if chosen & {*sets.FIGURES, "memorisation"}:
-        result |= _sampled(model, held_out, n, seed, times or own_times(model), chosen, tell, run_dir)
+        result |= _sampled(model, held_out, n, seed, times, chosen, tell, run_dir)
     if "spread" in chosen:
         result |= spread_figures(model, held_out, choose(len(held_out), min(n, _COMPARED), seed), seed)
     if "resolution" in chosen:
@@ -92,9 +104,16 @@ def evaluate(
     return result
 
 
-def own_times(model: Trained) -> Sequence[Sequence[float]]:
-    """One step and two of a consistency function; all steps of a diffusion model."""
-    return (model.times(1), model.times(2)) if model.sampler == "consistency" else (model.times(),)
+def own_times(model: Trained, found: Mapping[str, Any] | None = None) -> Sequence[Sequence[float]]:
+    """One step and two of a consistency function, by way of the level that was found; the path of a diffusion model."""
+    if model.sampler != "consistency":
+        return (model.times(),)
+    return model.times(1), times_of(2, middle=found["middle"]) if found else model.times(2)
+
+
+def _searched(run_dir: Path | str | None, step: int) -> dict[str, Any] | None:
+    """What an earlier search found for this checkpoint; a new evaluation keeps it."""
+    return None if run_dir is None else searched(Path(run_dir), step)
 
 
 def chosen_metrics(names: Sequence[str] | None) -> set[str]:

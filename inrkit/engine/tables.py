@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image
 
-from inrkit.engine.diagnose import charts
+from inrkit.engine import diagnose, search
 from inrkit.io.report import Block, Charts, Picture, Table
 
 _COLUMNS = {
@@ -36,7 +36,7 @@ def evaluation_blocks(evaluation: Mapping[str, Any], run_dir: Path) -> list[Bloc
     sets = evaluation.get("sets", {})
     for space, rows in sets.get("spaces", {}).items():
         blocks.append(_set_table(space, rows, int(sets.get("count", 0))))
-    if drawn := charts(evaluation):
+    if drawn := {**search.charts(evaluation), **diagnose.charts(evaluation)}:
         blocks.append(Charts(drawn))
     blocks += _memorisation(evaluation.get("memorisation"))
     sheet = run_dir / "nearest.png"

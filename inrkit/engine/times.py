@@ -6,6 +6,7 @@ Karras' grid from 80 to `ODE_LAST` by Heun's method, in 18 steps unless said oth
 
 import json
 from pathlib import Path
+from typing import Any
 
 from inrkit.core.karras import karras_levels
 from inrkit.core.noise import T_MAX
@@ -40,10 +41,16 @@ def times_of(steps: int | None = None, sampler: Sampler = "consistency", middle:
 
 
 def middle_of(run: Path, step: int) -> float:
-    """The middle level of two steps that a search found for the checkpoint of this step; .821 without one."""
+    """The middle level of two steps that was searched for the checkpoint of this step; .821 without a search."""
+    found = searched(run, step)
+    return MIDDLE if found is None else float(found["middle"])
+
+
+def searched(run: Path, step: int) -> dict[str, Any] | None:
+    """What a search found for the checkpoint of this step, as `evaluation.json` has it."""
     try:
         found = json.loads((run / "evaluation.json").read_text())["times"]
-        middle = float(found["middle"]) if found["step"] == step else MIDDLE
+        right = found["step"] == step and 0 < float(found["middle"]) < T_MAX
     except (OSError, ValueError, KeyError, TypeError):
-        return MIDDLE
-    return middle if 0 < middle < T_MAX else MIDDLE
+        return None
+    return dict(found) if right else None
