@@ -12,7 +12,7 @@ from torch import Tensor
 from inrkit.core.metric import compare_sets
 from inrkit.core.noise import T_MAX
 from inrkit.engine import sets
-from inrkit.engine.evaluate import ONE_AND_TWO_STEPS, encode_figures
+from inrkit.engine.evaluate import encode_figures, own_times
 from inrkit.engine.heldout import choose, encode, pictures_of, shown_of, source_of
 from inrkit.engine.history import History
 from inrkit.engine.model import Model
@@ -66,7 +66,7 @@ class Judge:
         held_out = source_of(model, "test")
         numbers = choose(len(held_out), len(self.real), self.seed)
         row["encode"] = encode_figures(model, held_out, numbers, {"psnr"}, self.tell)["psnr"].get("mean")
-        row["frechet"] = {sets.name_of(times): self.frechet(model, times) for times in ONE_AND_TWO_STEPS}
+        row["frechet"] = {steps_of(times): self.frechet(model, times) for times in own_times(model)}
         return row
 
     def frechet(self, model: Model, times: Sequence[float]) -> float:
@@ -83,9 +83,7 @@ class Judge:
 
     def shown(self, model: Model) -> dict[str, Tensor]:
         """Small pictures to look at: samples from the same noise for every run, and encoded held-out signals."""
-        rows = {
-            sets.name_of(times): shown_of(model, model.sample(SHOWN, self.seed, times)) for times in ONE_AND_TWO_STEPS
-        }
+        rows = {steps_of(times): shown_of(model, model.sample(SHOWN, self.seed, times)) for times in own_times(model)}
         held_out = source_of(model, "test")
         encoded = encode(model, held_out, range(min(SHOWN, len(held_out))))
         return {**rows, "encode": pictures_of(model, encoded.shown), "original": pictures_of(model, encoded.truth)}
@@ -100,6 +98,11 @@ class Judge:
             part = drawn.rows(slice(start, min(start + sets.BATCH, len(self.real))))
             parts.append(sets.small(pictures_of(model, part.signal)))
         return torch.cat(parts)
+
+
+def steps_of(times: Sequence[float]) -> str:
+    """ "1 step", "2 steps"."""
+    return f"{len(times)} step{'s' if len(times) > 1 else ''}"
 
 
 @torch.no_grad()

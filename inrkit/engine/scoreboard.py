@@ -31,8 +31,9 @@ def table_of(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     for place in good["rate"]:
         cells[f"a second at {place}"] = lambda row, place=place: _figure(row["rate"][place], 1, 1)  # type: ignore[misc]
     cells["encode, dB"] = lambda row: _figure(row["encode"], 1, 2)
-    for times in good["frechet"]:
-        cells[f"Fréchet, {times}"] = lambda row, times=times: _figure(row["frechet"][times], 1, 2)  # type: ignore[misc]
+    # A diffusion model has no samples of one step, and a consistency model need not show those of many.
+    for times in dict.fromkeys(name for row in systems for name in row.get("frechet", {})):
+        cells[f"Fréchet, {times}"] = lambda row, times=times: _figure(row["frechet"].get(times, {}), 1, 2)  # type: ignore[misc]
     rows = []
     for row in systems:
         if "reason" in row:
@@ -58,11 +59,10 @@ def write_scoreboard(result: Mapping[str, Any], shown: Mapping[str, Mapping[str,
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     atomic.write_text(out / "compare.md", f"{text}\n\n{note_of(result)}\n")
     sections = [Section("Figures", [Table(head, rows, note_of(result))])]
-    for kind, lead in _LEADS.items():
+    for kind in dict.fromkeys(name for kinds in shown.values() for name in kinds if name != "original"):
         pictures = _pictures(kind, shown)
-        if pictures:
-            sections.append(Section(lead[0], _rows(pictures), lead[1]))
-            save_png(labelled_rows(pictures), out / f"{kind.partition(' (')[0].replace(' ', '-')}.png")
+        sections.append(Section(kind[:1].upper() + kind[1:], _rows(pictures), _LEADS.get(kind, _SAMPLES)))
+        save_png(labelled_rows(pictures), out / f"{kind.replace(' ', '-')}.png")
     report = Report(
         title="Comparison",
         subtitle=f"{len(result['systems'])} systems, {len(result['rows'])} runs, the same signals and the same noise.",
@@ -72,16 +72,13 @@ def write_scoreboard(result: Mapping[str, Any], shown: Mapping[str, Mapping[str,
     save_report(report, out / "compare.html")
 
 
-_LEADS = {
-    "1 step": ("Generated in one step", "In each column all start from the same noise. Not chosen."),
-    "2 steps (80, 0.821)": ("Generated in two steps", "From the same noises as above."),
-    "encode": ("Encoded", "Held-out signals in the first row, and what each system's INRs of them show."),
-}
+_SAMPLES = "Generated. In each column all start from the same noise. Not chosen."
+_LEADS = {"encode": "Held-out signals in the first row, and what each system's INRs of them show."}
 
 
 def _pictures(kind: str, shown: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
     rows = {name: kinds[kind] for name, kinds in shown.items() if kind in kinds}
-    if kind == "encode" and rows:
+    if kind == "encode":
         rows = {"original": next(iter(shown.values()))["original"], **rows}
     return rows
 
