@@ -52,6 +52,9 @@ class Modality(abc.ABC):
     suffix: ClassVar[str] = ".png"
     """What renders are written as where no name is given: see `write`."""
 
+    known_failures: ClassVar[Mapping[str, str]] = {}
+    """Names of checks of `inrkit.testing` that such signals cannot pass, with the reason."""
+
     def __init__(self, options: Any) -> None:
         self.options = options
 

@@ -1,7 +1,7 @@
 """Checks that belong to a modality: for pytest, for the command line, and one by one."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Literal, final
 
 import attrs
@@ -16,11 +16,31 @@ from inrkit.testing.subject import Subject
 ROOMS = (declaration, data, observing, network, reading, file, learning)
 """The modules whose checks these are, in the order in which they are made: the first failure is the one to look at."""
 
+State = Literal["passed", "failed", "expected", "surprise", "not asked"]
+"""How a check ended: "expected" is one that failed as it was known to, "surprise" one that passed all the same."""
+
+
+@final
+@attrs.frozen
+class Result:
+    """How a check ended, and why."""
+
+    name: str
+    law: str
+    state: State
+    reason: str
+    seconds: float
+
+    @property
+    def fine(self) -> bool:
+        """Whether nobody has to do anything."""
+        return self.state not in ("failed", "surprise")
+
 
 @final
 @attrs.frozen
 class Case:
-    """A check of one modality; call it."""
+    """A check of one modality. Call it, under pytest: it raises where the law does not hold."""
 
     check: Check
     subject: Subject
@@ -31,90 +51,63 @@ class Case:
         return self.check.name
 
     def __call__(self) -> None:
-        """Raises where the law does not hold; under pytest, a law that says nothing here is skipped."""
+        import pytest
+
+        known = self.subject.known_failures.get(self.name)
         try:
             self.check.function(self.subject)
         except NotAskedError as error:
-            import pytest
-
             pytest.skip(str(error))
+        except Exception:
+            if known is None:
+                raise
+            pytest.xfail(known)
+        if known is not None:
+            raise UnmetError(f"{_SURPRISE} ({known})")
 
-
-@final
-@attrs.frozen
-class Result:
-    """How a check ended: "passed", "failed", "expected" (to fail), "surprise" (passed all the same) or "not asked"."""
-
-    name: str
-    law: str
-    state: Literal["passed", "failed", "expected", "surprise", "not asked"]
-    reason: str
-    seconds: float
-
-    @property
-    def fine(self) -> bool:
-        """Whether nobody has to do anything."""
-        return self.state not in ("failed", "surprise")
-
-
-def cases_of(modality: str | type[Modality], **how: Any) -> list[Case]:
-    """Every check of a modality; ``how`` is what `Subject` can be told."""
-    subject = Subject(modality, **how)
-    return [
-        Case(check, subject)
-        for room in ROOMS
-        for check in CHECKS.values()
-        if check.function.__module__ == room.__name__
-    ]
-
-
-def checks_of(
-    modality: str | type[Modality], *, expected_failures: Mapping[str, str] | None = None, **how: Any
-) -> list[Any]:
-    """The same for ``pytest.mark.parametrize``.
-
-    Args:
-        expected_failures: Name of a check to the reason why it cannot pass. One that passes all the same is an error.
-        how: What `Subject` can be told.
-    """
-    import pytest
-
-    known = _known(expected_failures)
-    return [
-        pytest.param(
-            case,
-            id=case.name,
-            marks=[pytest.mark.xfail(reason=known[case.name], strict=True)] if case.name in known else [],
-        )
-        for case in cases_of(modality, **how)
-    ]
-
-
-def run(
-    modality: str | type[Modality], *, expected_failures: Mapping[str, str] | None = None, **how: Any
-) -> Iterator[Result]:
-    """Runs every check, one after the other, whatever becomes of the others."""
-    known = _known(expected_failures)
-    for case in cases_of(modality, **how):
+    def result(self) -> Result:
+        """How it ends, whatever the modality does."""
         begin, state, reason = time.perf_counter(), "passed", ""
         try:
-            case.check.function(case.subject)
+            self.check.function(self.subject)
         except KeyboardInterrupt:
             raise
         except NotAskedError as error:
             state, reason = "not asked", str(error)
         except UnmetError as error:
-            state, reason = "failed", str(error)
-        except BaseException as error:  # whatever a plugin does, the other checks are made
+            state, reason = "failed", " ".join(str(error).split())
+        except BaseException as error:  # also SystemExit: the other checks are still to be made
             state, reason = "failed", reason_of(error)
-        if case.name in known:
-            state, reason = {"failed": ("expected", known[case.name])}.get(state, ("surprise", "expected to fail"))
-        yield Result(case.name, case.check.law, state, reason, time.perf_counter() - begin)  # type: ignore[arg-type]
+        try:
+            known = self.subject.known_failures.get(self.name)
+        except Exception:  # there is no such modality, as the check has said
+            known = None
+        if known is not None:
+            state, reason = {"failed": ("expected", known)}.get(state, ("surprise", f"{_SURPRISE} ({known})"))
+        return Result(self.name, self.check.law, state, reason, time.perf_counter() - begin)  # type: ignore[arg-type]
 
 
-def _known(expected_failures: Mapping[str, str] | None) -> Mapping[str, str]:
-    known = dict(expected_failures or {})
-    for name in known:
+_SURPRISE = "expected to fail, found that it passes"
+
+
+def cases_of(modality: str | type[Modality], **how: Any) -> list[Case]:
+    """Every check of a modality; ``how`` is what `Subject` can be told."""
+    for name in how.get("expected_failures") or {}:
         if name not in CHECKS:
             raise UsageError(f"no check named '{name}'; there are {', '.join(CHECKS)}.{did_you_mean(name, CHECKS)}")
-    return known
+    subject, homes = Subject(modality, **how), [room.__name__ for room in ROOMS]
+    ordered = sorted(CHECKS.values(), key=lambda check: homes.index(check.function.__module__))
+    return [Case(check, subject) for check in ordered]
+
+
+def checks_of(modality: str | type[Modality], **how: Any) -> list[Any]:
+    """The same for ``pytest.mark.parametrize``. Nothing is made, or even imported, before a check runs."""
+    import pytest
+
+    return [pytest.param(case, id=case.name) for case in cases_of(modality, **how)]
+
+
+def run(modality: str | type[Modality], **how: Any) -> Iterator[Result]:
+    """Makes every check, one after the other, whatever becomes of the others."""
+    for case in cases_of(modality, **how):
+        yield case.result()

@@ -57,8 +57,8 @@ def what_is_written_can_be_read(subject: Subject) -> None:
     expect(len(names) == 1, f"expected a name for each file, found {list(names)}")
     found = batch.query.values[0]
     expect(found.shape == seen.shape, f"expected {tuple(seen.shape)}, found {tuple(found.shape)}")
-    error = float((found - seen.clamp(-1, 1)).square().mean())
-    expect(error <= 0.02 * max(0.05, float(seen.var())), f"expected the written signal, found an error of {error:.3g}")
+    off = float((found - seen.clamp(-1, 1)).square().mean())
+    expect(off <= 0.02 * max(0.05, float(seen.var())), f"expected the written signal, found an error of {off:.3g}")
 
 
 def _shown(subject: Subject) -> list[torch.Tensor]:

@@ -33,8 +33,9 @@ class Subject:
         preset: One of the modality's; by default its first.
         data: A store, or what writes one and returns its path, for a modality without embedded signals.
         request: A place other than that of training, as ``inrkit render`` is asked for it.
-        suffix: Of the files that `Modality.write` is asked for.
+        suffix: Of the files that `Modality.write` is asked for; by default the modality's.
         values: Keys of the run for the check that trains, such as {"steps": 100}.
+        expected_failures: Names of checks that cannot pass, with the reason, besides those that the modality names.
     """
 
     def __init__(
@@ -45,12 +46,23 @@ class Subject:
         preset: str | None = None,
         data: Path | Callable[[], Path] | None = None,
         request: Mapping[str, str] | None = None,
-        suffix: str = ".png",
+        suffix: str | None = None,
         values: Mapping[str, Any] | None = None,
+        expected_failures: Mapping[str, str] | None = None,
     ) -> None:
         self._modality, self._options, self._preset, self._data = modality, dict(options or {}), preset, data
         self.request = {"size": "24"} if request is None else dict(request)
-        self.suffix, self.values = suffix, dict(values or {})
+        self._suffix, self.values, self._failures = suffix, dict(values or {}), dict(expected_failures or {})
+
+    @property
+    def suffix(self) -> str:
+        """Of the files that are written."""
+        return self.cls.suffix if self._suffix is None else self._suffix
+
+    @property
+    def known_failures(self) -> Mapping[str, str]:
+        """Names of checks that cannot pass, with the reason."""
+        return {**self.cls.known_failures, **self._failures}
 
     @property
     def name(self) -> str:

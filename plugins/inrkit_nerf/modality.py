@@ -52,6 +52,9 @@ class NerfModality(Modality):
     Options = NerfOptions
     presets = PRESETS
     shown_at: ClassVar[Mapping[str, str]] = {"orbit": "4"}
+    known_failures: ClassVar[Mapping[str, str]] = {
+        "imports_what_it_writes": "pictures are written, and those do not say where the cameras stood"
+    }
 
     options: NerfOptions
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import attrs
 import torch
@@ -74,6 +74,10 @@ class ParamsModality(Modality):
     summary = "params of INRs that another run encoded"
     Options = ParamsOptions
     presets = PRESETS
+    known_failures: ClassVar[Mapping[str, str]] = {
+        "readouts_agree": "the literal read-out shows no params, and is refused",
+        "what_is_written_can_be_read": "the first stage's picture is written, and .inr files are read",
+    }
 
     options: ParamsOptions
 
