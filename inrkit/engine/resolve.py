@@ -9,7 +9,7 @@ import attrs
 
 from inrkit.core.modality import Modality
 from inrkit.core.noise import READOUTS, Readout, make_readout
-from inrkit.core.objective import OBJECTIVES, Objective
+from inrkit.core.objective import OBJECTIVES, Cd, Diffusion, Objective
 from inrkit.engine.config import Phase, RunConfig
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.io.config import apply_sets, read_toml, structure, unstructure
@@ -120,10 +120,14 @@ def _objective(name: str, table: Mapping[str, Any], origin: str) -> Objective:
 
 
 def _check_teachers(phases: Sequence[Phase]) -> None:
-    """Whoever distils a diffusion model has one."""
+    """Whoever distils a diffusion model has one, and only one."""
     before = ""
+    if len(named := {phase.options.get("teacher") for phase in phases if phase.objective == Cd.name}) > 1:
+        raise UsageError(
+            f"the phases of a run distil one 'teacher', found {len(named)}; distil them one after the other"
+        )
     for phase in phases:
-        if objective_class(phase.objective).distils and phase.options.get("teacher") is None and before != "diffusion":
+        if phase.objective == Cd.name and phase.options.get("teacher") is None and before != Diffusion.name:
             raise UsageError(
                 f"'{phase.objective}' needs a teacher, found none; name a run trained with 'diffusion' as "
                 "objective_options.teacher, or let a phase 'diffusion' go before it"

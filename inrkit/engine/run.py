@@ -103,9 +103,6 @@ def _train(
         elif config.init is not None:
             put_average(learner.pipeline, find_checkpoint(Path(config.init)))
             learner.restart()
-        elif learner.phases[0].objective.distils:
-            learner.teachers.offer_start(learner.pipeline)
-            learner.restart()
         if learner.step >= config.steps:
             return
         log = stack.enter_context(

@@ -9,10 +9,12 @@ import torch
 from torch import nn
 
 from inrkit.core.modality import Modality
+from inrkit.core.objective import Cd, Diffusion
 from inrkit.core.objective.ode import Denoise, denoise
 from inrkit.core.pipeline import Pipeline
 from inrkit.core.train import PowerEMA
 from inrkit.engine.config import RunConfig
+from inrkit.engine.labels import classes_of
 from inrkit.engine.phases import Stretch, stretches
 from inrkit.engine.randomness import seed_everything
 from inrkit.engine.resolve import modality_of, readout_of
@@ -35,11 +37,12 @@ class Teachers:
     def __init__(self, config: RunConfig, modality: Modality, phases: Sequence[Stretch], device: torch.device) -> None:
         self.average: Pipeline | None = None
         self.diffusion: Pipeline | None = None
+        self._starts_by_chance = config.init is None
         if any(phase.decay(phase.start) > 0 for phase in phases):
             self.average = new_pipeline(config, modality, device).requires_grad_(False)
         for phase in phases:
-            if phase.objective.distils:
-                self.diffusion = self._to_distil(phase, config, modality, device)
+            if isinstance(phase.objective, Cd):
+                self.diffusion = _to_distil(phase.objective, config, modality, device)
 
     def __call__(self, phase: Stretch, step: int, student: Pipeline) -> Pipeline:
         """The pipeline that sets the targets of a step."""
@@ -60,12 +63,15 @@ class Teachers:
     def begin(self, phase: Stretch, student: Pipeline, ema: PowerEMA) -> None:
         """At the first step of a phase: the average begins at the student.
 
-        A phase that distils the one before it takes its averaged weights, and the student begins with them too.
+        Distilling the phase before it begins at its averaged weights; distilling a run begins at those of the run, if
+        they fit and nothing was learned before.
         """
-        if phase.objective.distils and _teacher_of(phase) is None:
-            assert self.diffusion is not None
-            ema.copy_to(student)
-            self.diffusion.load_state_dict(student.state_dict())
+        if self.diffusion is not None and isinstance(phase.objective, Cd):
+            if phase.objective.teacher is None:
+                ema.copy_to(student)
+                self.diffusion.load_state_dict(student.state_dict())
+            elif phase.start == 0 and self._starts_by_chance and _alike(student, self.diffusion):
+                student.load_state_dict(self.diffusion.state_dict())
         if self.average is not None:
             self.average.load_state_dict(student.state_dict())
 
@@ -77,49 +83,48 @@ class Teachers:
             kept = [p.detach() for p in self.average.parameters()]
             torch._foreach_lerp_(kept, [p.detach() for p in student.parameters()], 1 - decay)
 
-    def offer_start(self, student: Pipeline) -> None:
-        """A student of the same shape as a diffusion model from elsewhere begins with its weights."""
-        if self.diffusion is None:
-            return
-        own, other = student.state_dict(), self.diffusion.state_dict()
-        if {name: value.shape for name, value in own.items()} == {name: value.shape for name, value in other.items()}:
-            student.load_state_dict(other)
 
-    def _to_distil(self, phase: Stretch, config: RunConfig, modality: Modality, device: torch.device) -> Pipeline:
-        path = _teacher_of(phase)
-        if path is None:
-            found: Pipeline = new_pipeline(config, modality, device)
-        else:
-            found = load_diffusion(Path(path), modality, device)
-        return found.eval().requires_grad_(False)
+def _to_distil(objective: Cd, config: RunConfig, modality: Modality, device: torch.device) -> Pipeline:
+    """The diffusion model of a run; or one that the phase before is going to train."""
+    if objective.teacher is None:
+        name, pipeline = "this run", new_pipeline(config, modality, device)
+    else:
+        name = f"teacher '{objective.teacher}'"
+        config, pipeline = _load(Path(objective.teacher), modality, device)
+    if objective.guidance != 1 and config.label_dropout == 0:
+        raise UsageError(
+            f"{name}: 'guidance' needs a diffusion model that was also trained without labels, found "
+            "'label_dropout' = 0; train one with more"
+        )
+    return pipeline.eval().requires_grad_(False)
 
 
-def load_diffusion(path: Path, modality: Modality, device: torch.device) -> Pipeline:
-    """The averaged weights of a run that was trained with `diffusion` on signals of the same shape."""
+def _load(path: Path, modality: Modality, device: torch.device) -> tuple[RunConfig, Pipeline]:
+    """The averaged weights of a run that was trained with `diffusion` on signals of the same shape and classes."""
     checkpoint = find_checkpoint(path)
     config = read_config(path if (path / "config.toml").exists() else path.parents[1])
-    if config.modality != modality.name:
-        raise UsageError(
-            f"teacher '{path}': expected a run of modality '{modality.name}', found '{config.modality}'; choose another"
-        )
-    last = stretches(config)[-1].name
-    if last != "diffusion":
-        raise UsageError(f"teacher '{path}': expected a run trained with 'diffusion', found '{last}'; train one first")
+    _check(path, "a run of modality", modality.name, config.modality)
+    _check(path, "a run trained with", Diffusion.name, stretches(config)[-1].name)
     theirs = modality_of(config, type(modality))
-    expected, found = (tuple(kind.template(1).values.shape[1:]) for kind in (modality, theirs))
-    if expected != found:
-        raise UsageError(f"teacher '{path}': expected signals of shape {expected}, found {found}; train one like them")
+    ours, found = (tuple(kind.template(1).values.shape[1:]) for kind in (modality, theirs))
+    _check(path, "signals of shape", ours, found)
+    _check(path, "this number of classes:", classes_of(modality), classes_of(theirs))
     pipeline: Pipeline = new_pipeline(config, theirs, device)
     put_average(pipeline, checkpoint)
-    return pipeline
+    return config, pipeline
+
+
+def _check(path: Path, what: str, expected: object, found: object) -> None:
+    if expected != found:
+        raise UsageError(f"teacher '{path}': expected {what} {expected!r}, found {found!r}; train or name another")
+
+
+def _alike(one: nn.Module, other: nn.Module) -> bool:
+    shapes = [{name: value.shape for name, value in module.state_dict().items()} for module in (one, other)]
+    return shapes[0] == shapes[1]
 
 
 def new_pipeline(config: RunConfig, modality: Modality, device: torch.device) -> Any:
     """An untrained pipeline; its weights depend on the config's seed alone."""
     seed_everything(config.seed, "model")
     return modality.build(readout_of(config)).to(device).train()
-
-
-def _teacher_of(phase: Stretch) -> str | None:
-    path: str | None = getattr(phase.objective, "teacher", None)
-    return path

@@ -255,7 +255,7 @@ def distil(out: Path, teacher: Path, **values: Any) -> None:
 def test_a_teacher_that_is_no_diffusion_model_is_refused(tmp_path: Path) -> None:
     """A consistency function has no ODE."""
     train_toy(tmp_path / "ect", objective="ect", steps=2)
-    with pytest.raises(UsageError, match=r"expected a run trained with 'diffusion', found 'ect'; train one first"):
+    with pytest.raises(UsageError, match=r"expected a run trained with 'diffusion', found 'ect'; train or name"):
         distil(tmp_path / "out", tmp_path / "ect")
 
 
@@ -278,11 +278,20 @@ def test_a_missing_teacher_is_named(tmp_path: Path) -> None:
         distil(tmp_path / "out", tmp_path / "nowhere")
 
 
-def test_guidance_without_labels_is_refused(tmp_path: Path, diffusion: Path) -> None:
-    """The toy's signals have none."""
+def test_guidance_by_what_never_was_without_a_label_is_refused(tmp_path: Path, diffusion: Path) -> None:
+    """Nobody taught such a model what "no class" means."""
     options = {"teacher": str(diffusion), "guidance": 2.0}
-    with pytest.raises(UsageError, match="'guidance' needs labels"):
+    with pytest.raises(UsageError, match="also trained without labels, found 'label_dropout' = 0"):
         train_toy(tmp_path, objective="cd", objective_options=options, steps=2)
+
+
+def test_two_teachers_are_refused(diffusion: Path) -> None:
+    """One diffusion model is kept in a run."""
+    phases = [
+        {"objective": "cd", "share": 0.5, "options": {"teacher": name}} for name in (str(diffusion), "somewhere else")
+    ]
+    with pytest.raises(UsageError, match="distil one 'teacher', found 2"):
+        resolved({"phases": phases})
 
 
 # ------------------------------------------------------------------------------------------------- warm starts

@@ -32,8 +32,10 @@ class Objective(abc.ABC):
     name: ClassVar[str]
     begins_with: ClassVar[Literal["all", "decoder"] | None] = None
     """What trains in a first phase of reconstruction alone; None: there is no such phase unless a run lists it."""
-    distils: ClassVar[bool] = False
-    """Whether a trained diffusion model is needed; then there is an option ``teacher``, its run."""
+
+    def stage(self, progress: float) -> int:
+        """The number of its curriculum's stage, which grows as the task becomes harder; constant without one."""
+        return 0
 
     def teacher_decay(self, progress: float) -> float:
         """How much of the teacher's weights is kept in a step; 0: the teacher has the student's own weights."""
@@ -57,7 +59,7 @@ class Objective(abc.ABC):
             batch: Clean observations.
             draws: Chance for these rows.
             progress: From 0 to 1 through the phase.
-            diffusion: The model that an objective with ``distils`` distils.
+            diffusion: The trained model that `Cd` distils.
         """
 
 

@@ -15,7 +15,7 @@ from inrkit.core.objective.weighting import WEIGHTINGS, Weighting
 from inrkit.core.observation import Batch
 from inrkit.core.option import AT_LEAST_0, AT_LEAST_1, POSITIVE, option
 from inrkit.core.pipeline import Pipeline, Prediction
-from inrkit.core.timing import SigmoidPairing, TimePairing, ZeroPairing
+from inrkit.core.timing import SigmoidPairing, TimePairing, ZeroPairing, stage_of
 
 DISTANCE_HELP = "between answer and target: l2 (un-squared), pseudo-huber, squared"
 C_HELP = "constant of pseudo-huber; none: .00054 sqrt(number of values)"
@@ -37,6 +37,9 @@ class Curriculum:
     @property
     def pairing(self) -> TimePairing:
         return SigmoidPairing(self.q, self.k, self.b, self.stages, self.stage_offset)
+
+    def stage(self, progress: float) -> int:
+        return stage_of(progress, self.stages, self.stage_offset)
 
 
 @final

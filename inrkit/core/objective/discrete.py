@@ -46,6 +46,9 @@ class OnGrid(Objective):
     def count(self, progress: float) -> int:
         """N: how many levels there are."""
 
+    def stage(self, progress: float) -> int:
+        return self.count(progress)
+
     def levels(self, progress: float) -> Tensor:
         """σ_0 = σ_max ... σ_(N-1) = σ_min, (N,)."""
         return karras_levels(self.count(progress), self.sigma_min, self.sigma_max, self.rho)

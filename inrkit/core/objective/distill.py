@@ -25,7 +25,6 @@ class Cd(OnGrid):
     """
 
     name = "cd"
-    distils = True
     teacher: str | None = attrs.field(
         default=None,
         metadata={"help": "run of the diffusion model; none: the phase before this one", "path": True},
