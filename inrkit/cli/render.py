@@ -49,7 +49,7 @@ def render(
     request = _request(size, orbit, places)
     values = render_inr(inr, request, device=str(choose_device(device)))
     asked = "-".join(value if key == "size" else f"{key}{value}" for key, value in request.items() if "/" not in value)
-    written = modality.write(values, out or file.with_name(f"{file.stem}-{asked or 'render'}.png"))
+    written = modality.write(values, out or file.with_name(f"{file.stem}-{asked or 'render'}{modality.suffix}"))
     say(str(written))
 
 

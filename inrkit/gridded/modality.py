@@ -116,7 +116,7 @@ class GridModality(Modality, abc.ABC):
             wanted, found = getattr(options, name), facts[name]
             if wanted is None:
                 options = attrs.evolve(options, **{name: found})
-            elif wanted > found or (name == "channels" and wanted != found):
+            elif wanted != found and (name == "channels" or wanted != 0):
                 raise UsageError(f"'options.{name}' is {wanted}, but the data have {found}")
         size = self._checked(tuple(facts["size"]) if options.size is None else options.size)
         self._checked(options.query_size or size)

@@ -45,6 +45,7 @@ class GridOptions:
     sigma_data: float | None = _field(
         None, "standard deviation of the values; from the data", validator=_at_least(0.001)
     )
+    shift: float = _field(0.0, "training signals are moved by up to this share of each axis", validator=_at_least(0))
 
     patch: int | None = _field(
         None, "side of the patches that the network reads; by the size, 16 or more patches", validator=_at_least(1)

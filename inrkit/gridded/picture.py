@@ -44,6 +44,18 @@ def curves(values: Tensor, height: int = 48, width: int = 128) -> Tensor:
     return torch.where(inside[:, None], ink, axis)
 
 
+def spectrograms(values: Tensor, height: int = 64, width: int = 128, window: int = 256) -> Tensor:
+    """Which tones the first channel of values (B, C, N) holds from left to right, the low ones below.
+
+    From 70 dB below the loudest that there can be (black) up to that.
+    """
+    taper = torch.hann_window(max(2, min(window, values.shape[2] // 2)), device=values.device)
+    spectrum = torch.stft(values[:, 0].float(), len(taper), max(1, len(taper) // 8), window=taper, return_complex=True)
+    decibels = 20 * torch.log10(spectrum.abs() / taper.sum() * 2 + 1e-6)
+    shown = F.interpolate((decibels / 70 + 1).flip(1)[:, None], (height, width), mode="bilinear", align_corners=False)
+    return heat(shown[:, 0])
+
+
 def maps(values: Tensor) -> Tensor:
     """Values (B, C, H, W) in [-1, 1]: three channels are colours; one goes from blue over white to red."""
     if values.shape[1] >= 3:

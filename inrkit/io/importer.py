@@ -6,7 +6,7 @@ A plugin registers its importers by name (`register_importers`); this is what th
 """
 
 import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
@@ -15,6 +15,10 @@ import numpy as np
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with how many items are done, and how many there are when that is known."""
+
+
+def _lines(given: Iterable[str]) -> tuple[str, ...]:
+    return tuple(given)
 
 
 @attrs.frozen(eq=False)
@@ -31,7 +35,7 @@ class Imported:
     modality: str
     arrays: Mapping[str, np.ndarray]
     attributes: Mapping[str, Any] = attrs.field(factory=dict)
-    skipped: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    skipped: tuple[str, ...] = attrs.field(default=(), converter=_lines)
 
 
 class Importer(abc.ABC):

@@ -18,6 +18,7 @@ def register_modalities(register: Register) -> None:
 @inrkit.hookimpl
 def register_functions(register: Register) -> None:
     register("anr", "inrkit_image.function:ANR", "attention over tokens, then layers with weight modulation (ANR)")
+    register("windows", "inrkit_image.windows:Windows", "overlapping windows, each with a mixture of shared waves")
 
 
 @inrkit.hookimpl

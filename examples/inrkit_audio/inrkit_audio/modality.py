@@ -1,0 +1,103 @@
+"""What sounds are, how long and how loud, and how they are read, shown and written."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+import inrkit
+
+
+@attrs.frozen
+class AudioOptions(inrkit.GridOptions):
+    """A grid's options, and how fast time goes."""
+
+    rate: int | None = attrs.field(default=None, metadata={"help": "samples per second; from the data"})
+
+
+@final
+class AudioModality(inrkit.GridModality):
+    """Waveforms: one axis, time."""
+
+    name, summary, axes, suffix = "audio", "waveforms, heard at any sampling rate", 1, ".wav"
+    invented_size = (1024,)
+    Options = AudioOptions
+    presets: Mapping[str, Any] = {"tiny": inrkit.tiny_preset(steps=600)}
+    options: AudioOptions
+
+    def invent(self, chance: torch.Generator) -> Callable[[Tensor], Tensor]:
+        """A plucked string: a tone between 100 and 400 Hz with four overtones, which die away the faster."""
+        pitch, start, decay = torch.rand(3, generator=chance)
+        loud, phase = torch.rand(2, 5, generator=chance)
+        overtone = torch.arange(1, 6)
+
+        def tone(x: Tensor) -> Tensor:
+            seconds = 0.064 * (x + 1) - 0.05 * start
+            waves = torch.sin(2 * math.pi * (100 * 4**pitch * overtone * seconds + phase)) * loud / overtone
+            dying = torch.exp(-seconds * (10 + 40 * decay) * overtone**0.5) * torch.sigmoid(2000 * seconds)
+            return 0.6 * (waves * dying).sum(1, keepdim=True)
+
+        return tone
+
+    def fitted(self, source: inrkit.Source) -> AudioOptions:
+        return attrs.evolve(super().fitted(source), rate=self.options.rate or source.facts.get("rate", 8000))
+
+    def load(self, path: Path) -> Tensor:
+        sound, (length,) = torch.from_numpy(inrkit.read_wav(path.read_bytes(), self.rate)), self.query_size
+        return F.pad(sound[:length], (0, max(0, length - len(sound))))[None]
+
+    def size_at(self, request: Mapping[str, str]) -> tuple[int, ...]:
+        if set(request) != {"rate"}:
+            return super().size_at(request)
+        if not request["rate"].isdecimal() or int(request["rate"]) < 1:
+            raise inrkit.UsageError(f"'rate' is a number of samples per second (got '{request['rate']}')")
+        return (max(1, round(self.query_size[0] * int(request["rate"]) / self.rate)),)
+
+    def pictures(self, values: Tensor) -> Tensor:
+        return torch.cat([inrkit.curves(values, 40), inrkit.spectrograms(values)], dim=2)
+
+    def write(self, values: Sequence[Tensor], path: Path) -> Path:
+        if path.suffix != ".wav":
+            return super().write(values, path)
+        rate = round(self.rate * values[0].shape[1] / self.query_size[0])
+        path.write_bytes(inrkit.write_wav(values[0][0], rate))
+        return path
+
+    @property
+    def rate(self) -> int:
+        return self.options.rate or 8000
+
+
+@attrs.frozen(kw_only=True)
+class WavOptions(inrkit.FilesOptions):
+    """How recordings come to one rate, length and loudness."""
+
+    rate: int = attrs.field(default=8000, metadata={"help": "samples per second"})
+    seconds: float = attrs.field(
+        default=0.512, metadata={"help": "length; the rest is cut off, or filled with silence"}
+    )
+    peak: float = attrs.field(default=0.95, metadata={"help": "loudest value of each recording"})
+
+
+@final
+class WavImporter(inrkit.FilesImporter):
+    """WAV files of any rate, width and number of channels."""
+
+    name, summary, modality = "wav", "a folder, an archive or a file of .wav recordings", "audio"
+    suffixes = (".wav",)
+    Options = WavOptions
+
+    def decode(self, data: bytes, options: WavOptions) -> np.ndarray:
+        length = round(options.seconds * options.rate)
+        sound = inrkit.read_wav(data, options.rate)[:length]
+        sound = np.pad(sound, (0, length - len(sound))) * (options.peak / max(np.abs(sound).max(), 1e-3))
+        return np.round(32767 * sound).astype(np.int16)[None]
+
+    def attributes(self, options: WavOptions) -> Mapping[str, Any]:
+        return {"rate": options.rate}

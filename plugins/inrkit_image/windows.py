@@ -1,0 +1,106 @@
+"""Overlapping windows, each with a token that mixes a dictionary of shared waves: a learned overlap-add."""
+
+import itertools
+import math
+from collections.abc import Mapping
+from typing import Any, Self, final
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inrkit import INRFunction, Params, UsageError
+
+
+def _field(default: Any, help: str) -> Any:
+    return attrs.field(default=default, metadata={"help": help})
+
+
+@attrs.frozen
+class WindowsOptions:
+    """Options of the function ``windows``."""
+
+    patch: int = _field(16, "one window for each cell of this side; it reaches to the centers of its neighbours")
+    width: int = _field(64, "waves in the dictionary: numbers of a token")
+    hidden: int = _field(128, "width of the network that draws the dictionary")
+    depth: int = _field(2, "its layers")
+
+
+@final
+class Windows(INRFunction):
+    """f(x) = Σ_n w(x - x_n) Σ_k token_nk wave_k(x - x_n): linear in the tokens, and cheap for long signals.
+
+    The tokens lie on a grid; each is seen through its own window. The windows w are products of cos² and add up to 1;
+    the waves are a network's answer to Fourier features of the offset, shared by all windows of all instances. A place
+    meets the tokens of the cells around it alone, so the cost of a place does not depend on the signal's length. Works
+    for any number of axes.
+
+    Args:
+        axes, channels: Of coordinates and outputs.
+        grid: The tokens are laid out on a grid of this size.
+        band: Highest frequency of the features, in half turns to a cell.
+        width, hidden, depth: Of the dictionary and the network that draws it.
+    """
+
+    Options = WindowsOptions
+    head = "tokens"
+    turns: Tensor
+    cells: Tensor
+
+    @classmethod
+    def build(cls, options: WindowsOptions, *, axes: int, channels: int, size: tuple[int, ...]) -> Self:
+        o = options
+        if len(size) != axes or any(n < o.patch for n in size):
+            raise UsageError(f"'windows' needs a grid of at least {o.patch} cells along {axes} axes (got {size})")
+        grid = tuple(n // o.patch for n in size)
+        return cls(axes, channels, grid=grid, band=float(o.patch), width=o.width, hidden=o.hidden, depth=o.depth)
+
+    def __init__(
+        self, axes: int, channels: int, *, grid: tuple[int, ...], band: float, width: int, hidden: int, depth: int
+    ) -> None:
+        super().__init__()
+        self.grid, self.token_grid, self.width, self.channels = grid, grid, width, channels
+        count = max(8, math.ceil(band))
+        self.register_buffer("cells", torch.tensor(grid), persistent=False)
+        self.register_buffer("turns", math.pi * torch.arange(1, count + 1) * (band / count), persistent=False)
+        layers: list[nn.Module] = []
+        inputs = 1 + 2 * axes * count
+        for _ in range(depth - 1):
+            layers += [nn.Linear(inputs, hidden), nn.SiLU()]
+            inputs = hidden
+        self.waves = nn.Sequential(*layers, nn.Linear(inputs, channels * width))
+
+    @property
+    def param_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return {"tokens": (math.prod(self.grid), self.width)}
+
+    def token_positions(self) -> Tensor:
+        """Nothing: a window knows where it is, and silence is where a signal starts from."""
+        return torch.zeros(math.prod(self.grid), self.width)
+
+    def forward(self, params: Params, coords: Tensor) -> Tensor:
+        tokens = params["tokens"].float()
+        place = (coords.to(tokens).float() + 1) / 2 * self.cells - 0.5  # in cells, from the first one's center
+        before = place.floor()
+        parts = []
+        for corner in itertools.product((0, 1), repeat=len(self.grid)):
+            near = before + torch.tensor(corner, device=place.device)
+            offset = place - near  # (B or 1, P, axes) in [-1, 1]
+            window = (offset * (math.pi / 2)).cos().square().prod(-1)
+            waves = self._waves(offset) * window[..., None, None]  # (B or 1, P, channels, width)
+            parts.append((self._tokens_at(tokens, near.long())[:, :, None] * waves).sum(-1))
+        return torch.stack(parts).sum(0)
+
+    def _waves(self, offset: Tensor) -> Tensor:
+        angles = (offset[..., None] * self.turns).flatten(-2)
+        features = torch.cat([torch.ones_like(angles[..., :1]), angles.cos(), angles.sin()], dim=-1)
+        return self.waves(features).float().unflatten(-1, (self.channels, self.width))
+
+    def _tokens_at(self, tokens: Tensor, cell: Tensor) -> Tensor:
+        """The tokens (B, P, width) of cells (B or 1, P, axes); beyond the border the outermost go on."""
+        flat = torch.zeros_like(cell[..., 0])
+        for axis, n in enumerate(self.grid):
+            flat = flat * n + cell[..., axis].clamp(0, n - 1)
+        if len(flat) == 1:
+            return tokens[:, flat[0]]
+        return tokens.gather(1, flat[..., None].expand(-1, -1, self.width))
