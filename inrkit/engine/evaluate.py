@@ -229,7 +229,7 @@ def _sampled(
     samples = {sets.name_of(t): sets.sampled_pictures(model, held_out, numbers, own, t, tell) for t in times}
     result: dict[str, Any] = {}
     if chosen & set(sets.FIGURES):
-        result["sets"] = sets.set_figures(model, samples, real, training, seed, chosen, tell)
+        result["sets"] = sets.set_figures(model, samples, real, (held_out, numbers), training, seed, chosen, tell)
     if "memorisation" in chosen:
         result["memorisation"], closest = sets.memorisation_figures(
             model, next(iter(samples.values())), real, training, seed, tell

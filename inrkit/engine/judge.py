@@ -22,7 +22,6 @@ from inrkit.engine.sets import Progress
 from inrkit.errors import UsageError
 
 SHOWN = 12
-_FITTED_ON = 1000
 _BATCH = 16
 _ROUNDS = 3
 
@@ -43,10 +42,8 @@ class Judge:
         self.source, training = source_of(model, "test"), source_of(model, "train")
         self.numbers = choose(len(self.source), n, seed)
         self.real = sets.real_pictures(model, self.source, self.numbers, "held-out signals", tell)
-        others = choose(len(training), len(self.real) + _FITTED_ON, seed)
-        found = sets.real_pictures(model, training, others, "training signals", tell)
-        self.floor, rest = found[: len(self.real)], found[len(self.real) :]
-        spaces = sets.spaces_of(rest if len(rest) >= 64 else found)
+        self.floor, rest = sets.floor_and_rest(model, training, self.source, self.numbers, seed, tell)
+        spaces = sets.spaces_of(rest if len(rest) >= 64 else torch.cat([self.floor, rest]))
         self.space, self.features = next(iter(spaces.items()))
 
     def figures(self, model: Model, at: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:

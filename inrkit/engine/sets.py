@@ -7,6 +7,7 @@ signals, so all sets have the same, and real signals and noise go through the sa
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import attrs
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -63,6 +64,36 @@ def real_pictures(model: Trained, source: Source, numbers: Sequence[int], stage:
     return torch.cat(list(_stream(model, source, numbers, stage, tell)))
 
 
+def floor_pictures(
+    model: Trained, training: Source, numbers: Sequence[int], held_out: Source, beside: Sequence[int], tell: Progress
+) -> Tensor:
+    """Small pictures of training signals, each measured where a held-out one was, if anybody knows it there.
+
+    Sets that were measured at other places would differ for that reason alone, and the floor would be too high.
+    """
+    parts = []
+    for part in batches(len(numbers), BATCH):
+        wanted = [numbers[i] for i in part]
+        own = compared_of(model, training, wanted)
+        where = compared_of(model, held_out, [beside[i] for i in part]).where
+        known = None if same_place(own.where, where) else model.modality.truth(training, wanted, where)
+        parts.append(small(pictures_of(model, own.values if known is None else known)))
+        tell("training signals", part.stop, len(numbers))
+    return torch.cat(parts)
+
+
+def same_place(a: Any, b: Any) -> bool:
+    """Whether two places are equal, tensor by tensor."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a.shape == b.shape and bool(torch.equal(a, b))
+    if type(a) is not type(b):
+        return False
+    if attrs.has(type(a)):
+        names = [field.name for field in attrs.fields(type(a))]
+        return all(same_place(getattr(a, name), getattr(b, name)) for name in names)
+    return bool(a == b)
+
+
 def _stream(model: Trained, source: Source, numbers: Sequence[int], stage: str, tell: Progress) -> Iterator[Tensor]:
     for part in batches(len(numbers), BATCH):
         yield small(pictures_of(model, compared_of(model, source, [numbers[i] for i in part]).values))
@@ -85,6 +116,7 @@ def set_figures(
     model: Trained,
     samples: Mapping[str, Tensor],
     real: Tensor,
+    measured: tuple[Source, Sequence[int]],
     training: Source,
     seed: int,
     chosen: set[str],
@@ -92,11 +124,11 @@ def set_figures(
 ) -> dict[str, Any]:
     """For each feature space a row for each kind of samples, one for training signals (the floor), one for noise.
 
-    The features are fitted on training signals other than those of the floor, when there are enough.
+    The features are fitted on training signals other than those of the floor, when there are enough. ``measured`` says
+    which signals of which source ``real`` are.
     """
-    numbers = choose(len(training), len(real) + _FITTED_ON, seed)
-    others = real_pictures(model, training, numbers, "training signals", tell)
-    floor, rest = others[: len(real)], others[len(real) :]
+    floor, rest = floor_and_rest(model, training, *measured, seed, tell)
+    others = torch.cat([floor, rest])
     count = min(len(real), len(floor))
     spaces = spaces_of(rest if len(rest) >= 64 else others)
     found: dict[str, dict[str, Any]] = {"values": {}, **{space: {} for space in spaces}}
@@ -111,6 +143,17 @@ def set_figures(
     tell("comparing sets", len(spaces), len(spaces))
     kept = {space: rows for space, rows in found.items() if any(rows.values())}
     return {"count": count, "size": list(real.shape[2:]), "spaces": kept}
+
+
+def floor_and_rest(
+    model: Trained, training: Source, held_out: Source, beside: Sequence[int], seed: int, tell: Progress
+) -> tuple[Tensor, Tensor]:
+    """As many training signals as held-out ones, to be compared with them, and others to fit features on."""
+    numbers = choose(len(training), len(beside) + _FITTED_ON, seed)
+    first, others = numbers[: len(beside)], numbers[len(beside) :]
+    floor = floor_pictures(model, training, first, held_out, beside, tell)
+    rest = real_pictures(model, training, others, "training signals", tell) if others else floor[:0]
+    return floor, rest
 
 
 def spaces_of(real: Tensor) -> dict[str, Features]:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from toy import ToyModality
 
+import inrkit
 from inrkit.engine import sets
 from inrkit.engine.evaluate import METRICS, chosen_metrics, constant_answer, evaluate, similarity, spread_of
 from inrkit.engine.heldout import compared_of, source_of
@@ -101,6 +102,24 @@ def test_copies_are_found(model: Model) -> None:
     assert figures["held_out"]["least"] > 0
     assert figures["ratio"] == 0
     assert torch.allclose(shown["sample"], shown["nearest"], atol=1e-6)
+
+
+def test_places_are_the_same_when_all_their_parts_are(model: Model) -> None:
+    """Of one kind, and tensor by tensor."""
+    grid = inrkit.Grid((4, 4))
+    assert sets.same_place(grid, inrkit.Grid((4, 4)))
+    assert not sets.same_place(grid, inrkit.Grid((4, 5)))
+    held_out = source_of(model, "test")
+    where = compared_of(model, held_out, range(2)).where
+    assert sets.same_place(where, compared_of(model, held_out, range(2)).where)
+    assert not sets.same_place(where, grid)
+
+
+def test_the_floor_is_what_training_signals_show(model: Model) -> None:
+    """Where places are equal, the floor consists of the signals as they are read."""
+    training, held_out = source_of(model, "train"), source_of(model, "test")
+    floor = sets.floor_pictures(model, training, range(4), held_out, range(4), lambda *_: None)
+    assert torch.equal(floor, sets.real_pictures(model, training, range(4), "", lambda *_: None))
 
 
 def test_values_that_are_not_finite_are_an_error(model: Model) -> None:

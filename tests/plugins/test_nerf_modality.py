@@ -10,8 +10,10 @@ from PIL import Image
 
 import inrkit
 from inrkit import Draws, UsageError, load_inr, make_readout, save_inr
+from inrkit.engine import sets
 from inrkit.engine.evaluate import evaluate
 from inrkit.engine.export import export, find_exporter
+from inrkit.engine.heldout import compared_of, pictures_of, source_of
 from inrkit_nerf.march import MarchRays
 from inrkit_nerf.modality import NerfModality
 from inrkit_nerf.options import NerfOptions
@@ -184,6 +186,18 @@ def test_evaluation_covers_views_that_were_not_read(run: Path) -> None:
     result = evaluate(inrkit.load(run), n=16, metrics=["psnr", "spread"], run_dir=run)
     assert result["encode"]["constant"]["mean"] > 5
     assert 0 <= result["spread"]["ratio"] < 2
+
+
+def test_the_floor_is_measured_where_held_out_objects_are(run: Path) -> None:
+    """Training cameras stand elsewhere, so that training objects are seen from the test cameras instead."""
+    model = inrkit.load(run)
+    training, held_out = source_of(model, "train"), source_of(model, "test")
+    floor = sets.floor_pictures(model, training, [0, 1], held_out, [0, 1], lambda *_: None)
+    where = compared_of(model, held_out, [0, 1]).where
+    known = model.modality.truth(training, [0, 1], where)
+    assert known is not None
+    assert torch.equal(floor, sets.small(pictures_of(model, known)))
+    assert not torch.equal(floor, sets.real_pictures(model, training, [0, 1], "", lambda *_: None))
 
 
 def test_an_object_is_exported_as_a_mesh_or_the_reason_is_said(run: Path, tmp_path: Path) -> None:
