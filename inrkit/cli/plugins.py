@@ -4,25 +4,35 @@ from typing import Any
 
 import click
 
+from inrkit.cli.lazy import LazyGroup
 from inrkit.cli.output import as_json, say_json, say_table
+from inrkit.errors import PluginError, UsageError, did_you_mean
 from inrkit.plugins import Registry, load_plugins
 from inrkit.plugins.registry import KINDS
 
+COMMANDS = {
+    "list": ("inrkit.cli.plugins:list_plugins", "Each plugin with what it offers, or why it is left out."),
+    "show": ("inrkit.cli.plugins:show", "All that one plugin registers."),
+    "check": ("inrkit.cli.plugincheck:check", "Make every check of the conformance kit on a plugin."),
+    "new": ("inrkit.cli.pluginnew:new", "Write a new plugin that passes every check."),
+}
 
-@click.group()
+
+@click.group(cls=LazyGroup, lazy=COMMANDS)
 def plugins() -> None:
-    """List what is installed, and what is broken.
+    """List what is installed and what is broken; check a plugin, or begin one.
 
     Plugins are distributions with an entry point in the group 'inrkit'. The variable INRKIT_PLUGINS, or the flag
-    --plugins before the command, loads only some of them.
+    --plugins before the command, loads only some of them; INRKIT_PLUGIN_SECONDS is how long each may take (10).
 
     \b
       inrkit plugins list
       inrkit --plugins image plugins list --json
+      inrkit plugins new weather --axes 2
     """
 
 
-@plugins.command("list")
+@click.command("list")
 @as_json
 def list_plugins(as_json: bool) -> None:
     """Each plugin with what it offers, or why it is left out.
@@ -35,6 +45,37 @@ def list_plugins(as_json: bool) -> None:
         say_json(rows)
         return
     say_table(["plugin", "from", "state", "offers, or why not"], [_cells(row) for row in rows])
+
+
+@click.command()
+@click.argument("name")
+@as_json
+def show(name: str, as_json: bool) -> None:
+    """All that one plugin registers: each name with what it stands for, and what it is.
+
+    \b
+      inrkit plugins show image
+    """
+    registry = load_plugins()
+    rows = [row for row in describe(registry) if row["plugin"] == name]
+    if not rows:
+        known = [row["plugin"] for row in describe(registry)]
+        raise UsageError(f"no plugin named '{name}'; there are {', '.join(known)}.{did_you_mean(name, known)}")
+    row = rows[0]
+    if row["state"] == "broken":
+        raise PluginError(f"plugin '{name}' of {row['distribution']} is broken: {row['reason']}")
+    entries = [entry for entry in registry.entries() if entry.plugin == name]
+    if as_json:
+        registered = [{"kind": e.kind, "name": e.name, "target": e.target, "summary": e.summary} for e in entries]
+        say_json({**row, "registered": registered})
+        return
+    about = [
+        ["plugin", name],
+        ["from", f"{row['distribution']} {row['version']}"],
+        *(["but", r] for r in row["remarks"]),
+    ]
+    say_table(["what", ""], about)
+    say_table(["kind", "name", "what it is", "where"], [[e.kind, e.name, e.summary, e.target] for e in entries])
 
 
 def describe(registry: Registry) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ COMMANDS = {
     "evaluate": ("inrkit.cli.evaluate:evaluate", "Measure how well a run encodes and generates."),
     "compare": ("inrkit.cli.compare:compare", "Put runs and configs beside each other in one table."),
     "data": ("inrkit.cli.data:data", "Import, describe and verify data sets."),
-    "plugins": ("inrkit.cli.plugins:plugins", "List what is installed, and what is broken."),
+    "plugins": ("inrkit.cli.plugins:plugins", "List, check and begin plugins."),
     "doctor": ("inrkit.cli.doctor:doctor", "Examine this machine and this installation."),
 }
 

@@ -30,7 +30,8 @@ RESERVED: Mapping[str, frozenset[str]] = {
 """Names that are inrkit's own, without a plugin."""
 
 _HOOKS = {f"register_{plural}": kind for kind, plural in KINDS.items()}
-_NAME = re.compile(r"[a-z][a-z0-9-]*")
+NAME = re.compile(r"[a-z][a-z0-9-]*")
+"""What plugins may be called, and what they register."""
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _API = re.compile(r"^INRKIT_API\s*(?::\s*\w+\s*)?=\s*(\d+)\s*(?:#.*)?$", re.MULTILINE)
 
@@ -155,7 +156,7 @@ def _refuse_unknown_hooks(manager: pluggy.PluginManager, plugin: ModuleType | An
 
 def _register(kind: str, point: importlib.metadata.EntryPoint, offered: list[Entry]) -> Callable[..., None]:
     def register(name: str, target: str, summary: str) -> None:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not isinstance(name, str) or not NAME.fullmatch(name):
             raise PluginError(f"a {kind} is named with lower-case letters, digits and dashes (got {name!r})")
         if name in RESERVED.get(kind, ()):
             raise PluginError(f"{kind} '{name}' is inrkit's own; give the plugin's another name")

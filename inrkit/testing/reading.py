@@ -67,7 +67,7 @@ def showing_without_gradients_is_the_same(subject: Subject) -> None:
 
 
 @check
-def showing_bounds_its_gradients(subject: Subject) -> None:
+def params_have_gradients(subject: Subject) -> None:
     """What is shown can be differentiated by the params."""
     params, t = _encoded(subject)
     wanted = {name: value.detach().clone().requires_grad_() for name, value in params.items()}

@@ -1,0 +1,156 @@
+"""``inrkit plugins check``."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inrkit.cli.output import as_json, note, say_json, say_table
+from inrkit.errors import InrkitError, PluginError, UsageError, did_you_mean
+from inrkit.plugins import VARIABLE, Registry, load_plugins
+from inrkit.plugins.guard import seconds_allowed
+from inrkit.plugins.registry import Entry
+
+
+@click.command()
+@click.argument("name")
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="An option of the modality, to make it small.")
+@click.option("--data", type=click.Path(path_type=Path), help="A store, for a modality without signals of its own.")
+@click.option(
+    "--at", "places", multiple=True, metavar="KEY=VALUE", help="A place to show signals at. [default: size=24]"
+)
+@click.option(
+    "--expect", "expected", multiple=True, metavar="CHECK=REASON", help="A check that cannot pass; may be repeated."
+)
+@click.option("--only", multiple=True, metavar="CHECK", help="Only this check; may be repeated.")
+@as_json
+def check(
+    name: str,
+    sets: tuple[str, ...],
+    data: Path | None,
+    places: tuple[str, ...],
+    expected: tuple[str, ...],
+    only: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Make every check of 'inrkit.testing' on a plugin, or on one modality of it.
+
+    First whether it loads at all, in a process of its own; then whether all that it registers can be imported; then
+    the laws that modalities keep. Exit code 4 if one is broken.
+
+    \b
+      inrkit plugins check image --set width=16 --set hidden=16
+      inrkit plugins check nerf --only a_tiny_run_learns
+    """
+    point = _point_of(name)
+    _check_alone(point)
+    registry = load_plugins()
+    entries = [entry for entry in registry.entries() if entry.plugin == point]
+    rows = [_imported(registry, entry) for entry in entries]
+    how: dict[str, Any] = {"data": data, "expected_failures": _pairs(expected, "--expect")}
+    if places:
+        how["request"] = _pairs(places, "--at")
+    for entry in entries:
+        if entry.kind == "modality" and name in (point, entry.name):
+            rows += _kept(entry.name, sets, only, how)
+    if as_json:
+        say_json(rows)
+    else:
+        say_table(
+            ["of", "check", "state", "s", "why"],
+            [
+                [row["of"], row["check"], row["state"], f"{row['seconds']:.2f}", row["reason"] or row["law"]]
+                for row in rows
+            ],
+        )
+    bad = [row["check"] for row in rows if row["state"] in ("failed", "surprise")]
+    if bad:
+        raise PluginError(f"plugin '{point}' breaks {len(bad)} of {len(rows)} checks: {', '.join(bad[:4])}")
+
+
+def _point_of(name: str) -> str:
+    """The plugin of this name, which is not loaded yet; or the one that brings the modality of this name."""
+    import importlib.metadata
+
+    from inrkit.plugins import GROUP
+
+    points = sorted({point.name for point in importlib.metadata.entry_points(group=GROUP)})
+    if name in points:
+        return name
+    registry = load_plugins()
+    if name in registry.modalities:
+        return registry.modalities[name].plugin
+    known = [*points, *registry.modalities]
+    raise UsageError(f"no plugin or modality named '{name}'; there are {', '.join(points)}.{did_you_mean(name, known)}")
+
+
+def _check_alone(plugin: str) -> None:
+    """Loads a plugin in a process of its own, which it may end; and says why it is broken, if it is."""
+    program = "from inrkit.plugins import load_plugins as p; print(*(b.reason for b in p().broken), sep='; ')"
+    environment = {**os.environ, VARIABLE: plugin, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    try:
+        child = subprocess.run(
+            [sys.executable, "-c", f"{program}; print('whole')"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds_allowed() + 30,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PluginError(
+            f"plugin '{plugin}' does not load within {error.timeout:g} s, and cannot be stopped"
+        ) from error
+    lines = child.stdout.splitlines()
+    if not lines or lines[-1] != "whole":
+        how = f"signal {signal.Signals(-child.returncode).name}" if child.returncode < 0 else f"{child.returncode}"
+        raise PluginError(
+            f"plugin '{plugin}' ends the process that loads it ({how}); uninstall it, or leave it out of {VARIABLE}"
+        )
+    if lines[0]:
+        raise PluginError(f"plugin '{plugin}' is broken: {lines[0]}")
+
+
+def _imported(registry: Registry, entry: Entry) -> dict[str, Any]:
+    """Whether what is registered can be imported and is what it should be."""
+    state, reason = "passed", ""
+    try:
+        getattr(registry, entry.kind)(entry.name)
+    except InrkitError as error:
+        state, reason = "failed", str(error)
+    law = f"The {entry.kind} can be imported, and is what it should be."
+    return _row(entry.name, f"registers_{entry.kind}", state, reason, law, 0.0)
+
+
+def _kept(modality: str, sets: tuple[str, ...], only: tuple[str, ...], how: dict[str, Any]) -> list[dict[str, Any]]:
+    """The laws of a modality; which check is being made is said on the way."""
+    from inrkit.io.config import apply_sets
+    from inrkit.testing import CHECKS, cases_of
+
+    for name in only:
+        if name not in CHECKS:
+            raise UsageError(f"no check named '{name}'; there are {', '.join(CHECKS)}.{did_you_mean(name, CHECKS)}")
+    options = apply_sets(load_plugins().modality(modality).Options, {}, sets)
+    rows = []
+    for case in cases_of(modality, options=options, **how):
+        if not only or case.name in only:
+            if sys.stderr.isatty():
+                note(f"{modality}: {case.name}")
+            result = case.result()
+            rows.append(_row(modality, case.name, result.state, result.reason, result.law, result.seconds))
+    return rows
+
+
+def _row(of: str, check: str, state: str, reason: str, law: str, seconds: float) -> dict[str, Any]:
+    return {"of": of, "check": check, "state": state, "reason": reason, "law": law, "seconds": round(seconds, 3)}
+
+
+def _pairs(texts: tuple[str, ...], flag: str) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
+    for key, equals, _ in pairs:
+        if not key or not equals:
+            raise UsageError(f"'{flag}' takes NAME=VALUE (got '{key}')")
+    return {key: value for key, _, value in pairs}

@@ -1,0 +1,38 @@
+"""``inrkit plugins new``."""
+
+from pathlib import Path
+
+import click
+
+from inrkit.cli.output import say
+from inrkit.errors import UsageError
+from inrkit.plugins import load_plugins
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--axes", type=click.IntRange(1, 3), default=1, show_default=True, help="Axes of the grid of its signals."
+)
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="A folder that is not there yet. [default: inrkit-NAME]"
+)
+def new(name: str, axes: int, out: Path | None) -> None:
+    """Write a new plugin: a distribution with a modality NAME that trains and passes every check as it is.
+
+    It has signals of its own making on a grid of 1 axis (such as sound), 2 (maps) or 3 (volumes), an importer for
+    folders of .npy files, and a test with the conformance kit. What to change first stands in its README.
+
+    \b
+      inrkit plugins new weather --axes 2
+      pip install -e inrkit-weather
+      inrkit train --modality weather
+    """
+    from inrkit.plugins.template import write_plugin
+
+    if taken := load_plugins().modalities.get(name):
+        raise UsageError(f"the modality '{name}' is installed already, by {taken.distribution}; choose another name")
+    folder = out or Path(f"inrkit-{name}")
+    for path in write_plugin(name, axes, folder):
+        say(str(path))
+    say(f"next: pip install -e {folder}; inrkit plugins check {name}; inrkit train --modality {name}")
