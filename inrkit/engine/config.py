@@ -83,6 +83,13 @@ class RunConfig:
     workers: int = _field("processes that read data; 0: none besides the trainer", 0, check=_AT_LEAST_0)
     nan: Literal["stop", "skip"] = _field("what to do when a loss or gradient is not finite", "stop")
 
+    early_stop: int = _field(
+        "stop when so many evaluations in a row (every 'sample_every' steps) find worse samples, with at least a tenth "
+        "lost from the best, and go back to the best checkpoint; 2 is sensible; 0: never",
+        0,
+        check=_AT_LEAST_0,
+    )
+
     save_every: int = _field("steps between checkpoints", 500, check=_AT_LEAST_1)
     sample_every: int = _field("steps between sample sheets and held-out evaluations", 500, check=_AT_LEAST_1)
     log_every: int = _field("steps between lines of metrics", 10, check=_AT_LEAST_1)
@@ -95,5 +102,5 @@ class RunConfig:
     readout_options: dict[str, Any] = attrs.field(factory=dict, metadata={"help": "options of the read-out"})
 
 
-MACHINE = frozenset({"device", "workers", "accumulate", "tensorboard", "keep"})
+MACHINE = frozenset({"device", "workers", "accumulate", "tensorboard", "keep", "early_stop"})
 """Keys that do not change what a run computes: a resumed run may have others."""

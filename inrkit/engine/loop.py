@@ -1,5 +1,7 @@
 """The training loop."""
 
+import functools
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import final
@@ -8,10 +10,12 @@ import attrs
 
 import inrkit
 from inrkit.core.modality import Signals
+from inrkit.engine.guard import Guard, stop_early
 from inrkit.engine.learner import Learner
 from inrkit.engine.log import RunLog
 from inrkit.engine.model import Model, build_model
 from inrkit.engine.optimizer import learning_rate
+from inrkit.engine.phases import Stretch
 from inrkit.engine.progress import RunProgress
 from inrkit.engine.randomness import untouched
 from inrkit.engine.score import Score
@@ -30,6 +34,7 @@ class Loop:
 
     Args:
         run: The run directory.
+        guard: Watches for samples that become worse.
         facts: What the training data are; a resumed run must find the same.
         on_sample: Called with a model of the averaged weights, the run directory and the step.
     """
@@ -41,6 +46,7 @@ class Loop:
     progress: RunProgress
     stop: StopRequest
     score: Score
+    guard: Guard
     facts: dict[str, object]
     on_sample: OnSample
 
@@ -62,11 +68,12 @@ class Loop:
                 means = {"phase": phase.name, "lr": lr, **self.log.window.means(), "skipped": learner.skipped}
                 self._write(means)
 
+            best = False
             if last or step % config.sample_every == 0:
-                if ranks.first:
-                    self._show()
-                ranks.barrier()
-            if last or outcome.stop or step % config.save_every == 0:
+                best, diverged = ranks.from_first(functools.partial(self._show, phase))
+                if diverged:
+                    return
+            if last or outcome.stop or best or step % config.save_every == 0:
                 self._save()
             if outcome.stop and not last:
                 number = self.stop.signal or 15
@@ -76,10 +83,14 @@ class Loop:
         step = self.learner.step
         self.log.write(step, step * self.learner.config.batch_size, values)
 
-    def _show(self) -> None:
-        """What the averaged weights can do so far. Leaves the random states alone."""
+    def _show(self, phase: Stretch) -> tuple[bool, bool]:
+        """What the averaged weights can do so far: whether it is their best, and whether the run has diverged.
+
+        Leaves the random states alone.
+        """
         learner = self.learner
         model = build_model(learner.config, learner.modality, self.run, learner.step, learner.device)
+        model.facts = self.facts
         model.pipeline.load_state_dict(learner.pipeline.state_dict())
         learner.ema.copy_to(model.pipeline)
         with untouched(learner.device):
@@ -87,7 +98,22 @@ class Loop:
             if measured:
                 self._write({f"heldout/{name}": value for name, value in measured.items()})
                 self.progress.heldout(measured)
+            best = self._watch(model, phase) if self.guard.patience else False
             self.on_sample(model, self.run, learner.step)
+        if self.guard.stop:
+            stop_early(self.run, learner.step, self.guard)
+            self.progress.say(
+                f"step {learner.step}: samples became worse {self.guard.worse} times in a row; stopped, and went back "
+                f"to the best checkpoint, of step {self.guard.best_step}"
+            )
+        return best, self.guard.stop
+
+    def _watch(self, model: Model, phase: Stretch) -> bool:
+        """Whether the samples are the best of their phase."""
+        step, value = self.learner.step, self.guard.measure(model)
+        self._write({"proxy/frechet": value if math.isfinite(value) else None})
+        # After the last step of a phase its own stage, not the next phase's, made the samples.
+        return self.guard.see(step, phase.number, value, counts=phase.is_hard(step))
 
     def _save(self) -> None:
         learner, config = self.learner, self.learner.config
@@ -102,5 +128,16 @@ class Loop:
                 "config": config_hash(unstructure(config)),
             }
             state = {**state, "log": self.log.state(), "facts": self.facts}
-            save_checkpoint(self.run / "checkpoints", learner.step, tensors, state, meta, keep=config.keep)
+            best = self.guard.best_step
+            if self.guard.patience:
+                state["guard"] = self.guard.state()
+            save_checkpoint(
+                self.run / "checkpoints",
+                learner.step,
+                tensors,
+                state,
+                meta,
+                keep=config.keep,
+                protect=() if best is None else (best,),
+            )
         learner.ranks.barrier()

@@ -35,6 +35,11 @@ class Stretch:
         """How much of the teacher's weights is kept in a step; 0: they are the student's own."""
         return self.teacher_ema or self.objective.teacher_decay(self.progress(step))
 
+    def is_hard(self, step: int) -> bool:
+        """Whether the curriculum has left its first stage; always, for an objective without one."""
+        first, last = self.objective.stage(0.0), self.objective.stage(1.0)
+        return first == last or self.objective.stage(self.progress(step)) > first
+
     def freeze(self, pipeline: Pipeline) -> None:
         """Lets only the weights learn that this phase trains."""
         parts = {"denoiser": pipeline.denoiser, "function": pipeline.function}

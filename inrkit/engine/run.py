@@ -11,6 +11,7 @@ import torch
 from inrkit.core.modality import Modality, Source
 from inrkit.engine.config import RunConfig
 from inrkit.engine.distributed import Ranks, joined
+from inrkit.engine.guard import Guard, finish, forget
 from inrkit.engine.learner import Learner
 from inrkit.engine.loader import Loader
 from inrkit.engine.log import RunLog
@@ -87,13 +88,17 @@ def _train(
     with contextlib.ExitStack() as stack:
         directory = RunDirectory(run)
 
-        def enter() -> tuple[str | None, list[str]]:
-            """The newest intact checkpoint and why newer ones are passed over, in the directory that is now ours."""
-            stack.enter_context(directory).admit(config, extend=extend)
-            found, passed_over = latest_checkpoint(directory.checkpoints)
-            return None if found is None else str(found.path), passed_over
+        def enter() -> tuple[str | None, list[str], bool]:
+            """The newest intact checkpoint, why newer ones are passed over, and whether the run was stopped early.
 
-        path, passed_over = ranks.from_first(enter)
+            The directory is ours from now on.
+            """
+            stack.enter_context(directory).admit(config, extend=extend)
+            ended = finish(run) if config.early_stop else forget(run)
+            found, passed_over = latest_checkpoint(directory.checkpoints)
+            return None if found is None else str(found.path), passed_over, ended
+
+        path, passed_over, ended = ranks.from_first(enter)
         checkpoint = None if path is None else load_checkpoint(Path(path))
         learner = _learner(config, modality, ranks, checkpoint)
         stack.callback(learner.release)
@@ -103,7 +108,7 @@ def _train(
         elif config.init is not None:
             put_average(learner.pipeline, find_checkpoint(Path(config.init)))
             learner.restart()
-        if learner.step >= config.steps:
+        if learner.step >= config.steps or ended:
             return
         log = stack.enter_context(
             contextlib.closing(RunLog(run if ranks.first else None, learner.device, tensorboard=config.tensorboard))
@@ -119,6 +124,7 @@ def _train(
             ),
             stack.enter_context(StopRequest()),
             Score(modality, config),
+            _guard(config, checkpoint),
             facts,
             on_sample,
         )
@@ -135,6 +141,13 @@ def _learner(config: RunConfig, modality: Modality, ranks: Ranks, checkpoint: Ch
     else:  # what was measured when the run began
         precision = str(checkpoint.state["precision"])
     return Learner(config, modality, ranks, device, precision)
+
+
+def _guard(config: RunConfig, checkpoint: Checkpoint | None) -> Guard:
+    guard = Guard(config.early_stop, trained=config.init is not None)
+    if checkpoint is not None and config.early_stop:
+        guard.load(checkpoint.state.get("guard", {}))
+    return guard
 
 
 def _signals(config: RunConfig, learner: Learner, source: Source) -> Iterator[Any]:

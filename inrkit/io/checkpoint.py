@@ -12,7 +12,7 @@ stored.
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ __all__ = [
     "list_checkpoints",
     "load_checkpoint",
     "prune",
+    "remove_newer",
     "save_checkpoint",
 ]
 
@@ -71,8 +72,9 @@ def save_checkpoint(
     state: Mapping[str, Any],
     meta: Mapping[str, Any],
     keep: int = 2,
+    protect: Collection[int] = (),
 ) -> Path:
-    """Write `directory/step-NNNNNNNN` and prune to the ``keep`` newest; returns its path.
+    """Write `directory/step-NNNNNNNN` and prune to the ``keep`` newest and the steps in ``protect``; returns its path.
 
     Whatever happens meanwhile, an intact checkpoint that was there before, or the new one, is there afterwards. A
     checkpoint of the same step is replaced.
@@ -96,7 +98,7 @@ def save_checkpoint(
                 atomic.remove(unfinished)
             raise
     _verify(target)
-    prune(directory, keep=keep, protect=target)
+    prune(directory, keep=keep, protect={step, *protect})
     return target
 
 
@@ -152,19 +154,34 @@ def clean_stale(directory: Path) -> list[Path]:
     return removed
 
 
-def prune(directory: Path, *, keep: int = 2, protect: Path | None = None) -> list[Path]:
-    """Remove checkpoints older than the ``keep`` newest whole ones (and never ``protect``); returns the removed."""
+def prune(directory: Path, *, keep: int = 2, protect: Collection[int] = ()) -> list[Path]:
+    """Remove checkpoints older than the ``keep`` newest whole ones, but no step in ``protect``; returns the removed."""
     if keep < 2:
         raise UsageError(f"'keep' must be >= 2, so that one damaged checkpoint is never the last one (got {keep})")
     found = list_checkpoints(directory)
     whole = [path for path in found if _looks_whole(path)]
     if len(whole) <= keep:
         return []
-    removed = [path for path in found[: found.index(whole[-keep])] if path != protect]
+    kept = {f"step-{step:08d}" for step in protect}
+    return _removed(path for path in found[: found.index(whole[-keep])] if path.name not in kept)
+
+
+def remove_newer(directory: Path, step: int) -> list[Path]:
+    """Remove the checkpoints after the one of this step, newest first; returns them."""
+    last = f"step-{step:08d}"
+    found = list_checkpoints(directory)
+    names = [path.name for path in found]
+    if last not in names:
+        raise DataError(f"{directory / last}: expected a checkpoint to go back to, found none")
+    return _removed(reversed(found[names.index(last) + 1 :]))
+
+
+def _removed(paths: Iterable[Path]) -> list[Path]:
+    removed = list(paths)
     for path in removed:
         with atomic.disk_errors(path):
             # Renamed first: a crash half-way must not leave something that looks like a checkpoint.
-            doomed = directory / atomic.temporary_name(f"old-{path.name}")
+            doomed = path.parent / atomic.temporary_name(f"old-{path.name}")
             atomic.remove(doomed)
             atomic.rename(path, doomed)
             atomic.remove(doomed)
