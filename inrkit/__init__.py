@@ -82,11 +82,12 @@ _PUBLIC = {
     "inrkit.io.store": ["Store", "write_store"],
     "inrkit.nn.attention": ["Attention", "DecoderBlock", "EncoderBlock", "FeedForward", "attend"],
     "inrkit.nn.condition": ["Condition"],
-    "inrkit.nn.fourier": ["FourierFeatures", "grid_centers", "noise_level_features", "position_embedding"],
+    "inrkit.nn.fourier": ["FourierFeatures", "grid_centers", "noise_level_features"],
     "inrkit.nn.grid": ["Grid", "GridObservation", "SampleGrid", "jitter", "parse_size"],
     "inrkit.nn.head": ["ColumnHead", "GridHead", "TokenHead", "WeightHead", "make_heads"],
     "inrkit.nn.hyper": ["HyperTransformer"],
     "inrkit.nn.resample": ["resample"],
+    "inrkit.nn.space": ["closed_axes", "features_for", "on_sphere", "position_embedding"],
     "inrkit.nn.tokenizer": ["PatchTokenizer", "Tokenizer", "patchify", "unpatchify"],
     "inrkit.plugins": ["load_plugins"],
 }

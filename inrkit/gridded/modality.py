@@ -18,6 +18,7 @@ from inrkit.core.modality import Modality, Signals, Source
 from inrkit.core.noise import Preconditioning, Readout
 from inrkit.core.observation import Batch
 from inrkit.core.pipeline import Pipeline
+from inrkit.core.transform import Transform
 from inrkit.engine.parts import check_parts, make_denoiser, make_function
 from inrkit.errors import DataError, UsageError
 from inrkit.gridded.options import GridOptions, side_for, tiny_preset
@@ -29,6 +30,7 @@ from inrkit.nn.grid import Grid, GridObservation, SampleGrid, jitter, parse_size
 from inrkit.nn.head import make_heads
 from inrkit.nn.hyper import HyperTransformer
 from inrkit.nn.resample import resample
+from inrkit.nn.space import closed_axes
 from inrkit.nn.tokenizer import PatchTokenizer
 from inrkit.plugins import load_plugins
 
@@ -44,15 +46,15 @@ class GridModality(Modality, abc.ABC):
         values_of    from what a store holds to values in [-1, 1], and
         load         a file of the user, in the same form as the store
         augmented    changes of training signals that leave them as good as new
-        size_at      what a request such as {"rate": "16000"} means
+        size_at      what a request such as {"rate": "16000"} means, or `places` for what is not a grid
         pictures, write, presets, Options
     """
 
     axes: ClassVar[int]
     Options = GridOptions
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"tiny": tiny_preset()}
-    closed: ClassVar[tuple[bool, ...]] = ()
-    """For each axis, whether its end meets its beginning; empty: none does."""
+    space: ClassVar[str] = "line"
+    """Where coordinates live: "line", "circle" for closed axes, a word for each axis, or "sphere"."""
     invented_size: ClassVar[tuple[int, ...]] = ()
     """The grid of invented signals; by default 64, 32 x 32 or 16 x 16 x 16."""
 
@@ -96,7 +98,7 @@ class GridModality(Modality, abc.ABC):
             n = values.shape[2 + axis]
             by = ((2 * draws.uniform() - 1) * self.options.shift * n).round().long()
             index = torch.arange(n, device=values.device) - by[:, None]
-            index = index % n if self.closed and self.closed[axis] else index.clamp(0, n - 1)
+            index = index % n if self.closed[axis] else index.clamp(0, n - 1)
             shape = [len(values), *[1] * (values.ndim - 1)]
             shape[2 + axis] = n
             values = values.gather(2 + axis, index.reshape(shape).expand_as(values))
@@ -209,14 +211,14 @@ class GridModality(Modality, abc.ABC):
                 shapes=function.param_shapes,
                 classes=o.classes or 0,
             )
-        return Pipeline(denoiser, function, SampleGrid(), Preconditioning(o.sigma_data or 0.5), readout)
+        return Pipeline(denoiser, function, self.transform(), Preconditioning(o.sigma_data or 0.5), readout)
 
     def _hyper(self, function: INRFunction) -> HyperTransformer:
         o = self.options
         start = function.token_positions() if function.token_grid is not None else None
         patch = o.patch or side_for(self.size, 16)
         return HyperTransformer(
-            PatchTokenizer(self.size, self.channels, patch, o.width, localized=o.localized),
+            PatchTokenizer(self.size, self.channels, patch, o.width, localized=o.localized, space=self.space),
             make_heads(function.param_shapes, function.head, o.width, groups=o.groups, start=start),
             dim=o.width,
             depth=o.depth,
@@ -226,14 +228,20 @@ class GridModality(Modality, abc.ABC):
             dropout=o.dropout,
             classes=o.classes or 0,
             token_grid=function.token_grid,
+            space=self.space,
         )
+
+    def transform(self) -> Transform:
+        """How fields are measured."""
+        return SampleGrid()
 
     @property
     def function_options(self) -> Mapping[str, Any]:
         """The function's options: those of `anr` that stand among ours, and whatever is given for it."""
         o = self.options
+        space = {"space": self.space} if any(self.closed) else {}
         if o.function != "anr":
-            return o.function_options
+            return {**space, **o.function_options}
         own = {
             "patch": o.token_patch or side_for(self.query_size, 64),
             "width": o.inr_width,
@@ -242,7 +250,7 @@ class GridModality(Modality, abc.ABC):
             "depth": o.inr_depth,
             "localized": o.localized,
         }
-        return {**own, **o.function_options}
+        return {**own, **space, **o.function_options}
 
     # ------------------------------------------------------------------------------------------ showing
 
@@ -253,16 +261,17 @@ class GridModality(Modality, abc.ABC):
             raise UsageError(f"signals of '{self.name}' are rendered at a 'size'; they have no '{unknown[0]}'")
         return parse_size(request["size"], self.axes) if "size" in request else self.query_size
 
-    def places(self, request: Mapping[str, str]) -> Sequence[Grid]:
+    def places(self, request: Mapping[str, str]) -> Sequence[Any]:
         return [Grid(self.size_at(request))]
 
     def pictures(self, values: Tensor) -> Tensor:
         return pictures_of_grid(values)
 
-    def truth(self, source: Source, numbers: Sequence[int], where: Grid) -> Tensor | None:
-        if not isinstance(source, InventedSignals) or where.jitter is not None:
+    def truth(self, source: Source, numbers: Sequence[int], where: Any) -> Tensor | None:
+        coords = where.coords(0, where.count).cpu()
+        if not isinstance(source, InventedSignals) or len(coords) > 1:
             return None
-        values = self.values_of(source.at(numbers, where.coords(0, where.count)[0].cpu()).transpose(1, 2))
+        values = self.values_of(source.at(numbers, coords[0]).transpose(1, 2))
         return values if where.index is not None else values.unflatten(2, where.size)
 
     def write(self, values: Sequence[Tensor], path: Path) -> Path:
@@ -287,6 +296,11 @@ class GridModality(Modality, abc.ABC):
     def query_size(self) -> tuple[int, ...]:
         """Of the query."""
         return self.options.query_size or self.size
+
+    @property
+    def closed(self) -> tuple[bool, ...]:
+        """For each axis, whether its end meets its beginning."""
+        return closed_axes(self.space, self.axes)
 
     @property
     def channels(self) -> int:

@@ -57,10 +57,14 @@ def spectrograms(values: Tensor, height: int = 64, width: int = 128, window: int
 
 
 def maps(values: Tensor) -> Tensor:
-    """Values (B, C, H, W) in [-1, 1]: three channels are colours; one goes from blue over white to red."""
+    """Values (B, C, H, W) in [-1, 1]: three channels are colours; one goes from blue over white to red.
+
+    Where there is nothing (NaN) the paper shows.
+    """
     if values.shape[1] >= 3:
-        return ((values[:, :3].float().nan_to_num() + 1) / 2).clamp(0, 1)
-    return coloured((values[:, 0].float() + 1) / 2, _STOPS)
+        return ((values[:, :3].float() + 1) / 2).clamp(0, 1).nan_to_num(1.0)
+    shown = coloured((values[:, 0].float() + 1) / 2, _STOPS)
+    return torch.where(values[:, :1].isnan(), torch.ones_like(shown), shown)
 
 
 def heat(amount: Tensor) -> Tensor:

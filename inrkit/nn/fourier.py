@@ -52,15 +52,3 @@ def grid_centers(size: tuple[int, ...], device: torch.device | str | None = None
     """Centers of the cells of a grid on [-1, 1], (prod(size), axes), last axis fastest."""
     axes = [center(torch.arange(n, device=device), n) for n in size]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, -2)
-
-
-def position_embedding(grid: tuple[int, ...], dim: int) -> Tensor:
-    """Where each cell of a grid lies, as Fourier features up to the grid's Nyquist frequency, (prod(grid), dim).
-
-    Embeddings of near cells resemble each other; the resemblance fades with the distance. What remains of ``dim`` after
-    equal shares for all axes is zero.
-    """
-    axes = len(grid)
-    used = dim // (2 * axes) * 2 * axes
-    features = FourierFeatures(axes, used, max(max(grid) / 2, 1.0))(grid_centers(grid))
-    return torch.nn.functional.pad(features, (0, dim - used))

@@ -12,8 +12,9 @@ from inrkit.core.observation import Observation
 from inrkit.errors import UsageError
 from inrkit.nn.attention import DecoderBlock, EncoderBlock
 from inrkit.nn.condition import label_rows
-from inrkit.nn.fourier import noise_level_features, position_embedding
+from inrkit.nn.fourier import noise_level_features
 from inrkit.nn.head import WeightHead
+from inrkit.nn.space import position_embedding
 from inrkit.nn.tokenizer import Tokenizer
 
 
@@ -27,6 +28,7 @@ class HyperTransformer(Denoiser):
         dim, depth, decoder_depth, attention_heads, hidden, dropout: Of the transformer.
         classes: Number of class labels; 0 for none. Label -1, and a missing label, mean "no class".
         token_grid: When the INR tokens lie on a grid, start them (and cross-attention) localized on it.
+        space: That the grid lies in; see `inrkit.nn.space`.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class HyperTransformer(Denoiser):
         dropout: float = 0.0,
         classes: int = 0,
         token_grid: tuple[int, ...] | None = None,
+        space: str = "line",
     ) -> None:
         super().__init__()
         self.tokenizer, self.classes = tokenizer, classes
@@ -56,7 +59,7 @@ class HyperTransformer(Denoiser):
         )
         count = sum(head.count for head in heads.values())
         self.tokens = nn.Parameter(
-            torch.randn(count, dim) * 0.02 if token_grid is None else position_embedding(token_grid, dim)
+            torch.randn(count, dim) * 0.02 if token_grid is None else position_embedding(token_grid, dim, space)
         )
 
     def forward(self, observation: Observation, noise_level: Tensor, label: Tensor | None = None) -> Params:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from inrkit.core.observation import Observation
 from inrkit.errors import UsageError
-from inrkit.nn.fourier import position_embedding
+from inrkit.nn.space import position_embedding
 
 
 class Tokenizer(nn.Module, abc.ABC):
@@ -48,9 +48,19 @@ class PatchTokenizer(Tokenizer):
         patch: Length of a patch along every axis; it must divide ``size``.
         dim: Width of the tokens.
         localized: Start the positions as sines of where the patches lie, instead of at random.
+        space: Where they lie; see `inrkit.nn.space`.
     """
 
-    def __init__(self, size: tuple[int, ...], channels: int, patch: int, dim: int, *, localized: bool = True) -> None:
+    def __init__(
+        self,
+        size: tuple[int, ...],
+        channels: int,
+        patch: int,
+        dim: int,
+        *,
+        localized: bool = True,
+        space: str = "line",
+    ) -> None:
         super().__init__()
         if any(n % patch for n in size):
             raise UsageError(f"'patch' must divide the support's size (got {patch} and {'x'.join(map(str, size))})")
@@ -58,7 +68,7 @@ class PatchTokenizer(Tokenizer):
         self.grid = tuple(n // patch for n in size)
         self.embed = nn.Linear(channels * patch ** len(size), dim)
         self.position = nn.Parameter(
-            position_embedding(self.grid, dim) if localized else torch.randn(math.prod(self.grid), dim) * 0.02
+            position_embedding(self.grid, dim, space) if localized else torch.randn(math.prod(self.grid), dim) * 0.02
         )
 
     def forward(self, observation: Observation) -> Tensor:

@@ -8,7 +8,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inrkit import FourierFeatures, INRFunction, Params, UsageError, attend, grid_centers
+from inrkit import INRFunction, Params, UsageError, attend, features_for, grid_centers
 
 
 def _field(default: Any, help: str) -> Any:
@@ -27,6 +27,7 @@ class ANROptions:
     max_frequency: float | None = _field(None, "band limit of the Fourier features; half the grid's size")
     threshold: float = _field(0.0, "attention below this is cut off (the paper: .0015); 0 is faster")
     localized: bool = _field(True, "start by attending to the nearest tokens")
+    space: str = _field("line", "where coordinates live: line, circle, a word for each axis, or sphere")
 
 
 @final
@@ -46,6 +47,7 @@ class ANR(INRFunction):
         threshold: Attention below this is cut off and the rest renormalised (the paper's .0015 for 256 tokens).
             0 for none, which is faster: PyTorch's fused attention then does the work.
         localized: Start out looking at the nearest tokens.
+        space: Where coordinates live; see `inrkit.features_for`.
     """
 
     Options = ANROptions
@@ -67,6 +69,7 @@ class ANR(INRFunction):
             max_frequency=o.max_frequency or max(size) / 2,
             threshold=o.threshold,
             localized=o.localized,
+            space=o.space,
         )
 
     def __init__(
@@ -82,11 +85,12 @@ class ANR(INRFunction):
         max_frequency: float = 1024.0,
         threshold: float = 0.0,
         localized: bool = True,
+        space: str = "line",
     ) -> None:
         super().__init__()
         self.grid, self.width, self.heads, self.threshold = grid, width, heads, threshold
         self.token_grid = grid if localized else None
-        self.features = FourierFeatures(axes, width, max_frequency)
+        self.features = features_for(space, axes, width, max_frequency)
         self.q = nn.Linear(width, inner, bias=False)
         self.k = nn.Linear(width, inner, bias=False)
         self.v = nn.Linear(width, inner, bias=False)

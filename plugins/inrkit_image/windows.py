@@ -9,7 +9,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inrkit import INRFunction, Params, UsageError
+from inrkit import INRFunction, Params, UsageError, closed_axes
 
 
 def _field(default: Any, help: str) -> Any:
@@ -24,6 +24,7 @@ class WindowsOptions:
     width: int = _field(64, "waves in the dictionary: numbers of a token")
     hidden: int = _field(128, "width of the network that draws the dictionary")
     depth: int = _field(2, "its layers")
+    space: str = _field("line", "where coordinates live: line, circle, or a word for each axis")
 
 
 @final
@@ -40,6 +41,7 @@ class Windows(INRFunction):
         grid: The tokens are laid out on a grid of this size.
         band: Highest frequency of the features, in half turns to a cell.
         width, hidden, depth: Of the dictionary and the network that draws it.
+        closed: For each axis, whether its end meets its beginning.
     """
 
     Options = WindowsOptions
@@ -53,13 +55,24 @@ class Windows(INRFunction):
         if len(size) != axes or any(n < o.patch for n in size):
             raise UsageError(f"'windows' needs a grid of at least {o.patch} cells along {axes} axes (got {size})")
         grid = tuple(n // o.patch for n in size)
-        return cls(axes, channels, grid=grid, band=float(o.patch), width=o.width, hidden=o.hidden, depth=o.depth)
+        shape = {"width": o.width, "hidden": o.hidden, "depth": o.depth}
+        return cls(axes, channels, grid=grid, band=float(o.patch), closed=closed_axes(o.space, axes), **shape)
 
     def __init__(
-        self, axes: int, channels: int, *, grid: tuple[int, ...], band: float, width: int, hidden: int, depth: int
+        self,
+        axes: int,
+        channels: int,
+        *,
+        grid: tuple[int, ...],
+        band: float,
+        width: int,
+        hidden: int,
+        depth: int,
+        closed: tuple[bool, ...] = (),
     ) -> None:
         super().__init__()
         self.grid, self.token_grid, self.width, self.channels = grid, grid, width, channels
+        self.closed = closed or (False,) * axes
         count = max(8, math.ceil(band))
         self.register_buffer("cells", torch.tensor(grid), persistent=False)
         self.register_buffer("turns", math.pi * torch.arange(1, count + 1) * (band / count), persistent=False)
@@ -97,10 +110,10 @@ class Windows(INRFunction):
         return self.waves(features).float().unflatten(-1, (self.channels, self.width))
 
     def _tokens_at(self, tokens: Tensor, cell: Tensor) -> Tensor:
-        """The tokens (B, P, width) of cells (B or 1, P, axes); beyond the border the outermost go on."""
+        """The tokens (B, P, width) of cells (B or 1, P, axes); beyond an open border the outermost go on."""
         flat = torch.zeros_like(cell[..., 0])
-        for axis, n in enumerate(self.grid):
-            flat = flat * n + cell[..., axis].clamp(0, n - 1)
+        for axis, (n, closed) in enumerate(zip(self.grid, self.closed, strict=True)):
+            flat = flat * n + (cell[..., axis] % n if closed else cell[..., axis].clamp(0, n - 1))
         if len(flat) == 1:
             return tokens[:, flat[0]]
         return tokens.gather(1, flat[..., None].expand(-1, -1, self.width))
