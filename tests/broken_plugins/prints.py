@@ -1,0 +1,3 @@
+"""Says hello, into the middle of what other programs read."""
+
+print("hello!")
