@@ -108,7 +108,7 @@ def _load(path: Path, modality: Modality, device: torch.device) -> tuple[RunConf
     theirs = modality_of(config, type(modality))
     ours, found = (tuple(kind.template(1).values.shape[1:]) for kind in (modality, theirs))
     _check(path, "signals of shape", ours, found)
-    _check(path, "this number of classes:", classes_of(modality), classes_of(theirs))
+    _check(path, "a run whose number of classes is", classes_of(modality), classes_of(theirs))
     pipeline: Pipeline = new_pipeline(config, theirs, device)
     put_average(pipeline, checkpoint)
     return config, pipeline
