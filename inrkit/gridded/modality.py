@@ -44,10 +44,10 @@ class GridModality(Modality, abc.ABC):
 
         invent       signals to learn from where there are no data
         values_of    from what a store holds to values in [-1, 1], and
-        load         a file of the user, in the same form as the store
+        load         a file of the user, in the same form as the store; `write`, the other way round
         augmented    changes of training signals that leave them as good as new
         size_at      what a request such as {"rate": "16000"} means, or `places` for what is not a grid
-        pictures, write, presets, Options
+        pictures, presets, Options
     """
 
     axes: ClassVar[int]
@@ -55,6 +55,7 @@ class GridModality(Modality, abc.ABC):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"tiny": tiny_preset()}
     space: ClassVar[str] = "line"
     """Where coordinates live: "line", "circle" for closed axes, a word for each axis, or "sphere"."""
+    suffix: ClassVar[str] = ".npy"
     invented_size: ClassVar[tuple[int, ...]] = ()
     """The grid of invented signals; by default 64, 32 x 32 or 16 x 16 x 16."""
 
@@ -79,8 +80,8 @@ class GridModality(Modality, abc.ABC):
     def load(self, path: Path) -> Tensor:
         """A file of the user as a store would hold it, (C, *size): a .npy file with or without the axis of channels."""
         try:
-            found = torch.from_numpy(np.load(path, allow_pickle=False))
-        except (OSError, ValueError, TypeError, EOFError) as error:
+            found = torch.from_numpy(np.load(io.BytesIO(path.read_bytes()), allow_pickle=False))
+        except (ValueError, TypeError, EOFError) as error:
             raise DataError(f"{path}: expected an array as .npy, found {' '.join(str(error).split())}") from error
         found = found[None] if found.ndim == self.axes else found
         if found.ndim != self.axes + 1:
@@ -144,11 +145,20 @@ class GridModality(Modality, abc.ABC):
     def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
         rows = []
         for path in paths:
-            stored = self.load(path)[None]
+            stored = self._loaded(path)[None]
             if stored.shape[1] != self.channels:
                 raise DataError(f"{path}: expected {self.channels} channels, found {stored.shape[1]}")
             rows.append(self._stored_at(stored, self.query_size))
         return {"values": torch.cat(rows)}, [str(path) for path in paths]
+
+    def _loaded(self, path: Path) -> Tensor:
+        """`load`, with errors that name the file."""
+        try:
+            return self.load(path)
+        except OSError as error:
+            raise DataError(f"{path}: expected a readable file, found {error.strerror}") from error
+        except DataError as error:
+            raise error if str(path) in str(error) else DataError(f"{path}: {error}") from error
 
     def _stored_at(self, stored: Tensor, size: tuple[int, ...]) -> Tensor:
         """At another size what a store would hold, in the type that it would hold it in."""

@@ -76,6 +76,7 @@ class LatLonImporter(inrkit.FilesImporter):
             found = np.load(io.BytesIO(data), allow_pickle=False)
         except (ValueError, EOFError, OSError) as error:
             raise inrkit.DataError(f"expected an array as .npy, found something else ({error})") from error
+        found = found[0] if found.ndim == 3 and len(found) == 1 else found
         if found.ndim != 2 or found.dtype.kind not in "iuf" or not np.isfinite(found).all():
             raise inrkit.DataError(
                 f"expected finite numbers (latitudes, longitudes), found {found.dtype} {found.shape}"

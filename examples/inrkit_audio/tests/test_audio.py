@@ -1,0 +1,72 @@
+"""Sound keeps every law of inrkit, and those of sound."""
+
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import inrkit
+from inrkit.testing import Case, checks_of
+
+OPTIONS = {"width": 16, "heads": 2, "hidden": 16, "depth": 1, "count": 40}
+MODALITY = inrkit.load_plugins().modality("audio")
+
+
+@pytest.mark.parametrize("check", checks_of("audio", options=OPTIONS, request={"rate": "6000"}))
+def test_conformance(check: Case) -> None:
+    """Every law that the trainer, samplers, stores and reports rely on."""
+    check()
+
+
+def fitted(**options: int) -> inrkit.GridModality:
+    modality = MODALITY(MODALITY.Options(**OPTIONS, **options))
+    return MODALITY(modality.fitted(modality.source(None, "train")))
+
+
+def test_a_rate_says_how_many_samples_there_are() -> None:
+    """Twice the rate is twice as many of the same sound; a rate that is no number is refused."""
+    modality = fitted()
+    assert modality.places({"rate": "16000"})[0].size == (2048,)
+    assert modality.places({})[0].size == modality.places({"rate": "8000"})[0].size == (1024,)
+    with pytest.raises(inrkit.UsageError, match="'rate' is a number of samples per second"):
+        modality.places({"rate": "fast"})
+
+
+def test_a_written_sound_lasts_as_long_at_any_rate(tmp_path: Path) -> None:
+    """The file says at which rate it is to be heard."""
+    modality = fitted()
+    for rate in (4000, 8000, 44100):
+        (place,) = modality.places({"rate": str(rate)})
+        path = modality.write([torch.zeros(1, *place.size)], tmp_path / f"{rate}.wav")
+        with wave.open(str(path)) as file:
+            assert file.getframerate() == pytest.approx(rate, rel=1e-3)
+            assert file.getnframes() / rate == pytest.approx(0.128, abs=1e-3)
+
+
+def test_recordings_become_sounds_of_one_length_and_loudness(tmp_path: Path) -> None:
+    """What is longer is cut, what is shorter filled with silence; classes come from names."""
+    for i, length in enumerate((500, 3000)):
+        sound = 0.1 * (i + 1) * torch.sin(torch.arange(length) * 0.3)
+        (tmp_path / f"{i}_anna.wav").write_bytes(inrkit.write_wav(sound, 8000))
+    importer = inrkit.load_plugins().importer("wav")
+    found = importer().run(tmp_path, importer.Options(seconds=0.25, labels="name"), lambda done, total: None)
+    values = found.arrays["values"]
+    assert (values.shape, values.dtype) == ((2, 1, 2000), np.int16)
+    assert (np.abs(values).max(2) == round(0.95 * 32767)).all()
+    assert not values[0, 0, 500:].any()
+    assert found.attributes["rate"] == 8000
+    assert found.attributes["class_names"] == ["0", "1"]
+
+
+def test_a_sound_is_heard_again(tmp_path: Path) -> None:
+    """A file that was written is read as what it was, and its store's rate is the modality's."""
+    modality = fitted()
+    sound = 0.5 * torch.sin(torch.linspace(0, 60, 1024))[None]
+    signals, _ = modality.read([modality.write([sound], tmp_path / "a.wav")])
+    assert torch.allclose(signals["values"][0], sound, atol=1e-4)
+    store = tmp_path / "s.h5"
+    inrkit.write_store(store, "audio", {"values": np.zeros((20, 1, 64), np.int16)}, {"rate": 4000})
+    empty = MODALITY(MODALITY.Options())
+    assert empty.fitted(empty.source(store, "train")).rate == 4000
