@@ -22,7 +22,7 @@ def pages() -> dict[str, str]:
     before = os.environ.get("INRKIT_PLUGINS")
     os.environ["INRKIT_PLUGINS"] = ",".join(OURS)
     try:
-        return {"commands.md": commands(), "config.md": config()}
+        return {"commands.md": commands(), "config.md": config(), "hooks.md": hooks(), "names.md": names()}
     finally:
         os.environ.pop("INRKIT_PLUGINS")
         os.environ.update({} if before is None else {"INRKIT_PLUGINS": before})
@@ -125,6 +125,61 @@ def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+# ---------------------------------------------------------------------------------------------- for authors of plugins
+
+
+def hooks() -> str:
+    """Every hook with its contract, and every law that the conformance kit checks."""
+    from inrkit import hookspecs
+    from inrkit.testing import CHECKS
+
+    parts = [
+        f"# Hooks and laws\n\nMade by `make docs`. {inspect.cleandoc(hookspecs.__doc__ or '')}\n".replace("``", "`")
+    ]
+    parts.append(f"The version of the hooks is {hookspecs.API}.\n")
+    for name, hook in vars(hookspecs).items():
+        if name.startswith("register_"):
+            contract, _, example = inspect.cleandoc(hook.__doc__ or "").partition("@inrkit.hookimpl")
+            contract = contract.replace("``", "`").strip()
+            parts.append(f"## `{name}`\n\n{contract}\n\n```text\n@inrkit.hookimpl{example}\n```\n")
+    parts.append(
+        "## Laws of a modality\n\n`inrkit.testing` checks each of these, for pytest as `checks_of(NAME)` and on the "
+        "command line as\n`inrkit plugins check NAME`.\n"
+    )
+    rows = ["| check | law |", "| --- | --- |"]
+    rows += [f"| `{name}` | {check.law.replace('``', '`')} |" for name, check in sorted(CHECKS.items())]
+    return "\n".join([*parts, *rows]) + "\n"
+
+
+def names() -> str:
+    """Every public name, with the first sentence of what it says of itself."""
+    import inrkit
+
+    parts = [
+        "# Names\n\nMade by `make docs`. Everything that `import inrkit` offers, by the module that holds it. The "
+        "rest of a docstring is\nin `help(inrkit.NAME)`.\n"
+    ]
+    for module, found in sorted(inrkit._PUBLIC.items()):
+        rows = [f"## `{module}`\n", "| name | what |", "| --- | --- |"]
+        rows += [f"| `{name}` | {_sentence(name, getattr(inrkit, name))} |" for name in found]
+        parts.append("\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+_ALIASES = {
+    "Field": "A plain function of coordinates (B, P, axes) to outputs (B, P, channels).",
+    "Params": "Name to tensor (B, *shape): what a denoiser writes.",
+    "Signals": "Raw signals as a source reads them: name to tensor, rows first.",
+}
+
+
+def _sentence(name: str, thing: Any) -> str:
+    if name in _ALIASES:  # an alias of a type has no docstring of its own
+        return _ALIASES[name]
+    first = inspect.cleandoc(thing.__doc__ or "").split("\n\n")[0]
+    return " ".join(first.split()).replace("``", "`").replace("|", chr(92) + "|")
 
 
 # ---------------------------------------------------------------------------------------------- the program
