@@ -2,6 +2,9 @@
 
 import importlib
 import json
+import os
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -214,3 +217,31 @@ def test_a_new_plugin_never_overwrites_and_has_a_name_of_its_own(tmp_path: Path)
     assert found.exit_code == 2
     assert "the modality 'image' is installed already" in found.output
     assert not (tmp_path / "new").exists()
+
+
+# ---------------------------------------------------------------------------------------------- start-up
+
+
+def test_help_stays_light_with_six_plugins(tmp_path: Path) -> None:
+    """Each costs its own small module: `inrkit --help` imports neither a library of theirs nor a target."""
+    for number in (1, 2):
+        write_plugin(f"more-{number}", number, tmp_path / f"more-{number}")
+        installed(tmp_path / f"more-{number}", f"inrkit-more-{number}", f"more-{number}", f"inrkit_more_{number}")
+    names = "image,nerf,baselines,params,more-1,more-2"
+    code = (
+        "import sys\n"
+        f"sys.path += [{str(tmp_path / 'more-1')!r}, {str(tmp_path / 'more-2')!r}]\n"
+        "before = set(sys.modules)\n"
+        "from click.testing import CliRunner\n"
+        "from inrkit.cli import main\n"
+        "assert CliRunner().invoke(main, ['--help']).exit_code == 0\n"
+        "added = set(sys.modules) - before\n"
+        "tops = {name.partition('.')[0] for name in added} - set(sys.stdlib_module_names)\n"
+        "print(len(added), *sorted(tops))"
+    )
+    environment = {**os.environ, "INRKIT_PLUGINS": names}
+    child = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    count, *tops = child.stdout.split()
+    assert {"inrkit_image", "inrkit_more_1", "inrkit_more_2"} <= set(tops)
+    assert {top for top in tops if not top.startswith("inrkit")} <= {"attr", "attrs", "click", "pluggy"}
+    assert int(count) < 300
