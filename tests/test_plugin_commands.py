@@ -98,6 +98,16 @@ def test_what_is_registered_as_a_command_must_be_one(module: Callable[[str, str]
     assert "command 'greet' of inrkit-number: 'inrkit:__version__' must be a `click.Command`" in found.output
 
 
+def test_a_mistake_in_the_code_of_a_plugin_is_told_from_one_of_ours(module: Callable[[str, str], None]) -> None:
+    """One line that names the plugin and its distribution, and exit code 4."""
+    module("wrong", GREET.replace("inrkit_greeter", "inrkit_wrong").replace("hello {whom}", "{1 // 0}"))
+    found = inrkit("greet", "you")
+    assert found.exit_code == 4
+    assert "ZeroDivisionError" in found.output
+    assert "this is a bug of plugin 'wrong' of inrkit-wrong" in found.output
+    assert len(found.output.splitlines()) == 1
+
+
 # ---------------------------------------------------------------------------------------------- show
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import click
 
-from inrkit.errors import InrkitError, ResourceError
+from inrkit.errors import InrkitError, PluginError, ResourceError
 from inrkit.io.atomic import disk_errors
+from inrkit.plugins import GROUP, load_plugins
 
 DEBUG = "INRKIT_DEBUG"
 _INTERRUPTED = 130
@@ -73,8 +74,25 @@ def explain(error: BaseException) -> tuple[str, int]:
         return f"out of memory; {advice} ({_line(text)[:120]})", ResourceError.exit_code
     if any(sign in text for sign in _LOST):
         return f"lost another process, whose own message says why ({_line(text)[:80]})", ResourceError.exit_code
-    advice = f"this is a bug of inrkit; {DEBUG}=1 shows where it happened"
-    return f"{_line(text)[:300]} ({advice})", 1
+    plugin = _plugin_of(error)
+    advice = f"this is a bug of {plugin or 'inrkit'}; {DEBUG}=1 shows where it happened"
+    return f"{_line(text)[:300]} ({advice})", PluginError.exit_code if plugin else 1
+
+
+def _plugin_of(error: BaseException) -> str | None:
+    """The plugin, other than our own, in whose code the error arose."""
+    try:
+        entries = [entry for entry in load_plugins().entries() if entry.distribution != GROUP]
+    except InrkitError:  # plugins that were asked for and are not there: none of them is to blame
+        return None
+    packages = {entry.target.partition(":")[0].partition(".")[0]: entry for entry in entries}
+    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package in packages:
+            return f"plugin '{packages[package].plugin}' of {packages[package].distribution}"
+        if package == GROUP:
+            return None
+    return None
 
 
 def _line(text: str) -> str:
