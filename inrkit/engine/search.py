@@ -1,7 +1,7 @@
 """The middle noise level of two steps, found by trying: whose samples lie nearest to training signals.
 
-.821 is what Easy Consistency Tuning found on CIFAR-10, and iCT 1.526 on larger images; it depends on the data and on
-the model. All levels are tried with the same noise, so that their order is not a matter of chance.
+.821 is what Easy Consistency Tuning found on CIFAR-10, and iCT 1.526 on data of four times as many values: it depends
+on the data and on the model. All levels are tried with the same noise, so that their order is not a matter of chance.
 """
 
 import math
