@@ -17,5 +17,5 @@ def register_modalities(register: Register) -> None:
 
 @inrkit.hookimpl
 def register_importers(register: Register) -> None:
-    register("voxels", "inrkit_shapes.importing:VoxelsImporter", "solids as occupied cells, in an .npz or .npy file")
+    register("voxels", "inrkit_shapes.importing:VoxelsImporter", "solids as occupied cells, in .npz or .npy files")
     register("meshes", "inrkit_shapes.importing:MeshesImporter", "a folder or an archive of .obj, .ply and .stl files")

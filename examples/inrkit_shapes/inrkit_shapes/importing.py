@@ -1,8 +1,10 @@
 """Importers of solids: occupied cells in an array, and meshes. Both become truncated distances, as bytes."""
 
+import itertools
 import zipfile
 import zlib
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal, final
 
 import attrs
@@ -10,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inrkit import DataError, Imported, Importer, open_entries, resample
+from inrkit import DataError, FilesImporter, FilesOptions, Imported, Importer, resample
 from inrkit_shapes.distance import stored, values_of_cells
-from inrkit_shapes.mesh import READERS, triangles_of
+from inrkit_shapes.mesh import read_mesh
 from inrkit_shapes.voxelise import voxelise
 
 _FINER = 2  # a mesh is cut into cells so much smaller than those that are kept
@@ -34,86 +36,92 @@ class VoxelsOptions:
 
 @final
 @attrs.frozen(kw_only=True)
-class MeshesOptions:
+class MeshesOptions(FilesOptions):
     """Options of ``meshes``."""
 
     size: int = _field(32, "cells along each axis")
-    limit: int | None = _field(None, "at most so many solids")
-    up: Literal["auto", "y", "z"] = _field("auto", "the axis that is up; auto: y for .obj, z for others")
+    up: Literal["auto", "y", "z"] = _field("auto", "the axis that is up; auto: y in .obj files, z in others")
 
 
 @final
 class VoxelsImporter(Importer):
-    """An array of booleans or numbers, occupied where > 0.5; or bits, ``occ_packed`` with their ``shape``."""
+    """Arrays of booleans, of numbers from 0 to 1, or of numbers that are positive inside; or bits, ``occ_packed`` with
+    their ``shape``. Whatever is left is the distance to the cells that are occupied."""
 
     name = "voxels"
-    summary = "solids as occupied cells, in an .npz or .npy file"
+    summary = "solids as occupied cells, in .npz or .npy files"
     modality = "shapes"
     Options = VoxelsOptions
 
     def run(self, source: Path, options: VoxelsOptions, progress: Any) -> Imported:
-        cells, names = cells_of(source)
-        count = min(len(cells), options.limit or len(cells))
-        rows = []
-        for i in range(count):
-            rows.append(_row(cells[i], options.size))
-            progress(i + 1, count)
-        return _imported(self.name, source, rows, names[:count])
+        rows: list[np.ndarray] = []
+        names: list[str] = []
+        for file, cells, name in itertools.islice(_solids(source), options.limit):
+            rows.append(_row(cells, options.size))
+            names.append(name)
+            if rows[0].shape != rows[-1].shape:
+                raise DataError(f"{file}: expected {len(rows[0])} cells along each axis, found {len(rows[-1])}")
+            progress(len(rows), None)
+        if not rows:
+            raise DataError(f"{source}: expected .npz or .npy files, found none; check the path")
+        facts = {"title": source.name, "format": self.name, "names": names}
+        return Imported(self.modality, {"values": np.stack(rows)[:, None]}, facts)
 
 
 @final
-class MeshesImporter(Importer):
+class MeshesImporter(FilesImporter):
     """Meshes, each brought to the middle of the cube and to a bounding box of diagonal 1."""
 
     name = "meshes"
     summary = "a folder or an archive of .obj, .ply and .stl files"
     modality = "shapes"
+    suffixes = (".obj", ".ply", ".stl")
     Options = MeshesOptions
 
-    def run(self, source: Path, options: MeshesOptions, progress: Any) -> Imported:
-        rows, names = [], []
-        with open_entries(source) as entries:
-            found = [name for name in entries.names() if name.lower().rpartition(".")[2] in READERS]
-            if not found:
-                raise DataError(f"{source}: expected .obj, .ply or .stl files, found none")
-            for name in found[: options.limit or len(found)]:
-                where = name if source.name == name else f"{source}: {name}"
-                rows.append(row_of_mesh(entries.read_one(name), where, options.size, options.up))
-                names.append(PurePosixPath(name).stem)
-                progress(len(rows), len(found))
-        return _imported(self.name, source, rows, names)
+    def decode(self, data: bytes, options: MeshesOptions) -> np.ndarray:
+        return row_of_mesh(data, options.size, options.up)[None]
 
 
 def values_of_file(path: Path, size: int) -> Tensor:
     """A mesh, or an array with the cells of one solid, as it would be stored: (size, size, size)."""
-    if path.suffix.lower().removeprefix(".") in READERS:
+    if path.suffix.lower() in MeshesImporter.suffixes:
         try:
-            data = path.read_bytes()
+            return torch.from_numpy(row_of_mesh(path.read_bytes(), size))
         except OSError as error:
             raise DataError(f"{path}: expected a mesh, found no file that can be read: {error.strerror}") from error
-        return torch.from_numpy(row_of_mesh(data, str(path), size))
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
     cells, _ = cells_of(path)
     if len(cells) != 1:
         raise DataError(f"{path}: expected one solid, found {len(cells)}; import them with 'inrkit data import voxels'")
     return torch.from_numpy(_row(cells[0], size))
 
 
-def row_of_mesh(data: bytes, name: str, size: int, up: str = "auto") -> np.ndarray:
+def row_of_mesh(data: bytes, size: int, up: str = "auto") -> np.ndarray:
     """Bytes of a file to stored values (size, size, size)."""
-    triangles = triangles_of(data, name)
-    if up == "y" or (up == "auto" and name.lower().endswith(".obj")):
+    kind, triangles = read_mesh(data)
+    if up == "y" or (up == "auto" and kind == "obj"):
         triangles = triangles[:, :, [0, 2, 1]] * np.array([1.0, -1.0, 1.0])
     cells = voxelise(triangles, _FINER * size)
     if not cells.any():
-        raise DataError(f"{name}: expected a mesh with an inside, found only loose surfaces; repair the mesh")
+        raise DataError("expected a mesh with an inside, found only loose surfaces; repair the mesh")
     return _row(cells, size)
+
+
+def _solids(source: Path) -> Iterator[tuple[Path, Tensor, str]]:
+    """Each file, and the cells and names of the solids in it."""
+    files = sorted(p for p in source.rglob("*") if p.suffix in (".npz", ".npy")) if source.is_dir() else [source]
+    for file in files:
+        for cells, name in zip(*cells_of(file), strict=True):
+            yield file, cells, name
 
 
 def cells_of(path: Path) -> tuple[Tensor, list[str]]:
     """The occupied cells (N, n, n, n) of an .npz or .npy file, and a name for each solid."""
     try:
-        found = np.load(path, allow_pickle=False)
-        arrays = {"cells": found} if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
+        with path.open("rb") as file:
+            found = np.load(file, allow_pickle=False)
+            arrays = {path.stem: found} if isinstance(found, np.ndarray) else dict(found)
     except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             f"{path}: expected an intact .npz or .npy file, found: {' '.join(str(error).split())}"
@@ -128,9 +136,8 @@ def cells_of(path: Path) -> tuple[Tensor, list[str]]:
         raise DataError(f"{path}: expected some solids, found none")
     names = arrays.get("names", np.zeros(0))
     known = len(names) == len(cells) and names.dtype.kind == "U"
-    return torch.from_numpy(cells > 0.5), [str(name) for name in names] if known else [
-        str(i) for i in range(len(cells))
-    ]
+    occupied = torch.from_numpy(cells > (0 if cells.min() < 0 else 0.5))
+    return occupied, [str(name) for name in names] if known else [str(i) for i in range(len(cells))]
 
 
 def _unpacked(arrays: dict[str, np.ndarray], path: Path) -> np.ndarray:
@@ -151,8 +158,3 @@ def _row(cells: Tensor, size: int | None) -> np.ndarray:
     if size is not None and size != len(cells):
         values = resample(values[None, None], (size, size, size))[0, 0]
     return stored(values).numpy()
-
-
-def _imported(name: str, source: Path, rows: list[np.ndarray], names: list[str]) -> Imported:
-    values = np.stack(rows)[:, None]
-    return Imported("shapes", {"values": values}, {"title": source.name, "format": name, "names": names})

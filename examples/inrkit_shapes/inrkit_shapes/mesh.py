@@ -1,7 +1,7 @@
 """Files of meshes, .obj, .ply and .stl, read into triangles."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,19 +13,31 @@ _PLY_TYPES |= {"double": "f8", "int8": "i1", "uint8": "u1", "int16": "i2", "uint
 _PLY_TYPES |= {"uint32": "u4", "float32": "f4", "float64": "f8"}
 
 
-def triangles_of(data: bytes, name: str) -> np.ndarray:
-    """The triangles (F, 3, 3) of a file with this name, polygons cut up; `DataError` says what is wrong with it."""
-    kind = name.lower().rpartition(".")[2]
+def read_mesh(data: bytes) -> tuple[str, np.ndarray]:
+    """ "obj", "ply" or "stl", told by the content, and the triangles (F, 3, 3) of a file, polygons cut up.
+
+    `DataError` says what is wrong with it.
+    """
+    kind = "ply" if data.startswith(b"ply") else "stl" if _is_stl(data) else "obj"
     try:
-        found = READERS[kind](data)
+        found = {"obj": _obj, "ply": _ply, "stl": _stl}[kind](data)
     except (ValueError, IndexError, KeyError, OverflowError, MemoryError) as error:
         text = " ".join(str(error).split())
-        raise DataError(f"{name}: expected an intact .{kind} file, found damage: {text}") from error
+        raise DataError(f"expected an intact .{kind} file, found damage: {text}") from error
     if not len(found):
-        raise DataError(f"{name}: expected a mesh with faces, found none; clouds of points have no inside")
+        raise DataError("expected a mesh with faces, found none; clouds of points have no inside")
     if not np.isfinite(found).all():
-        raise DataError(f"{name}: expected finite vertices, found some that are not; repair the mesh")
-    return found
+        raise DataError("expected finite vertices, found some that are not; repair the mesh")
+    return kind, found
+
+
+def _is_stl(data: bytes) -> bool:
+    return data.lstrip().startswith(b"solid") or len(data) == 84 + 50 * _count_of(data) > 84
+
+
+def _count_of(data: bytes) -> int:
+    """Triangles of a binary .stl file."""
+    return int.from_bytes(data[80:84], "little")
 
 
 def _obj(data: bytes) -> np.ndarray:
@@ -41,14 +53,9 @@ def _obj(data: bytes) -> np.ndarray:
 
 
 def _stl(data: bytes) -> np.ndarray:
-    count = int.from_bytes(data[80:84], "little")
-    if len(data) == 84 + 50 * count and count:
-        rows = np.frombuffer(
-            data, np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("rest", "<u2")]), count, 84
-        )
-        return rows["corners"].astype(np.float64)
-    if not data.lstrip().startswith(b"solid"):
-        raise ValueError(f"{count} triangles in {len(data)} bytes")
+    if len(data) == 84 + 50 * _count_of(data):
+        fields = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("rest", "<u2")])
+        return np.frombuffer(data, fields, offset=84)["corners"].astype(np.float64)
     words = re.findall(rb"vertex\s+(\S+)\s+(\S+)\s+(\S+)", data)
     return np.array(words, np.float64).reshape(-1, 3, 3)
 
@@ -126,8 +133,5 @@ def _fans(vertices: np.ndarray, polygons: Sequence[Sequence[int]]) -> np.ndarray
         fans = [(p[0], p[k], p[k + 1]) for p in polygons for k in range(1, len(p) - 1)]
         corners = np.array(fans, np.int64).reshape(-1, 3)
     if len(corners) and not 0 <= corners.min() <= corners.max() < len(vertices):
-        raise ValueError(f"a face of vertex {corners.max()}, but there are {len(vertices)}")
+        raise ValueError(f"a face of a vertex that is not one of the {len(vertices)}")
     return vertices[corners]
-
-
-READERS: Mapping[str, Callable[[bytes], np.ndarray]] = {"obj": _obj, "ply": _ply, "stl": _stl}
