@@ -14,6 +14,7 @@ from toy import ToyModality
 from toy_run import fingerprint, in_child, train_toy, weights
 
 from inrkit.engine.distributed import Ranks
+from inrkit.engine.guard import Guard
 from inrkit.engine.model import Model
 from inrkit.engine.signals import StoppedError
 from inrkit.errors import UsageError
@@ -75,6 +76,14 @@ def test_two_processes_stop_together_and_resume_bit_for_bit(tmp_path: Path) -> N
     train_ranks(2, tmp_path / "parts", expected=143, on_sample=terminate, **common)
     train_ranks(2, tmp_path / "parts", **common)
     assert fingerprint(tmp_path / "parts") == fingerprint(tmp_path / "whole")
+
+
+def test_two_processes_stop_early_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the first looks at samples; what it decides, both do, and the best checkpoint is left."""
+    monkeypatch.setattr(Guard, "measure", lambda self, model: 1.0 + abs(model.step - 4))
+    train_ranks(2, tmp_path / "run", sample_every=2, early_stop=2, warmup_share=0.0)
+    assert Model.load(tmp_path / "run", modality=ToyModality).step == 4
+    assert json.loads((tmp_path / "run" / "stopped.json").read_text())["step"] == 8
 
 
 def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path) -> None:
