@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import inrkit
+
 PAGE = (Path(__file__).parents[1] / "docs" / "tutorial.md").read_text()
 SMALL = ["steps=2", "batch_size=8", "precision=fp32", "options.width=16", "options.heads=2", "options.hidden=16"]
 SMALL += ["options.depth=1", "options.count=24"]
@@ -121,3 +123,18 @@ def test_the_first_plugin_takes_a_dozen_lines() -> None:
     first = [text for language, text in blocks() if language == "python"][:2]
     lines = [line for text in first for line in text.splitlines() if line.strip() and not line.startswith("#")]
     assert len(lines) <= 12
+
+
+# What `docs/pieces.md` names besides public names: functions, denoisers, modalities, options and members.
+MEMBERS = {*["decode", "invent", "places", "presets", "size_at", "suffix", "surface", "where", "write"]}
+MEMBERS |= {*["sigma_data", "token_patch", "register_denoisers", "register_exporters", "register_functions"]}
+
+
+def test_the_pieces_exist() -> None:
+    """Every name on the page of pieces is public, registered, or a member of what is."""
+    page = (Path(__file__).parents[1] / "docs" / "pieces.md").read_text()
+    registry = inrkit.load_plugins()
+    known = {*inrkit.__all__, *registry.functions, *registry.denoisers, *registry.modalities, *MEMBERS}
+    assert set(re.findall(r"`([A-Za-z_]+)`", page)) <= known
+    for name in MEMBERS:
+        assert name in page, f"{name}: named here, but not on the page"

@@ -85,6 +85,36 @@ def test_a_declaration_is_a_pipeline(kind: type[GridModality]) -> None:
     assert 0 <= float(pictures.min()) <= float(pictures.max()) <= 1
 
 
+FUNCTIONS = {
+    "anr": {},
+    "windows": {"patch": 4, "width": 8, "hidden": 8},
+    "mlp": {"width": 16, "depth": 2},
+    "siren": {"width": 16, "depth": 2},
+    "grid": {},
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_function_will_do(kind: type[GridModality], function: str) -> None:
+    """Those that are registered and know no cameras, for any number of axes."""
+    modality = fitted(kind, function=function, function_options=FUNCTIONS[function], groups=4)
+    batch = modality.observe(modality.source(None, "train").read([0, 1]), Draws(0, 2), training=True)
+    prediction = modality.build(DirectReadout()).encode(batch.support)
+    values = prediction.at(batch.query.where)
+    assert values.shape == batch.query.values.shape
+    assert values.isfinite().all()
+
+
+def test_another_denoiser_will_do() -> None:
+    """By its name, with the function that it writes."""
+    modality = fitted(Maps, function="grid", denoiser="unet", denoiser_options={"width": 8})
+    batch = modality.observe(modality.source(None, "train").read([0, 1]), Draws(0, 2), training=False)
+    assert modality.build(DirectReadout()).encode(batch.support).observation.values.shape == (2, 2, 32, 32)
+    with pytest.raises(UsageError, match="are those of another denoiser than 'hyper'"):
+        fitted(Maps, denoiser_options={"width": 8})
+
+
 def test_a_dozen_lines_learn(tmp_path: Path) -> None:
     """Seconds of training on invented waves shows held-out ones far better than their mean."""
     model = train(
