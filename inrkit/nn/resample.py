@@ -21,7 +21,8 @@ def resample(values: Tensor, size: tuple[int, ...], *, closed: Sequence[bool] = 
     for axis, n in enumerate(size):
         old = values.shape[2 + axis]
         if old != n:
-            index, weight = _taps(old, n, bool(closed[axis]) if closed else False)
+            taps = _kept_taps if max(old, n) <= _LARGEST_KEPT else _taps
+            index, weight = taps(old, n, bool(closed[axis]) if closed else False)
             values = _along(values, 2 + axis, index.to(values.device), weight.to(values))
     return values
 
@@ -35,7 +36,6 @@ def _along(values: Tensor, axis: int, index: Tensor, weight: Tensor) -> Tensor:
     return found.movedim(-1, axis)
 
 
-@functools.lru_cache(64)
 def _taps(old: int, n: int, closed: bool) -> tuple[Tensor, Tensor]:
     """Which old cells make up each new one, and how much: a triangle as wide as the larger of the two cells."""
     scale = old / n
@@ -46,3 +46,7 @@ def _taps(old: int, n: int, closed: bool) -> tuple[Tensor, Tensor]:
     weight = (1 - (index - places[:, None]).abs() / reach).clamp_min(0)
     weight = weight / weight.sum(1, keepdim=True)
     return (index % old if closed else index.clamp(0, old - 1)), weight.float()
+
+
+_kept_taps = functools.lru_cache(64)(_taps)
+_LARGEST_KEPT = 1 << 13  # those of a long recording would fill the memory
