@@ -219,6 +219,20 @@ def test_what_goes_to_stderr_is_held_back_and_remarked_on(capfd: pytest.CaptureF
     assert capfd.readouterr().out == "after\n"
 
 
+def test_a_full_disk_is_no_reason_to_do_without_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed from Python is still held back; what is printed from C is then not."""
+
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    with guarded(10) as watched:
+        sys.stderr.write("careful\n")
+    assert watched.complained == "careful"
+    with pytest.raises(PluginError, match="it prints while it is loaded: 'hello'"), guarded(10):
+        print("hello")
+
+
 def test_importing_torch_is_remarked_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every command would wait for it."""
     monkeypatch.delitem(sys.modules, "torch")

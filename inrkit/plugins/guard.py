@@ -120,18 +120,17 @@ def _captured(watched: Watched) -> Iterator[None]:
 @contextlib.contextmanager
 def _file_for(descriptor: int) -> Iterator[Callable[[], str]]:
     """A file in place of a descriptor, as code in C sees it; what it gives reads the file."""
-    try:
-        kept = os.dup(descriptor)
-    except OSError:  # closed: there is nothing to hold back
-        yield lambda: ""
-        return
-    with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), descriptor)
+    with contextlib.ExitStack() as stack:
         try:
-            yield lambda: os.pread(file.fileno(), 200, 0).decode(errors="replace")
-        finally:
-            os.dup2(kept, descriptor)
-            os.close(kept)
+            kept = os.dup(descriptor)
+            stack.callback(os.close, kept)
+            file = stack.enter_context(tempfile.TemporaryFile())
+        except OSError:  # it is closed, or the disk is full: no reason to do without plugins
+            yield lambda: ""
+            return
+        os.dup2(file.fileno(), descriptor)
+        stack.callback(os.dup2, kept, descriptor)
+        yield lambda: os.pread(file.fileno(), 200, 0).decode(errors="replace")
 
 
 def _short(text: str) -> str:
