@@ -51,8 +51,9 @@ def diffusion(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # ------------------------------------------------------------------------------------------------- exactness
 
 
-@pytest.mark.parametrize("name", RUNS)
-@pytest.mark.parametrize("step", [6, 10])
+@pytest.mark.parametrize(
+    ("name", "step"), [("ct", 6), ("ict", 10), ("cm-func", 6), ("cm-func", 10), ("diffusion, cd", 10)]
+)
 def test_resume_equals_never_having_stopped(tmp_path: Path, name: str, step: int) -> None:
     """Teachers are part of the checkpoint; within a phase, and at its beginning (10 is after 9)."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -90,12 +91,12 @@ def test_resume_of_distillation_needs_no_unchanged_teacher(tmp_path: Path) -> No
     assert fingerprint(parts) == fingerprint(whole)
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", ["ct", "ict", "diffusion, cd"])
 def test_accumulation_equals_one_batch(tmp_path: Path, name: str) -> None:
     """Micro-batches are only a way of computing, for every objective."""
-    one, four = train_toy(tmp_path / "one", **RUNS[name]), train_toy(tmp_path / "four", accumulate=4, **RUNS[name])
-    torch.testing.assert_close(weights(four), weights(one), rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(losses(tmp_path / "four"), losses(tmp_path / "one"), rtol=1e-4, atol=1e-4)
+    one, parts = train_toy(tmp_path / "one", **RUNS[name]), train_toy(tmp_path / "parts", accumulate=2, **RUNS[name])
+    torch.testing.assert_close(weights(parts), weights(one), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(losses(tmp_path / "parts"), losses(tmp_path / "one"), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["cm-func", "diffusion, cd"])
