@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from inrkit.cli.output import as_json, say, say_json
+from inrkit.cli.sample import parse_labels
 from inrkit.errors import UsageError
 
 TASKS: Mapping[str, frozenset[str]] = {
@@ -52,6 +53,7 @@ _BETWEEN, _STROKE = 9, 1.0
     type=click.IntRange(min=1),
     help="Variants of each INPUT [default: 1]; signals between two [default: 9].",
 )
+@click.option("--label", metavar="K,...", help="Class of the results by number or name; several take turns.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds give equal results.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="A folder, or FILE.png. [default: RUN/edited]")
@@ -61,6 +63,7 @@ def edit(
     inputs: tuple[Path, ...],
     task: str,
     count: int | None,
+    label: str | None,
     seed: int,
     device: str,
     out: Path | None,
@@ -88,7 +91,9 @@ def edit(
     _check(task, given)
     from inrkit.engine.model import Model
 
-    written, sheet = _edited(Model.load(run, device=device), inputs, task, count, seed, out or run / "edited", given)
+    classes = None if label is None else parse_labels(label)
+    model, folder = Model.load(run, device=device), out or run / "edited"
+    written, sheet = _edited(model, inputs, task, count, classes, seed, folder, given)
     if as_json:
         say_json([result.facts() for result in written])
         return
@@ -104,6 +109,7 @@ def _edited(
     inputs: Sequence[Path],
     task: str,
     count: int | None,
+    classes: Sequence[str] | None,
     seed: int,
     out: Path,
     given: Mapping[str, Any],
@@ -125,11 +131,12 @@ def _edited(
         labels = [name for name in names for _ in range(count or 1)]
     files, sheet = _targets(inputs, labels, out)
     if shown is None:
-        edited = model.interpolate(support, len(labels), given["level"], seed)
+        edited = model.interpolate(support, len(labels), given["level"], seed, classes)
     else:
-        edited = model.edit(shown, _task(task, operator, given), seed)
+        edited = model.edit(shown, _task(task, operator, given), seed, classes)
     made_folder(sheet.parent)
     options = {key: str(value) if isinstance(value, Path) else value for key, value in given.items() if value}
+    options |= {} if classes is None else {"label": classes}
     origins = [{"kind": "edit", "task": task, "source": Path(name).name, "seed": seed, **options} for name in labels]
     written = save_edits(model, shown, edited, operator, files, origins)
     return written, save_sheet(model, shown, edited, operator, sheet)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from inrkit.cli.output import as_json, progress, say, say_json
+from inrkit.cli.sample import parse_labels
 from inrkit.errors import UsageError
 
 _BATCH = 64
@@ -25,6 +26,9 @@ _ON_SHEET = 24
     help="Which part of --data.",
 )
 @click.option("-n", "limit", type=click.IntRange(min=1), help="At most so many signals of each part.  [default: all]")
+@click.option(
+    "--label", metavar="K,...", help="Class of the INPUTs by number or name, if it is known; several take turns."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option(
     "-o",
@@ -39,6 +43,7 @@ def encode(
     data: str | None,
     split: str,
     limit: int | None,
+    label: str | None,
     device: str,
     out: Path | None,
     as_json: bool,
@@ -58,6 +63,8 @@ def encode(
     if (data is None) == (not inputs):
         raise UsageError("expected either files or a data set with --data, found " + ("both" if inputs else "neither"))
     if data is not None:
+        if label is not None:
+            raise UsageError("'--label' is for files; a data set has its own labels")
         _encode_set(run, data, split, limit, device, out or run / "params.h5")
         return
     from inrkit.cli.files import made_folder, save_all
@@ -65,6 +72,8 @@ def encode(
 
     model = Model.load(run, device=device)
     signals, names = model.modality.read(inputs)
+    classes = None if label is None else model.labels(len(names), 0, parse_labels(label))
+    signals = signals if classes is None else {**signals, "label": classes}
     files, sheet = _targets(run, inputs, names, out)
     for folder in {file.parent for file in files}:
         made_folder(folder)

@@ -75,7 +75,7 @@ def sample(
     levels = model.times(steps, kind) if given is None else given
     if size is not None:
         model.modality.places({"size": size})  # a mistake in it shows before the work
-    labels = None if label is None else [part.strip() for part in label.split(",")]
+    labels = None if label is None else parse_labels(label)
     known = model.labels(count, seed, labels)
     folder = made_folder(out or run / "generated")
     prediction = model.sample(count, seed, levels, labels, sampler=kind, guidance=guidance)
@@ -87,6 +87,11 @@ def sample(
     save_pictures(pictures, [file.with_suffix(".png") for file in files])
     save_png(sheet(pictures), folder / "sheet.png")
     say(f"{folder}: {count} samples; see {folder / 'sheet.png'}")
+
+
+def parse_labels(text: str) -> list[str]:
+    """The classes of "cat, 3"."""
+    return [part.strip() for part in text.split(",")]
 
 
 def parse_times(text: str) -> tuple[float, ...]:

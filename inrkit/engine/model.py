@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -145,9 +146,9 @@ class Model:
 
         return self._joined(self.modality.template(n).to(self.device), make)
 
-    def encode(self, what: Given) -> Prediction:
-        """The INRs of signals: files of the user, or raw signals as a source reads them."""
-        batch = self.observe(what)
+    def encode(self, what: Given, label: Label | Sequence[Label] | None = None) -> Prediction:
+        """The INRs of signals: files of the user, or raw signals as a source reads them; of a class, if it is known."""
+        batch = self._classed(self.observe(what), label)
         return self._joined(
             batch.support,
             lambda rows: self.pipeline.encode(
@@ -165,12 +166,12 @@ class Model:
         count = len(next(iter(what.values())))
         return self.modality.observe(what, Draws(seed_of(0, "encode"), count, device=self.device), training=False)
 
-    def edit(self, what: Given, edit: Edit, seed: int = 0) -> Prediction:
+    def edit(self, what: Given, edit: Edit, seed: int = 0, label: Label | Sequence[Label] | None = None) -> Prediction:
         """Signals changed by one of the edits: `inrkit.Restore`, `inrkit.Denoise`, `inrkit.Stroke`.
 
         ``observation.values`` of the answer are the edited signals, and its params those of their INRs.
         """
-        batch = self.observe(what)
+        batch = self._classed(self.observe(what), label)
 
         def make(rows: slice) -> Prediction:
             part = batch.support.rows(rows)
@@ -180,12 +181,24 @@ class Model:
         return self._joined(batch.support, make)
 
     @torch.no_grad()
-    def interpolate(self, ends: Given, steps: int = 9, level: float | None = None, seed: int = 0) -> Prediction:
+    def interpolate(
+        self,
+        ends: Given,
+        steps: int = 9,
+        level: float | None = None,
+        seed: int = 0,
+        label: Label | Sequence[Label] | None = None,
+    ) -> Prediction:
         """Signals between two: mixing the params of their INRs, or, with a noise ``level``, the signals in noise."""
-        batch = self.observe(ends)
+        batch = self._classed(self.observe(ends), label)
         with autocast(self.precision, self.device):
             draws = Draws(seed_of(seed, "between"), 2)
             return interpolate(self.pipeline, batch.support, steps, draws, level=level, label=batch.label)
+
+    def _classed(self, batch: Batch, label: Label | Sequence[Label] | None) -> Batch:
+        """The batch with the classes that the user names."""
+        labels = None if label is None else self.labels(len(batch), 0, label)
+        return batch if labels is None else attrs.evolve(batch, label=labels.to(self.device))
 
     def inr(self, prediction: Prediction, i: int, provenance: Mapping[str, Any] | None = None) -> InrFile:
         """One signal of a prediction, as a file that renders without us."""

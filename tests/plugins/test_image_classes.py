@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 from torch import Tensor
 
 import inrkit
-from inrkit import Model, UsageError, load_inr, write_store
+from inrkit import Model, Stroke, UsageError, load_inr, write_store
 from inrkit.cli.root import main
 
 NAMES = ["red", "green", "blue"]
@@ -119,6 +120,20 @@ def test_a_run_that_always_saw_the_class_cannot_be_guided(store: Path, tmp_path:
     assert model.sample(2).signal.isfinite().all()
 
 
+def test_encodes_and_edits_can_be_told_the_class(model: Model) -> None:
+    """A label changes what the network makes of a signal; raw signals that carry one need no other."""
+    values = torch.full((2, 3, 8, 8), 0.5)
+    told = model.encode({"values": values}, label=["red", "blue"])
+    assert torch.equal(told.signal, model.encode({"values": values, "label": torch.tensor([0, 2])}).signal)
+    assert not torch.equal(told.signal, model.encode({"values": values}).signal)
+    stroke = Stroke((30.0, 5.0))
+    one, other = (strongest(model.edit({"values": values}, stroke, label=name).signal) for name in ("red", "blue"))
+    assert one == [0, 0]
+    assert other == [2, 2]
+    between = model.interpolate({"values": values}, 3, level=5.0, label="green")
+    assert between.signal.shape[0] == 3
+
+
 # ---------------------------------------------------------------------------------------------- training
 
 
@@ -164,6 +179,23 @@ def test_the_command_knows_classes_and_guidance(model: Model, tmp_path: Path) ->
     provenance = [load_inr(tmp_path / "s" / f"{i:04d}.inr").provenance for i in range(4)]
     assert [made["label"] for made in provenance] == [2, 0, 2, 0]
     assert {(made["guidance"], made["sampler"], len(made["times"])) for made in provenance} == {(1.5, "heun", 18)}
+
+
+def test_files_are_encoded_and_edited_as_a_class(model: Model, tmp_path: Path) -> None:
+    """``--label`` of encode and edit; a name that is none is one line and exit code 2."""
+    picture = tmp_path / "grey.png"
+    Image.new("RGB", (8, 8), (120, 120, 120)).save(picture)
+    common = ("--device", "cpu", "-o", tmp_path / "out")
+    for command in (("encode",), ("edit", "--task", "stroke")):
+        code, output = invoke(command[0], model.run, picture, *command[1:], "--label", "blue", *common)
+        assert code == 0, output
+        code, output = invoke(command[0], model.run, picture, *command[1:], "--label", "9", *common)
+        assert code == 2
+        assert "'label' must be 0 to 2" in output
+        assert len(output.splitlines()) == 1
+    code, output = invoke("encode", model.run, "--data", "embedded", "--label", "0")
+    assert code == 2
+    assert "a data set has its own labels" in output
 
 
 def test_the_command_takes_another_sampler(model: Model, tmp_path: Path) -> None:
