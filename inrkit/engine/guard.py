@@ -24,7 +24,8 @@ MARGIN = 1.1
 FAR = 2.0
 """What is worse than this many times the best is lost, whether or not it was still worse before."""
 
-_FILE = "stopped.json"
+STOPPED = "stopped.json"
+"""In the run directory, once a run was stopped."""
 
 
 @final
@@ -97,20 +98,20 @@ def stop_early(run: Path, step: int, guard: Guard) -> None:
     """Notes why the run ended, and removes the checkpoints after the best one."""
     note = {"step": step, "best_step": guard.best_step, "best": guard.best, "last": guard.last}
     text = json.dumps({name: value if math.isfinite(value or 0) else None for name, value in note.items()}, indent=2)
-    atomic.write_text(run / _FILE, text + "\n")
+    atomic.write_text(run / STOPPED, text + "\n")
     finish(run)
 
 
 def finish(run: Path) -> bool:
     """Whether the run was stopped early; what its end left undone is done."""
-    if not (run / _FILE).is_file():
+    if not (run / STOPPED).is_file():
         return False
-    remove_newer(run / "checkpoints", int(json.loads((run / _FILE).read_text())["best_step"]))
+    remove_newer(run / "checkpoints", int(json.loads((run / STOPPED).read_text())["best_step"]))
     return True
 
 
 def forget(run: Path) -> bool:
     """Lets a run that was stopped go on; whether it is still stopped, which it is not."""
     with atomic.disk_errors(run):
-        (run / _FILE).unlink(missing_ok=True)
+        (run / STOPPED).unlink(missing_ok=True)
     return False

@@ -64,11 +64,14 @@ class History:
         names = [name for name in self.names() if name not in ("step", "seen")]
         terms = [name for name in names if name.startswith("loss/")]
         held_out = [name for name in names if name.startswith("heldout/")]
+        watched = "proxy/frechet"
         marks = self.phases()
         drawn: dict[str, str] = {}
         for name in held_out:
             unit = ", dB" if name.endswith("psnr") else ""
             drawn[f"Held-out {_spelled(name)}{unit}"] = self._chart([name], marks, log_y=False)
+        if watched in names:
+            drawn["Samples: Fréchet distance from training signals"] = self._chart([watched], marks)
         if "loss" in names:
             drawn["Loss"] = self._chart(["loss"], marks, smooth=True)
         if len(terms) > 1:
@@ -78,7 +81,7 @@ class History:
         if "norm" in names:
             drawn["Norm of the gradient"] = self._chart(["norm"], marks, smooth=True)
         for name in names:
-            known = {"loss", "lr", "norm", *terms, *held_out}
+            known = {"loss", "lr", "norm", watched, *terms, *held_out}
             if name not in known and any(value for _, value in self.points(name)):
                 drawn[_spelled(name).capitalize()] = self._chart([name], marks, log_y=False)
         return {title: svg for title, svg in drawn.items() if svg}

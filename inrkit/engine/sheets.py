@@ -14,6 +14,7 @@ import inrkit
 from inrkit.core.modality import Source
 from inrkit.core.sample import passes_of
 from inrkit.engine import gallery
+from inrkit.engine.guard import STOPPED
 from inrkit.engine.heldout import Trained, device_of, shown_of, source_of
 from inrkit.engine.history import History
 from inrkit.engine.sets import name_of
@@ -49,7 +50,7 @@ def write_report(model: Trained, run_dir: Path) -> Path:
     what = str(facts.get("title") or "") or (Path(model.config.data).stem if model.config.data else model.modality.name)
     report = Report(
         title=what[:1].upper() + what[1:],
-        subtitle=_subtitle(model, facts),
+        subtitle=_subtitle(model, run_dir, facts),
         numbers=_numbers(model, training, history, evaluation),
         sections=_sections(model, run_dir, held_out, history, evaluation),
     )
@@ -137,13 +138,13 @@ def environment(model: Trained) -> dict[str, str]:
 # ---------------------------------------------------------------------------------------------- the head of the page
 
 
-def _subtitle(model: Trained, facts: Mapping[str, Any]) -> str:
+def _subtitle(model: Trained, run_dir: Path, facts: Mapping[str, Any]) -> str:
     config = model.config
     size = facts.get("size")
     shape = f" of {' x '.join(str(n) for n in reversed(size))}" if isinstance(size, list | tuple) and size else ""
     return (
         f"Modality {config.modality}{shape}, objective {config.objective}, {config.readout} read-out, "
-        f"after {model.step:,} of {config.steps:,} steps."
+        f"after {model.step:,} of {config.steps:,} steps{', stopped early' if (run_dir / STOPPED).is_file() else ''}."
     )
 
 

@@ -9,10 +9,11 @@ from toy_run import fingerprint, train_toy
 
 from inrkit.core.objective import Ct, Diffusion, Ect, Ict
 from inrkit.engine.guard import Guard
-from inrkit.engine.history import read_lines
+from inrkit.engine.history import History, read_lines
 from inrkit.engine.learner import Learner
 from inrkit.engine.phases import stretches
 from inrkit.engine.resolve import resolve
+from inrkit.engine.sheets import write_report
 from inrkit.io.checkpoint import list_checkpoints
 
 SHORT = {"steps": 24, "sample_every": 2, "save_every": 8, "warmup_share": 0.0, "early_stop": 2}
@@ -132,6 +133,8 @@ def test_a_run_that_diverges_ends_at_its_best(tmp_path: Path, monkeypatch: pytes
     model = train_toy(tmp_path, **SHORT)
     assert model.step == 10
     assert steps_of(tmp_path)[-1] == 10
+    assert "stopped early" in write_report(model, tmp_path).read_text()
+    assert "Samples: Fréchet distance from training signals" in History.read(tmp_path).charts()
     assert json.loads((tmp_path / "stopped.json").read_text())["step"] == 14
     lines = [line for line in read_lines(tmp_path / "metrics.jsonl") if "proxy/frechet" in line]
     assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12, 14]
