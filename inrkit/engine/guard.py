@@ -14,6 +14,7 @@ import attrs
 
 from inrkit.engine.heldout import Trained
 from inrkit.engine.proxy import Proxy
+from inrkit.engine.times import times_of
 from inrkit.io import atomic
 from inrkit.io.checkpoint import remove_newer
 
@@ -54,10 +55,13 @@ class Guard:
     _proxy: Proxy | None = attrs.field(default=None, init=False)
 
     def measure(self, model: Trained) -> float:
-        """How far the model's samples are from training signals; of two steps, or along a diffusion model's path."""
+        """How far the model's samples are from training signals; of two steps, or along a diffusion model's path.
+
+        Never by way of a level that was searched: a run must not depend on when it was evaluated.
+        """
         if self._proxy is None:
             self._proxy = Proxy(model, COUNT)
-        return self._proxy.distance(model, model.times(2) if model.sampler == "consistency" else model.times())
+        return self._proxy.distance(model, times_of(2) if model.sampler == "consistency" else model.times())
 
     def see(self, step: int, phase: int, value: float, *, counts: bool = True) -> bool:
         """Takes note of an evaluation, and says whether it is the best of its phase.
