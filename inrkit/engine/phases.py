@@ -81,10 +81,13 @@ def at(phases: Sequence[Stretch], step: int) -> Stretch:
 
 
 def _derived(config: RunConfig) -> list[Phase]:
-    """INRCT and CM-Func begin with reconstruction alone (INRCT's "efficient training scheduler")."""
+    """INRCT and CM-Func begin with reconstruction alone (INRCT's "efficient training scheduler").
+
+    A decoder does not learn alone where weights from elsewhere have an encoder that it would have to skip.
+    """
     main = Phase(config.objective, 1 - config.warmup_share, options=config.objective_options)
     trains = objective_class(config.objective).begins_with
-    if trains is None or config.warmup_share == 0:
+    if trains is None or config.warmup_share == 0 or (trains == "decoder" and config.init is not None):
         return [attrs.evolve(main, share=1.0)]
     options = {key: value for key, value in config.objective_options.items() if key in ("distance", "c")}
     return [Phase("reconstruction", config.warmup_share, trains, options), main]

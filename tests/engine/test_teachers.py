@@ -178,6 +178,12 @@ def resolved_readout() -> Any:
     return readout_of(resolved({}))
 
 
+def test_a_decoder_that_has_learned_does_not_learn_alone(diffusion: Path) -> None:
+    """With weights from elsewhere there is an encoder to use."""
+    values = {**RUNS["cm-func"], "init": str(diffusion)}
+    assert [(phase.name, phase.trains) for phase in stretches(resolved(values))] == [("cm-func", "all")]
+
+
 def test_a_network_without_an_encoder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one line, with the way out."""
     monkeypatch.setattr("inrkit.HyperTransformer.encoder_parts", Denoiser.encoder_parts)
