@@ -66,6 +66,22 @@ def test_the_params_plugin_keeps_every_law(check: Case) -> None:
     check()
 
 
+UNET = {"function": "grid", "denoiser": "unet", "denoiser_options": {"width": 8, "blocks": 1}}
+PARTS: dict[str, dict[str, Any]] = {
+    "grid and unet": UNET,
+    "mlp": {"function": "mlp", "function_options": {"width": 16}, "groups": 1},
+    "labels": {"classes": 8},
+}
+
+
+@pytest.mark.parametrize("parts", PARTS)
+def test_functions_and_denoisers_are_checked_through_a_modality(parts: str) -> None:
+    """Whoever offers one names it in the options of a modality that takes it, and every law is checked with it."""
+    cases = cases_of("image", options={**IMAGE, **PARTS[parts]})
+    results = [case.result() for case in cases if case.name != "a_tiny_run_learns" and "import" not in case.name]
+    assert not [(result.name, result.reason) for result in results if not result.fine]
+
+
 # ---------------------------------------------------------------------------------------------- the kit itself
 
 

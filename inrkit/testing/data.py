@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from inrkit.core.draws import Draws
 from inrkit.core.modality import Signals
 from inrkit.errors import InrkitError, UsageError
 from inrkit.io.schema import fields_of
@@ -154,17 +155,14 @@ def imports_what_it_writes(subject: Subject) -> None:
 def _refit(subject: Subject, store: Path) -> None:
     """The imported store is one that can be observed as it was fitted before."""
     source = subject.modality.source(store, "train")
-    subject.modality.fitted(source)
-    from inrkit.core.draws import Draws
-
+    if subject.batch.label is None:  # a file does not say which class it is of
+        subject.modality.fitted(source)
     batch = subject.modality.observe(source.read([0, 1]), Draws(0, 2), training=False)
     wanted, found = tuple(subject.batch.support.values.shape[1:]), tuple(batch.support.values.shape[1:])
     expect(found == wanted, f"imported signals: expected observations {wanted}, found {found}")
 
 
 def _shown(subject: Subject, signals: Signals) -> Iterator[torch.Tensor]:
-    from inrkit.core.draws import Draws
-
     count = len(next(iter(signals.values())))
     yield from subject.modality.observe(signals, Draws(0, count), training=False).query.values
 

@@ -87,11 +87,11 @@ class Subject:
     @cached_property
     def config(self) -> RunConfig:
         """A resolved config, its options fitted to the data."""
-        return self.resolved(self._preset)
+        return self.resolved(self._preset, self._options)
 
-    def resolved(self, preset: str | None, **values: Any) -> RunConfig:
-        """The config of a preset."""
-        flags: dict[str, Any] = {"device": "cpu", "precision": "fp32", **values, "options": self._options}
+    def resolved(self, preset: str | None, options: Mapping[str, Any] | None = None) -> RunConfig:
+        """The config of a preset, with these options instead of its own."""
+        flags: dict[str, Any] = {"device": "cpu", "precision": "fp32", "options": dict(options or {})}
         if (data := self.data) is not None:
             flags["data"] = str(data)
         return resolve(self.cls, preset, flags=flags)
