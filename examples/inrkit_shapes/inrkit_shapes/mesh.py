@@ -97,41 +97,29 @@ def _lines(body: bytes, count: int, fields: Fields, order: str) -> tuple[dict[st
 
 
 def _records(body: bytes, count: int, fields: Fields, order: str) -> tuple[dict[str, Any], bytes]:
-    """Columns of an element in binary, and what follows it. Lists that all have three items are read at once."""
+    """Columns of an element in binary, and what follows it. Its lists must have three items each."""
     parts: list[Any] = []
     for name, kind in fields:
-        last = order + _PLY_TYPES[kind[-1]]
-        parts += (
-            [(f"{name} count", order + _PLY_TYPES[kind[1]]), (name, last, (3,))]
-            if kind[0] == "list"
-            else [(name, last)]
-        )
+        lists = kind[0] == "list"
+        parts += [(f"{name} count", order + _PLY_TYPES[kind[1]])] if lists else []
+        parts.append((name, order + _PLY_TYPES[kind[-1]], (3,) if lists else ()))
     dtype = np.dtype(parts)
-    if count * dtype.itemsize <= len(body):
-        table = np.frombuffer(body, dtype, count)
-        if all((table[f"{name} count"] == 3).all() for name, kind in fields if kind[0] == "list"):
-            return {name: table[name] for name, _ in fields}, body[count * dtype.itemsize :]
-    columns: dict[str, Any] = {name: [] for name, _ in fields}
-    place = 0
-    for _ in range(count):
-        for name, kind in fields:
-            n = 1
-            if kind[0] == "list":
-                n = int(np.frombuffer(body, order + _PLY_TYPES[kind[1]], 1, place)[0])
-                place += np.dtype(_PLY_TYPES[kind[1]]).itemsize
-            found = np.frombuffer(body, order + _PLY_TYPES[kind[-1]], n, place) if n else np.zeros(0, int)
-            columns[name].append(found if kind[0] == "list" else found[0])
-            place += found.nbytes
-    return columns, body[place:]
+    if count * dtype.itemsize > len(body):
+        raise ValueError(f"{count} items of {dtype.itemsize} bytes, but {len(body)} bytes; polygons must be triangles")
+    table = np.frombuffer(body, dtype, count)
+    if any((table[f"{name} count"] != 3).any() for name, kind in fields if kind[0] == "list"):
+        raise ValueError("polygons that are not triangles; cut them up, or write the file as text")
+    return {name: table[name] for name, _ in fields}, body[count * dtype.itemsize :]
 
 
 def _fans(vertices: np.ndarray, polygons: Sequence[Sequence[int]]) -> np.ndarray:
     """Each polygon as triangles around its first corner."""
-    if len(polygons) and isinstance(polygons, np.ndarray):
-        corners = polygons.astype(np.int64)
-    else:
-        fans = [(p[0], p[k], p[k + 1]) for p in polygons for k in range(1, len(p) - 1)]
-        corners = np.array(fans, np.int64).reshape(-1, 3)
+    fans = (
+        polygons
+        if isinstance(polygons, np.ndarray)
+        else [(p[0], *p[k : k + 2]) for p in polygons for k in range(1, len(p) - 1)]
+    )
+    corners = np.array(fans, np.int64).reshape(-1, 3)
     if len(corners) and not 0 <= corners.min() <= corners.max() < len(vertices):
         raise ValueError(f"a face of a vertex that is not one of the {len(vertices)}")
     return vertices[corners]
