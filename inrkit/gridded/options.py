@@ -89,8 +89,11 @@ def side_for(size: tuple[int, ...], least: int) -> int:
     return max(fitting, default=1)
 
 
-def tiny_preset(steps: int = 500, batch_size: int = 64, **options: Any) -> Mapping[str, Any]:
-    """A preset for small signals on a laptop's processor: settings that were found to learn, and these options."""
+def tiny_preset(steps: int = 500, batch_size: int = 64, p_mean: float = 0.0, **options: Any) -> Mapping[str, Any]:
+    """A preset for small signals on a laptop's processor: settings that were found to learn, and these options.
+
+    ``p_mean`` is the logarithm of the middle noise level: that of twice the values' standard deviation does well.
+    """
     return {
         "steps": steps,
         "batch_size": batch_size,
@@ -102,7 +105,7 @@ def tiny_preset(steps: int = 500, batch_size: int = 64, **options: Any) -> Mappi
             "distance": "squared",
             "weight_gene": "t/(t-r)",
             "lambda_recon": 10.0,
-            "p_mean": 0.0,
+            "p_mean": p_mean,
             "p_std": 1.8,
             "stages": 6,
         },

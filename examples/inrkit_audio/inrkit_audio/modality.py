@@ -13,12 +13,15 @@ from torch.nn import functional as F
 
 import inrkit
 
+SPEECH: Mapping[str, Any] = {"patch": 32, "width": 256, "hidden": 768, "depth": 4, "query_points": 1024, "shift": 0.03}
+
 
 @attrs.frozen
 class AudioOptions(inrkit.GridOptions):
     """A grid's options, and how fast time goes."""
 
     rate: int | None = attrs.field(default=None, metadata={"help": "samples per second; from the data"})
+    function: str = attrs.field(default="windows", metadata={"help": "implicit function, by its registered name"})
 
 
 @final
@@ -28,7 +31,10 @@ class AudioModality(inrkit.GridModality):
     name, summary, axes, suffix = "audio", "waveforms, heard at any sampling rate", 1, ".wav"
     invented_size = (1024,)
     Options = AudioOptions
-    presets: Mapping[str, Any] = {"tiny": inrkit.tiny_preset(steps=600)}
+    presets: Mapping[str, Any] = {
+        "tiny": inrkit.tiny_preset(600, function_options={"patch": 8, "width": 24}),
+        "speech": inrkit.tiny_preset(1700, p_mean=-1.0, function_options={"patch": 16, "width": 32}, **SPEECH),
+    }
     options: AudioOptions
 
     def invent(self, chance: torch.Generator) -> Callable[[Tensor], Tensor]:
