@@ -86,7 +86,7 @@ def compare(
     result = {
         "n": len(judge.real),
         "seed": seed,
-        "space": judge.space,
+        "spaces": list(judge.spaces),
         "rows": rows,
         "systems": [summary(list(group)) for _, group in itertools.groupby(rows, key=lambda row: _system(row["name"]))],
     }

@@ -44,7 +44,7 @@ class Judge:
         self.real = sets.real_pictures(model, self.source, self.numbers, "held-out signals", tell)
         self.floor, rest = sets.floor_and_rest(model, training, self.source, self.numbers, seed, tell)
         spaces = sets.spaces_of(rest if len(rest) >= 64 else torch.cat([self.floor, rest]))
-        self.space, self.features = next(iter(spaces.items()))
+        self.spaces = {name: features for name, features in spaces.items() if name != "whitened-pca"} or spaces
 
     def figures(self, model: Model, at: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
         """What one run needs and what it can do, as JSON."""
@@ -63,20 +63,31 @@ class Judge:
         held_out = source_of(model, "test")
         numbers = choose(len(held_out), len(self.real), self.seed)
         row["encode"] = encode_figures(model, held_out, numbers, {"psnr"}, self.tell)["psnr"].get("mean")
-        row["frechet"] = {steps_of(times): self.frechet(model, times) for times in own_times(model)}
+        row["frechet"] = {}
+        for times in own_times(model):
+            row["frechet"] |= {
+                f"{steps_of(times)}{space}": ratio for space, ratio in self.frechet(model, times).items()
+            }
         return row
 
-    def frechet(self, model: Model, times: Sequence[float]) -> float:
-        """The distance of generated from held-out signals, as a multiple of what training signals have."""
+    def frechet(self, model: Model, times: Sequence[float]) -> dict[str, float]:
+        """The distance of generated from held-out signals, as a multiple of what training signals have.
+
+        In the first of the feature spaces, named "", and in the one that looks at edges, named ", edges": blocks and
+        grain show there.
+        """
         samples = self._pictures(model, times)
         if samples.shape[1:] != self.real.shape[1:]:
             ours, theirs = ("x".join(map(str, x.shape[:1:-1])) for x in (self.real, samples))
             raise UsageError(
                 f"{model.run}: its pictures are {theirs}, those of the first run are {ours}; compare runs of one size"
             )
-        found = compare_sets(self.real, self.floor, {"samples": samples}, self.features, seed=self.seed)
-        floor = found["real"]["frechet"]
-        return float(found["samples"]["frechet"] / floor) if floor > 0 else float(found["samples"]["frechet"])
+        ratios = {}
+        for i, features in enumerate(self.spaces.values()):
+            found = compare_sets(self.real, self.floor, {"samples": samples}, features, seed=self.seed, on_values=False)
+            floor, distance = found["real"]["frechet"], found["samples"]["frechet"]
+            ratios[", edges" if i else ""] = float(distance / floor) if floor > 0 else float(distance)
+        return ratios
 
     def shown(self, model: Model) -> dict[str, Tensor]:
         """Small pictures to look at: samples from the same noise for every run, and encoded held-out signals."""

@@ -45,8 +45,9 @@ def table_of(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
 
 def note_of(result: Mapping[str, Any]) -> str:
     """What the figures are."""
+    spaces = " and ".join(result["spaces"])
     return (
-        f"Fréchet figures are multiples of what as many training signals have, in the features '{result['space']}' "
+        f"Fréchet figures are multiples of what as many training signals have, in the features {spaces} "
         f"of {result['n']:,} signals each; 1 is perfect. Means over runs, ± standard deviation. Operations are those "
         "of matrix products and convolutions; a step's are forward, backward, teacher and optimizer."
     )

@@ -43,7 +43,7 @@ def test_everything_that_was_asked_for_is_there(out: Path) -> None:
         assert row["rate"]["size=16x16"]["mean"] > 0
         assert row["training_memory"]["mean"] > 2**20
         assert row["training_seconds"]["mean"] > 0
-        assert set(row["frechet"]) == {"1 step", "2 steps"}
+        assert set(row["frechet"]) == {"1 step", "2 steps", "1 step, edges", "2 steps, edges"}
     assert len((out / "compare.md").read_text().splitlines()) >= 5
     page = (out / "compare.html").read_text()
     assert page.count("<img") >= 7
@@ -118,9 +118,12 @@ def test_a_diffusion_model_is_held_to_its_own_sampler(tmp_path: Path, out: Path)
     (tmp_path / "diffusion.toml").write_text('modality = "image"\nsteps = 2\nobjective = "diffusion"\n')
     given = [out / "runs" / "small", tmp_path / "diffusion.toml"]
     result = compare(given, tmp_path / "t", n=16, sets=SETS, equal=False)
-    assert [set(row["frechet"]) for row in result["systems"]] == [{"1 step", "2 steps"}, {"18 steps"}]
+    assert [set(row["frechet"]) for row in result["systems"]] == [
+        {"1 step", "2 steps", "1 step, edges", "2 steps, edges"},
+        {"18 steps", "18 steps, edges"},
+    ]
     head, *_ = (tmp_path / "t" / "compare.md").read_text().splitlines()
-    assert head.count("Fréchet") == 3
+    assert head.count("Fréchet") == 6
 
 
 @pytest.mark.parametrize(
