@@ -2,6 +2,7 @@
 distribution, and everything else works."""
 
 import contextlib
+import importlib.metadata
 import json
 import os
 import random
@@ -180,6 +181,21 @@ def test_time_is_up_even_for_who_catches_everything() -> None:
         signal.signal(signal.SIGALRM, before)
 
 
+def test_who_makes_every_command_wait_is_named_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The others cost nothing, and stand in the list alone."""
+    for name in ("takes_long", "calls_sys_exit"):
+        install(tmp_path, HERE / f"{name}.py")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv(SECONDS, "0.05")
+    points = importlib.metadata.entry_points(group="inrkit")
+    found = discover(points, ["takes_long", "calls_sys_exit"])
+    assert {broken.plugin for broken in found.broken} == {"takes_long", "calls_sys_exit"}
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("plugin 'takes_long' of broken-takes-long is left out: it takes longer than 0.05 s")
+
+
 def test_in_another_thread_lateness_is_seen_afterwards() -> None:
     """Signals reach the main thread alone; the plugin is refused all the same."""
     found: list[BaseException] = []
@@ -200,7 +216,7 @@ def test_in_another_thread_lateness_is_seen_afterwards() -> None:
 def test_the_time_allowed_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """Anything else is the user's mistake."""
     monkeypatch.delenv(SECONDS, raising=False)
-    assert seconds_allowed() == 10
+    assert seconds_allowed() == 5
     monkeypatch.setenv(SECONDS, "2.5")
     assert seconds_allowed() == 2.5
     for text in ("", "soon", "0", "-1", "nan", "inf"):

@@ -23,7 +23,7 @@ def plugins() -> None:
     """List what is installed and what is broken; check a plugin, or begin one.
 
     Plugins are distributions with an entry point in the group 'inrkit'. The variable INRKIT_PLUGINS, or the flag
-    --plugins before the command, loads only some of them; INRKIT_PLUGIN_SECONDS is how long each may take (10).
+    --plugins before the command, loads only some of them; INRKIT_PLUGIN_SECONDS is how long each may take (5).
 
     \b
       inrkit plugins list

@@ -19,7 +19,7 @@ from inrkit.plugins.globalstate import unchanged
 
 SECONDS = "INRKIT_PLUGIN_SECONDS"
 """The environment variable that says how long a plugin may take to load."""
-_DEFAULT = 10.0
+_DEFAULT = 5.0
 _SLOW = 1.0  # seconds that are worth a remark: every command waits for them
 
 
@@ -36,6 +36,7 @@ class Watched:
     complained: str = ""
     changed: list[str] = attrs.field(factory=list)
     seconds: float = 0.0
+    late: bool = False
     torch: bool = False
 
     def remarks(self) -> Iterator[str]:
@@ -62,10 +63,12 @@ def guarded(limit: float) -> Iterator[Watched]:
         with _captured(watched), unchanged() as watched.changed, _within(limit):
             yield watched
     except TooSlow as error:
+        watched.late = True
         raise PluginError(late) from error
     watched.seconds = time.perf_counter() - begin
     watched.torch = "torch" in sys.modules and not had_torch
-    if watched.seconds > limit:  # where no signal could end it
+    watched.late = watched.seconds > limit  # where no signal could end it
+    if watched.late:
         raise PluginError(late)
     if watched.printed:
         raise PluginError(f"it prints while it is loaded: {watched.printed!r}")

@@ -15,7 +15,7 @@ import pluggy
 
 from inrkit import hookspecs
 from inrkit.errors import PluginError, UsageError, did_you_mean
-from inrkit.plugins.guard import guarded, seconds_allowed
+from inrkit.plugins.guard import Watched, guarded, seconds_allowed
 from inrkit.plugins.registry import KINDS, Broken, Entry, Registry, Remark, reason_of
 
 GROUP = "inrkit"
@@ -78,6 +78,7 @@ def discover(
     loaded, broken, remarks = [], list(unreadable), []
     for point in ordered:
         offered: list[Entry] = []
+        watched = Watched()
         origin = (point.name, _distribution(point))
         try:
             with guarded(limit) as watched:
@@ -88,6 +89,8 @@ def discover(
         except BaseException as error:  # also SystemExit: a plugin that calls sys.exit must not end the program
             names = tuple(dict.fromkeys(entry.name for entry in offered))
             broken.append(Broken(*origin, reason_of(error), names))
+            if watched.late:  # every command waits for it: whoever runs one should know why
+                _warn(f"plugin '{origin[0]}' of {origin[1]} is left out: {reason_of(error)}")
             continue
         loaded.append(origin)
         remarks += [Remark(*origin, text) for text in watched.remarks()]
@@ -97,6 +100,12 @@ def discover(
             entries[entry.kind][entry.name] = entry
     offers = {KINDS[kind]: named for kind, named in entries.items()}
     return Registry(**offers, loaded=tuple(loaded), broken=tuple(broken), remarks=tuple(remarks))
+
+
+def _warn(text: str) -> None:
+    import logging  # which nobody else needs
+
+    logging.getLogger(GROUP).warning(text)
 
 
 def _chosen(points: list[importlib.metadata.EntryPoint], wanted: list[str]) -> list[importlib.metadata.EntryPoint]:
