@@ -13,6 +13,8 @@ from inrkit_shapes import picture, solids
 from inrkit_shapes.distance import REACH
 from inrkit_shapes.importing import values_of_file
 
+_AT_ONCE = 4096  # points of a surface: more of them together are slower
+
 
 @attrs.frozen
 class ShapesOptions(GridOptions):
@@ -68,7 +70,7 @@ class ShapesModality(GridModality):
         field, clean = pipeline.function.bind(params), torch.zeros(1)
 
         def value(points: Tensor) -> Tensor:
-            render = field(points[None] / REACH).transpose(1, 2)  # (1, heads, P)
-            return pipeline.readout.signal(render, clean)[0, 0]
+            parts = [field(part[None] / REACH) for part in points.split(_AT_ONCE)]
+            return pipeline.readout.signal(torch.cat(parts, 1).transpose(1, 2), clean)[0, 0]  # of (1, heads, P)
 
         return Surface(value, 0.0, (-REACH,) * 3, (REACH,) * 3)

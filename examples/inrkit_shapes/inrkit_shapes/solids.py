@@ -75,7 +75,7 @@ def four(p: Tensor) -> Tensor:
 
 def table(u: Uniform) -> tuple[Distance, tuple[float, float, float]]:
     """Square or round, on four legs or on a foot."""
-    w, d, h, thick, leg = u(0.6, 1.4), u(0.5, 1.0), u(0.4, 0.8), u(0.06, 0.1), u(0.07, 0.12)
+    w, d, h, thick, leg = u(0.6, 1.2), u(0.5, 1.0), u(0.4, 0.8), u(0.1, 0.18), u(0.1, 0.18)
     is_round, has_foot = u(0, 1) < 0.4, u(0, 1) < 0.4
     d = w if is_round else d
     inset = 0.36 if is_round else 0.5
@@ -92,7 +92,7 @@ def table(u: Uniform) -> tuple[Distance, tuple[float, float, float]]:
 
 def chair(u: Uniform) -> tuple[Distance, tuple[float, float, float]]:
     """Facing +x: a seat, a back of one piece or of two bars, arms or none, four legs or a foot."""
-    w, d, h, thick, leg = u(0.42, 0.65), u(0.42, 0.6), u(0.3, 0.5), u(0.06, 0.12), u(0.06, 0.09)
+    w, d, h, thick, leg = u(0.42, 0.65), u(0.42, 0.6), u(0.3, 0.5), u(0.09, 0.16), u(0.09, 0.14)
     back, arms, bars, has_foot = u(0.25, 0.6), u(0, 1) < 0.35, u(0, 1) < 0.4, u(0, 1) < 0.3
     top = h + back
 
@@ -110,7 +110,7 @@ def chair(u: Uniform) -> tuple[Distance, tuple[float, float, float]]:
             parts.append(box(aside, (0, w / 2 - leg / 2, h + back * 0.4), (d, leg, leg)))
             parts.append(box(aside, (d / 2 - leg / 2, w / 2 - leg / 2, h + back * 0.2), (leg, leg, back * 0.4)))
         if has_foot:
-            parts += [cylinder(p, 0, leg * 0.7, h), cylinder(p, 0, w * 0.4, 0.05)]
+            parts += [cylinder(p, 0, leg * 0.7, h), cylinder(p, 0, w * 0.4, 0.08)]
         else:
             parts.append(box(four(p), (d / 2 - leg / 2, w / 2 - leg / 2, h / 2), (leg, leg, h)))
         return union(*parts)
@@ -120,7 +120,7 @@ def chair(u: Uniform) -> tuple[Distance, tuple[float, float, float]]:
 
 def mug(u: Uniform) -> tuple[Distance, tuple[float, float, float]]:
     """A wall, a floor, and a handle towards +x."""
-    radius, h, wall, grip = u(0.3, 0.45), u(0.6, 1.1), u(0.07, 0.11), u(0.16, 0.26)
+    radius, h, wall, grip = u(0.3, 0.45), u(0.6, 1.0), u(0.1, 0.16), u(0.18, 0.26)
 
     beyond = grip + wall * 0.6
 
@@ -135,7 +135,7 @@ def mug(u: Uniform) -> tuple[Distance, tuple[float, float, float]]:
 
 def stool(u: Uniform) -> tuple[Distance, tuple[float, float, float]]:
     """A drum, a bar stool or a pillar: a disc, a column and a foot."""
-    w, h, thick, waist, foot = u(0.3, 0.6), u(0.4, 0.9), u(0.06, 0.14), u(0.2, 0.9), u(0.6, 1.1)
+    w, h, thick, waist, foot = u(0.3, 0.6), u(0.4, 0.9), u(0.08, 0.16), u(0.3, 0.9), u(0.6, 1.1)
 
     def distance(p: Tensor) -> Tensor:
         column = cylinder(p, 0, waist * w / 2, h)
@@ -145,9 +145,9 @@ def stool(u: Uniform) -> tuple[Distance, tuple[float, float, float]]:
 
 
 def shelf(u: Uniform) -> tuple[Distance, tuple[float, float, float]]:
-    """Two sides, a back or none, and two to four boards."""
-    w, d, h, thick = u(0.6, 1.0), u(0.3, 0.5), u(0.7, 1.3), u(0.06, 0.09)
-    boards, closed = int(u(2, 5)), u(0, 1) < 0.5
+    """Two sides, a back or none, and two or three boards."""
+    w, d, h, thick = u(0.6, 1.0), u(0.3, 0.5), u(0.7, 1.2), u(0.09, 0.13)
+    boards, closed = int(u(2, 4)), u(0, 1) < 0.5
 
     def distance(p: Tensor) -> Tensor:
         aside = torch.stack([p[:, 0], p[:, 1].abs(), p[:, 2]], 1)
@@ -163,7 +163,7 @@ def shelf(u: Uniform) -> tuple[Distance, tuple[float, float, float]]:
 
 def hoop(u: Uniform) -> tuple[Distance, tuple[float, float, float]]:
     """A ring that lies or stands, with a ball in it or none."""
-    radius, thick, ball, stands = u(0.5, 0.8), u(0.1, 0.25), u(-0.3, 0.35), u(0, 1) < 0.5
+    radius, thick, ball, stands = u(0.4, 0.7), u(0.14, 0.28), u(-0.3, 0.35), u(0, 1) < 0.5
     size = (2 * (radius + thick), 2 * (radius + thick), 2 * thick)
 
     def distance(p: Tensor) -> Tensor:
