@@ -38,9 +38,9 @@ def compare(
 ) -> None:
     """Put runs and configs beside each other: one table, and sheets from the same noise.
 
-    Runs are measured as they are; TOML files and presets are trained first, in OUT/runs, with as much compute as the
-    first thing named had. The same command again goes on where it stopped. Leaves compare.html, compare.json,
-    compare.md and sheets in OUT.
+    Runs are measured as they are, those that differ by their seeds alone as one system. TOML files and presets are
+    trained first, in OUT/runs, with as much compute as the first thing named had. The same command again goes on where
+    it stopped. Leaves compare.html, compare.json, compare.md and sheets in OUT.
 
     \b
       inrkit compare runs/first runs/unet -o table

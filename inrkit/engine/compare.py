@@ -54,7 +54,7 @@ def compare(
 
     Args:
         given: Run directories, TOML files, and presets as "MODALITY:PRESET". The first decides what data all are held
-            to, and how much compute the others get.
+            to, and how much compute the others get. Runs that differ by their seeds alone are one system.
         n: Signals in each set, at most.
         seeds: Each config is trained with each of them, in a process of its own, in ``out``/runs.
         equal: Give each config as many training operations as the first contender has, by its steps.
@@ -88,7 +88,7 @@ def compare(
         "seed": seed,
         "spaces": list(judge.spaces),
         "rows": rows,
-        "systems": [summary(list(group)) for _, group in itertools.groupby(rows, key=lambda row: _system(row["name"]))],
+        "systems": [summary(group) for group in _by_system(rows).values()],
     }
     atomic.write_text(out / "compare.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     write_scoreboard(result, shown, out)
@@ -106,7 +106,7 @@ def contenders_of(
         if budget is None and equal:
             budget = of_training(config)
         if Path(one).is_dir():
-            found.append(Contender(_free(name, found), Path(one)))
+            found.append(Contender(_name_of_run(config, Path(one), found), Path(one)))
             continue
         if equal and budget is not None and len({c.name for c in found}):
             own = of_training(config) / config.steps
@@ -117,6 +117,13 @@ def contenders_of(
             folder = out / "runs" / (name if len(seeds) == 1 else f"{name}-{number}")
             found.append(Contender(label, folder, attrs.evolve(config, seed=number)))
     return found
+
+
+def _by_system(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(_system(row["name"]), []).append(row)
+    return groups
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -157,6 +164,14 @@ def _read(one: Path | str, sets: Sequence[str]) -> tuple[RunConfig, str]:
     if not colon:
         raise UsageError(f"{text}: expected a run directory, a .toml file or MODALITY:PRESET, found none of them")
     return resolve(modality, preset, sets=sets), preset
+
+
+def _name_of_run(config: RunConfig, run: Path, found: Sequence[Contender]) -> str:
+    """Runs that differ by nothing but their seeds are one system."""
+    for other in found:
+        if other.config is None and changed_keys(read_config(other.run), config) == ["seed"]:
+            return f"{_system(other.name)} #{config.seed}"
+    return _free(run.name.removesuffix(f"-{config.seed}") or run.name, found)
 
 
 def _free(name: str, found: Sequence[Contender]) -> str:

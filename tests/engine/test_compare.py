@@ -9,7 +9,9 @@ from click.testing import CliRunner
 from inrkit.cli import main
 from inrkit.engine.compare import compare, contenders_of, summary
 from inrkit.engine.operations import of_training
+from inrkit.engine.resolve import resolve
 from inrkit.errors import UsageError
+from inrkit.io.config import to_toml, unstructure
 
 OPTIONS = ["size=[8,8]", "patch=4", "width=16", "depth=1", "decoder_depth=1", "heads=2", "hidden=16", "inr_width=16"]
 OPTIONS += ["inr_inner=16", "inr_depth=2", "count=80"]
@@ -78,6 +80,17 @@ def test_each_config_meets_each_seed(tmp_path: Path) -> None:
     assert [c.config.seed for c in found if c.config] == [0, 7, 0, 7]
     assert len({c.config.steps for c in found if c.config}) == 1
     assert of_training(found[0].config) > 0 if found[0].config else False
+
+
+def test_runs_with_other_seeds_are_one_system(tmp_path: Path) -> None:
+    """Whatever their directories are called."""
+    for seed, name in ((3, "mine-3"), (4, "other"), (5, "third")):
+        config = resolve("image", sets=[*SETS, f"steps={5 if name == 'third' else 4}"], flags={"seed": seed})
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.toml").write_text(to_toml(unstructure(config)))
+    runs = [tmp_path / name for name in ("mine-3", "other", "third")]
+    found = contenders_of(runs, tmp_path, seeds=(0,), equal=False, sets=())
+    assert [c.name for c in found] == ["mine", "mine #4", "third"]
 
 
 def test_a_failure_is_a_row(tmp_path: Path, out: Path) -> None:
