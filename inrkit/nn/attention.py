@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inrkit.core.dropout import SharedDropout
+from inrkit.errors import UsageError
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -39,7 +40,7 @@ class Attention(nn.Module):
     def __init__(self, dim: int, heads: int, *, bias: bool = True, tied: bool = False) -> None:
         super().__init__()
         if dim % heads:
-            raise ValueError(f"'dim' must be a multiple of 'heads' (got {dim} and {heads})")
+            raise UsageError(f"the width must be a multiple of the number of heads (got {dim} and {heads})")
         self.heads = heads
         self.q = nn.Linear(dim, dim, bias=bias)
         self.kv = nn.Linear(dim, 2 * dim, bias=bias)

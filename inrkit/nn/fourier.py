@@ -6,6 +6,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from inrkit.errors import UsageError
+
 
 @final
 class FourierFeatures(nn.Module):
@@ -25,7 +27,7 @@ class FourierFeatures(nn.Module):
     def __init__(self, axes: int, dim: int, max_frequency: float) -> None:
         super().__init__()
         if dim % (2 * axes):
-            raise ValueError(f"'dim' must be a multiple of {2 * axes} for {axes} axes (got {dim})")
+            raise UsageError(f"the width must be a multiple of {2 * axes} for {axes} axes (got {dim})")
         self.axes, self.dim, self.max_frequency = axes, dim, max_frequency
         w = torch.exp(torch.linspace(0, math.log(max_frequency), dim // (2 * axes)))
         self.register_buffer("frequencies", math.pi * w, persistent=False)

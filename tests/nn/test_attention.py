@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from inrkit import Attention, DecoderBlock, EncoderBlock, FeedForward
+from inrkit import Attention, DecoderBlock, EncoderBlock, FeedForward, UsageError
 
 
 def count(module: torch.nn.Module) -> int:
@@ -60,7 +60,7 @@ def test_tied_weights_may_part() -> None:
 
 def test_heads_must_divide_the_width() -> None:
     """A width that heads do not divide is refused."""
-    with pytest.raises(ValueError, match="'dim' must be a multiple of 'heads'"):
+    with pytest.raises(UsageError, match="multiple of the number of heads"):
         Attention(10, 4)
 
 

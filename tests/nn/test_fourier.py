@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from inrkit import FourierFeatures, grid_centers, position_embedding
+from inrkit import FourierFeatures, UsageError, grid_centers, position_embedding
 from inrkit.nn.fourier import noise_level_features
 
 
@@ -48,7 +48,7 @@ def test_frequencies_are_not_saved() -> None:
 
 def test_wrong_width_is_refused() -> None:
     """The width must hold a cosine and a sine for every axis."""
-    with pytest.raises(ValueError, match="'dim' must be a multiple of 4 for 2 axes"):
+    with pytest.raises(UsageError, match="multiple of 4 for 2 axes"):
         FourierFeatures(2, 10, 4.0)
 
 
