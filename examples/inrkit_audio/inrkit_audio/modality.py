@@ -29,25 +29,25 @@ class AudioModality(inrkit.GridModality):
     """Waveforms: one axis, time."""
 
     name, summary, axes, suffix = "audio", "waveforms, heard at any sampling rate", 1, ".wav"
-    invented_size = (1024,)
+    invented_size = (512,)
     Options = AudioOptions
     presets: Mapping[str, Any] = {
-        "tiny": inrkit.tiny_preset(600, function_options={"patch": 8, "width": 24}),
-        "speech": inrkit.tiny_preset(1700, p_mean=-1.0, function_options={"patch": 16, "width": 32}, **SPEECH),
+        "tiny": inrkit.tiny_preset(1000, p_mean=-1.0, width=192, hidden=384, depth=3, patch=16),
+        "speech": inrkit.tiny_preset(1700, p_mean=-1.0, **SPEECH),
     }
     options: AudioOptions
 
     def invent(self, chance: torch.Generator) -> Callable[[Tensor], Tensor]:
-        """A plucked string: a tone between 100 and 400 Hz with four overtones, which die away the faster."""
+        """A plucked string: a tone between 100 and 200 Hz with three overtones, which die away the faster."""
         pitch, start, decay = torch.rand(3, generator=chance)
-        loud, phase = torch.rand(2, 5, generator=chance)
-        overtone = torch.arange(1, 6)
+        loud, phase = torch.rand(2, 4, generator=chance)
+        overtone = torch.arange(1, 5)
 
         def tone(x: Tensor) -> Tensor:
-            seconds = 0.064 * (x + 1) - 0.05 * start
-            waves = torch.sin(2 * math.pi * (100 * 4**pitch * overtone * seconds + phase)) * loud / overtone
-            dying = torch.exp(-seconds * (10 + 40 * decay) * overtone**0.5) * torch.sigmoid(2000 * seconds)
-            return 0.6 * (waves * dying).sum(1, keepdim=True)
+            seconds = 0.032 * (x + 1) - 0.02 * start
+            waves = torch.sin(2 * math.pi * (100 * 2**pitch * overtone * seconds + phase)) * loud / overtone
+            dying = torch.exp(-seconds * (5 + 15 * decay) * overtone**0.5) * torch.sigmoid(2000 * seconds)
+            return (waves * dying).sum(1, keepdim=True)
 
         return tone
 
