@@ -1,4 +1,4 @@
-"""How far it is to a solid's surface: the values that are learned, 0 there, up to 1 inside, and `OUTSIDE` far outside.
+"""How far it is to a solid's surface: the values that are learned, from -1 outside over 0 there to 1 inside.
 
 The cube [-1, 1]³ is 2 * `REACH` wide in the world, where a solid has its bounding box centred and of diagonal 1, z up.
 """
@@ -10,16 +10,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 REACH = 0.51
-DEPTH = 0.2
-"""How deep inside, in units of the cube [-1, 1]³, a value reaches 1."""
-OUTSIDE = -0.5
-"""Of most of the cube. Sampling starts from noise around zero: what all signals have in common must be small beside it.
-With -1 here, the mean over 32³ cells would stand out of noise of t = 80 by twice its deviation."""
+TRUNCATION = 0.2
+"""Values are distances divided by this, cut off at ± 1: a tenth of the cube is enough to see a surface coming."""
 
 
 def values_of_distance(distance: Tensor) -> Tensor:
     """Distances outside of a solid, negative inside, in units of the cube [-1, 1]³, to values."""
-    return (distance / -DEPTH).clamp(OUTSIDE, 1)
+    return (distance / -TRUNCATION).clamp(-1, 1)
 
 
 def values_of_cells(occupied: Tensor) -> Tensor:
@@ -28,9 +25,9 @@ def values_of_cells(occupied: Tensor) -> Tensor:
     Law: a value is > 0 exactly where a cell is occupied.
     """
     n = len(occupied)
-    reach_in, reach_out = (math.ceil(far * n / 2) + 1 for far in (DEPTH, -OUTSIDE * DEPTH))
+    reach = math.ceil(TRUNCATION * n / 2) + 1
     # The surface lies halfway between the center of a cell and the next one that is of the other kind.
-    inside, outside = _distance_to(~occupied, reach_in) - 0.5, _distance_to(occupied, reach_out) - 0.5
+    inside, outside = _distance_to(~occupied, reach) - 0.5, _distance_to(occupied, reach) - 0.5
     return values_of_distance(torch.where(occupied, -inside, outside) * (2 / n))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inrkit import DataError, FilesImporter, FilesOptions, Imported, Importer, resample
+from inrkit import DataError, FilesImporter, FilesOptions, Imported, Importer, option, resample
 from inrkit_shapes.distance import stored, values_of_cells
 from inrkit_shapes.mesh import read_mesh
 from inrkit_shapes.voxelise import voxelise
@@ -21,17 +21,13 @@ _FINER = 2  # a mesh is cut into cells so much smaller than those that are kept
 _MOST = 512  # cells along an axis
 
 
-def _field(default: Any, help: str) -> Any:
-    return attrs.field(default=default, metadata={"help": help})
-
-
 @final
 @attrs.frozen(kw_only=True)
 class VoxelsOptions:
     """Options of ``voxels``."""
 
-    size: int | None = _field(None, "cells along each axis that are kept; as they come")
-    limit: int | None = _field(None, "at most so many solids")
+    size: int | None = option(None, "cells along each axis that are kept; as they come")
+    limit: int | None = option(None, "at most so many solids")
 
 
 @final
@@ -39,8 +35,8 @@ class VoxelsOptions:
 class MeshesOptions(FilesOptions):
     """Options of ``meshes``."""
 
-    size: int = _field(32, "cells along each axis")
-    up: Literal["auto", "y", "z"] = _field("auto", "the axis that is up; auto: y in .obj files, z in others")
+    size: int = option(32, "cells along each axis")
+    up: Literal["auto", "y", "z"] = option("auto", "the axis that is up; auto: y in .obj files, z in others")
 
 
 @final

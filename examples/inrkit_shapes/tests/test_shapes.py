@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from inrkit_shapes.distance import DEPTH, OUTSIDE, REACH, stored, values_of_cells, values_of_distance
+from inrkit_shapes.distance import REACH, TRUNCATION, stored, values_of_cells, values_of_distance
 from inrkit_shapes.mesh import read_mesh
 from inrkit_shapes.picture import views
 from inrkit_shapes.solids import KINDS, invent
@@ -43,9 +43,9 @@ def test_values_of_cells_are_those_of_the_distance() -> None:
     n, radius = 48, 0.6
     values = values_of_cells(ball(n, radius))
     exact = values_of_distance(centers(n).norm(dim=1) - radius).reshape(n, n, n)
-    assert float((values - exact).abs().max()) < (2 / n) / DEPTH
+    assert float((values - exact).abs().max()) < (2 / n) / TRUNCATION
     assert ((values > 0) == ball(n, radius)).all()
-    assert (float(values.min()), float(values.max())) == (OUTSIDE, 1.0)
+    assert (float(values.min()), float(values.max())) == (-1.0, 1.0)
 
 
 def test_stored_values_lie_on_the_same_side() -> None:
@@ -69,7 +69,7 @@ def test_invented_solids_fill_their_box_and_leave_room_around_it(seed: int) -> N
     assert float((low + high).abs().max()) < 0.13
     assert float((high - low).norm()) * REACH == pytest.approx(1.0, abs=0.09)
     steps = torch.cat([values.diff(dim=axis).flatten() for axis in range(3)])
-    assert float(steps.abs().max()) <= (2 / n) / DEPTH * 1.05
+    assert float(steps.abs().max()) <= (2 / n) / TRUNCATION * 1.05
 
 
 def test_invented_solids_differ() -> None:
@@ -258,7 +258,7 @@ def test_bad_voxels_are_named(kind: str, tmp_path: Path) -> None:
 
 def test_pictures_show_a_ball_as_a_disc_on_white() -> None:
     """A ball's outline is a circle of its radius; an empty cube is white, a full one is not."""
-    values = torch.stack([values_of_cells(ball(32, 0.5))[None], torch.full((1, 32, 32, 32), OUTSIDE)])
+    values = torch.stack([values_of_cells(ball(32, 0.5))[None], -torch.ones(1, 32, 32, 32)])
     shown = views(values, 64)
     ink = (shown < 0.97).any(1)
     assert not ink[1].any()
