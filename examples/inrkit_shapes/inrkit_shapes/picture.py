@@ -52,8 +52,8 @@ def _shaded(hit: Tensor, solid: Tensor, forward: Tensor, right: Tensor, up: Tens
 
 
 def _at(solid: Tensor, places: Tensor) -> Tensor:
-    """Values (1, 1, D, H, W) at places (1, D, H, W, 3) of a solid (1, 1, X, Y, Z); what lies beyond goes on."""
-    return F.grid_sample(solid, places.flip(-1), mode="bilinear", padding_mode="border", align_corners=False)
+    """Values (1, 1, D, H, W) at places (1, D, H, W, 3) of a solid (1, 1, X, Y, Z), and 0 beyond: nothing is there."""
+    return F.grid_sample(solid, places.flip(-1), mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def _axes(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
