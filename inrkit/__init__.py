@@ -48,6 +48,7 @@ _PUBLIC = {
         "Reconstruction",
     ],
     "inrkit.core.observation": ["Batch", "Observation", "expand"],
+    "inrkit.core.option": ["at_least", "bounded", "option"],
     "inrkit.core.pipeline": ["Pipeline", "Prediction"],
     "inrkit.core.sample": ["sample"],
     "inrkit.core.surface": ["Mesh", "Surface", "mesh_of"],

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inrkit.core.draws import seed_of
+from inrkit.errors import UsageError
 
 
 class _Masks:
@@ -52,7 +53,7 @@ class SharedDropout(nn.Module):
     def __init__(self, p: float = 0.0) -> None:
         super().__init__()
         if not 0 <= p < 1:
-            raise ValueError(f"'p' must be at least 0 and below 1 (got {p})")
+            raise UsageError(f"'p' must be at least 0 and below 1 (got {p})")
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ class LogNormal:
     """ln t ~ N(mean, std²), not clamped (ECT)."""
 
     mean: float = -1.1
-    std: float = option("standard deviation of ln t", 2.0, POSITIVE)
+    std: float = option(2.0, "standard deviation of ln t", POSITIVE)
 
     def sample(self, draws: Draws) -> Tensor:
         """One noise level per row, (B,)."""
@@ -55,8 +55,8 @@ class LogNormal:
 class Preconditioning:
     """What the network is shown at noise level t: values of unit variance, and a level of order one."""
 
-    sigma_data: float = option("standard deviation of the clean values", 0.5, POSITIVE)
-    t_min: float = option("what clean signals are announced as", T_MIN, POSITIVE)
+    sigma_data: float = option(0.5, "standard deviation of the clean values", POSITIVE)
+    t_min: float = option(T_MIN, "what clean signals are announced as", POSITIVE)
 
     def c_in(self, t: Tensor) -> Tensor:
         """1 / sqrt(σ_data² + t²)"""
@@ -82,8 +82,8 @@ class Readout(abc.ABC):
     needs_reencoding: ClassVar[bool] = False
     """Whether f depends on x_t so much that after several steps the INR alone is not the sample."""
 
-    sigma_data: float = option("standard deviation of the clean values", 0.5, POSITIVE)
-    offset: float = option("where f is x_t itself; ECT evaluates at .003", 0.0, AT_LEAST_0)
+    sigma_data: float = option(0.5, "standard deviation of the clean values", POSITIVE)
+    offset: float = option(0.0, "where f is x_t itself; ECT evaluates at .003", AT_LEAST_0)
 
     @abc.abstractmethod
     def c_skip(self, t: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ class LiteralReadout(Readout):
 
     name = "literal"
     needs_reencoding = True
-    t_encode: float = option("at and below it the render is the signal; an objective's t_recon", T_ENCODE, AT_LEAST_0)
+    t_encode: float = option(T_ENCODE, "at and below it the render is the signal; an objective's t_recon", AT_LEAST_0)
 
     def c_skip(self, t: Tensor) -> Tensor:
         return self.sigma_data**2 / ((t - self.offset) ** 2 + self.sigma_data**2)
@@ -155,7 +155,7 @@ class DirectReadout(Readout):
     """The render is the signal at every t; a narrow c_skip of width ``width`` keeps the boundary."""
 
     name = "direct"
-    width: float = option("noise level at which half of f is x_t", 0.1, POSITIVE)
+    width: float = option(0.1, "noise level at which half of f is x_t", POSITIVE)
 
     def c_skip(self, t: Tensor) -> Tensor:
         return self.width**2 / ((t - self.offset) ** 2 + self.width**2)

@@ -1,4 +1,4 @@
-"""Options of the core's own choices: what an option means stands beside it, and a wrong value is refused by name."""
+"""Options: what one means stands beside it, for the documentation, and a wrong value is refused by name."""
 
 import math
 from collections.abc import Callable
@@ -6,23 +6,39 @@ from typing import Any
 
 import attrs
 
+from inrkit.errors import UsageError
 
-def option(help: str, default: Any, check: Any = None) -> Any:
-    """A field of an attrs class whose help text the documentation shows."""
+Check = Callable[[Any, Any, Any], None]
+
+
+def option(default: Any, help: str, check: Check | None = None) -> Any:
+    """A field of an attrs class whose help text the documentation shows.
+
+    Args:
+        default: Its value unless something is said; `attrs.NOTHING` for what must be said.
+        help: What it means, in one line.
+        check: Called with instance, attribute and value, such as `inrkit.at_least` gives.
+    """
     return attrs.field(default=default, metadata={"help": help}, validator=[] if check is None else check)
 
 
-def _bounded(what: str, holds: Callable[[float], bool]) -> Any:
-    def check(instance: Any, attribute: Any, value: float) -> None:
-        if not math.isfinite(value) or not holds(value):
-            raise ValueError(f"'{attribute.name}' must be {what} (got {value})")
+def bounded(what: str, holds: Callable[[Any], bool]) -> Check:
+    """A check that a number is finite and keeps a bound, said in words; None, where a type allows it, passes."""
+
+    def check(instance: Any, attribute: Any, value: Any) -> None:
+        if value is not None and not (math.isfinite(value) and holds(value)):
+            raise UsageError(f"'{attribute.name}' must be {what} (got {value})")
 
     return check
 
 
-POSITIVE = _bounded("> 0", lambda value: value > 0)
-AT_LEAST_0 = _bounded(">= 0", lambda value: value >= 0)
-AT_LEAST_1 = _bounded("at least 1", lambda value: value >= 1)
-AT_LEAST_2 = _bounded("at least 2", lambda value: value >= 2)
-SHARE = _bounded("from 0 to 1", lambda value: 0 <= value <= 1)
-BELOW_1 = _bounded("from 0 to less than 1", lambda value: 0 <= value < 1)
+def at_least(low: float) -> Check:
+    """A check that a number is not below a bound."""
+    return bounded(f"at least {low}", lambda value: value >= low)
+
+
+POSITIVE = bounded("> 0", lambda value: value > 0)
+AT_LEAST_0 = bounded(">= 0", lambda value: value >= 0)
+AT_LEAST_1, AT_LEAST_2 = at_least(1), at_least(2)
+SHARE = bounded("from 0 to 1", lambda value: 0 <= value <= 1)
+BELOW_1 = bounded("from 0 to less than 1", lambda value: 0 <= value < 1)

@@ -8,24 +8,21 @@ from typing import Any, ClassVar, Literal
 import attrs
 import numpy as np
 
+from inrkit.core.option import option
 from inrkit.errors import DataError, UsageError
 from inrkit.io.entries import Entries, open_entries
 from inrkit.io.importer import Imported, Importer, Progress
-
-
-def _field(default: Any, help: str) -> Any:
-    return attrs.field(default=default, metadata={"help": help})
 
 
 @attrs.frozen(kw_only=True)
 class FilesOptions:
     """What every importer of files has."""
 
-    labels: Literal["none", "folder", "name"] = _field(
+    labels: Literal["none", "folder", "name"] = option(
         "none", "class of each file: the folder that it lies in, or its name up to the first _"
     )
-    limit: int | None = _field(None, "at most so many, spread evenly")
-    skip_broken: bool = _field(False, "leave out what cannot be read, instead of stopping")
+    limit: int | None = option(None, "at most so many, spread evenly")
+    skip_broken: bool = option(False, "leave out what cannot be read, instead of stopping")
 
     def __attrs_post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:

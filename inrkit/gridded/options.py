@@ -6,19 +6,8 @@ from typing import Any, Literal
 
 import attrs
 
+from inrkit.core.option import at_least, option
 from inrkit.errors import UsageError
-
-
-def _field(default: Any, help: str, **kwargs: Any) -> Any:
-    return attrs.field(default=default, metadata={"help": help}, **kwargs)
-
-
-def _at_least(low: float) -> Any:
-    def check(instance: Any, attribute: Any, value: Any) -> None:
-        if value is not None and value < low:
-            raise UsageError(f"'{attribute.name}' must be at least {low} (got {value})")
-
-    return check
 
 
 def _size(instance: Any, attribute: Any, value: tuple[int, ...] | None) -> None:
@@ -33,51 +22,45 @@ class GridOptions:
     What is None is taken from the data, or from the grid's size.
     """
 
-    size: tuple[int, ...] | None = _field(
-        None, "cells along each axis that the network reads; from the data", validator=_size
-    )
-    query_size: tuple[int, ...] | None = _field(
-        None, "cells along each axis that it is held to; like 'size'", validator=_size
-    )
-    channels: int | None = _field(None, "channels; from the data", validator=_at_least(1))
-    classes: int | None = _field(0, "class labels to learn; 0 for none", validator=_at_least(0))
-    count: int = _field(2000, "invented training signals, where there are no data", validator=_at_least(1))
-    sigma_data: float | None = _field(
-        None, "standard deviation of the values; from the data", validator=_at_least(0.001)
-    )
-    shift: float = _field(0.0, "training signals are moved by up to this share of each axis", validator=_at_least(0))
+    size: tuple[int, ...] | None = option(None, "cells along each axis that the network reads; from the data", _size)
+    query_size: tuple[int, ...] | None = option(None, "cells along each axis that it is held to; like 'size'", _size)
+    channels: int | None = option(None, "channels; from the data", at_least(1))
+    classes: int | None = option(0, "class labels to learn; 0 for none", at_least(0))
+    count: int = option(2000, "invented training signals, where there are no data", at_least(1))
+    sigma_data: float | None = option(None, "standard deviation of the values; from the data", at_least(0.001))
+    shift: float = option(0.0, "training signals are moved by up to this share of each axis", at_least(0))
 
-    patch: int | None = _field(
-        None, "side of the patches that the network reads; by the size, 16 or more patches", validator=_at_least(1)
+    patch: int | None = option(
+        None, "side of the patches that the network reads; by the size, 16 or more patches", at_least(1)
     )
-    width: int = _field(128, "width of the transformer", validator=_at_least(4))
-    depth: int = _field(2, "encoder blocks", validator=_at_least(1))
-    decoder_depth: int = _field(1, "decoder blocks", validator=_at_least(1))
-    heads: int = _field(4, "attention heads of the transformer", validator=_at_least(1))
-    hidden: int = _field(256, "width of the feed-forward layers", validator=_at_least(1))
-    dropout: float = _field(0.0, "dropout in the feed-forward layers", validator=_at_least(0))
+    width: int = option(128, "width of the transformer", at_least(4))
+    depth: int = option(2, "encoder blocks", at_least(1))
+    decoder_depth: int = option(1, "decoder blocks", at_least(1))
+    heads: int = option(4, "attention heads of the transformer", at_least(1))
+    hidden: int = option(256, "width of the feed-forward layers", at_least(1))
+    dropout: float = option(0.0, "dropout in the feed-forward layers", at_least(0))
 
-    token_patch: int | None = _field(
-        None, "one INR token for each cell of this side; by the size, 64 or more tokens", validator=_at_least(1)
+    token_patch: int | None = option(
+        None, "one INR token for each cell of this side; by the size, 64 or more tokens", at_least(1)
     )
-    inr_width: int = _field(96, "width of the INR's tokens and layers", validator=_at_least(4))
-    inr_inner: int = _field(64, "width of the INR's attention", validator=_at_least(1))
-    inr_heads: int = _field(2, "attention heads of the INR", validator=_at_least(1))
-    inr_depth: int = _field(3, "layers of the INR after the attention", validator=_at_least(1))
-    localized: bool = _field(True, "start tokens, patches and attention localized on the grid")
-    function: str = _field("anr", "implicit function, by its registered name")
+    inr_width: int = option(96, "width of the INR's tokens and layers", at_least(4))
+    inr_inner: int = option(64, "width of the INR's attention", at_least(1))
+    inr_heads: int = option(2, "attention heads of the INR", at_least(1))
+    inr_depth: int = option(3, "layers of the INR after the attention", at_least(1))
+    localized: bool = option(True, "start tokens, patches and attention localized on the grid")
+    function: str = option("anr", "implicit function, by its registered name")
     function_options: dict[str, Any] = attrs.field(
         factory=dict, metadata={"help": "options of the function; those of anr stand above as well"}
     )
-    denoiser: str = _field("hyper", "network that writes the function's params, by its registered name")
+    denoiser: str = option("hyper", "network that writes the function's params, by its registered name")
     denoiser_options: dict[str, Any] = attrs.field(
         factory=dict, metadata={"help": "options of the network; those of hyper stand above"}
     )
-    groups: int = _field(16, "tokens that write a layer of a function such as mlp", validator=_at_least(1))
-    jitter: Literal["none", "shared", "each"] = _field(
+    groups: int = option(16, "tokens that write a layer of a function such as mlp", at_least(1))
+    jitter: Literal["none", "shared", "each"] = option(
         "shared", "variational coordinates: drawn once a step, or for each signal"
     )
-    query_points: int = _field(0, "places of the query used in a training step; 0 for all", validator=_at_least(0))
+    query_points: int = option(0, "places of the query used in a training step; 0 for all", at_least(0))
 
 
 def side_for(size: tuple[int, ...], least: int) -> int:

@@ -1,30 +1,26 @@
 """DiT: a transformer over patches whose norms are modulated by the noise level, written back as patches."""
 
 from collections.abc import Mapping
-from typing import Any, Self, final
+from typing import Self, final
 
 import attrs
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrkit import Condition, Denoiser, EncoderBlock, Observation, Params, PatchTokenizer, unpatchify
+from inrkit import Condition, Denoiser, EncoderBlock, Observation, Params, PatchTokenizer, option, unpatchify
 from inrkit_baselines.shape import GridShape
-
-
-def _field(default: Any, help: str) -> Any:
-    return attrs.field(default=default, metadata={"help": help})
 
 
 @attrs.frozen
 class DiTOptions:
     """Options of the denoiser ``dit``; DiT-B has width 768, 12 blocks and 12 heads."""
 
-    patch: int = _field(4, "side of the patches")
-    width: int = _field(256, "width of the transformer")
-    depth: int = _field(6, "blocks")
-    heads: int = _field(4, "attention heads")
-    hidden: int = _field(1024, "width of the feed-forward layers")
-    dropout: float = _field(0.0, "dropout in the feed-forward layers")
+    patch: int = option(4, "side of the patches")
+    width: int = option(256, "width of the transformer")
+    depth: int = option(6, "blocks")
+    heads: int = option(4, "attention heads")
+    hidden: int = option(1024, "width of the feed-forward layers")
+    dropout: float = option(0.0, "dropout in the feed-forward layers")
 
 
 @final

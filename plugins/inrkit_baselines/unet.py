@@ -8,26 +8,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrkit import Attention, Condition, Denoiser, Observation, Params, SharedDropout
+from inrkit import Attention, Condition, Denoiser, Observation, Params, SharedDropout, option
 from inrkit_baselines.shape import GridShape
 
 _CONVOLUTIONS: Mapping[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _POOLS: Mapping[int, Any] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
-def _field(default: Any, help: str) -> Any:
-    return attrs.field(default=default, metadata={"help": help})
-
-
 @attrs.frozen
 class UNetOptions:
     """Options of the denoiser ``unet``; the papers' CIFAR-10 model has width 128, multipliers 2 2 2 and 4 blocks."""
 
-    width: int = _field(64, "channels at the finest scale; a multiple of 4")
-    multipliers: tuple[int, ...] = _field((1, 2, 2), "channels at each scale, in widths; each scale halves the sides")
-    blocks: int = _field(2, "residual blocks at each scale")
-    attention: tuple[int, ...] = _field((16,), "longest sides at which blocks also attend")
-    dropout: float = _field(0.0, "dropout in the residual blocks")
+    width: int = option(64, "channels at the finest scale; a multiple of 4")
+    multipliers: tuple[int, ...] = option((1, 2, 2), "channels at each scale, in widths; each scale halves the sides")
+    blocks: int = option(2, "residual blocks at each scale")
+    attention: tuple[int, ...] = option((16,), "longest sides at which blocks also attend")
+    dropout: float = option(0.0, "dropout in the residual blocks")
 
 
 @final

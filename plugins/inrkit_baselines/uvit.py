@@ -16,6 +16,7 @@ from inrkit import (
     Params,
     PatchTokenizer,
     UsageError,
+    option,
     unpatchify,
 )
 from inrkit_baselines.shape import GridShape
@@ -23,20 +24,16 @@ from inrkit_baselines.shape import GridShape
 _CONVOLUTIONS: Mapping[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
 
-def _field(default: Any, help: str) -> Any:
-    return attrs.field(default=default, metadata={"help": help})
-
-
 @attrs.frozen
 class UViTOptions:
     """Options of the denoiser ``uvit``; U-ViT-S has width 512, 13 blocks and 8 heads."""
 
-    patch: int = _field(4, "side of the patches")
-    width: int = _field(256, "width of the transformer")
-    depth: int = _field(7, "blocks; an odd number")
-    heads: int = _field(4, "attention heads")
-    hidden: int = _field(1024, "width of the feed-forward layers")
-    dropout: float = _field(0.0, "dropout in the feed-forward layers")
+    patch: int = option(4, "side of the patches")
+    width: int = option(256, "width of the transformer")
+    depth: int = option(7, "blocks; an odd number")
+    heads: int = option(4, "attention heads")
+    hidden: int = option(1024, "width of the feed-forward layers")
+    dropout: float = option(0.0, "dropout in the feed-forward layers")
 
 
 @final

@@ -2,32 +2,28 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, Self, final
+from typing import Self, final
 
 import attrs
 import torch
 from torch import Tensor, nn
 
-from inrkit import INRFunction, Params, UsageError, attend, features_for, grid_centers
-
-
-def _field(default: Any, help: str) -> Any:
-    return attrs.field(default=default, metadata={"help": help})
+from inrkit import INRFunction, Params, UsageError, attend, features_for, grid_centers, option
 
 
 @attrs.frozen
 class ANROptions:
     """Options of the function ``anr``."""
 
-    patch: int = _field(4, "one token for each cell of this side")
-    width: int = _field(64, "width of the tokens and layers")
-    inner: int = _field(64, "width of the attention")
-    heads: int = _field(2, "attention heads")
-    depth: int = _field(3, "layers after the attention")
-    max_frequency: float | None = _field(None, "band limit of the Fourier features; half the grid's size")
-    threshold: float = _field(0.0, "attention below this is cut off (the paper: .0015); 0 is faster")
-    localized: bool = _field(True, "start by attending to the nearest tokens")
-    space: str = _field("line", "where coordinates live: line, circle, a word for each axis, or sphere")
+    patch: int = option(4, "one token for each cell of this side")
+    width: int = option(64, "width of the tokens and layers")
+    inner: int = option(64, "width of the attention")
+    heads: int = option(2, "attention heads")
+    depth: int = option(3, "layers after the attention")
+    max_frequency: float | None = option(None, "band limit of the Fourier features; half the grid's size")
+    threshold: float = option(0.0, "attention below this is cut off (the paper: .0015); 0 is faster")
+    localized: bool = option(True, "start by attending to the nearest tokens")
+    space: str = option("line", "where coordinates live: line, circle, a word for each axis, or sphere")
 
 
 @final

@@ -8,7 +8,7 @@ from typing import Any, Literal, final
 import attrs
 import numpy as np
 
-from inrkit import Imported, Importer, open_entries, parse_size
+from inrkit import Imported, Importer, open_entries, option, parse_size
 from inrkit_image.importers import (
     Decoding,
     ImportedImages,
@@ -24,17 +24,13 @@ Read = Callable[[Path, ImportOptions, Any], ImportedImages]
 _TEST = re.compile(r"(^|[^a-z])(test|t10k)")  # test_batch, test/cat/1.png, x_test.npy, t10k-images-idx3-ubyte
 
 
-def _field(default: Any, help: str) -> Any:
-    return attrs.field(default=default, metadata={"help": help})
-
-
 @attrs.frozen(kw_only=True)
 class ArrayOptions:
     """What every format has: how images come to one shape, and how many."""
 
-    size: str | None = _field(None, "width x height, as 64x64: resize to cover it and crop the centre")
-    channels: Literal["rgb", "grey"] | None = _field(None, "bring all images to rgb or grey")
-    limit: int | None = _field(None, "at most so many images, spread evenly")
+    size: str | None = option(None, "width x height, as 64x64: resize to cover it and crop the centre")
+    channels: Literal["rgb", "grey"] | None = option(None, "bring all images to rgb or grey")
+    limit: int | None = option(None, "at most so many images, spread evenly")
 
     def options(self, **more: Any) -> ImportOptions:
         """As the readers want them."""
@@ -57,10 +53,10 @@ class ArrayOptions:
 class FolderOptions(ArrayOptions):
     """Folders and archives of image files."""
 
-    background: tuple[int, int, int] = _field((255, 255, 255), "what shows through transparent pixels: r,g,b")
-    inside: str | None = _field(None, "only this folder within the source")
-    labels: bool | None = _field(None, "folders are classes; by default, if all images lie in subfolders")
-    skip_broken: bool = _field(False, "leave out what cannot be read, instead of stopping")
+    background: tuple[int, int, int] = option((255, 255, 255), "what shows through transparent pixels: r,g,b")
+    inside: str | None = option(None, "only this folder within the source")
+    labels: bool | None = option(None, "folders are classes; by default, if all images lie in subfolders")
+    skip_broken: bool = option(False, "leave out what cannot be read, instead of stopping")
 
     def decoding(self) -> Decoding:
         return Decoding(size=self.shape, channels=self.channels, background=self.background)
@@ -71,7 +67,7 @@ class FolderOptions(ArrayOptions):
 class SplitOptions(ArrayOptions):
     """Data sets that come as a training and a test set."""
 
-    split: Literal["all", "train", "test"] = _field("all", "which part; of all, the store remembers which is which")
+    split: Literal["all", "train", "test"] = option("all", "which part; of all, the store remembers which is which")
 
 
 @final

@@ -5,71 +5,55 @@ from typing import Any, Literal
 
 import attrs
 
-
-def _field(default: Any, help: str, **kwargs: Any) -> Any:
-    return attrs.field(default=default, metadata={"help": help}, **kwargs)
-
-
-def _at_least(low: float) -> Any:
-    def check(instance: Any, attribute: Any, value: Any) -> None:
-        if value is not None and value < low:
-            raise ValueError(f"'{attribute.name}' must be at least {low} (got {value})")
-
-    return check
+from inrkit import UsageError, at_least, option
 
 
 def _size(instance: Any, attribute: Any, value: tuple[int, int] | None) -> None:
     if value is not None and (len(value) != 2 or min(value) < 1):
-        raise ValueError(f"'{attribute.name}' must be two positive numbers, height and width (got {value})")
+        raise UsageError(f"'{attribute.name}' must be two positive numbers, height and width (got {value})")
 
 
 @attrs.frozen
 class ImageOptions:
     """Options of the image modality; every field is a config key under ``options``."""
 
-    size: tuple[int, int] | None = _field(
-        None, "height, width of what the network reads; from the data", validator=_size
-    )
-    query_size: tuple[int, int] | None = _field(
-        None, "height, width of what it is held to; like 'size'", validator=_size
-    )
-    channels: int | None = _field(None, "channels; from the data", validator=_at_least(1))
-    classes: int | None = _field(0, "class labels to learn; 0 for none", validator=_at_least(0))
-    count: int = _field(20_000, "images of the embedded training set", validator=_at_least(1))
-    flip: bool = _field(False, "mirror half of the training images")
-    sigma_data: float = _field(0.5, "standard deviation of the values")
+    size: tuple[int, int] | None = option(None, "height, width of what the network reads; from the data", _size)
+    query_size: tuple[int, int] | None = option(None, "height, width of what it is held to; like 'size'", _size)
+    channels: int | None = option(None, "channels; from the data", at_least(1))
+    classes: int | None = option(0, "class labels to learn; 0 for none", at_least(0))
+    count: int = option(20_000, "images of the embedded training set", at_least(1))
+    flip: bool = option(False, "mirror half of the training images")
+    sigma_data: float = option(0.5, "standard deviation of the values")
 
-    patch: int = _field(4, "side of the patches that the network reads", validator=_at_least(1))
-    width: int = _field(256, "width of the transformer", validator=_at_least(4))
-    depth: int = _field(3, "encoder blocks", validator=_at_least(1))
-    decoder_depth: int = _field(2, "decoder blocks", validator=_at_least(1))
-    heads: int = _field(4, "attention heads of the transformer", validator=_at_least(1))
-    hidden: int = _field(1024, "width of the feed-forward layers", validator=_at_least(1))
-    dropout: float = _field(0.0, "dropout in the feed-forward layers", validator=_at_least(0))
+    patch: int = option(4, "side of the patches that the network reads", at_least(1))
+    width: int = option(256, "width of the transformer", at_least(4))
+    depth: int = option(3, "encoder blocks", at_least(1))
+    decoder_depth: int = option(2, "decoder blocks", at_least(1))
+    heads: int = option(4, "attention heads of the transformer", at_least(1))
+    hidden: int = option(1024, "width of the feed-forward layers", at_least(1))
+    dropout: float = option(0.0, "dropout in the feed-forward layers", at_least(0))
 
-    token_patch: int = _field(4, "one INR token for each square of this side", validator=_at_least(1))
-    inr_width: int = _field(64, "width of the INR's tokens and layers", validator=_at_least(4))
-    inr_inner: int = _field(64, "width of the INR's attention", validator=_at_least(1))
-    inr_heads: int = _field(2, "attention heads of the INR", validator=_at_least(1))
-    inr_depth: int = _field(3, "layers of the INR after the attention", validator=_at_least(1))
-    max_frequency: float | None = _field(None, "band limit of the Fourier features; half the query's size")
-    threshold: float = _field(
-        0.0, "attention below this is cut off (the paper: .0015); 0 is faster", validator=_at_least(0)
-    )
-    localized: bool = _field(True, "start tokens, patches and attention localized on the grid")
-    function: str = _field("anr", "implicit function, by its registered name: anr, mlp, grid, siren")
+    token_patch: int = option(4, "one INR token for each square of this side", at_least(1))
+    inr_width: int = option(64, "width of the INR's tokens and layers", at_least(4))
+    inr_inner: int = option(64, "width of the INR's attention", at_least(1))
+    inr_heads: int = option(2, "attention heads of the INR", at_least(1))
+    inr_depth: int = option(3, "layers of the INR after the attention", at_least(1))
+    max_frequency: float | None = option(None, "band limit of the Fourier features; half the query's size")
+    threshold: float = option(0.0, "attention below this is cut off (the paper: .0015); 0 is faster", at_least(0))
+    localized: bool = option(True, "start tokens, patches and attention localized on the grid")
+    function: str = option("anr", "implicit function, by its registered name: anr, mlp, grid, siren")
     function_options: dict[str, Any] = attrs.field(
         factory=dict, metadata={"help": "options of the function; those of anr stand above as well"}
     )
-    denoiser: str = _field("hyper", "network that writes the function's params: hyper, unet, uvit, dit, functa")
+    denoiser: str = option("hyper", "network that writes the function's params: hyper, unet, uvit, dit, functa")
     denoiser_options: dict[str, Any] = attrs.field(
         factory=dict, metadata={"help": "options of the network; those of hyper stand above"}
     )
-    groups: int = _field(16, "tokens that write a layer of a function such as mlp", validator=_at_least(1))
-    jitter: Literal["none", "shared", "each"] = _field(
+    groups: int = option(16, "tokens that write a layer of a function such as mlp", at_least(1))
+    jitter: Literal["none", "shared", "each"] = option(
         "shared", "variational coordinates: drawn once a step, or for each image"
     )
-    query_points: int = _field(0, "pixels of the query used in a training step; 0 for all", validator=_at_least(0))
+    query_points: int = option(0, "pixels of the query used in a training step; 0 for all", at_least(0))
 
 
 _PAPER_64 = {

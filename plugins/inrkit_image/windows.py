@@ -3,28 +3,24 @@
 import itertools
 import math
 from collections.abc import Mapping
-from typing import Any, Self, final
+from typing import Self, final
 
 import attrs
 import torch
 from torch import Tensor, nn
 
-from inrkit import INRFunction, Params, UsageError, closed_axes
-
-
-def _field(default: Any, help: str) -> Any:
-    return attrs.field(default=default, metadata={"help": help})
+from inrkit import INRFunction, Params, UsageError, closed_axes, option
 
 
 @attrs.frozen
 class WindowsOptions:
     """Options of the function ``windows``."""
 
-    patch: int = _field(16, "one window for each cell of this side; it reaches to the centers of its neighbours")
-    width: int = _field(64, "waves in the dictionary: numbers of a token")
-    hidden: int = _field(128, "width of the network that draws the dictionary")
-    depth: int = _field(2, "its layers")
-    space: str = _field("line", "where coordinates live: line, circle, or a word for each axis")
+    patch: int = option(16, "one window for each cell of this side; it reaches to the centers of its neighbours")
+    width: int = option(64, "waves in the dictionary: numbers of a token")
+    hidden: int = option(128, "width of the network that draws the dictionary")
+    depth: int = option(2, "its layers")
+    space: str = option("line", "where coordinates live: line, circle, or a word for each axis")
 
 
 @final

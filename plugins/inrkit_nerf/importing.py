@@ -9,23 +9,19 @@ import attrs
 import numpy as np
 import torch
 
-from inrkit import DataError, Entries, Imported, Importer, open_entries, parse_size
+from inrkit import DataError, Entries, Imported, Importer, open_entries, option, parse_size
 from inrkit_nerf.cameras import CONVENTIONS, check_range, pinhole, to_opencv
 from inrkit_nerf.hull import box_of
 from inrkit_nerf.posed import Progress, View, checked, stacked
-
-
-def _field(default: Any, help: str) -> Any:
-    return attrs.field(default=default, metadata={"help": help})
 
 
 @attrs.frozen(kw_only=True)
 class ViewOptions:
     """What every format has."""
 
-    size: str | None = _field(None, "width x height, as 64x64: resize all pictures")
-    views: int | None = _field(None, "at most so many views of each object, spread evenly")
-    limit: int | None = _field(None, "at most so many objects")
+    size: str | None = option(None, "width x height, as 64x64: resize all pictures")
+    views: int | None = option(None, "at most so many views of each object, spread evenly")
+    limit: int | None = option(None, "at most so many objects")
 
 
 @final

@@ -5,32 +5,22 @@ from typing import Any, Literal
 
 import attrs
 
-
-def _field(default: Any, help: str, **kwargs: Any) -> Any:
-    return attrs.field(default=default, metadata={"help": help}, **kwargs)
-
-
-def _at_least(low: float) -> Any:
-    def check(instance: Any, attribute: Any, value: Any) -> None:
-        if value is not None and value < low:
-            raise ValueError(f"'{attribute.name}' must be at least {low} (got {value})")
-
-    return check
+from inrkit import UsageError, at_least, option
 
 
 def _size(instance: Any, attribute: Any, value: tuple[int, int] | None) -> None:
     if value is not None and (len(value) != 2 or min(value) < 1):
-        raise ValueError(f"'{attribute.name}' must be two positive numbers, height and width (got {value})")
+        raise UsageError(f"'{attribute.name}' must be two positive numbers, height and width (got {value})")
 
 
 def _box(instance: Any, attribute: Any, value: tuple[float, ...] | None) -> None:
     if value is not None and (len(value) != 6 or any(a >= b for a, b in zip(value[:3], value[3:], strict=True))):
-        raise ValueError(f"'box' must be x, y, z of its lower and then of its upper corner (got {value})")
+        raise UsageError(f"'box' must be x, y, z of its lower and then of its upper corner (got {value})")
 
 
 def _far(instance: Any, attribute: Any, value: float | None) -> None:
     if value is not None and value <= instance.near:
-        raise ValueError(f"'near' must be below 'far' (got {instance.near} and {value})")
+        raise UsageError(f"'near' must be below 'far' (got {instance.near} and {value})")
 
 
 @attrs.frozen
@@ -40,41 +30,41 @@ class NerfOptions:
     Box, distances, camera and background belong to the model: a field means nothing outside of what it was trained in.
     """
 
-    size: tuple[int, int] | None = _field(None, "height, width of the views; from the data", validator=_size)
-    views: int = _field(1, "views of an object that the network reads", validator=_at_least(1))
-    query_views: int = _field(4, "other views that it is held to in a training step", validator=_at_least(1))
-    query_rays: int = _field(96, "rays of these views together", validator=_at_least(1))
-    test_views: int = _field(24, "other views that a held-out object is tested on, at most", validator=_at_least(1))
-    shared_noise: bool = _field(True, "queries see the noise of the first view; else noise of their own")
-    sigma_data: float = _field(0.5, "standard deviation of the values")
-    count: int = _field(2000, "objects of the embedded training set", validator=_at_least(1))
-    object_views: int = _field(10, "views of each of them", validator=_at_least(2))
+    size: tuple[int, int] | None = option(None, "height, width of the views; from the data", _size)
+    views: int = option(1, "views of an object that the network reads", at_least(1))
+    query_views: int = option(4, "other views that it is held to in a training step", at_least(1))
+    query_rays: int = option(96, "rays of these views together", at_least(1))
+    test_views: int = option(24, "other views that a held-out object is tested on, at most", at_least(1))
+    shared_noise: bool = option(True, "queries see the noise of the first view; else noise of their own")
+    sigma_data: float = option(0.5, "standard deviation of the values")
+    count: int = option(2000, "objects of the embedded training set", at_least(1))
+    object_views: int = option(10, "views of each of them", at_least(2))
 
-    box: tuple[float, ...] | None = _field(None, "corners of what holds every object; from the data", validator=_box)
-    near: float = _field(0.0, "no ray is followed nearer to its camera", validator=_at_least(0))
-    far: float | None = _field(None, "nor farther", validator=_far)
-    radius: float | None = _field(None, "distance of the canonical camera; from the data", validator=_at_least(0))
-    focal: float | None = _field(None, "its focal length in image widths; from the data", validator=_at_least(0))
-    elevation: float = _field(25.0, "its height over the ground, in degrees")
-    azimuth: float = _field(35.0, "its direction, in degrees from the x axis")
-    background: Literal["white", "black", "random"] = _field("white", "behind objects whose views have opacity")
+    box: tuple[float, ...] | None = option(None, "corners of what holds every object; from the data", _box)
+    near: float = option(0.0, "no ray is followed nearer to its camera", at_least(0))
+    far: float | None = option(None, "nor farther", _far)
+    radius: float | None = option(None, "distance of the canonical camera; from the data", at_least(0))
+    focal: float | None = option(None, "its focal length in image widths; from the data", at_least(0))
+    elevation: float = option(25.0, "its height over the ground, in degrees")
+    azimuth: float = option(35.0, "its direction, in degrees from the x axis")
+    background: Literal["white", "black", "random"] = option("white", "behind objects whose views have opacity")
 
-    samples: int = _field(16, "samples on a ray in training", validator=_at_least(1))
-    render_samples: int = _field(48, "samples on a ray otherwise", validator=_at_least(1))
-    occupancy: int = _field(32, "cells a side of the grid that tells where an object is empty; 0 for none")
+    samples: int = option(16, "samples on a ray in training", at_least(1))
+    render_samples: int = option(48, "samples on a ray otherwise", at_least(1))
+    occupancy: int = option(32, "cells a side of the grid that tells where an object is empty; 0 for none")
 
-    patch: int = _field(8, "side of the patches that the network reads", validator=_at_least(1))
-    plucker: bool = _field(False, "describe rays by direction and moment instead of by direction and origin")
-    width: int = _field(256, "width of the transformer", validator=_at_least(4))
-    depth: int = _field(4, "encoder blocks", validator=_at_least(1))
-    decoder_depth: int = _field(2, "decoder blocks", validator=_at_least(1))
-    heads: int = _field(4, "attention heads of the transformer", validator=_at_least(1))
-    hidden: int = _field(768, "width of the feed-forward layers", validator=_at_least(1))
-    dropout: float = _field(0.0, "dropout in the feed-forward layers", validator=_at_least(0))
+    patch: int = option(8, "side of the patches that the network reads", at_least(1))
+    plucker: bool = option(False, "describe rays by direction and moment instead of by direction and origin")
+    width: int = option(256, "width of the transformer", at_least(4))
+    depth: int = option(4, "encoder blocks", at_least(1))
+    decoder_depth: int = option(2, "decoder blocks", at_least(1))
+    heads: int = option(4, "attention heads of the transformer", at_least(1))
+    hidden: int = option(768, "width of the feed-forward layers", at_least(1))
+    dropout: float = option(0.0, "dropout in the feed-forward layers", at_least(0))
 
-    function: str = _field("mlp", "implicit function, by its registered name: mlp, triplane")
+    function: str = option("mlp", "implicit function, by its registered name: mlp, triplane")
     function_options: dict[str, Any] = attrs.field(factory=dict, metadata={"help": "options of the function"})
-    groups: int = _field(16, "tokens that write a layer of the function", validator=_at_least(1))
+    groups: int = option(16, "tokens that write a layer of the function", at_least(1))
 
 
 _TINY_OBJECTIVE = {

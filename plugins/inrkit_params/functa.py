@@ -1,28 +1,24 @@
 """Encoding by gradient descent (functa): the params are those that a few steps lead to from a learned start."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, final
+from typing import TYPE_CHECKING, Self, final
 
 import attrs
 import torch
 from torch import Tensor, nn
 
-from inrkit import Denoiser, Observation, Params, UsageError
+from inrkit import Denoiser, Observation, Params, UsageError, option
 
 if TYPE_CHECKING:
     from inrkit import Pipeline
-
-
-def _field(default: Any, help: str) -> Any:
-    return attrs.field(default=default, metadata={"help": help})
 
 
 @attrs.frozen
 class FunctaOptions:
     """Options of the denoiser ``functa``."""
 
-    steps: int = _field(3, "steps of gradient descent")
-    rate: float = _field(1.0, "their length at the start of training; it is learned, for every number on its own")
+    steps: int = option(3, "steps of gradient descent")
+    rate: float = option(1.0, "their length at the start of training; it is learned, for every number on its own")
 
 
 @final

@@ -5,23 +5,21 @@ from typing import Any
 
 import attrs
 
-
-def _field(default: Any, help: str) -> Any:
-    return attrs.field(default=default, metadata={"help": help})
+from inrkit import option
 
 
 @attrs.frozen
 class ParamsOptions:
     """Options of the params modality; every field is a config key under ``options``."""
 
-    file: str | None = _field(
+    file: str | None = option(
         None, "file of params, from `inrkit encode RUN --data ...`; the data. Keep it: it decodes"
     )
-    length: int | None = _field(None, "numbers in the params of one signal; from the data")
-    classes: int | None = _field(0, "class labels to learn; 0 for none")
-    sigma_data: float = _field(0.5, "standard deviation of the scaled params")
-    multiple: int = _field(64, "vectors are filled up with zeros to a multiple of this, so that patches fit")
-    denoiser: str = _field("dit", "network, by its registered name: dit, uvit, unet")
+    length: int | None = option(None, "numbers in the params of one signal; from the data")
+    classes: int | None = option(0, "class labels to learn; 0 for none")
+    sigma_data: float = option(0.5, "standard deviation of the scaled params")
+    multiple: int = option(64, "vectors are filled up with zeros to a multiple of this, so that patches fit")
+    denoiser: str = option("dit", "network, by its registered name: dit, uvit, unet")
     denoiser_options: dict[str, Any] = attrs.field(
         factory=lambda: {"patch": 64, "width": 256, "depth": 6, "hidden": 768},
         metadata={"help": "options of the network"},

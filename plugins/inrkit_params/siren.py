@@ -2,27 +2,23 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, Self, final
+from typing import Self, final
 
 import attrs
 import torch
 from torch import Tensor, nn
 
-from inrkit import INRFunction, Params
-
-
-def _field(default: Any, help: str) -> Any:
-    return attrs.field(default=default, metadata={"help": help})
+from inrkit import INRFunction, Params, option
 
 
 @attrs.frozen
 class SirenOptions:
     """Options of the function ``siren``; functa's for images of 64 x 64 has width 512, depth 15 and a latent of 512."""
 
-    latent: int = _field(256, "numbers that make up the params of one signal")
-    width: int = _field(128, "width of the layers")
-    depth: int = _field(5, "layers")
-    frequency: float = _field(30.0, "factor within the sines, ω")
+    latent: int = option(256, "numbers that make up the params of one signal")
+    width: int = option(128, "width of the layers")
+    depth: int = option(5, "layers")
+    frequency: float = option(30.0, "factor within the sines, ω")
 
 
 @final

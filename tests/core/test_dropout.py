@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from inrkit import Draws, SharedDropout, shared_dropout
 from inrkit.core.objective import consistency_pair
+from inrkit.errors import UsageError
 
 ROWS = torch.arange(6)
 
@@ -80,7 +81,7 @@ def test_context_ends() -> None:
 @pytest.mark.parametrize("p", [-0.1, 1.0, 2.0])
 def test_impossible_share_is_refused(p: float) -> None:
     """p must be at least 0 and below 1."""
-    with pytest.raises(ValueError, match="'p' must be"):
+    with pytest.raises(UsageError, match="'p' must be"):
         SharedDropout(p)
 
 

@@ -15,6 +15,7 @@ from inrkit.core.karras import (
     square_root_count,
     uniform_pairs,
 )
+from inrkit.errors import UsageError
 
 CIFAR, IMAGENET = 800_000, 800_000
 
@@ -188,5 +189,5 @@ def test_times_depend_on_the_global_row(objective: Ct | Ict | Cd) -> None:
 )
 def test_impossible_options_are_refused(kind: type, options: dict[str, float], message: str) -> None:
     """By name, before anything runs."""
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UsageError, match=message):
         kind(**options)

@@ -73,7 +73,7 @@ def test_sampled_levels_follow_the_distribution() -> None:
 
 def test_narrow_distribution_is_refused() -> None:
     """A standard deviation of zero is refused by name."""
-    with pytest.raises(ValueError, match="'std' must be > 0"):
+    with pytest.raises(UsageError, match="'std' must be > 0"):
         LogNormal(std=0.0)
 
 
@@ -276,5 +276,5 @@ def test_readout_is_abstract() -> None:
 @pytest.mark.parametrize("kind", [LiteralReadout, TwoHeadedReadout, DirectReadout])
 def test_bad_sigma_is_refused(kind: type[Readout]) -> None:
     """sigma_data must be positive."""
-    with pytest.raises(ValueError, match="'sigma_data' must be > 0"):
+    with pytest.raises(UsageError, match="'sigma_data' must be > 0"):
         kind(sigma_data=-0.1)

@@ -134,9 +134,9 @@ def test_places_are_asked_for_by_name(tmp_path: Path) -> None:
 
 def test_bad_options_say_what_was_expected() -> None:
     """In one line each."""
-    with pytest.raises(ValueError, match="'near' must be below 'far'"):
+    with pytest.raises(UsageError, match="'near' must be below 'far'"):
         NerfOptions(near=2.0, far=1.0)
-    with pytest.raises(ValueError, match="'box' must be x, y, z of its lower"):
+    with pytest.raises(UsageError, match="'box' must be x, y, z of its lower"):
         NerfOptions(box=(0, 0, 0, 1, 1, -1))
     with pytest.raises(UsageError, match="objects have 4 views; leave some over"):
         fitted(views=4)

@@ -28,11 +28,11 @@ P_STD_HELP = "standard deviation of ln t"
 class Curriculum:
     """The options of ECT's r for t, and the pairing that they describe."""
 
-    stages: int = option("stages of equal length; in each, r comes closer to t", 8, AT_LEAST_1)
-    q: float = option("base of the curriculum: r/t = 1 - n(t)/q^stage", 2.0, POSITIVE)
-    k: float = option("n(t) = 1 + k sigmoid(-b t)", 8.0, AT_LEAST_0)
-    b: float = option("n(t) = 1 + k sigmoid(-b t)", 1.0, AT_LEAST_0)
-    stage_offset: int = option("first stage; 1 where a diffusion model is the start", 0, AT_LEAST_0)
+    stages: int = option(8, "stages of equal length; in each, r comes closer to t", AT_LEAST_1)
+    q: float = option(2.0, "base of the curriculum: r/t = 1 - n(t)/q^stage", POSITIVE)
+    k: float = option(8.0, "n(t) = 1 + k sigmoid(-b t)", AT_LEAST_0)
+    b: float = option(1.0, "n(t) = 1 + k sigmoid(-b t)", AT_LEAST_0)
+    stage_offset: int = option(0, "first stage; 1 where a diffusion model is the start", AT_LEAST_0)
 
     @property
     def pairing(self) -> TimePairing:
@@ -48,11 +48,11 @@ class Ect(Curriculum, Objective):
     """Easy consistency tuning: L_gene alone. ``stage_offset`` = 1 continues from a diffusion model."""
 
     name = "ect"
-    distance: Distance = option(DISTANCE_HELP, "l2")
-    c: float | None = option(C_HELP, None)
-    weight: Weighting = option(WEIGHT_HELP, "1/(t-r)")
-    p_mean: float = option(P_MEAN_HELP, -1.1)
-    p_std: float = option(P_STD_HELP, 2.0, POSITIVE)
+    distance: Distance = option("l2", DISTANCE_HELP)
+    c: float | None = option(None, C_HELP)
+    weight: Weighting = option("1/(t-r)", WEIGHT_HELP)
+    p_mean: float = option(-1.1, P_MEAN_HELP)
+    p_std: float = option(2.0, P_STD_HELP, POSITIVE)
 
     def loss(
         self,
@@ -72,11 +72,11 @@ class Diffusion(Objective):
     """Denoising as in EDM, that is, consistency training with r = 0: f is the mean of the clean signal given x_t."""
 
     name = "diffusion"
-    distance: Distance = option(DISTANCE_HELP, "squared")
-    c: float | None = option(C_HELP, None)
-    weight: Weighting = option(WEIGHT_HELP, "edm")
-    p_mean: float = option(P_MEAN_HELP, -1.2)
-    p_std: float = option(P_STD_HELP, 1.2, POSITIVE)
+    distance: Distance = option("squared", DISTANCE_HELP)
+    c: float | None = option(None, C_HELP)
+    weight: Weighting = option("edm", WEIGHT_HELP)
+    p_mean: float = option(-1.2, P_MEAN_HELP)
+    p_std: float = option(1.2, P_STD_HELP, POSITIVE)
 
     def loss(
         self,

@@ -25,22 +25,23 @@ from inrkit.core.objective.weighting import WEIGHTINGS, Weighting
 from inrkit.core.observation import Batch
 from inrkit.core.option import AT_LEAST_2, BELOW_1, POSITIVE, option
 from inrkit.core.pipeline import Pipeline, Prediction
+from inrkit.errors import UsageError
 
 
 @attrs.frozen
 class OnGrid(Objective):
     """What objectives on a grid have in common: f at a level should be the teacher's f at the next cleaner one."""
 
-    sigma_min: float = option("the cleanest level", 0.002, POSITIVE)
-    sigma_max: float = option("the noisiest level", 80.0, POSITIVE)
-    rho: float = option("how levels crowd at the clean end", 7.0, POSITIVE)
-    distance: Distance = option(DISTANCE_HELP, "squared")
-    c: float | None = option(C_HELP, None)
-    weight: Weighting = option(WEIGHT_HELP, "uniform")
+    sigma_min: float = option(0.002, "the cleanest level", POSITIVE)
+    sigma_max: float = option(80.0, "the noisiest level", POSITIVE)
+    rho: float = option(7.0, "how levels crowd at the clean end", POSITIVE)
+    distance: Distance = option("squared", DISTANCE_HELP)
+    c: float | None = option(None, C_HELP)
+    weight: Weighting = option("uniform", WEIGHT_HELP)
 
     def __attrs_post_init__(self) -> None:
         if self.sigma_min >= self.sigma_max:
-            raise ValueError(f"'sigma_min' must be below 'sigma_max' = {self.sigma_max} (got {self.sigma_min})")
+            raise UsageError(f"'sigma_min' must be below 'sigma_max' = {self.sigma_max} (got {self.sigma_min})")
 
     @abc.abstractmethod
     def count(self, progress: float) -> int:
@@ -81,10 +82,10 @@ class OnGrid(Objective):
 class Song(OnGrid):
     """Song's schedules: ever more levels, and a teacher that follows ever more slowly."""
 
-    s0: int = option("levels at the start of training", 2, AT_LEAST_2)
-    s1: int = option("levels at its end, less one", 150, AT_LEAST_2)
-    mu0: float = option("the teacher's decay at the start; 0: the student's own weights", 0.9, BELOW_1)
-    mu: Literal["code", "paper"] = option("later decay exp(s0 ln mu0 / n): n = N - 1 as in the code, or N", "code")
+    s0: int = option(2, "levels at the start of training", AT_LEAST_2)
+    s1: int = option(150, "levels at its end, less one", AT_LEAST_2)
+    mu0: float = option(0.9, "the teacher's decay at the start; 0: the student's own weights", BELOW_1)
+    mu: Literal["code", "paper"] = option("code", "later decay exp(s0 ln mu0 / n): n = N - 1 as in the code, or N")
 
     def __attrs_post_init__(self) -> None:
         OnGrid.__attrs_post_init__(self)
@@ -127,12 +128,12 @@ class Ict(OnGrid):
     """Improved consistency training: no average for a teacher, pseudo-Huber, doubling levels, log-normal over them."""
 
     name = "ict"
-    distance: Distance = option(DISTANCE_HELP, "pseudo-huber")
-    weight: Weighting = option(WEIGHT_HELP, "1/(t-r)")
-    s0: int = option("levels at the start of training, less one", 10, AT_LEAST_2)
-    s1: int = option("levels at its end, less one", 1280, AT_LEAST_2)
-    p_mean: float = option(P_MEAN_HELP, -1.1)
-    p_std: float = option(P_STD_HELP, 2.0, POSITIVE)
+    distance: Distance = option("pseudo-huber", DISTANCE_HELP)
+    weight: Weighting = option("1/(t-r)", WEIGHT_HELP)
+    s0: int = option(10, "levels at the start of training, less one", AT_LEAST_2)
+    s1: int = option(1280, "levels at its end, less one", AT_LEAST_2)
+    p_mean: float = option(-1.1, P_MEAN_HELP)
+    p_std: float = option(2.0, P_STD_HELP, POSITIVE)
 
     def __attrs_post_init__(self) -> None:
         OnGrid.__attrs_post_init__(self)
@@ -147,4 +148,4 @@ class Ict(OnGrid):
 
 def _check_ascending(s0: int, s1: int) -> None:
     if s1 < s0:
-        raise ValueError(f"'s1' must be at least 's0' = {s0} (got {s1})")
+        raise UsageError(f"'s1' must be at least 's0' = {s0} (got {s1})")

@@ -29,16 +29,16 @@ class Cd(OnGrid):
         default=None,
         metadata={"help": "run of the diffusion model; none: the phase before this one", "path": True},
     )
-    n: int = option("levels", 18, AT_LEAST_2)
-    skip: int = option("levels that one step of the solver crosses", 1, AT_LEAST_1)
-    solver: Literal["heun", "euler"] = option("of the diffusion model's ODE", "heun")
-    guidance: float = option("how far the diffusion model is led towards the label; 1 for not at all", 1.0, AT_LEAST_0)
-    mu: float = option("decay of the moving average that sets the target; 0: the student's own weights", 0.0, BELOW_1)
+    n: int = option(18, "levels", AT_LEAST_2)
+    skip: int = option(1, "levels that one step of the solver crosses", AT_LEAST_1)
+    solver: Literal["heun", "euler"] = option("heun", "of the diffusion model's ODE")
+    guidance: float = option(1.0, "how far the diffusion model is led towards the label; 1 for not at all", AT_LEAST_0)
+    mu: float = option(0.0, "decay of the moving average that sets the target; 0: the student's own weights", BELOW_1)
 
     def __attrs_post_init__(self) -> None:
         OnGrid.__attrs_post_init__(self)
         if self.skip >= self.n:
-            raise ValueError(f"'skip' must be less than the number of levels, 'n' = {self.n} (got {self.skip})")
+            raise UsageError(f"'skip' must be less than the number of levels, 'n' = {self.n} (got {self.skip})")
 
     def count(self, progress: float) -> int:
         return self.n

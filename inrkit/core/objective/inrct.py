@@ -32,19 +32,19 @@ class Inrct(Curriculum, Objective):
 
     name = "inrct"
     begins_with = "all"
-    lambda_gene: float = option("weight of the generation loss", 1.0, AT_LEAST_0)
-    lambda_recon: float = option("weight of the reconstruction loss", 1.0, AT_LEAST_0)
-    lambda_diff: float = option("weight of the denoising loss at small t", 0.0, AT_LEAST_0)
-    distance: Distance = option(DISTANCE_HELP, "l2")
-    c: float | None = option(C_HELP, None)
-    weight_gene: Weighting = option("how much a row counts for generation, by its times", "1/(t-r)")
-    weight_recon: Weighting = option("how much a nearly clean row counts for reconstruction", "uniform")
-    weight_diff: Weighting = option("how much a row of small t counts for denoising", "1/t")
-    clean_share: float = option("share of the batch that is given to reconstruction, without noise", 0.2, SHARE)
-    t_recon: float = option("rows with t below count for reconstruction too", T_ENCODE, AT_LEAST_0)
-    t_diff: float = option("rows with t below count for denoising", 0.0865, AT_LEAST_0)
-    p_mean: float = option(P_MEAN_HELP, -1.1)
-    p_std: float = option(P_STD_HELP, 2.0, POSITIVE)
+    lambda_gene: float = option(1.0, "weight of the generation loss", AT_LEAST_0)
+    lambda_recon: float = option(1.0, "weight of the reconstruction loss", AT_LEAST_0)
+    lambda_diff: float = option(0.0, "weight of the denoising loss at small t", AT_LEAST_0)
+    distance: Distance = option("l2", DISTANCE_HELP)
+    c: float | None = option(None, C_HELP)
+    weight_gene: Weighting = option("1/(t-r)", "how much a row counts for generation, by its times")
+    weight_recon: Weighting = option("uniform", "how much a nearly clean row counts for reconstruction")
+    weight_diff: Weighting = option("1/t", "how much a row of small t counts for denoising")
+    clean_share: float = option(0.2, "share of the batch that is given to reconstruction, without noise", SHARE)
+    t_recon: float = option(T_ENCODE, "rows with t below count for reconstruction too", AT_LEAST_0)
+    t_diff: float = option(0.0865, "rows with t below count for denoising", AT_LEAST_0)
+    p_mean: float = option(-1.1, P_MEAN_HELP)
+    p_std: float = option(2.0, P_STD_HELP, POSITIVE)
 
     def clean_rows(self, rows: Tensor) -> Tensor:
         """Which rows (numbers in the global batch) are given to reconstruction, spread evenly; at least the first."""
@@ -90,9 +90,9 @@ class Reconstruction(Objective):
     """
 
     name = "reconstruction"
-    distance: Distance = option(DISTANCE_HELP, "l2")
-    c: float | None = option(C_HELP, None)
-    t_recon: float = option("the most noise that the signals have; 0 for none", 0.0, AT_LEAST_0)
+    distance: Distance = option("l2", DISTANCE_HELP)
+    c: float | None = option(None, C_HELP)
+    t_recon: float = option(0.0, "the most noise that the signals have; 0 for none", AT_LEAST_0)
 
     def loss(
         self,
