@@ -32,7 +32,7 @@ class AudioModality(inrkit.GridModality):
     invented_size = (512,)
     Options = AudioOptions
     presets: Mapping[str, Any] = {
-        "tiny": inrkit.tiny_preset(1000, p_mean=-1.0, width=192, hidden=384, depth=3, patch=16),
+        "tiny": inrkit.tiny_preset(800, p_mean=-1.0, patch=16),
         "speech": inrkit.tiny_preset(1700, p_mean=-1.0, **SPEECH),
     }
     options: AudioOptions
