@@ -24,8 +24,8 @@ class ShapesOptions(GridOptions):
 
 
 _TINY = tiny_preset(
-    600,
-    48,
+    1000,
+    32,
     width=256,
     depth=3,
     hidden=512,
@@ -33,8 +33,8 @@ _TINY = tiny_preset(
     function_options={"patch": 8, "width": 128},
     query_points=768,
 )
-# A shape stands out of noise that hides a picture: 32³ cells tell more of it than 32² pixels, so t goes higher.
-_OBJECTIVE = {**_TINY["objective_options"], "lambda_recon": 4.0, "p_mean": 1.3}
+# Shapes are decided at higher t than pictures are, and reconstruction must not drown what is learned there.
+_OBJECTIVE = {**_TINY["objective_options"], "lambda_recon": 2.0, "p_mean": 1.0, "stages": 4}
 
 
 @final
