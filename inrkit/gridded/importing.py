@@ -80,7 +80,8 @@ class FilesImporter(Importer, abc.ABC):
                 decoded[name] = self._decoded(name, data, options)
             except DataError as error:
                 if not options.skip_broken:
-                    raise DataError(f"{entries.path}: {error}; --skip-broken leaves out what cannot be read") from error
+                    found = str(error) if entries.path.name == name else f"{entries.path}: {error}"
+                    raise DataError(f"{found}; --skip-broken leaves out what cannot be read") from error
                 skipped.append(str(error))
             else:
                 self._check_shape(entries.path, decoded, name)

@@ -15,6 +15,8 @@ import inrkit
 
 SPEECH: Mapping[str, Any] = {"patch": 32, "width": 256, "hidden": 768, "depth": 4, "query_points": 1024, "shift": 0.03}
 
+POSITIVE = attrs.validators.gt(0)
+
 
 @attrs.frozen
 class AudioOptions(inrkit.GridOptions):
@@ -84,10 +86,8 @@ class AudioModality(inrkit.GridModality):
 class WavOptions(inrkit.FilesOptions):
     """How recordings come to one rate, length and loudness."""
 
-    rate: int = attrs.field(default=8000, metadata={"help": "samples per second"})
-    seconds: float = attrs.field(
-        default=0.512, metadata={"help": "length; the rest is cut off, or filled with silence"}
-    )
+    rate: int = attrs.field(default=8000, validator=POSITIVE, metadata={"help": "samples per second"})
+    seconds: float = attrs.field(default=0.512, validator=POSITIVE, metadata={"help": "length; cut off or filled up"})
     peak: float = attrs.field(default=0.95, metadata={"help": "loudest value of each recording"})
 
 
@@ -100,7 +100,7 @@ class WavImporter(inrkit.FilesImporter):
     Options = WavOptions
 
     def decode(self, data: bytes, options: WavOptions) -> np.ndarray:
-        length = round(options.seconds * options.rate)
+        length = max(1, round(options.seconds * options.rate))
         sound = inrkit.read_wav(data, options.rate)[:length]
         sound = np.pad(sound, (0, length - len(sound))) * (options.peak / max(np.abs(sound).max(), 1e-3))
         return np.round(32767 * sound).astype(np.int16)[None]

@@ -62,6 +62,11 @@ class LatLonOptions(inrkit.FilesOptions):
     low: float = attrs.field(default=-1.0, metadata={"help": "the value that becomes -1"})
     high: float = attrs.field(default=1.0, metadata={"help": "the value that becomes 1"})
 
+    @high.validator
+    def _above_low(self, attribute: Any, value: float) -> None:
+        if not value > self.low:
+            raise ValueError(f"'high' must be above 'low' (got {value} and {self.low})")
+
 
 @final
 class LatLonImporter(inrkit.FilesImporter):
