@@ -49,7 +49,7 @@ def signals_are_written(subject: Subject) -> None:
 @check
 def what_is_written_can_be_read(subject: Subject) -> None:
     """A saved signal can be given back to ``inrkit encode``, and is observed nearly as it was."""
-    seen = subject.batch.query.values[0]
+    seen = subject.batch.support.values[0]
     with tempfile.TemporaryDirectory() as folder:
         path = subject.modality.write([seen], Path(folder) / f"signal{subject.suffix}")
         try:
@@ -58,7 +58,7 @@ def what_is_written_can_be_read(subject: Subject) -> None:
         except InrkitError as error:
             raise UnmetError(f"expected to read a written '{subject.suffix}' file, found {error}") from error
     expect(len(names) == 1, f"expected a name for each file, found {list(names)}")
-    found = batch.query.values[0]
+    found = batch.support.values[0]
     expect(found.shape == seen.shape, f"expected {tuple(seen.shape)}, found {tuple(found.shape)}")
     off = float((found - seen.clamp(-1, 1)).square().mean())
     expect(off <= 0.02 * max(0.05, float(seen.var())), f"expected the written signal, found an error of {off:.3g}")
