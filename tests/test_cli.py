@@ -22,6 +22,7 @@ from PIL import Image
 
 from inrkit.cli import main
 from inrkit.cli.failure import explain
+from inrkit.cli.output import shown
 from inrkit.cli.sample import parse_times
 from inrkit.engine.times import times_of
 from inrkit.errors import DataError, DivergedError, InrkitError, PluginError, ResourceError, UsageError
@@ -517,3 +518,10 @@ def test_evaluate_prints_figures(run: Path) -> None:
     assert "Did you mean 'psnr'?" in fail(2, "evaluate", run, "--metrics", "pnsr")
     assert "expected a run directory" in fail(3, "evaluate", run / "none")
     assert "none.h5" in fail(3, "evaluate", run, "--data", run / "none.h5")
+
+
+def test_long_lists_are_cut_for_people() -> None:
+    """A cell names the first of many, and says how many there are."""
+    assert shown(list(range(16))).endswith("14, 15")
+    assert shown([0.123456, *range(19)]).startswith("0.1235, 0, 1")
+    assert shown(list(range(20))).endswith("15, ... (20 in all)")

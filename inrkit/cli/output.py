@@ -12,6 +12,7 @@ from inrkit.cli.failure import rank
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
+_LISTED = 16  # things that a cell names; programs read all of them as JSON
 _PIPED_WIDTH = 10_000  # rows that another program reads are not to be folded
 
 
@@ -57,7 +58,8 @@ def shown(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {shown(part)}" for key, part in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(shown, value))
+        texts = [shown(part) for part in value[:_LISTED]]
+        return ", ".join([*texts, f"... ({len(value)} in all)"] if len(value) > _LISTED else texts)
     return str(value)
 
 
