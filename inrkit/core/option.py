@@ -19,7 +19,7 @@ def option(default: Any, help: str, check: Check | None = None) -> Any:
         help: What it means, in one line.
         check: Called with instance, attribute and value, such as `inrkit.at_least` gives.
     """
-    return attrs.field(default=default, metadata={"help": help}, validator=[] if check is None else check)
+    return attrs.field(default=default, metadata={"help": help}, validator=check)
 
 
 def bounded(what: str, holds: Callable[[Any], bool]) -> Check:

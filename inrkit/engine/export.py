@@ -10,6 +10,7 @@ import torch
 
 from inrkit.core.inr import Params
 from inrkit.core.modality import Modality
+from inrkit.core.option import option
 from inrkit.core.pipeline import Pipeline
 from inrkit.core.surface import mesh_of
 from inrkit.engine.model import rebuild
@@ -51,8 +52,8 @@ class Exporter(abc.ABC):
 class MeshOptions:
     """Options of ``mesh``."""
 
-    cells: int = attrs.field(default=96, metadata={"help": "cells along the longest side of the box"})
-    level: float | None = attrs.field(default=None, metadata={"help": "what counts as inside; by the modality"})
+    cells: int = option(96, "cells along the longest side of the box")
+    level: float | None = option(None, "what counts as inside; by the modality")
 
 
 @final

@@ -7,7 +7,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inrkit import INRFunction, Params
+from inrkit import INRFunction, Params, option
 from inrkit_nerf.encoding import PositionalEncoding
 
 
@@ -15,11 +15,11 @@ from inrkit_nerf.encoding import PositionalEncoding
 class MLPOptions:
     """Options of the function ``mlp``."""
 
-    width: int = attrs.field(default=256, metadata={"help": "width of the hidden layers"})
-    depth: int = attrs.field(default=6, metadata={"help": "layers"})
-    frequencies: int = attrs.field(default=20, metadata={"help": "frequencies on each axis that a place is shown by"})
-    octaves: float = attrs.field(default=8.0, metadata={"help": "the highest of them is 2 to this power"})
-    mip: bool = attrs.field(default=False, metadata={"help": "coordinates come with variances (anti-aliasing)"})
+    width: int = option(256, "width of the hidden layers")
+    depth: int = option(6, "layers")
+    frequencies: int = option(20, "frequencies on each axis that a place is shown by")
+    octaves: float = option(8.0, "the highest of them is 2 to this power")
+    mip: bool = option(False, "coordinates come with variances (anti-aliasing)")
 
 
 @final

@@ -71,10 +71,10 @@ _TINY_OBJECTIVE = {
     "distance": "squared",
     "weight_gene": "t/(t-r)",
     "clean_share": 0.25,
-    "lambda_recon": 2.0,
+    "lambda_recon": 4.0,
     "p_mean": 0.5,
     "p_std": 1.8,
-    "stages": 4,
+    "stages": 6,
 }
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrkit import INRFunction, Params, UsageError
+from inrkit import INRFunction, Params, UsageError, option
 
 
 @final
@@ -18,12 +18,12 @@ from inrkit import INRFunction, Params, UsageError
 class TriPlaneOptions:
     """Options of the function ``triplane``."""
 
-    grid: int = attrs.field(default=8, metadata={"help": "tokens along each side of a plane"})
-    patch: int = attrs.field(default=4, metadata={"help": "side of the patch of a plane that a token holds"})
-    features: int = attrs.field(default=12, metadata={"help": "features at each place of a plane"})
-    width: int = attrs.field(default=64, metadata={"help": "width of the network that reads them"})
-    depth: int = attrs.field(default=3, metadata={"help": "its layers"})
-    mip: bool = attrs.field(default=False, metadata={"help": "coordinates come with variances (anti-aliasing)"})
+    grid: int = option(8, "tokens along each side of a plane")
+    patch: int = option(4, "side of the patch of a plane that a token holds")
+    features: int = option(12, "features at each place of a plane")
+    width: int = option(64, "width of the network that reads them")
+    depth: int = option(3, "its layers")
+    mip: bool = option(False, "coordinates come with variances (anti-aliasing)")
 
 
 @final

@@ -5,6 +5,7 @@ import itertools
 import math
 from typing import Any
 
+import attrs
 import pytest
 import torch
 from gaussian import Linear, batch_of, linear_pipeline, observed, transformer_pipeline
@@ -29,6 +30,9 @@ from inrkit import (
     Readout,
     Reconstruction,
     TwoHeadedReadout,
+    UsageError,
+    at_least,
+    option,
 )
 from inrkit.core.objective import OBJECTIVES, consistency_pair, make_objective
 
@@ -421,3 +425,23 @@ def test_weight_of_denoising_follows_the_data() -> None:
         assert torch.allclose(found.total, expected, rtol=1e-4)
         losses.append(float(expected.detach()))
     assert losses[0] != losses[1]
+
+
+def test_an_option_takes_further_validators() -> None:
+    """As any field of attrs does, beside the check that it was declared with or without."""
+
+    @attrs.frozen
+    class Range:
+        low: float = option(0.0, "the least value")
+        high: float = option(1.0, "the greatest value", at_least(0))
+
+        @high.validator
+        def _above(self, attribute: object, value: float) -> None:
+            if value <= self.low:
+                raise UsageError("'high' must be above 'low'")
+
+    assert Range(high=2.0).high == 2.0
+    with pytest.raises(UsageError, match="'high' must be above 'low'"):
+        Range(low=3.0)
+    with pytest.raises(UsageError, match="'high' must be at least 0"):
+        Range(low=-3.0, high=-1.0)

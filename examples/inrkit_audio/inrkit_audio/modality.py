@@ -15,15 +15,15 @@ import inrkit
 
 SPEECH: Mapping[str, Any] = {"patch": 32, "width": 256, "hidden": 768, "depth": 4, "query_points": 1024, "shift": 0.03}
 
-POSITIVE = attrs.validators.gt(0)
+POSITIVE = inrkit.bounded("> 0", lambda value: value > 0)
 
 
 @attrs.frozen
 class AudioOptions(inrkit.GridOptions):
     """A grid's options, and how fast time goes."""
 
-    rate: int | None = attrs.field(default=None, metadata={"help": "samples per second; from the data"})
-    function: str = attrs.field(default="windows", metadata={"help": "implicit function, by its registered name"})
+    rate: int | None = inrkit.option(None, "samples per second; from the data")
+    function: str = inrkit.option("windows", "implicit function, by its registered name")
 
 
 @final
@@ -86,9 +86,9 @@ class AudioModality(inrkit.GridModality):
 class WavOptions(inrkit.FilesOptions):
     """How recordings come to one rate, length and loudness."""
 
-    rate: int = attrs.field(default=8000, validator=POSITIVE, metadata={"help": "samples per second"})
-    seconds: float = attrs.field(default=0.512, validator=POSITIVE, metadata={"help": "length; cut off or filled up"})
-    peak: float = attrs.field(default=0.95, metadata={"help": "loudest value of each recording"})
+    rate: int = inrkit.option(8000, "samples per second", POSITIVE)
+    seconds: float = inrkit.option(0.512, "length; cut off or filled up", POSITIVE)
+    peak: float = inrkit.option(0.95, "loudest value of each recording")
 
 
 @final

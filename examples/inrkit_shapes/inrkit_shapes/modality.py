@@ -8,7 +8,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inrkit import Draws, GridModality, GridOptions, Params, Pipeline, Surface, tiny_preset
+from inrkit import Draws, GridModality, GridOptions, Params, Pipeline, Surface, option, tiny_preset
 from inrkit_shapes import picture, solids
 from inrkit_shapes.distance import REACH
 from inrkit_shapes.importing import values_of_file
@@ -20,7 +20,7 @@ _AT_ONCE = 4096  # points of a surface: more of them together are slower
 class ShapesOptions(GridOptions):
     """Options of the modality ``shapes``."""
 
-    turn: bool = attrs.field(default=False, metadata={"help": "turn and mirror training solids about the vertical"})
+    turn: bool = option(False, "turn and mirror training solids about the vertical")
 
 
 _TINY = tiny_preset(
