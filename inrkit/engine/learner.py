@@ -58,7 +58,7 @@ class Learner:
         self.phases = stretches(config)
         self.pipeline = new_pipeline(config, modality, device)
         self.teachers = Teachers(config, modality, self.phases, device)
-        self.optimizer = Optimizer(config, self.pipeline)
+        self.optimizer = Optimizer(config, self.pipeline, precision)
         self.ema = PowerEMA(self.pipeline, config.ema)
         self.step = 0
         self.skipped = 0

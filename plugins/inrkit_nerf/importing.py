@@ -185,8 +185,7 @@ def _imported(
         if isinstance(data, DataError):
             raise data
         read[file] = data
-        if progress is not None:
-            progress("reading pictures", i + 1, len(views))
+        progress(i + 1, len(views))
     arrays = stacked(views, read, None if size is None else (size[0], size[1]))
     things = list(dict.fromkeys(view.thing for view in views))
     attributes = {"title": source.name.split(".")[0], "format": name, "objects": things, **_cameras_of(arrays)}

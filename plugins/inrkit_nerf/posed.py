@@ -12,7 +12,7 @@ from PIL import Image
 from inrkit import DataError
 from inrkit_nerf.cameras import check_intrinsics, check_rigid, scale_intrinsics
 
-Progress = Callable[[str, int, int], None] | None
+Progress = Callable[[int, int | None], None]
 
 
 @final

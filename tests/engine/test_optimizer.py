@@ -8,6 +8,7 @@ from toy import ToyModality
 
 from inrkit.core.noise import make_readout
 from inrkit.engine.config import RunConfig
+from inrkit.engine.muon import Muon, _by_gram, _by_matrix, orthogonalised
 from inrkit.engine.optimizer import Optimizer, hidden_matrices, learning_rate
 from inrkit.errors import DataError
 
@@ -86,3 +87,48 @@ def test_a_foreign_state_is_refused() -> None:
     """By the name of a weight that is not there."""
     with pytest.raises(DataError, match=r"'denoiser\.other'"):
         Optimizer(CONFIG, pipeline()).load({"exp_avg:denoiser.other": torch.zeros(1)})
+
+
+def matrices(rows: int, *shape: int) -> torch.Tensor:
+    return torch.randn(rows, *shape, generator=torch.Generator().manual_seed(3))
+
+
+def test_muon_agrees_with_torch() -> None:
+    """In the format in which `torch.optim.Muon` computes, the weights move alike, to its rounding."""
+    ours, theirs = ([nn.Parameter(m.clone()) for m in matrices(3, 8, 24)] for _ in range(2))
+    a = Muon(ours, lr=0.1, weight_decay=0.1, dtype=torch.bfloat16)
+    b = torch.optim.Muon(theirs, lr=0.1, weight_decay=0.1, adjust_lr_fn="match_rms_adamw", ns_steps=4)
+    for seed in range(3):
+        for p, q, g in zip(ours, theirs, matrices(3, 8, 24) + seed, strict=True):
+            p.grad, q.grad = g.clone(), g.clone()
+        a.step()
+        b.step()
+    for p, q, start in zip(ours, theirs, matrices(3, 8, 24), strict=True):
+        torch.testing.assert_close(p, q, rtol=0, atol=0.02 * float((q.detach() - start).norm()))
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (24, 32), (24, 96), (96, 24)])
+def test_updates_are_nearly_orthogonal(shape: tuple[int, int]) -> None:
+    """Singular vectors stay; singular values that are not small come near 1. Wide, high and square ones alike."""
+    u, _, v = torch.linalg.svd(matrices(2, *shape), full_matrices=False)
+    values = torch.linspace(1, 3, 24)
+    found = orthogonalised(u * values @ v)
+    middle = u.mT @ found @ v.mT
+    diagonal = middle.diagonal(dim1=1, dim2=2)
+    assert 0.6 < diagonal.min() <= diagonal.max() < 1.3
+    torch.testing.assert_close(middle, torch.diag_embed(diagonal), rtol=0, atol=1e-5)
+
+
+def test_the_gram_form_is_the_same_iteration() -> None:
+    """Whatever the shape, only the number of operations differs."""
+    x = matrices(3, 16, 80) / 40
+    torch.testing.assert_close(_by_gram(x), _by_matrix(x), rtol=1e-4, atol=1e-5)
+
+
+def test_the_iterations_compute_in_the_precision_of_the_run() -> None:
+    """Where a machine lacks bf16 instructions, a run in fp32 must not multiply in bf16."""
+    config = attrs.evolve(CONFIG, optimizer="muon")
+    assert [Optimizer(config, pipeline(), p).parts[0].dtype for p in ("fp32", "bf16")] == [
+        torch.float32,
+        torch.bfloat16,
+    ]

@@ -1,7 +1,11 @@
 """Importers of posed pictures: every layout gives the same cameras; what is wrong is said with object and file."""
 
+import importlib
 import json
+import os
 import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +70,7 @@ def posed(folder: Path, convention: str = "opencv") -> Path:
 
 
 def imported(name: str, source: Path, **options: object) -> Imported:
-    return load_plugins().importer(name)().run(source, ViewOptions(**options), None)
+    return load_plugins().importer(name)().run(source, ViewOptions(**options), lambda done, total: None)
 
 
 def test_every_layout_gives_the_same_cameras(tmp_path: Path) -> None:
@@ -82,6 +86,24 @@ def test_every_layout_gives_the_same_cameras(tmp_path: Path) -> None:
         np.testing.assert_allclose(poses, sorted(CAMERAS.pose.numpy().round(4).tolist()), atol=1e-3)
         np.testing.assert_allclose(one.arrays["intrinsics"], CAMERAS.intrinsics.numpy(), atol=1e-3)
         assert one.attributes["radius"] == pytest.approx(1.3, abs=1e-3)
+
+
+@pytest.mark.parametrize(("name", "make"), [("srn", srn), ("nerf-synthetic", scene), ("posed-images", posed)])
+def test_a_terminal_shows_how_far_the_import_is(
+    name: str, make: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a real terminal, where a bar counts the pictures."""
+    leader, follower = os.openpty()
+    with os.fdopen(follower, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setenv("TERM", "xterm")
+        main = importlib.import_module("inrkit.cli.root").main
+        main(["data", "import", name, str(make(tmp_path / "raw")), str(tmp_path / "a.h5")], standalone_mode=False)
+        terminal.flush()
+        shown = os.read(leader, 1_000_000).decode()
+    os.close(leader)
+    assert "reading" in shown
+    assert "100%" in shown
 
 
 def test_splits_come_from_folders_and_files(tmp_path: Path) -> None:
