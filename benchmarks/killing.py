@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 
 import inrkit
-from inrkit.io.checkpoint import list_checkpoints, load_checkpoint
+from inrkit.storage.checkpoint import list_checkpoints, load_checkpoint
 
 SMALL = {"size": [16, 16], "count": 64, "width": 32, "depth": 1, "decoder_depth": 1, "heads": 1, "hidden": 64}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 import inrkit
-from inrkit.engine.evaluate import evaluate
+from inrkit.evaluation.evaluate import evaluate
 
 SETS = [
     "options.patch=4",

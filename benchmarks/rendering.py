@@ -25,11 +25,11 @@ from reference import Reference
 from torch import Tensor
 
 import inrkit
-from inrkit.engine.model import Model, rebuild
-from inrkit.engine.operations import operations
-from inrkit.engine.precision import autocast
-from inrkit.engine.resolve import modality_of, readout_of
-from inrkit.io.inrfile import load_inr, save_inr
+from inrkit.comparison.operations import operations
+from inrkit.config.resolve import modality_of, readout_of
+from inrkit.inference.model import Model, rebuild
+from inrkit.machine.precision import autocast
+from inrkit.storage.inrfile import load_inr, save_inr
 
 CPU = torch.device("cpu")
 IN_TURNS_UP_TO = 512

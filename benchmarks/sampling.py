@@ -21,11 +21,11 @@ from reference import Reference
 from torch import Tensor
 
 import inrkit
+from inrkit.comparison.operations import operations
+from inrkit.config.resolve import modality_of, readout_of
 from inrkit.core.noise import T_MAX
 from inrkit.core.pipeline import Pipeline
-from inrkit.engine.operations import operations
-from inrkit.engine.precision import autocast
-from inrkit.engine.resolve import modality_of, readout_of
+from inrkit.machine.precision import autocast
 
 CPU = torch.device("cpu")
 TOLERANCE = {"fp32": 1e-4, "bf16": 5e-2}

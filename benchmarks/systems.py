@@ -16,7 +16,7 @@ import torch
 
 import inrkit
 from inrkit import Grid, GridObservation
-from inrkit.engine.operations import of_sample
+from inrkit.comparison.operations import of_sample
 
 BATCH = 16
 LEVEL = 80.0

@@ -22,14 +22,14 @@ from reference import Reference, move_average
 from torch import Tensor
 
 import inrkit
+from inrkit.comparison.operations import operations
+from inrkit.config.resolve import modality_of
 from inrkit.core.draws import Draws, seed_of
 from inrkit.core.objective import Inrct
-from inrkit.engine.distributed import Ranks
-from inrkit.engine.learner import Learner
-from inrkit.engine.operations import operations
-from inrkit.engine.optimizer import hidden_matrices, learning_rate
-from inrkit.engine.precision import autocast, cpu_gain
-from inrkit.engine.resolve import modality_of
+from inrkit.machine.precision import autocast, cpu_gain
+from inrkit.machine.processes import Ranks
+from inrkit.training.learner import Learner
+from inrkit.training.optimizer import hidden_matrices, learning_rate
 
 CPU = torch.device("cpu")
 TOLERANCE = {"fp32": 1e-3, "bf16": 3e-2}

@@ -10,8 +10,8 @@ import torch
 
 import inrkit
 from inrkit import ChannelMean, KnownCells, PatchMeans, Restore
-from inrkit.engine.heldout import pictures_of, source_of
-from inrkit.io.sheet import labelled_rows, save_png
+from inrkit.drawing.sheet import labelled_rows, save_png
+from inrkit.inference.heldout import pictures_of, source_of
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("run", type=Path)

@@ -56,9 +56,9 @@ def _helps(command: click.Command, name: str, parent: click.Context | None) -> I
 
 def config() -> str:
     """Every key of a config, with what each modality, objective and read-out can be told."""
+    from inrkit.config.run import RunConfig
     from inrkit.core.noise import READOUTS
     from inrkit.core.objective import OBJECTIVES
-    from inrkit.engine.config import RunConfig
     from inrkit.plugins import load_plugins
 
     parts = [
@@ -96,7 +96,7 @@ def _part(what: str, name: str, cls: Any) -> str:
 
 def _table(cls: type, prefix: str) -> str:
     """The keys of a settings class; a column for what they are where that is said."""
-    from inrkit.io.config import describe
+    from inrkit.config.toml import describe
 
     keys = describe(cls)
     columns = ["key", "type", "default", "what"] if any(key.help for key in keys) else ["key", "type", "default"]

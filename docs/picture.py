@@ -10,8 +10,8 @@ import torch
 
 import inrkit
 from inrkit.core.draws import seed_of
-from inrkit.engine.heldout import choose, encode, pictures_of, source_of
-from inrkit.io.sheet import labelled_rows, save_png
+from inrkit.drawing.sheet import labelled_rows, save_png
+from inrkit.inference.heldout import choose, encode, pictures_of, source_of
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("run", type=Path)

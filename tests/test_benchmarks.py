@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from inrkit.engine.resolve import resolve
+from inrkit.config.resolve import resolve
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SHARED = {"measure", "model", "reference"}

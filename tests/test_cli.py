@@ -24,8 +24,8 @@ from inrkit.cli import main
 from inrkit.cli.failure import explain
 from inrkit.cli.output import shown
 from inrkit.cli.sample import parse_times
-from inrkit.engine.times import times_of
 from inrkit.errors import DataError, DivergedError, InrkitError, PluginError, ResourceError, UsageError
+from inrkit.inference.times import times_of
 
 SMALL = ["size=8,8", "width=16", "depth=1", "decoder_depth=1", "heads=2", "hidden=16", "inr_width=16", "inr_inner=16"]
 SMALL += ["inr_depth=2", "count=64"]
@@ -190,7 +190,7 @@ def test_an_interrupt_leaves_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_stop_after_saving_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGTERM leaves with 143 and says how to go on."""
-    from inrkit.engine.signals import StoppedError
+    from inrkit.machine.signals import StoppedError
 
     def stopped() -> None:
         raise StoppedError(15, "stopped and saved at step 7")
@@ -509,12 +509,14 @@ def test_render_needs_no_run_and_knows_any_size(run: Path, pictures: Path, tmp_p
 
 
 def test_evaluate_prints_figures(run: Path) -> None:
-    """The same figures as a table and as JSON."""
+    """The same figures as a table, as JSON, and in the run's report."""
+    (run / "report.html").write_text("old")
     flags = ["-n", "16", "--metrics", "psnr,ssim,frechet"]
     figures = json.loads(succeed("evaluate", run, *flags, "--json"))
     assert figures["encode"]["psnr"]["mean"] > 0
     text = succeed("evaluate", run, *flags)
     assert f"{figures['encode']['psnr']['mean']:.4g}" in text
+    assert "Evaluation" in (run / "report.html").read_text()
     assert "Did you mean 'psnr'?" in fail(2, "evaluate", run, "--metrics", "pnsr")
     assert "expected a run directory" in fail(3, "evaluate", run / "none")
     assert "none.h5" in fail(3, "evaluate", run, "--data", run / "none.h5")

@@ -11,11 +11,11 @@ import pytest
 import inrkit
 from inrkit import hookspecs
 from inrkit.cli import main
+from inrkit.config.run import RunConfig
+from inrkit.config.schema import fields_of
 from inrkit.core.noise import READOUTS
 from inrkit.core.objective import OBJECTIVES
-from inrkit.engine.config import RunConfig
-from inrkit.engine.export import BUILT_IN
-from inrkit.io.schema import fields_of
+from inrkit.inference.export import BUILT_IN
 from inrkit.plugins import Registry, discover
 from inrkit.plugins.loading import GROUP, installed
 from inrkit.plugins.registry import KINDS

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 
 from inrkit.cli import main
 from inrkit.cli.root import COMMANDS
-from inrkit.engine.export import BUILT_IN
 from inrkit.errors import UsageError
+from inrkit.inference.export import BUILT_IN
 from inrkit.plugins.loading import RESERVED
 from inrkit.plugins.template import texts, write_plugin
 from inrkit.testing import CHECKS, run

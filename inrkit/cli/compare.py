@@ -47,8 +47,8 @@ def compare(
       inrkit compare image:tiny image:tiny-unet image:tiny-dit --seeds 0,1,2 --set steps=300 -o table
       inrkit compare mine.toml other.toml --sizes 32x32,64x64,128x128 -o table
     """
-    from inrkit.engine.compare import compare as run_compare
-    from inrkit.engine.scoreboard import note_of, table_of
+    from inrkit.comparison.compare import compare as run_compare
+    from inrkit.comparison.scoreboard import note_of, table_of
 
     with progress("comparing") as report:
         result = run_compare(

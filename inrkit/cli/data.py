@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from inrkit.cli.output import as_json, note, progress, say, say_json, say_table, shown, shown_bytes
+from inrkit.config import overrides, schema
 from inrkit.errors import UsageError
-from inrkit.io import overrides, schema
 from inrkit.plugins import load_plugins
 
 
@@ -120,7 +120,7 @@ def _command(importer: type[Any]) -> click.Command:
 
 
 def _import(importer: type[Any], source: Path, out: Path, options: Any, *, overwrite: bool) -> None:
-    from inrkit.io.store import Store, write_store
+    from inrkit.storage.store import Store, write_store
 
     if out.exists() and not overwrite:
         raise UsageError(f"{out}: expected a new file, found an existing one; choose another, or give --overwrite")
@@ -149,7 +149,7 @@ def info(file: Path, as_json: bool) -> None:
     \b
       inrkit data info photos.h5
     """
-    from inrkit.io.store import Store
+    from inrkit.storage.store import Store
 
     with Store(file) as store:
         arrays = {name: {"shape": list(store.shape(name)), "dtype": str(store.dtype(name))} for name in store.names}
@@ -181,7 +181,7 @@ def verify(file: Path, as_json: bool) -> None:
     \b
       inrkit data verify photos.h5
     """
-    from inrkit.io.store import verify_store
+    from inrkit.storage.store import verify_store
 
     summary = verify_store(file)
     if as_json:

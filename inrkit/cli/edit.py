@@ -89,7 +89,7 @@ def edit(
       inrkit edit runs/first a.png b.png --task interpolate --level 0.5
     """
     _check(task, given)
-    from inrkit.engine.model import Model
+    from inrkit.inference.model import Model
 
     classes = None if label is None else parse_labels(label)
     model, folder = Model.load(run, device=device), out or run / "edited"
@@ -116,7 +116,7 @@ def _edited(
 ) -> tuple[list[Any], Path]:
     """What was written for each result, and the sheet."""
     from inrkit.cli.files import made_folder
-    from inrkit.engine.edit import observed, repeated, save_edits, save_sheet
+    from inrkit.inference.edit import observed, repeated, save_edits, save_sheet
 
     operator = _operator(model, task, inputs, given)
     support, names = observed(model, inputs, operator)
@@ -160,7 +160,7 @@ def _check(task: str, given: Mapping[str, Any]) -> None:
 def _operator(model: Any, task: str, inputs: Sequence[Path], given: Mapping[str, Any]) -> Any:
     """What is known of the inputs; None for tasks that keep nothing exactly."""
     from inrkit.core.edit.operator import ChannelMean, KnownCells, PatchMeans
-    from inrkit.engine.edit import box_hole, picture_hole, text_hole
+    from inrkit.inference.edit import box_hole, picture_hole, text_hole
 
     shape = tuple(model.modality.template(1).values.shape[1:])
     if task == "inpaint":

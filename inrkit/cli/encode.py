@@ -68,7 +68,7 @@ def encode(
         _encode_set(run, data, split, limit, device, out or run / "params.h5")
         return
     from inrkit.cli.files import made_folder, save_all
-    from inrkit.engine.model import Model
+    from inrkit.inference.model import Model
 
     model = Model.load(run, device=device)
     signals, names = model.modality.read(inputs)
@@ -97,8 +97,8 @@ def encode(
 
 
 def _encode_set(run: Path, data: str, split: str, limit: int | None, device: str, out: Path) -> None:
-    from inrkit.engine.encodeset import SPLITS, encode_set
-    from inrkit.engine.model import Model
+    from inrkit.inference.encodeset import SPLITS, encode_set
+    from inrkit.inference.model import Model
 
     model = Model.load(run, device=device)
     splits = SPLITS if split == "both" else (split,)
@@ -127,8 +127,8 @@ def _targets(
 def _encoded(model: Any, signals: Any) -> Any:
     """(first number, what was encoded), some at a time."""
     from inrkit.cli.files import Given
-    from inrkit.engine.heldout import batches
-    from inrkit.engine.heldout import encode as encode_numbers
+    from inrkit.inference.heldout import batches
+    from inrkit.inference.heldout import encode as encode_numbers
 
     source = Given(signals)
     for part in batches(len(source), _BATCH):
@@ -136,7 +136,7 @@ def _encoded(model: Any, signals: Any) -> Any:
 
 
 def _rows(names: Any, files: list[Path], found: Any) -> list[dict[str, Any]]:
-    from inrkit.core.metric import psnr
+    from inrkit.metrics.metric import psnr
 
     decibels = psnr(found.shown.clamp(-1, 1), found.truth, peak=2).tolist()  # values lie in [-1, 1]
     return [
@@ -149,8 +149,8 @@ def _save_sheet(model: Any, rows: list[dict[str, Any]], seen: Sequence[Any], pat
     """The first originals, above their encodes."""
     import torch
 
-    from inrkit.engine.heldout import pictures_of
-    from inrkit.io.sheet import labelled_rows, save_png
+    from inrkit.drawing.sheet import labelled_rows, save_png
+    from inrkit.inference.heldout import pictures_of
 
     original = pictures_of(model, torch.cat([found.truth for found in seen])[:_ON_SHEET])
     encoded = pictures_of(model, torch.cat([found.shown for found in seen])[:_ON_SHEET])

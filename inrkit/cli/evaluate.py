@@ -42,9 +42,10 @@ def evaluate(
       inrkit evaluate runs/first --search-times --metrics frechet
       inrkit evaluate runs/first --data other.h5 -n 500 --metrics psnr,ssim --json
     """
-    from inrkit.engine.evaluate import chosen_metrics
-    from inrkit.engine.evaluate import evaluate as measure
-    from inrkit.engine.model import Model
+    from inrkit.evaluation.evaluate import chosen_metrics
+    from inrkit.evaluation.evaluate import evaluate as measure
+    from inrkit.inference.model import Model
+    from inrkit.report.sheets import write_report
 
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
     chosen_metrics(names)
@@ -59,6 +60,8 @@ def evaluate(
             search_times=search_times,
             progress=lambda stage, done, total: report(done, total, stage),
         )
+    if (run / "report.html").is_file():
+        write_report(model, run)
     if as_json:
         say_json(figures)
     else:

@@ -29,10 +29,10 @@ def export(file: Path, what: str, sets: tuple[str, ...], out: Path | None) -> No
       inrkit export new/0000.inr mesh --set cells=160 --set level=20
       inrkit export new/0000.inr weights
     """
-    from inrkit.engine.export import export as export_inr
-    from inrkit.engine.export import find_exporter
-    from inrkit.io.config import apply_sets, structure
-    from inrkit.io.inrfile import load_inr
+    from inrkit.config.toml import apply_sets, structure
+    from inrkit.inference.export import export as export_inr
+    from inrkit.inference.export import find_exporter
+    from inrkit.storage.inrfile import load_inr
 
     exporter = find_exporter(what)
     options = structure(exporter.Options, apply_sets(exporter.Options, {}, sets), origin="--set")

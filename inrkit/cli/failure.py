@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from inrkit.errors import InrkitError, PluginError, ResourceError
-from inrkit.io.atomic import disk_errors
 from inrkit.plugins import GROUP, load_plugins
+from inrkit.storage.atomic import disk_errors
 
 DEBUG = "INRKIT_DEBUG"
 _INTERRUPTED = 130

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from inrkit.core.modality import Signals, Source
 from inrkit.core.pipeline import Prediction
-from inrkit.engine.heldout import pictures_of, rendered
-from inrkit.engine.model import Model
+from inrkit.drawing.sheet import save_png, to_image
 from inrkit.errors import UsageError
-from inrkit.io.atomic import disk_errors
-from inrkit.io.inrfile import save_inr
-from inrkit.io.sheet import save_png, to_image
+from inrkit.inference.heldout import pictures_of, rendered
+from inrkit.inference.model import Model
+from inrkit.storage.atomic import disk_errors
+from inrkit.storage.inrfile import save_inr
 
 
 def made_folder(path: Path) -> Path:

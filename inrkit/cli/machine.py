@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 import inrkit
-from inrkit.engine.precision import choose_device, choose_precision
+from inrkit.machine.precision import choose_device, choose_precision
 
 PACKAGES = (
     "torch",

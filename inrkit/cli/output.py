@@ -85,9 +85,14 @@ def progress(what: str) -> Iterator[Progress]:
         yield lambda done, total=None, what=None: None
         return
     from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
+    from rich.table import Column
 
-    with Bar(console=Console(stderr=True), transient=True) as bar:
+    # In a narrow terminal the words are cut off, never the figures.
+    words = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
+    figures = (BarColumn(bar_width=20), MofNCompleteColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Bar(words, *figures, console=Console(stderr=True), transient=True, expand=True) as bar:
         task = bar.add_task(what, total=None)
 
         def report(done: int, total: int | None = None, what: str | None = None) -> None:

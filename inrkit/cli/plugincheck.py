@@ -127,7 +127,7 @@ def _imported(registry: Registry, entry: Entry) -> dict[str, Any]:
 
 def _kept(modality: str, sets: tuple[str, ...], only: tuple[str, ...], how: dict[str, Any]) -> list[dict[str, Any]]:
     """The laws of a modality; which check is being made is said on the way."""
-    from inrkit.io.config import apply_sets
+    from inrkit.config.toml import apply_sets
     from inrkit.testing import CHECKS, cases_of
 
     for name in only:

@@ -37,11 +37,11 @@ def render(
       inrkit render car.inr --orbit 60 -o car.gif              or .webp, .mp4, or a folder of frames
       inrkit render car.inr --at elevation=60 --at azimuth=120 --size 256x256
     """
-    from inrkit.engine.model import render as render_inr
-    from inrkit.engine.precision import choose_device
-    from inrkit.engine.resolve import find_modality
-    from inrkit.io.config import structure
-    from inrkit.io.inrfile import load_inr
+    from inrkit.config.resolve import find_modality
+    from inrkit.config.toml import structure
+    from inrkit.inference.model import render as render_inr
+    from inrkit.machine.precision import choose_device
+    from inrkit.storage.inrfile import load_inr
 
     inr = load_inr(file)
     cls = find_modality(inr.modality)

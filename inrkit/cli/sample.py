@@ -67,8 +67,8 @@ def sample(
         raise UsageError("expected '--steps' or '--times', found both; the times say how many steps there are")
     given = None if times is None else parse_times(times)
     from inrkit.cli.files import made_folder, save_all, save_pictures, shown
-    from inrkit.engine.model import Model
-    from inrkit.io.sheet import save_png, sheet
+    from inrkit.drawing.sheet import save_png, sheet
+    from inrkit.inference.model import Model
 
     model = Model.load(run, device=device)
     kind = model.sampler if sampler is None else sampler

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from inrkit.cli.output import say
-from inrkit.io.config import read_toml, to_toml, unstructure
+from inrkit.config.toml import read_toml, to_toml, unstructure
 
 
 @click.command()
@@ -53,7 +53,7 @@ def train(
       inrkit train --preset cifar10 --dry-run > mine.toml
       torchrun --nproc-per-node 2 -m inrkit train --out runs/two
     """
-    from inrkit.engine.resolve import resolve
+    from inrkit.config.resolve import resolve
 
     if modality is None:
         modality = "image" if config is None else read_toml(config).get("modality", "image")
@@ -68,7 +68,7 @@ def train(
 
 def _plan(config: Any) -> str:
     """The config as TOML that ``--config`` reads, below the sizes of what would be trained."""
-    from inrkit.engine.resolve import modality_of, readout_of
+    from inrkit.config.resolve import modality_of, readout_of
 
     pipeline = modality_of(config).build(readout_of(config))
     counts = {
@@ -80,7 +80,7 @@ def _plan(config: Any) -> str:
 
 
 def _run(config: Any, out: Path, *, progress: bool, extend: bool) -> None:
-    from inrkit.engine.run import train as train_run
+    from inrkit.training.run import train as train_run
 
     model = train_run(config, out, progress=None if progress else False, extend=extend)
     say(f"{out}: trained to step {model.step}; see {out / 'report.html'}")

@@ -1,4 +1,4 @@
-"""One step of training, and the moving average of the weights. No files, no clock, no loop: see `inrkit.engine`."""
+"""One step of training, and the moving average of the weights. No files, no clock, no loop: see `inrkit.training`."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from inrkit.config.parts import check_parts, make_denoiser, make_function
 from inrkit.core.denoiser import Denoiser
 from inrkit.core.draws import Draws
 from inrkit.core.inr import INRFunction
@@ -19,13 +20,11 @@ from inrkit.core.noise import Preconditioning, Readout
 from inrkit.core.observation import Batch
 from inrkit.core.pipeline import Pipeline
 from inrkit.core.transform import Transform
-from inrkit.engine.parts import check_parts, make_denoiser, make_function
+from inrkit.drawing.sheet import save_png, to_image
 from inrkit.errors import DataError, UsageError
 from inrkit.gridded.options import GridOptions, side_for, tiny_preset
 from inrkit.gridded.picture import pictures_of_grid
 from inrkit.gridded.source import InventedSignals, StoredGrids
-from inrkit.io.atomic import write_bytes
-from inrkit.io.sheet import save_png, to_image
 from inrkit.nn.grid import Grid, GridObservation, SampleGrid, jitter, parse_size
 from inrkit.nn.head import make_heads
 from inrkit.nn.hyper import HyperTransformer
@@ -33,6 +32,7 @@ from inrkit.nn.resample import resample
 from inrkit.nn.space import closed_axes
 from inrkit.nn.tokenizer import PatchTokenizer
 from inrkit.plugins import load_plugins
+from inrkit.storage.atomic import write_bytes
 
 _OWN = "hyper"  # the denoiser whose options are the modality's own
 

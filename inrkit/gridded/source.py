@@ -10,8 +10,8 @@ from torch import Tensor
 from inrkit.core.draws import seed_of
 from inrkit.core.modality import Signals, Source
 from inrkit.errors import DataError, PluginError
-from inrkit.io.store import Store
 from inrkit.nn.fourier import grid_centers
+from inrkit.storage.store import Store
 
 HELD_OUT = 500
 """Invented signals of the test split; and at most so many of a store that has no test split of its own."""

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from inrkit.config.schema import fields_of
 from inrkit.core.draws import Draws
 from inrkit.core.modality import Signals
 from inrkit.errors import InrkitError, UsageError
-from inrkit.io.schema import fields_of
-from inrkit.io.store import write_store
 from inrkit.plugins.registry import Entry
+from inrkit.storage.store import write_store
 from inrkit.testing.check import NotAskedError, UnmetError, check, expect, expect_alike
 from inrkit.testing.subject import Subject
 

@@ -15,10 +15,10 @@ from typing import Any
 import attrs
 
 import inrkit
-from inrkit.engine.config import RunConfig
+from inrkit.config.run import RunConfig
+from inrkit.config.schema import fields_of
+from inrkit.config.toml import structure, to_toml, unstructure
 from inrkit.errors import InrkitError
-from inrkit.io.config import structure, to_toml, unstructure
-from inrkit.io.schema import fields_of
 from inrkit.plugins.loading import VARIABLE
 from inrkit.testing.check import NotAskedError, UnmetError, check, expect
 from inrkit.testing.subject import Subject

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
-from inrkit.engine.model import render
-from inrkit.engine.randomness import untouched
 from inrkit.errors import InrkitError
-from inrkit.io.inrfile import load_inr, save_inr
+from inrkit.inference.model import render
+from inrkit.machine.randomness import untouched
+from inrkit.storage.inrfile import load_inr, save_inr
 from inrkit.testing.check import NotAskedError, UnmetError, check, expect, expect_alike
 from inrkit.testing.subject import Subject
 

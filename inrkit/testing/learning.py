@@ -9,10 +9,10 @@ from typing import Any
 import attrs
 import torch
 
-from inrkit.engine.resolve import complete
-from inrkit.engine.run import train
+from inrkit.config.resolve import complete
 from inrkit.testing.check import check, expect, expect_alike, expect_finite
 from inrkit.testing.subject import Subject
+from inrkit.training.run import train
 
 _STEPS = 30
 _TINY: dict[str, Any] = {

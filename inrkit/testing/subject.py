@@ -7,15 +7,15 @@ from typing import Any, final
 
 import torch
 
+from inrkit.config.resolve import data_path, modality_of, readout_of, resolve
+from inrkit.config.run import RunConfig
 from inrkit.core.draws import Draws, seed_of
 from inrkit.core.modality import Modality, Signals, Source
 from inrkit.core.noise import Readout
 from inrkit.core.observation import Batch
 from inrkit.core.pipeline import Pipeline
-from inrkit.engine.config import RunConfig
-from inrkit.engine.model import Model
-from inrkit.engine.randomness import untouched
-from inrkit.engine.resolve import data_path, modality_of, readout_of, resolve
+from inrkit.inference.model import Model
+from inrkit.machine.randomness import untouched
 from inrkit.plugins import Registry, load_plugins
 from inrkit.plugins.registry import Entry
 

@@ -21,8 +21,8 @@ from inrkit import (
     train,
     write_store,
 )
-from inrkit.engine.heldout import encode, source_of
 from inrkit.gridded.options import side_for
+from inrkit.inference.heldout import encode, source_of
 
 SMALL = {"width": 16, "heads": 2, "hidden": 16, "depth": 1, "inr_width": 24, "inr_inner": 16, "count": 32}
 

@@ -10,10 +10,10 @@ from PIL import Image
 
 import inrkit
 from inrkit import Draws, UsageError, load_inr, make_readout, save_inr
-from inrkit.engine import sets
-from inrkit.engine.evaluate import evaluate
-from inrkit.engine.export import export, find_exporter
-from inrkit.engine.heldout import compared_of, pictures_of, source_of
+from inrkit.evaluation import sets
+from inrkit.evaluation.evaluate import evaluate
+from inrkit.inference.export import export, find_exporter
+from inrkit.inference.heldout import compared_of, pictures_of, source_of
 from inrkit_nerf.march import MarchRays
 from inrkit_nerf.modality import NerfModality
 from inrkit_nerf.options import NerfOptions

@@ -155,7 +155,7 @@ def test_an_exported_mesh_is_read_back_as_the_same_solid() -> None:
         places = (points / REACH).flip(-1)[None, None, None]
         return torch.nn.functional.grid_sample(field, places, padding_mode="border", align_corners=False)[0, 0, 0, 0]
 
-    from inrkit.io.meshfile import ply
+    from inrkit.drawing.meshfile import ply
 
     mesh = inrkit.mesh_of(inrkit.Surface(value, 0.0, (-REACH,) * 3, (REACH,) * 3), 48)
     kind, triangles = read_mesh(ply(mesh))

@@ -1,0 +1,1 @@
+"""What can be set, how it is written down, and what follows from it."""

@@ -1,0 +1,59 @@
+"""Functions and denoisers by name: what a modality's options say, built by whichever plugin offers it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from inrkit.config.toml import structure
+from inrkit.core.denoiser import Denoiser
+from inrkit.core.inr import INRFunction
+from inrkit.core.observation import Observation
+from inrkit.plugins import load_plugins
+
+_FUNCTION = "options.function_options"
+_DENOISER = "options.denoiser_options"
+
+
+def make_function(
+    name: str, options: Mapping[str, Any], *, axes: int, channels: int, size: tuple[int, ...] = ()
+) -> INRFunction:
+    """The implicit function of this name, with these options.
+
+    Args:
+        axes, channels: Of its coordinates and outputs.
+        size: Of the grid that it is held to in training, where there is one.
+    """
+    cls = load_plugins().function(name)
+    return cls.build(structure(cls.Options, options, origin=_FUNCTION), axes=axes, channels=channels, size=size)
+
+
+def make_denoiser(
+    name: str,
+    options: Mapping[str, Any],
+    *,
+    template: Observation,
+    shapes: Mapping[str, tuple[int, ...]],
+    classes: int = 0,
+) -> Denoiser:
+    """The denoiser of this name, with these options.
+
+    Args:
+        template: One row as it will be observed.
+        shapes: Of the function's params.
+        classes: Number of class labels; 0 for none.
+    """
+    cls = load_plugins().denoiser(name)
+    settings: Any = structure(cls.Options, options, origin=_DENOISER)
+    return cls.build(settings, template=template, shapes=shapes, classes=classes)
+
+
+def check_parts(
+    function: str, function_options: Mapping[str, Any], denoiser: str | None, denoiser_options: Mapping[str, Any]
+) -> None:
+    """An error where a name or an option of these parts is wrong, before anything is built.
+
+    ``denoiser`` is None for a modality's own.
+    """
+    registry = load_plugins()
+    structure(registry.function(function).Options, function_options, origin=_FUNCTION)
+    if denoiser is not None:
+        structure(registry.denoiser(denoiser).Options, denoiser_options, origin=_DENOISER)

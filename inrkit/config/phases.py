@@ -1,0 +1,93 @@
+"""A run is a list of phases, one objective after the other."""
+
+from collections.abc import Sequence
+from typing import final
+
+import attrs
+
+from inrkit.config.resolve import objective_class
+from inrkit.config.run import Phase, RunConfig
+from inrkit.config.toml import structure
+from inrkit.core.objective import Objective
+from inrkit.core.pipeline import Pipeline
+from inrkit.errors import UsageError
+
+
+@final
+@attrs.frozen
+class Stretch:
+    """A phase with its steps: from ``start`` to before ``stop``."""
+
+    number: int
+    name: str
+    objective: Objective
+    trains: str
+    start: int
+    stop: int
+    teacher_ema: float = 0.0
+    """The run's decay of the teacher, which goes before the objective's own; 0 for none."""
+
+    def progress(self, step: int) -> float:
+        """From 0 towards 1 through this phase."""
+        return (step - self.start) / (self.stop - self.start)
+
+    def decay(self, step: int) -> float:
+        """How much of the teacher's weights is kept in a step; 0: they are the student's own."""
+        return self.teacher_ema or self.objective.teacher_decay(self.progress(step))
+
+    def is_hard(self, step: int) -> bool:
+        """Whether the curriculum has left its first stage; always, for an objective without one."""
+        first, last = self.objective.stage(0.0), self.objective.stage(1.0)
+        return first == last or self.objective.stage(self.progress(step)) > first
+
+    def freeze(self, pipeline: Pipeline) -> None:
+        """Lets only the weights learn that this phase trains."""
+        parts = {"denoiser": pipeline.denoiser, "function": pipeline.function}
+        for name, module in parts.items():
+            module.requires_grad_(self.trains in ("all", "decoder", name))
+        pipeline.denoiser.skips_encoder = self.trains == "decoder"
+        if self.trains == "decoder":
+            encoder = pipeline.denoiser.encoder_parts()
+            if not encoder:
+                raise UsageError(
+                    f"phase '{self.name}' trains a decoder alone, and `{type(pipeline.denoiser).__name__}` has no "
+                    "encoder to skip; set warmup_share to 0"
+                )
+            for module in encoder:
+                module.requires_grad_(False)
+        for parameter in pipeline.parameters():
+            parameter.grad = None
+
+
+def stretches(config: RunConfig) -> list[Stretch]:
+    """The phases of a run with their steps; those too short for a single step are left out."""
+    result: list[Stretch] = []
+    share, start = 0.0, 0
+    phases = list(config.phases) or _derived(config)
+    for i, phase in enumerate(phases):
+        share += phase.share
+        stop = config.steps if i == len(phases) - 1 else round(config.steps * share)
+        if stop > start:
+            objective = structure(objective_class(phase.objective), phase.options, origin="objective_options")
+            name, number = phase.objective, len(result)
+            result.append(Stretch(number, name, objective, phase.trains, start, stop, config.teacher_ema))
+        start = max(start, stop)
+    return result
+
+
+def at(phases: Sequence[Stretch], step: int) -> Stretch:
+    """The phase of a step."""
+    return next(phase for phase in phases if phase.start <= step < phase.stop)
+
+
+def _derived(config: RunConfig) -> list[Phase]:
+    """INRCT and CM-Func begin with reconstruction alone (INRCT's "efficient training scheduler").
+
+    A decoder does not learn alone where weights from elsewhere have an encoder that it would have to skip.
+    """
+    main = Phase(config.objective, 1 - config.warmup_share, options=config.objective_options)
+    trains = objective_class(config.objective).begins_with
+    if trains is None or config.warmup_share == 0 or (trains == "decoder" and config.init is not None):
+        return [attrs.evolve(main, share=1.0)]
+    options = {key: value for key, value in config.objective_options.items() if key in ("distance", "c")}
+    return [Phase("reconstruction", config.warmup_share, trains, options), main]

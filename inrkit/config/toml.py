@@ -1,0 +1,137 @@
+"""Configuration: attrs classes to and from TOML, strictly, with errors that name the key.
+
+A settings class is an attrs class with typed fields, defaults, validators and a help text per field:
+
+>>> import attrs
+>>> @attrs.frozen
+... class Options:
+...     width: int = attrs.field(default=64, metadata={"help": "channels of a hidden layer"})
+...     lr: float = 1e-4
+>>> structure(Options, {"lr": 1})
+Options(width=64, lr=1.0)
+>>> structure(Options, {"wdith": 3})
+Traceback (most recent call last):
+    ...
+inrkit.errors.UsageError: config.toml: 'wdith': no such key; expected one of width, lr. Did you mean 'width'?
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import attrs
+import tomli_w
+
+from inrkit.config import schema
+from inrkit.config.overrides import apply_sets, plain
+from inrkit.errors import UsageError
+
+__all__ = [
+    "Key",
+    "apply_sets",
+    "config_hash",
+    "describe",
+    "difference",
+    "read_toml",
+    "structure",
+    "to_toml",
+    "unstructure",
+]
+
+Settings = TypeVar("Settings")
+
+
+class Key(NamedTuple):
+    """One line of the documentation of a settings class; a required key has ``default`` `attrs.NOTHING`."""
+
+    key: str
+    type: str
+    default: Any
+    help: str
+
+
+def structure(cls: type[Settings], mapping: Mapping[str, Any], *, origin: str = "config.toml") -> Settings:
+    """An instance of the attrs class ``cls``; `UsageError` names the dotted key, what was expected and what was found.
+
+    Keys that a nested table leaves out keep the value they have in the enclosing default.
+    """
+    settings: Settings = schema.convert(cls, mapping, schema.Place(origin))
+    return settings
+
+
+def unstructure(instance: Any) -> dict[str, Any]:
+    """What TOML can hold, such that ``structure`` gives the instance back; None is left out where it is the default."""
+    table: dict[str, Any] = plain(instance)
+    return table
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; `UsageError` where there is none or it is malformed."""
+    try:
+        return tomllib.loads(Path(path).read_bytes().decode())
+    except OSError as error:
+        raise UsageError(f"{path}: expected a readable TOML file, found: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+        raise UsageError(f"{path}: expected TOML, found: {error}") from error
+
+
+def to_toml(mapping: Mapping[str, Any]) -> str:
+    """The mapping as TOML text, which ``read_toml`` would give back."""
+    try:
+        return tomli_w.dumps(mapping)
+    except TypeError as error:
+        raise UsageError(f"expected text, numbers, booleans, lists and tables, found: {error}") from error
+
+
+def describe(cls: type) -> list[Key]:
+    """Every key with its type, default and help, nested tables after the key that holds them."""
+    return list(_describe(cls, "", None))
+
+
+def difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """The dotted keys in which two configurations differ, sorted; 1 and 1.0 are the same, 1 and true are not."""
+    left, right = dict(_leaves(a)), dict(_leaves(b))
+    return sorted({".".join(key) for key in left.keys() | right.keys() if left.get(key) != right.get(key)})
+
+
+def config_hash(mapping: Mapping[str, Any]) -> str:
+    """Equal for two configurations exactly if ``difference`` finds none."""
+    return hashlib.sha256(json.dumps(sorted(_leaves(mapping))).encode()).hexdigest()
+
+
+def _describe(cls: type, prefix: str, base: Any) -> Iterator[Key]:
+    for key, field in schema.fields_of(cls).items():
+        default = getattr(base, field.name) if type(base) is cls else field.default
+        nested = next((kind for kind in _kinds(field.kind) if schema.is_settings(kind)), None)
+        shown = default if default is None or default is attrs.NOTHING else plain(default)
+        yield Key(f"{prefix}{key}", schema.type_text(field.kind), shown, field.help)
+        if nested is not None:
+            in_list = any(schema.sequence_item(kind) for kind in (field.kind, *schema.union_members(field.kind)))
+            yield from _describe(nested, f"{prefix}{key}.N." if in_list else f"{prefix}{key}.", default)
+
+
+def _kinds(kind: Any) -> Iterator[Any]:
+    """The type itself and, for unions and lists, the types within."""
+    yield kind
+    for member in schema.union_members(kind):
+        yield from _kinds(member)
+    if item := schema.sequence_item(kind):
+        yield from _kinds(item)
+
+
+def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """(path, text) of every scalar, the text telling types apart; None, as a key left out, gives nothing."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _leaves(part, (*path, str(key)))
+    elif isinstance(value, list | tuple):
+        yield path, f"list of {len(value)}"
+        for index, part in enumerate(value):
+            yield from _leaves(part, (*path, str(index)))
+    elif isinstance(value, float) and value.is_integer():
+        yield path, repr(int(value))
+    elif value is not None:
+        yield path, repr(value)

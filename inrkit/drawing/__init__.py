@@ -1,0 +1,1 @@
+"""Pictures and pages from values: contact sheets, curves, masks, one HTML file."""

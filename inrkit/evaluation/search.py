@@ -1,0 +1,89 @@
+"""The middle noise level of two steps, found by trying: whose samples lie nearest to training signals.
+
+.821 is what Easy Consistency Tuning found on CIFAR-10, and iCT 1.526 on data of four times as many values: it depends
+on the data and on the model. All levels are tried with the same noise, so that their order is not a matter of chance.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from inrkit.core.noise import T_MAX
+from inrkit.drawing.curve import chart
+from inrkit.errors import DataError, UsageError
+from inrkit.evaluation.proxy import Proxy, quiet
+from inrkit.evaluation.sets import Progress
+from inrkit.inference.heldout import Trained
+
+LOW, HIGH = 0.1, 20.0
+COARSE, FINE = 7, 5
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+def search_middle(model: Trained, n: int = 1000, seed: int = 0, tell: Progress = quiet) -> dict[str, Any]:
+    """The best middle level, its distance, and all that were tried, as JSON: see `Proxy` for the distance.
+
+    Args:
+        n: Signals in each set, at most.
+        seed: Of the choice of training signals, and of what is generated.
+        tell: Called with what is being done.
+    """
+    if model.sampler != "consistency":
+        raise UsageError("a diffusion run has no middle level to search; two steps are for a consistency function")
+    proxy = Proxy(model, n, seed, tell)
+    done = 0
+
+    def distance(t: float) -> float:
+        nonlocal done
+        tell("searching the middle noise level", done, COARSE + FINE)
+        done += 1
+        return proxy.distance(model, (T_MAX, t))
+
+    tried = sorted(minimise(distance, LOW, HIGH))
+    tell("searching the middle noise level", COARSE + FINE, COARSE + FINE)
+    middle, best = min(tried, key=lambda point: point[1])
+    if not math.isfinite(best):
+        raise DataError(
+            f"the model of step {model.step} generates values that are not finite; search with an earlier checkpoint"
+        )
+    return {
+        "middle": middle,
+        "step": model.step,
+        "seed": seed,
+        "count": len(proxy.numbers),
+        "frechet": best,
+        "curves": {"2 steps": [[t, value] for t, value in tried if math.isfinite(value)]},
+    }
+
+
+def charts(evaluation: Mapping[str, Any]) -> dict[str, str]:
+    """Title to drawing of what was searched."""
+    curves = evaluation.get("times", {}).get("curves", {})
+    points = {name: [(float(x), float(y)) for x, y in values] for name, values in curves.items()}
+    title = "Fréchet distance from training signals, by the middle noise level of two steps"
+    return {title: chart(points, title="distance", x_label="middle noise level", log_x=True)} if points else {}
+
+
+def minimise(
+    value: Callable[[float], float], low: float, high: float, coarse: int = COARSE, fine: int = FINE
+) -> list[tuple[float, float]]:
+    """All points (t, value) that were tried: a grid on a log scale, then a golden section beside its best point.
+
+    The grid makes it safe where there are several minima; the section narrows a unimodal one down.
+    """
+    grid = [low * (high / low) ** (i / (coarse - 1)) for i in range(coarse)]
+    tried = [(t, value(t)) for t in grid]
+    best = min(range(coarse), key=lambda i: tried[i][1])
+    a, b = math.log(grid[max(best - 1, 0)]), math.log(grid[min(best + 1, coarse - 1)])
+    inner: dict[float, float] = {}
+    for _ in range(fine):
+        left, right = b - _GOLDEN * (b - a), a + _GOLDEN * (b - a)
+        # One of the two points of a section was a point of the section before.
+        known = [x for x in inner if a < x < b]
+        new = right if known and abs(known[0] - left) < abs(known[0] - right) else left
+        inner[new] = value(math.exp(new))
+        tried.append((math.exp(new), inner[new]))
+        pair = sorted([*known[:1], new])
+        if len(pair) == 2:
+            a, b = (a, pair[1]) if inner[pair[0]] <= inner[pair[1]] else (pair[0], b)
+    return tried

@@ -1,0 +1,103 @@
+"""A whole data set as params: the first stage of a two-stage system, in one file that the second stage learns from.
+
+The store holds an array `params.NAME` (N, *shape) for each param, `split` (0 train, 1 test) and `labels` if there are
+any. Its attributes carry two INR files, the mean and the standard deviation of the params over the training split: with
+the function, its shared weights, the modality and the read-out in them, any params of the store (or like those of the
+store) can be rendered without the run.
+"""
+
+import base64
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from inrkit.core.draws import Draws, seed_of
+from inrkit.core.modality import Source
+from inrkit.errors import UsageError
+from inrkit.inference.heldout import batches
+from inrkit.inference.model import Model
+from inrkit.storage.inrfile import pack_inr
+from inrkit.storage.store import write_store
+
+SPLITS = ("train", "test")
+MODALITY = "params"
+
+_BATCH = 64
+_LEAST = 1e-6  # an entry that hardly varies is left as it is
+
+
+@torch.no_grad()
+def encode_set(
+    model: Model,
+    data: Path | None,
+    out: Path,
+    *,
+    splits: tuple[str, ...] = SPLITS,
+    limit: int | None = None,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """Encodes the signals of a data set, and writes their params to ``out``.
+
+    Args:
+        data: A store; None for the embedded signals.
+        splits: Which of them.
+        limit: At most so many of each split, the first ones.
+        tell: Called with how many signals are done, and how many there are.
+    """
+    if out.exists():
+        raise UsageError(f"{out}: expected a new file, found an existing one; choose another name")
+    sources = {split: model.modality.source(data, split) for split in splits}
+    counts = {split: len(source) if limit is None else min(limit, len(source)) for split, source in sources.items()}
+    total, done = sum(counts.values()), 0
+    found: dict[str, list[np.ndarray]] = {}
+    for split, source in sources.items():
+        for part in batches(counts[split], _BATCH):
+            for name, values in _encoded(model, source, part).items():
+                found.setdefault(name, []).append(values)
+            found.setdefault("split", []).append(np.full(len(part), SPLITS.index(split), np.uint8))
+            done += len(part)
+            tell(done, total)
+    arrays = {name: np.concatenate(parts) for name, parts in found.items()}
+    return write_store(out, MODALITY, arrays, _attributes(model, arrays, next(iter(sources.values()))))
+
+
+def _encoded(model: Model, source: Source, part: range) -> dict[str, np.ndarray]:
+    """The arrays of some signals."""
+    signals = source.read(part)
+    draws = Draws(seed_of("encode set", *part), len(part), device=model.device)
+    batch = model.modality.observe(signals, draws, training=False)
+    clean = torch.zeros(len(part), device=model.device)
+    params = model.pipeline.params(batch.support, clean, batch.label)
+    arrays = {f"params.{name}": value.float().cpu().numpy() for name, value in params.items()}
+    if "label" in signals:
+        arrays["labels"] = signals["label"].cpu().numpy().astype(np.int64)
+    return arrays
+
+
+def _attributes(model: Model, arrays: Mapping[str, np.ndarray], source: Source) -> dict[str, Any]:
+    chosen = arrays["split"] == arrays["split"].min()
+    names = sorted(name.removeprefix("params.") for name in arrays if name.startswith("params."))
+    mean, std = {}, {}
+    for name in names:
+        values = arrays[f"params.{name}"][chosen]
+        mean[name] = torch.from_numpy(values.mean(0, dtype=np.float64)).float()
+        spread = torch.from_numpy(values.std(0, dtype=np.float64)).float()
+        std[name] = torch.where(spread > _LEAST, spread, torch.ones_like(spread))
+    facts = source.facts
+    return {
+        "title": f"params of {facts.get('title') or model.modality.name}",
+        "class_names": list(facts.get("class_names", [])),
+        "names": names,
+        "mean": _packed(model, mean),
+        "std": _packed(model, std),
+    }
+
+
+def _packed(model: Model, params: Mapping[str, Tensor]) -> str:
+    """These params as an INR file in base64."""
+    inr = model.inr_of(params, 0.0, {"kind": "statistics"})
+    return base64.b64encode(pack_inr(inr)).decode()

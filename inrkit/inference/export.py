@@ -1,0 +1,121 @@
+"""One INR in the forms that other programs read. Plugins add theirs as exporters."""
+
+import abc
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+import attrs
+import torch
+
+from inrkit.core.inr import Params
+from inrkit.core.modality import Modality
+from inrkit.core.option import option
+from inrkit.core.pipeline import Pipeline
+from inrkit.core.surface import mesh_of
+from inrkit.drawing.meshfile import picture, save_mesh
+from inrkit.drawing.sheet import save_png
+from inrkit.errors import UsageError, did_you_mean
+from inrkit.inference.model import rebuild
+from inrkit.plugins import load_plugins
+from inrkit.storage import tensorfile
+from inrkit.storage.atomic import write_bytes
+from inrkit.storage.inrfile import InrFile
+
+
+@final
+@attrs.frozen(eq=False)
+class Opened:
+    """An INR file, ready to be asked: modality, a pipeline whose denoiser is not to be used, params (1, ...)."""
+
+    modality: Modality
+    pipeline: Pipeline
+    params: Params
+    file: InrFile
+
+
+class Exporter(abc.ABC):
+    """Writes one INR in one form. ``Options`` is an attrs class with help texts, set by ``--set``."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    suffix: ClassVar[str]
+    """Of the file that is written when no name is given."""
+    Options: ClassVar[type]
+
+    @abc.abstractmethod
+    def run(self, opened: Opened, options: Any, path: Path) -> list[Path]:
+        """Writes ``path``, and whatever belongs beside it; returns what was written."""
+
+
+@attrs.frozen
+class MeshOptions:
+    """Options of ``mesh``."""
+
+    cells: int = option(96, "cells along the longest side of the box")
+    level: float | None = option(None, "what counts as inside; by the modality")
+
+
+@final
+class MeshExporter(Exporter):
+    """The surface of a solid as triangles, with a picture of it beside the file."""
+
+    name = "mesh"
+    summary = "the surface as triangles: .ply, or .glb, .obj, .stl with the extra 'mesh'"
+    suffix = ".ply"
+    Options = MeshOptions
+
+    def run(self, opened: Opened, options: MeshOptions, path: Path) -> list[Path]:
+        surface = opened.modality.surface(opened.pipeline, opened.params)
+        if surface is None:
+            raise UsageError(f"signals of the modality '{opened.modality.name}' have no surface; render them instead")
+        if options.cells < 2:
+            raise UsageError(f"'cells' must be at least 2 (got {options.cells})")
+        if options.level is not None:
+            surface = attrs.evolve(surface, level=options.level)
+        mesh = mesh_of(surface, options.cells)
+        return [save_mesh(mesh, path), save_png(picture(mesh), path.with_name(f"{path.name}.png"))]
+
+
+@attrs.frozen
+class WeightsOptions:
+    """``weights`` has no options."""
+
+
+@final
+class WeightsExporter(Exporter):
+    """The params alone, as safetensors, for whoever evaluates the function elsewhere."""
+
+    name = "weights"
+    summary = "the function's params as .safetensors"
+    suffix = ".safetensors"
+    Options = WeightsOptions
+
+    def run(self, opened: Opened, options: WeightsOptions, path: Path) -> list[Path]:
+        tensors = {name: value[0] for name, value in opened.params.items()}
+        facts = {"function": opened.file.function, "modality": opened.file.modality}
+        write_bytes(path, tensorfile.pack(tensors, facts, what=str(path)))
+        return [path]
+
+
+BUILT_IN: Mapping[str, type[Exporter]] = {kind.name: kind for kind in (MeshExporter, WeightsExporter)}
+
+
+def find_exporter(name: str) -> type[Exporter]:
+    """The exporter of this name, our own or a plugin's."""
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    registry = load_plugins()
+    known = [*BUILT_IN, *registry.exporters]
+    if name not in known:
+        raise UsageError(f"no exporter named '{name}'; there are {', '.join(known)}.{did_you_mean(name, known)}")
+    found: type[Exporter] = registry.exporter(name)
+    return found
+
+
+@torch.no_grad()
+def export(inr: InrFile, exporter: Exporter, options: Any, path: Path) -> list[Path]:
+    """Writes an INR file in another form."""
+    modality, pipeline = rebuild(inr, torch.device("cpu"))
+    params = {name: value[None] for name, value in inr.params.items()}
+    return exporter.run(Opened(modality, pipeline, params, inr), options, path)

@@ -1,6 +1,0 @@
-"""Disk: what is written is whole or absent, and what is read is verified before it is parsed.
-
-``atomic`` writes files; ``jsontext`` and ``tensorfile`` turn plain values and tensors into bytes and back; ``store``
-holds data sets, ``checkpoint`` training states, ``inrfile`` single signals, ``config`` settings. Nothing here loads a
-pickle. Nothing is imported until it is asked for by module, so that ``inrkit.io.config`` needs no torch.
-"""

@@ -1,0 +1,1 @@
+"""How good an answer is, and how alike two sets are: numbers from tensors."""

@@ -1,0 +1,126 @@
+"""What a trained model can show, as parts of a report: samples, encodes, any resolution, the way from one to another.
+
+Each function gives blocks; none where the modality cannot deliver.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from inrkit.core.draws import Draws, seed_of
+from inrkit.core.edit.between import slerp
+from inrkit.core.modality import Source
+from inrkit.core.noise import T_MAX
+from inrkit.drawing.page import Beside, Block, Picture, Rows
+from inrkit.drawing.sheet import CLEAR, scale_for, sheet, to_image
+from inrkit.inference.heldout import Trained, device_of, encode, enlarged, pictures_of, rendered, shown_of
+from inrkit.metrics.metric import psnr
+
+FACTORS = (1, 2, 4, 8)
+_LARGEST = 512
+"""Longer side of the largest picture of a report."""
+
+
+def samples(model: Trained, n: int, times: Sequence[float], columns: int) -> list[Block]:
+    """A sheet of ``n`` generated signals."""
+    pictures = shown_of(model, model.sample(n, seed=0, times=times))
+    return [Picture(sheet(pictures, columns=columns, paper=CLEAR), wide=True)]
+
+
+def encodes(model: Trained, source: Source, count: int = 10) -> list[Block]:
+    """Held-out signals, and below them what their INRs show."""
+    encoded = encode(model, source, range(min(count, len(source))))
+    truth, shown = pictures_of(model, encoded.truth), pictures_of(model, encoded.shown)
+    decibels = psnr(encoded.shown.clamp(-1, 1), encoded.truth, peak=2).tolist()
+    captions = [f"{value:.1f} dB" for value in decibels]
+    rows = [
+        ("original", _row(truth)),
+        ("encode", _row(shown, captions)),
+        ("4 x error", _row((4 * (shown - truth)).abs())),
+    ]
+    return [Rows(rows)]
+
+
+def zoom(model: Trained, source: Source, number: int = 0) -> list[Block]:
+    """One INR rendered larger and larger, beside what enlarging its smallest render gives, and beside the truth."""
+    prediction = encode(model, source, [number]).prediction
+    base = rendered(model, prediction, {})
+    if base is None:
+        return []
+    largest = max(base.shape[2:])
+    found = enlarged(model, prediction, [f for f in FACTORS if f * largest <= max(_LARGEST, 2 * largest)])
+    if not found:
+        return []
+    side = max(found) * largest
+    row = [Picture(_fitted(render[0], side), f"the INR at {_size(render)}") for render in found.values()]
+    return [Beside(row), Beside(_comparison(model, source, number, found))]
+
+
+def params_between(model: Trained, source: Source, steps: int = 9) -> list[Block]:
+    """From the params of one encode to those of another, along a straight line."""
+    if len(source) < 4:
+        return []
+    rows = []
+    for pair in ((0, 1), (2, 3)):
+        encoded = encode(model, source, pair).prediction
+        share = torch.linspace(0, 1, steps, device=encoded.t.device)
+        mixed = {name: torch.stack([torch.lerp(p[0], p[1], s) for s in share]) for name, p in encoded.params.items()}
+        with torch.no_grad():
+            where = encoded.observation.rows(torch.zeros(steps, dtype=torch.int64, device=share.device)).where
+            values = model.pipeline.show(mixed, where, encoded.t[:1].expand(steps))
+        rows.append(("encodes", _row(pictures_of(model, values))))
+    return [Rows(rows)]
+
+
+@torch.no_grad()
+def noise_between(model: Trained, steps: int = 9) -> list[Block]:
+    """From the noise of one sample to that of another, on the sphere that noise lies on."""
+    device = device_of(model)
+    template = model.modality.template(steps).to(device)
+    level = torch.full((steps,), T_MAX, device=device)
+    rows = []
+    for row in range(2):
+        z = Draws(seed_of("between", row), 2, device=device).normal(*template.values.shape[1:])
+        noise = torch.stack([slerp(z[0], z[1], i / (steps - 1)) for i in range(steps)]).to(template.values)
+        label = model.labels(1, row)
+        label = None if label is None else label.to(device).expand(steps)
+        values = model.pipeline(template.with_values(T_MAX * noise), level, label=label).signal
+        rows.append(("samples", _row(pictures_of(model, values))))
+    return [Rows(rows)]
+
+
+# ---------------------------------------------------------------------------------------------- parts
+
+
+def _comparison(model: Trained, source: Source, number: int, found: Mapping[int, Tensor]) -> list[Picture]:
+    """Ways to the largest size of ``found``, and how far each is from the truth where that is known."""
+    base, factor = found[1], max(found)
+    size = (base.shape[2] * factor, base.shape[3] * factor)
+    shown = {
+        f"{_size(base)}, nearest": F.interpolate(base, size, mode="nearest"),
+        f"{_size(base)}, bicubic": F.interpolate(base, size, mode="bicubic").clamp(0, 1),
+        f"the INR at {_size(found[factor])}": found[factor],
+    }
+    place = model.modality.places({"size": f"{size[1]}x{size[0]}"})[0]
+    truth = model.modality.truth(source, [number], place)
+    if truth is not None:
+        known = pictures_of(model, truth)
+        shown = {f"{name}: {float(psnr(p, known, peak=1)):.1f} dB": p for name, p in shown.items()}
+        shown[f"the truth at {_size(known)}"] = known
+    return [Picture(_fitted(picture[0], max(size)), name) for name, picture in shown.items()]
+
+
+def _size(pictures: Tensor) -> str:
+    return f"{pictures.shape[3]} x {pictures.shape[2]}"
+
+
+def _fitted(picture: Tensor, side: int) -> Image.Image:
+    return to_image(picture, max(1, max(side, 256) // max(picture.shape[1:])))
+
+
+def _row(pictures: Tensor, captions: Sequence[str] | None = None) -> Image.Image:
+    scale = scale_for(*pictures.shape[2:])
+    return sheet(pictures, columns=len(pictures), captions=captions, scale=scale, paper=CLEAR)

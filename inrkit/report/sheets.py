@@ -1,0 +1,205 @@
+"""What a run shows of itself: a sheet of samples now and then, and the report."""
+
+import json
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+import inrkit
+from inrkit.config.toml import to_toml, unstructure
+from inrkit.core.modality import Source
+from inrkit.core.sample import passes_of
+from inrkit.drawing.page import Charts, Listing, Report, Rows, Section, Table, save_report
+from inrkit.drawing.sheet import first_row, save_png, sheet
+from inrkit.errors import DataError, UsageError
+from inrkit.evaluation.sets import name_of
+from inrkit.inference.heldout import Trained, device_of, shown_of, source_of
+from inrkit.report import gallery
+from inrkit.report.history import History
+from inrkit.report.tables import evaluation_blocks, evaluation_lead
+from inrkit.storage.atomic import disk_errors
+from inrkit.storage.rundir import STOPPED
+
+SHEET = 32
+"""Signals on each sheet of samples."""
+
+
+def write_samples(model: Trained, run_dir: Path, step: int, n: int = SHEET) -> Path:
+    """Samples as the run makes them, always from the same noise, so that sheets show the same signals emerge.
+
+    Law: leaves every global random state as it was.
+    """
+    pictures = shown_of(model, model.sample(n, seed=0))
+    folder = Path(run_dir) / "samples"
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return save_png(sheet(pictures), folder / f"step-{step:08d}.png")
+
+
+def write_report(model: Trained, run_dir: Path) -> Path:
+    """`report.html`: what the run learned, for whoever has five minutes. It can be written anew at any time."""
+    run_dir = Path(run_dir)
+    history, evaluation = History.read(run_dir), _read_evaluation(run_dir)
+    training, held_out = source_of(model, "train"), _held_out(model)
+    facts = training.facts
+    what = str(facts.get("title") or "") or (Path(model.config.data).stem if model.config.data else model.modality.name)
+    report = Report(
+        title=what[:1].upper() + what[1:],
+        subtitle=_subtitle(model, run_dir, facts),
+        numbers=_numbers(model, training, history, evaluation),
+        sections=_sections(model, run_dir, held_out, history, evaluation),
+    )
+    return save_report(report, run_dir / "report.html")
+
+
+def _sections(
+    model: Trained, run_dir: Path, held_out: Source | None, history: History, evaluation: Mapping[str, Any]
+) -> Sequence[Section]:
+    return [
+        _generated(model),
+        Section(
+            "Encoded",
+            gallery.encodes(model, held_out) if held_out else [],
+            "Signals that were held out from training, and the functions that one pass made of them.",
+        ),
+        Section(
+            "Any resolution",
+            gallery.zoom(model, held_out) if held_out else [],
+            "One encoded function, rendered at sizes that it was never trained at. "
+            "Enlarging its smallest render is what it has to beat.",
+        ),
+        Section("Training", [Charts(charts)] if (charts := history.charts()) else []),
+        Section(
+            "Samples over training",
+            samples_over_time(run_dir),
+            "The same noise each time.",
+        ),
+        Section(
+            "In between",
+            [
+                *(gallery.params_between(model, held_out) if held_out else []),
+                *(gallery.noise_between(model) if model.sampler == "consistency" else []),
+            ],
+            "From one encode to another along a straight line between their weights; from one sample to another "
+            "by way of the noises between.",
+        ),
+        Section(
+            "Generated in two steps",
+            gallery.samples(model, 24, model.times(2), columns=12) if model.sampler == "consistency" else [],
+            "From the same noise.",
+        ),
+        Section("Evaluation", evaluation_blocks(evaluation, run_dir), evaluation_lead(evaluation)),
+        Section("Config", [Listing(to_toml(unstructure(model.config)))], folded=True),
+        Section("Environment", [Table(("", ""), list(environment(model).items()))], folded=True),
+    ]
+
+
+def _generated(model: Trained) -> Section:
+    """Samples as the run makes them."""
+    times = model.times()
+    if len(times) == 1:
+        title = "Generated in one step"
+        lead = "each is one pass of the hyper-network, from noise to the weights of a function"
+    else:
+        title = f"Generated in {len(times)} steps"
+        passes = passes_of(model.sampler, len(times))
+        lead = f"each is the end of the path from noise that the model defines, in {passes} passes"
+    return Section(title, gallery.samples(model, 48, times, columns=12), f"Not chosen: {lead}.")
+
+
+def samples_over_time(run_dir: Path, most: int = 8) -> list[Rows]:
+    """The first row of some of the run's sheets, early ones denser than late ones."""
+    sheets = sorted((run_dir / "samples").glob("step-*.png"))
+    kept = sorted({round((len(sheets) - 1) * (i / (most - 1)) ** 1.5) for i in range(most)}) if sheets else []
+    rows = []
+    for i in kept:
+        with Image.open(sheets[i]) as opened:
+            row = first_row(opened.convert("RGB"), SHEET)
+        rows.append((f"step {int(sheets[i].stem.removeprefix('step-')):,}", row))
+    return [Rows(rows)] if rows else []
+
+
+def environment(model: Trained) -> dict[str, str]:
+    """Versions and kinds, nothing that names a machine."""
+    return {
+        "inrkit": inrkit.__version__,
+        "Python": platform.python_version(),
+        "PyTorch": str(torch.__version__),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device of this report": device_of(model).type,
+    }
+
+
+# ---------------------------------------------------------------------------------------------- the head of the page
+
+
+def _subtitle(model: Trained, run_dir: Path, facts: Mapping[str, Any]) -> str:
+    config = model.config
+    size = facts.get("size")
+    shape = f" of {' x '.join(str(n) for n in reversed(size))}" if isinstance(size, list | tuple) and size else ""
+    return (
+        f"Modality {config.modality}{shape}, objective {config.objective}, {config.readout} read-out, "
+        f"after {model.step:,} of {config.steps:,} steps{', stopped early' if (run_dir / STOPPED).is_file() else ''}."
+    )
+
+
+def _numbers(
+    model: Trained, training: Source, history: History, evaluation: Mapping[str, Any]
+) -> dict[str, tuple[str, str]]:
+    if evaluation.get("step") != model.step:
+        evaluation = {}  # its figures are another checkpoint's
+    weights = sum(p.numel() for p in model.pipeline.parameters())
+    numbers = {
+        "Held-out encode": _held_out_psnr(history, evaluation),
+        "Parameters": (f"{weights / 1e6:.2f}" if weights < 1e7 else f"{weights / 1e6:.0f}", "M"),
+        "Params of an INR": (f"{_params_of_one(model):,}", ""),
+        "Training signals": (f"{len(training):,}", ""),
+        "Signals seen": (f"{model.step * model.config.batch_size:,}", ""),
+        "Time": _duration(history.seconds()),
+    }
+    sets = evaluation.get("sets", {}).get("spaces", {}).get("random-conv", {}).get(name_of(model.times()), {})
+    if "frechet_ratio" in sets:
+        numbers["Fréchet / floor"] = (f"{sets['frechet_ratio']:.1f}", "")
+    return {label: value for label, value in numbers.items() if value[0]}
+
+
+def _held_out_psnr(history: History, evaluation: Mapping[str, Any]) -> tuple[str, str]:
+    evaluated = evaluation.get("encode", {}).get("psnr", {}).get("mean")
+    found = evaluated if evaluated is not None else history.last("heldout/psnr")
+    return (f"{found:.1f}", "dB") if found is not None else ("", "")
+
+
+def _params_of_one(model: Trained) -> int:
+    return sum(math.prod(shape) for shape in model.pipeline.function.param_shapes.values())
+
+
+def _duration(seconds: float) -> tuple[str, str]:
+    if seconds <= 0:
+        return "", ""
+    if seconds < 90:
+        return f"{seconds:.0f}", "s"
+    return (f"{seconds / 60:.1f}", "min") if seconds < 5400 else (f"{seconds / 3600:.1f}", "h")
+
+
+def _held_out(model: Trained) -> Source | None:
+    """The held-out signals; None when the data have none."""
+    try:
+        source = source_of(model, "test")
+    except (DataError, UsageError):
+        return None
+    return source if len(source) else None
+
+
+def _read_evaluation(run_dir: Path) -> dict[str, Any]:
+    """What was measured of this run; empty when nothing was."""
+    path = run_dir / "evaluation.json"
+    try:
+        found = json.loads(path.read_text()) if path.is_file() else {}
+    except ValueError:
+        return {}  # a damaged file of figures is no reason to have no report
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,335 @@
+"""Checkpoints: folders `step-NNNNNNNN` of safetensors and JSON, whole or absent, and verified before they are parsed.
+
+    step-00000100/
+      model.safetensors ema.safetensors ...   one per group of tensors
+      state.json                              counters, random states, data cursor, offsets
+      manifest.json                           format, step, meta, size and sha256 of each file, and its own sha256
+
+A checkpoint is written into `.tmp-step-...-PID` beside its place, the manifest last, every file synced, and then
+renamed; older ones go only after the new one has been read back. Which one is the latest is found by looking, never
+stored.
+"""
+
+import contextlib
+import re
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+from torch import Tensor
+
+from inrkit.errors import DataError, UsageError
+from inrkit.storage import atomic, jsontext, tensorfile
+from inrkit.storage.runlock import RunLock
+
+__all__ = [
+    "Checkpoint",
+    "RunLock",
+    "clean_stale",
+    "latest_checkpoint",
+    "list_checkpoints",
+    "load_checkpoint",
+    "prune",
+    "remove_newer",
+    "save_checkpoint",
+]
+
+FORMAT = "inrkit-checkpoint"
+VERSION = 1
+MANIFEST = "manifest.json"
+STATE = "state.json"
+
+_STEP = re.compile(r"step-(\d{8,})")
+_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}\.safetensors|state\.json")
+_MANIFEST_LIMIT = 16 << 20
+_PICKLES = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin"}
+
+
+@attrs.frozen(eq=False)
+class Checkpoint:
+    """What one checkpoint holds: ``tensors[group][name]`` on the CPU, JSON ``state``, and its manifest's ``meta``."""
+
+    path: Path
+    step: int
+    tensors: Mapping[str, Mapping[str, Tensor]]
+    state: Mapping[str, Any]
+    meta: Mapping[str, Any]
+
+
+@attrs.frozen
+class _Manifest:
+    step: int
+    meta: Mapping[str, Any]
+    files: Mapping[str, Mapping[str, Any]]  # name -> {"sha256", "size"}
+
+
+def save_checkpoint(
+    directory: Path,
+    step: int,
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    state: Mapping[str, Any],
+    meta: Mapping[str, Any],
+    keep: int = 2,
+    protect: Collection[int] = (),
+) -> Path:
+    """Write `directory/step-NNNNNNNN` and prune to the ``keep`` newest and the steps in ``protect``; returns its path.
+
+    Whatever happens meanwhile, an intact checkpoint that was there before, or the new one, is there afterwards. A
+    checkpoint of the same step is replaced.
+    """
+    if step < 0 or keep < 2:
+        raise UsageError(f"'step' must be >= 0 (got {step}) and 'keep' >= 2 (got {keep})")
+    contents = _contents(tensors, state)
+    contents[MANIFEST] = _write_manifest(step, contents, meta)
+    target = directory / f"step-{step:08d}"
+    unfinished = directory / atomic.temporary_name(target.name)
+    with atomic.disk_errors(target, needed=sum(map(len, contents.values()))):
+        try:
+            atomic.remove(unfinished)
+            atomic.make_folder(unfinished)
+            for name, data in contents.items():  # the manifest is the last
+                atomic.write_new_file(unfinished / name, data)
+            atomic.sync_folder(unfinished)
+            _put_in_place(unfinished, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                atomic.remove(unfinished)
+            raise
+    _verify(target)
+    prune(directory, keep=keep, protect={step, *protect})
+    return target
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint at ``path``, every byte verified first; `DataError` names what differs and offers another."""
+    path = Path(path)
+    _refuse_foreign(path)
+    try:
+        return _load(path)
+    except DataError as error:
+        other = _newest_intact(path.parent, besides=path)
+        raise DataError(f"{error}; {_offer(other)}") from error
+
+
+def list_checkpoints(directory: Path) -> list[Path]:
+    """The folders `step-N` with a manifest, oldest first. Nothing in them has been verified."""
+    if not directory.is_dir():
+        return []
+    steps = [(int(match[1]), path) for path in directory.iterdir() if (match := _STEP.fullmatch(path.name))]
+    return [path for _, path in sorted(steps) if not path.is_symlink() and (path / MANIFEST).is_file()]
+
+
+def latest_checkpoint(directory: Path) -> tuple[Checkpoint | None, list[str]]:
+    """The newest intact checkpoint, and why each newer one was passed over; None only where there are none at all.
+
+    Where there are some and all are damaged, `DataError`: training must not begin anew unnoticed.
+    """
+    skipped: list[str] = []
+    for path in reversed(list_checkpoints(directory)):
+        try:
+            return _load(path), skipped
+        except DataError as error:
+            skipped.append(str(error))
+    if skipped:
+        raise DataError(f"{directory}: no intact checkpoint among {len(skipped)}: {'; '.join(skipped)}")
+    return None, skipped
+
+
+def clean_stale(directory: Path) -> list[Path]:
+    """Remove what ended processes left unfinished; call it at start, holding the run's lock. Returns what was removed.
+
+    A checkpoint that was set aside for one of the same step, but whose successor never came, is put back.
+    """
+    removed = []
+    for path, what in atomic.stale_temporaries(directory):
+        with atomic.disk_errors(path):
+            home = directory / what.removeprefix("aside-")
+            if what.startswith("aside-") and not home.exists():
+                atomic.rename(path, home)
+            else:
+                atomic.remove(path)
+                removed.append(path)
+    return removed
+
+
+def prune(directory: Path, *, keep: int = 2, protect: Collection[int] = ()) -> list[Path]:
+    """Remove checkpoints older than the ``keep`` newest whole ones, but no step in ``protect``; returns the removed."""
+    if keep < 2:
+        raise UsageError(f"'keep' must be >= 2, so that one damaged checkpoint is never the last one (got {keep})")
+    found = list_checkpoints(directory)
+    whole = [path for path in found if _looks_whole(path)]
+    if len(whole) <= keep:
+        return []
+    kept = {f"step-{step:08d}" for step in protect}
+    return _removed(path for path in found[: found.index(whole[-keep])] if path.name not in kept)
+
+
+def remove_newer(directory: Path, step: int) -> list[Path]:
+    """Remove the checkpoints after the one of this step, newest first; returns them."""
+    last = f"step-{step:08d}"
+    found = list_checkpoints(directory)
+    names = [path.name for path in found]
+    if last not in names:
+        raise DataError(f"{directory / last}: expected a checkpoint to go back to, found none")
+    return _removed(reversed(found[names.index(last) + 1 :]))
+
+
+def _removed(paths: Iterable[Path]) -> list[Path]:
+    removed = list(paths)
+    for path in removed:
+        with atomic.disk_errors(path):
+            # Renamed first: a crash half-way must not leave something that looks like a checkpoint.
+            doomed = path.parent / atomic.temporary_name(f"old-{path.name}")
+            atomic.remove(doomed)
+            atomic.rename(path, doomed)
+            atomic.remove(doomed)
+    return removed
+
+
+def _contents(tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> dict[str, bytes]:
+    if wrong := [key for key in tensors if not _KEY.fullmatch(key)]:
+        raise UsageError(f"expected letters, digits, '_' and '-' as a group of tensors, found {wrong[0]!r}")
+    contents = {f"{key}.safetensors": tensorfile.pack(group, what=key) for key, group in tensors.items()}
+    # A state may hold "best so far = infinity"; its order is kept.
+    contents[STATE] = jsontext.encode(dict(state), what="state", finite=False, sort=False)
+    return contents
+
+
+def _write_manifest(step: int, contents: Mapping[str, bytes], meta: Mapping[str, Any]) -> bytes:
+    files = {name: {"sha256": atomic.sha256(data), "size": len(data)} for name, data in contents.items()}
+    body = {"format": FORMAT, "version": VERSION, "step": step, "meta": dict(meta), "files": files}
+    return _sealed(body)
+
+
+def _sealed(body: Mapping[str, Any]) -> bytes:
+    seal = atomic.sha256(jsontext.encode(body, what="manifest"))
+    return jsontext.encode({**body, "sha256": seal}, what="manifest")
+
+
+def _put_in_place(unfinished: Path, target: Path) -> None:
+    aside = target.parent / atomic.temporary_name(f"aside-{target.name}")
+    occupied = target.exists()
+    if occupied:
+        atomic.remove(aside)
+        atomic.rename(target, aside)
+    try:
+        atomic.rename(unfinished, target)
+    except BaseException:
+        if occupied:
+            atomic.rename(aside, target)
+        raise
+    atomic.sync_folder(target.parent)
+    atomic.remove(aside)
+
+
+def _load(path: Path) -> Checkpoint:
+    manifest = _read_manifest(path)
+    contents = {name: _read_verified(path / name, facts) for name, facts in manifest.files.items()}
+    state = jsontext.decode(contents.pop(STATE, b"{}"), origin=str(path / STATE))
+    if not isinstance(state, dict):
+        raise DataError(f"{path / STATE}: expected a mapping, found {type(state).__name__}")
+    tensors = {
+        name.removesuffix(".safetensors"): tensorfile.unpack(data, origin=str(path / name))[0]
+        for name, data in contents.items()
+    }
+    return Checkpoint(path=path, step=manifest.step, tensors=tensors, state=state, meta=manifest.meta)
+
+
+def _verify(path: Path) -> None:
+    for name, facts in _read_manifest(path).files.items():
+        _check_size(path / name, facts)
+        if (found := atomic.sha256_file(path / name)) != facts["sha256"]:
+            raise _altered(path / name, facts["sha256"], found)
+
+
+def _looks_whole(path: Path) -> bool:
+    """Whether manifest and sizes agree: cheap, where `_verify` reads everything."""
+    try:
+        for name, facts in _read_manifest(path).files.items():
+            _check_size(path / name, facts)
+    except DataError:
+        return False
+    return True
+
+
+def _read_manifest(path: Path) -> _Manifest:
+    file = path / MANIFEST
+    data = atomic.read_regular_file(file, limit=_MANIFEST_LIMIT)
+    body = jsontext.decode(data, origin=str(file))
+    if not isinstance(body, dict) or body.get("format") != FORMAT:
+        raise DataError(f"{file}: expected the manifest of an '{FORMAT}', found something else")
+    if body.get("version") != VERSION:
+        raise DataError(
+            f"{file}: expected format version {VERSION}, found {body.get('version')}; use a matching inrkit"
+        )
+    seal = body.pop("sha256", None)
+    if _sealed(body) != data:
+        found = atomic.sha256(jsontext.encode(body, what="manifest"))
+        raise _altered(file, str(seal), found)
+    try:
+        manifest = _Manifest(step=int(body["step"]), meta=dict(body["meta"]), files=dict(body["files"]))
+        well_formed = all(_well_formed(name, facts) for name, facts in manifest.files.items())
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{file}: expected step, meta and files, found a manifest without") from error
+    if not well_formed:
+        raise DataError(f"{file}: expected plain file names with size and sha256, found others; not to be trusted")
+    if (match := _STEP.fullmatch(path.name)) and int(match[1]) != manifest.step:
+        raise DataError(f"{path}: expected step {int(match[1])} from the name, found step {manifest.step} inside")
+    return manifest
+
+
+def _well_formed(name: str, facts: Any) -> bool:
+    """No path leads out of the folder: a file's name is one plain word and one of two endings."""
+    return bool(_FILE.fullmatch(name)) and type(facts["size"]) is int and type(facts["sha256"]) is str
+
+
+def _read_verified(file: Path, facts: Mapping[str, Any]) -> bytes:
+    _check_size(file, facts)
+    data = atomic.read_regular_file(file, limit=facts["size"])
+    if (found := atomic.sha256(data)) != facts["sha256"]:
+        raise _altered(file, facts["sha256"], found)
+    return data
+
+
+def _check_size(file: Path, facts: Mapping[str, Any]) -> None:
+    if file.is_symlink() or not file.is_file():
+        raise DataError(f"{file}: expected an ordinary file of {facts['size']} bytes, found none")
+    if (size := file.stat().st_size) != facts["size"]:
+        raise DataError(f"{file}: expected {facts['size']} bytes, found {size}; the file is cut off or altered")
+
+
+def _altered(file: Path, expected: str, found: str) -> DataError:
+    return DataError(f"{file}: expected sha256 {expected[:12]}, found {found[:12]}; the file is damaged or altered")
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Say what a path is that cannot be a checkpoint, looking at no more than its first bytes."""
+    if path.is_dir():
+        if not (path / MANIFEST).is_file():
+            inside = _newest_intact(path, besides=None) or _newest_intact(path / "checkpoints", besides=None)
+            raise DataError(f"{path}: expected a checkpoint folder with {MANIFEST}, found none; {_offer(inside)}")
+        return
+    if not path.exists():
+        raise DataError(f"{path}: expected a checkpoint folder, found nothing; {_offer(_newest_intact(path.parent))}")
+    with atomic.disk_errors(path), open(path, "rb") as file:
+        magic = file.read(4)
+    kind = "a file"
+    if path.suffix.lower() in _PICKLES or magic[:2] == b"PK" or (magic[:1] == b"\x80" and magic[1:2] <= b"\x05"):
+        kind = "a file that may hold a pickle, which can run any program and is never opened"
+    raise DataError(f"{path}: expected a checkpoint folder with {MANIFEST}, found {kind}")
+
+
+def _newest_intact(directory: Path, besides: Path | None = None) -> Path | None:
+    for path in reversed(list_checkpoints(directory)):
+        if besides is not None and path.name == besides.name:
+            continue
+        with contextlib.suppress(DataError):
+            _verify(path)
+            return path
+    return None
+
+
+def _offer(path: Path | None) -> str:
+    return f"the newest intact one is {path}" if path else "no intact one lies beside it"

@@ -1,0 +1,124 @@
+"""`.inr`: one encoded or generated signal in one file, which renders without the hyper-network and runs no code.
+
+A safetensors file of `params.NAME` and `state.NAME`, with everything else as JSON in its metadata and a sha256 over
+both.
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from inrkit.errors import DataError
+from inrkit.storage import atomic, jsontext, tensorfile
+
+FORMAT = "inrkit-inr"
+VERSION = "1"
+_TEXTS = ("function", "modality")
+_MAPPINGS = ("function_options", "modality_options", "readout", "where", "provenance")
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class InrFile:
+    """One signal: what its function, its coordinates and its read-out need, and where it came from.
+
+    ``params`` have no batch axis; ``function_state`` are the function's own weights, shared by all signals; ``where``
+    says where the signal is natively measured, such as ``{"size": [32, 32]}``. Mappings hold what JSON can hold, and
+    tuples in them come back as lists.
+    """
+
+    params: Mapping[str, Tensor]
+    function: str
+    function_options: Mapping[str, Any] = attrs.field(factory=dict)
+    function_state: Mapping[str, Tensor] = attrs.field(factory=dict)
+    modality: str
+    modality_options: Mapping[str, Any] = attrs.field(factory=dict)
+    readout: Mapping[str, Any] = attrs.field(factory=dict)
+    t: float = 0.0
+    where: Mapping[str, Any] = attrs.field(factory=dict)
+    provenance: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+def save_inr(path: Path, inr: InrFile) -> Path:
+    """Write the file atomically, replacing what was there."""
+    atomic.write_bytes(Path(path), pack_inr(inr, what=str(path)))
+    return Path(path)
+
+
+def pack_inr(inr: InrFile, *, what: str = "INR") -> bytes:
+    """The bytes of the file, for whoever keeps an INR within something else."""
+    tensors = _tensors(inr, what=what)
+    plain = {name: getattr(inr, name) for name in (*_TEXTS, *_MAPPINGS)} | {"t": float(inr.t)}
+    _check_plain(plain, origin=what)
+    text = jsontext.encode(plain, what=Path(what).name)
+    metadata = {"format": FORMAT, "version": VERSION, "inr": text.decode(), "sha256": _digest(text, tensors)}
+    packed: bytes = tensorfile.pack(tensors, metadata, what=what)
+    return packed
+
+
+def load_inr(path: Path) -> InrFile:
+    """The signal at ``path``; `DataError` for a foreign, cut off or altered file."""
+    return unpack_inr(atomic.read_regular_file(Path(path).resolve()), origin=str(path))
+
+
+def unpack_inr(data: bytes, *, origin: str) -> InrFile:
+    """The inverse of `pack_inr`; ``origin`` is what messages call the bytes."""
+    if data[:4] == b"PK\x03\x04" or (data[:1] == b"\x80" and data[1:2] <= b"\x05" and data[2:8] != bytes(6)):
+        raise DataError(f"{origin}: expected an .inr file, found what may hold a pickle; it is never opened")
+    tensors, metadata = tensorfile.unpack(data, origin=origin)
+    if metadata.get("format") != FORMAT:
+        raise DataError(
+            f"{origin}: expected format '{FORMAT}', found {metadata.get('format', 'none')!r}; not an .inr file"
+        )
+    if metadata.get("version") != VERSION:
+        raise DataError(
+            f"{origin}: expected version {VERSION}, found {metadata.get('version')!r}; use a matching inrkit"
+        )
+    text = metadata.get("inr", "").encode()
+    expected, found = metadata.get("sha256", "none"), _digest(text, tensors)
+    if expected != found:
+        raise DataError(
+            f"{origin}: expected sha256 {expected[:12]}, found {found[:12]}; the file is damaged or altered"
+        )
+    plain = jsontext.decode(text, origin=origin)
+    _check_plain(plain, origin=origin)
+    return InrFile(params=_group(tensors, "params."), function_state=_group(tensors, "state."), **plain)
+
+
+def _tensors(inr: InrFile, *, what: str) -> dict[str, Tensor]:
+    groups = {"params.": inr.params, "state.": inr.function_state}
+    for group in groups.values():
+        for name, tensor in group.items():
+            tensorfile.check(name, tensor, what=what)
+    return {prefix + name: tensor for prefix, group in groups.items() for name, tensor in group.items()}
+
+
+def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _check_plain(plain: Any, *, origin: str) -> None:
+    if not isinstance(plain, dict) or plain.keys() != {*_TEXTS, *_MAPPINGS, "t"}:
+        raise DataError(f"{origin}: expected {', '.join((*_TEXTS, *_MAPPINGS, 't'))}, found other entries")
+    for name in _TEXTS:
+        if not isinstance(plain[name], str) or not plain[name]:
+            raise DataError(f"{origin}: expected text as '{name}', found {plain[name]!r}")
+    for name in _MAPPINGS:
+        if not isinstance(plain[name], Mapping):
+            raise DataError(f"{origin}: expected a mapping as '{name}', found {type(plain[name]).__name__}")
+    if type(plain["t"]) is not float or not math.isfinite(plain["t"]):
+        raise DataError(f"{origin}: expected a finite number as 't', found {plain['t']!r}")
+
+
+def _digest(text: bytes, tensors: Mapping[str, Tensor]) -> str:
+    """sha256 of the metadata and of each tensor's name, type, shape and bytes, in the order of the names."""
+    parts: list[atomic.Bytes] = [len(text).to_bytes(8, "little"), text]
+    for name in sorted(tensors):
+        plain = tensors[name].detach().cpu().resolve_conj().resolve_neg().contiguous()
+        facts = jsontext.encode([name, str(plain.dtype), list(plain.shape)], what=name)
+        parts += [facts, plain.reshape(-1).view(torch.uint8).numpy().data]
+    return atomic.sha256(*parts)

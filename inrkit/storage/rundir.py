@@ -1,0 +1,77 @@
+"""The run directory: `config.toml`, `checkpoints/`, `metrics.jsonl`, `samples/`, `report.html`, and a lock."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import final
+
+import attrs
+
+from inrkit.config.run import MACHINE, RunConfig
+from inrkit.config.toml import difference, read_toml, structure, to_toml, unstructure
+from inrkit.errors import UsageError
+from inrkit.storage import atomic
+from inrkit.storage.checkpoint import clean_stale, list_checkpoints
+from inrkit.storage.runlock import RunLock
+
+STOPPED = "stopped.json"
+"""In the directory of a run that was stopped early."""
+
+
+@final
+class RunDirectory:
+    """``with RunDirectory(path) as folder:`` makes the directory and holds its lock."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.toml"
+        self.checkpoints = path / "checkpoints"
+        self._lock: RunLock | None = None
+
+    def __enter__(self) -> "RunDirectory":
+        with atomic.disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = RunLock(self.path).acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+    def admit(self, config: RunConfig, *, extend: bool = False) -> None:
+        """Writes the config, or compares it with the one that is there; clears what a killed run left unfinished.
+
+        ``extend`` allows another number of steps. Keys that do not change what is computed may always differ, and
+        while there is no checkpoint there is nothing that another config could spoil.
+        """
+        if self.config.exists() and list_checkpoints(self.checkpoints):
+            changed = changed_keys(read_config(self.path), config)
+            if extend and changed == ["steps"]:
+                changed = []
+                atomic.write_text(self.config, to_toml(unstructure(config)))
+            if changed:
+                hint = "say 'extend' to let it go on" if changed == ["steps"] else "take the values of its config.toml"
+                raise UsageError(
+                    f"{self.path}: the run there has another config: {', '.join(changed)} changed; "
+                    f"{hint}, or choose another directory"
+                )
+        else:
+            atomic.write_text(self.config, to_toml(unstructure(config)))
+        with atomic.disk_errors(self.checkpoints):
+            self.checkpoints.mkdir(exist_ok=True)
+        clean_stale(self.path)
+        clean_stale(self.checkpoints)
+
+
+def read_config(run: Path) -> RunConfig:
+    """The config of a run directory."""
+    if not (run / "config.toml").is_file():
+        raise UsageError(f"{run}: expected a run directory with a config.toml, found none; train one first")
+    return structure(RunConfig, read_toml(run / "config.toml"), origin=str(run / "config.toml"))
+
+
+def changed_keys(old: RunConfig, new: RunConfig) -> list[str]:
+    """The keys whose values would make another run."""
+    free = {name: getattr(old, name) for name in MACHINE}
+    return difference(unstructure(old), unstructure(attrs.evolve(new, **free)))

@@ -1,0 +1,190 @@
+"""A store: one HDF5 file of signals, written once, complete in itself, read by item from any number of workers.
+
+Arrays have the items along their first axis; attributes are whatever JSON can hold, such as units or class names. The
+layout on disk and what guards it are in ``storefile``.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, final
+
+import h5py
+import numpy as np
+
+from inrkit.errors import DataError, UsageError
+from inrkit.storage import atomic, jsontext, storefile
+from inrkit.storage.indexing import Index, positions, take
+
+
+def write_store(
+    path: Path,
+    modality: str,
+    arrays: Mapping[str, np.ndarray],
+    attributes: Mapping[str, Any] | None = None,
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write arrays (N, ...) of integers or floats and JSON attributes as one file, atomically.
+
+    The file is put together in memory (about twice its size), because HDF5 does not survive a disk that fills up.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise UsageError(
+            f"{path}: expected a new file, found an existing one; stores are written once, choose another name"
+        )
+    storefile.check_arrays(path, arrays)
+    meta = jsontext.encode({"modality": modality, "attributes": dict(attributes or {})}, what="attributes")
+    image = storefile.image_of(arrays, meta)
+    atomic.write_bytes(path, storefile.header(atomic.sha256(image), len(image)), image)
+    return path
+
+
+@final
+class Store:
+    """A written store, opened when first read in each process, so that it can be handed to workers of any kind.
+
+    ``store.read("rgb", 3)`` is one item; slices and sequences of numbers give several, in the order asked for.
+    ``store.sha256`` identifies the data.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path).absolute()
+        self._file: h5py.File | None = None
+        self._pid = 0
+        self._seen, self.sha256 = storefile.verify_hash(self.path)
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._dtypes: dict[str, np.dtype[Any]] = {}
+        file = self._open()
+        meta = storefile.read_meta(self.path, file)
+        self.modality: str = meta["modality"]
+        self.attributes: dict[str, Any] = meta["attributes"]
+        for name in file:
+            if name != storefile.META:
+                self._shapes[name], self._dtypes[name] = file[name].shape, file[name].dtype
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the arrays, sorted."""
+        return tuple(self._shapes)
+
+    def __len__(self) -> int:
+        """The number N of items, the same for every array."""
+        return next(iter(self._shapes.values()))[0]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """(N, ...) of one array."""
+        return self._shapes[self._known(name)]
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """The element type of one array."""
+        return self._dtypes[self._known(name)]
+
+    def read(self, name: str, index: Index, within: Index | None = None) -> np.ndarray:
+        """``array[index]``, or ``array[index][:, within]`` (such as some views) without reading the rest of the items.
+
+        A number takes its axis away, as in numpy; negative ones count from the end.
+        """
+        dataset = self._open()[self._known(name)]
+        if within is None:
+            return take(dataset.__getitem__, index, dataset.shape[0])
+        if dataset.ndim < 2:
+            raise UsageError(f"'within' needs an array with a second axis; '{name}' has shape {dataset.shape}")
+        items, inner = positions(index, dataset.shape[0]), dataset.shape[1]
+        rows = [take(_reader(dataset, item), within, inner) for item in items.reshape(-1).tolist()]
+        if items.ndim == 0:
+            return rows[0]
+        return np.stack(rows) if rows else dataset[0:0][:, within]
+
+    def close(self) -> None:
+        """Close this process' handle; reading again opens it again."""
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_file": None, "_pid": 0}
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.path)!r}, modality={self.modality!r}, items={len(self)}, arrays={list(self.names)})"
+
+    def _known(self, name: str) -> str:
+        if name not in self._shapes:
+            raise DataError(f"{self.path}: expected an array named '{name}', found {', '.join(self._shapes)}")
+        return name
+
+    def _open(self) -> h5py.File:
+        """The handle of this process: one inherited by fork is replaced, not shared."""
+        if self._file is None or self._pid != os.getpid():
+            self.close()
+            if storefile.seen(self.path) != self._seen:
+                self._seen, found = storefile.verify_hash(self.path)
+                if found != self.sha256:
+                    raise DataError(
+                        f"{self.path}: expected sha256 {self.sha256[:12]}, found {found[:12]}; replaced meanwhile"
+                    )
+            self._file, self._pid = storefile.open_checked(self.path), os.getpid()
+        return self._file
+
+
+def verify_store(path: Path | str) -> dict[str, Any]:
+    """Compare the hash anew and read everything once, in a child process; a summary fit for printing.
+
+    The child keeps a file that was made to crash or exhaust the HDF5 library from doing so here.
+    """
+    path = Path(path).absolute()
+    storefile.verify_hash(path, anew=True)
+    program = (
+        "import sys; sys.path[:] = sys.argv[2:]; from inrkit.storage.store import print_summary as p; p(sys.argv[1])"
+    )
+    command = [sys.executable, "-I", "-c", program, str(path), *sys.path]
+    patience = 60 + path.stat().st_size / 10e6
+    try:
+        child = subprocess.run(command, capture_output=True, timeout=patience, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise DataError(
+            f"{path}: expected to be read within {patience:.0f} s, found no end; not to be trusted"
+        ) from error
+    if child.returncode == 0:
+        summary: dict[str, Any] = jsontext.decode(child.stdout, origin=str(path))
+        return summary
+    if child.returncode == DataError.exit_code:
+        raise DataError(child.stdout.decode())
+    raise DataError(f"{path}: expected a readable store, found one that ends its reader (status {child.returncode})")
+
+
+def _reader(dataset: h5py.Dataset, item: int) -> Callable[[int | slice], np.ndarray]:
+    return lambda part: dataset[item, part]
+
+
+def print_summary(path: str) -> None:
+    """Read everything and print the summary as JSON; the child's half of `verify_store`."""
+    room = (6 << 30) + os.stat(path).st_size
+    resource.setrlimit(resource.RLIMIT_AS, (room, room))
+    try:
+        with Store(path) as store:
+            for name in store.names:
+                step = max(1, (64 << 20) * len(store) // max(1, storefile.nbytes(store.shape(name), store.dtype(name))))
+                for start in range(0, len(store), step):
+                    store.read(name, slice(start, start + step))
+            facts = {name: {"shape": store.shape(name), "dtype": str(store.dtype(name))} for name in store.names}
+            summary = {"modality": store.modality, "items": len(store), "arrays": facts, "attributes": store.attributes}
+            size, digest = storefile.read_header(store.path)
+    except DataError as error:
+        print(error, end="")
+        sys.exit(DataError.exit_code)
+    print(json.dumps({**summary, "bytes": size + storefile.BLOCK, "sha256": digest}))

@@ -1,0 +1,46 @@
+"""The weights of a trained network: finding the checkpoint that holds them, and putting them into a module."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from inrkit.errors import DataError
+from inrkit.storage.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
+
+
+def put_weights(module: nn.Module, weights: Mapping[str, Tensor], origin: Path) -> None:
+    """Loads weights that must fit by name and shape."""
+    own = module.state_dict()
+    for name in [*own, *weights]:
+        expected = tuple(own[name].shape) if name in own else "none"
+        found = tuple(weights[name].shape) if name in weights else "none"
+        if expected != found:
+            raise DataError(f"{origin}: the model needs '{name}' as {expected}, found {found}; it is of another model")
+    module.load_state_dict(dict(weights))
+
+
+def put_average(module: nn.Module, checkpoint: Checkpoint) -> None:
+    """Loads the averaged weights of a checkpoint, the ones to use and to start other runs from."""
+    try:
+        weights = {**checkpoint.tensors["model"], **checkpoint.tensors["ema"]}
+    except KeyError as error:
+        raise DataError(
+            f"{checkpoint.path}: expected {error}, found none; the checkpoint is of another kind"
+        ) from error
+    put_weights(module, weights, checkpoint.path)
+
+
+def find_checkpoint(path: Path, step: int | None = None) -> Checkpoint:
+    """The checkpoint that a run directory, or the path of a checkpoint itself, stands for; by default the newest."""
+    folder = path / "checkpoints"
+    if not folder.is_dir():
+        if step is None and (path / "manifest.json").exists():
+            return load_checkpoint(path)
+        raise DataError(f"{path}: expected a run directory with 'checkpoints', found none; train first")
+    if step is not None:
+        return load_checkpoint(folder / f"step-{step:08d}")
+    checkpoint, _ = latest_checkpoint(folder)
+    if checkpoint is None:
+        raise DataError(f"{path}: expected a checkpoint, found none yet; train on until one is saved")
+    return checkpoint

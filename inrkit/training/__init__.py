@@ -1,0 +1,1 @@
+"""One run: the loop, the learner, teachers, optimizers, the order of the data, resume."""

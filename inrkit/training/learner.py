@@ -1,0 +1,193 @@
+"""What learns: the pipeline with its optimizer, its averages and its place in the run; and one step of it."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, final
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inrkit.config.phases import Stretch, at, stretches
+from inrkit.config.run import RunConfig
+from inrkit.core.draws import seed_of
+from inrkit.core.guide import drop_labels
+from inrkit.core.modality import Modality, Signals
+from inrkit.core.observation import Batch
+from inrkit.core.train import PowerEMA, backward_step, check_finite, clip_gradients
+from inrkit.errors import DivergedError, PluginError
+from inrkit.machine.precision import autocast
+from inrkit.machine.processes import Ranks
+from inrkit.machine.randomness import seed_everything
+from inrkit.training.optimizer import Optimizer, learning_rate
+from inrkit.training.order import Rows
+from inrkit.training.teachers import Teachers, new_pipeline
+
+Result = TypeVar("Result")
+
+
+@final
+@attrs.frozen
+class Outcome:
+    """What one step gave, over the whole global batch."""
+
+    values: dict[str, float]
+    """"loss", "loss/NAME" for each of its terms, and "norm" of the gradient before clipping."""
+    finite: bool
+    stop: bool
+    """Whether any process was asked to stop."""
+
+
+@final
+class Learner:
+    """A pipeline in training.
+
+    Args:
+        config: The resolved config.
+        modality: With the config's options.
+        ranks: Who we are.
+        device, precision: Where and how to compute.
+    """
+
+    def __init__(
+        self, config: RunConfig, modality: Modality, ranks: Ranks, device: torch.device, precision: str
+    ) -> None:
+        self.config, self.modality, self.ranks = config, modality, ranks
+        self.device, self.precision = device, precision
+        self.rows = Rows(config.batch_size, ranks.rank, ranks.world, config.accumulate)
+        self.phases = stretches(config)
+        self.pipeline = new_pipeline(config, modality, device)
+        self.teachers = Teachers(config, modality, self.phases, device)
+        self.optimizer = Optimizer(config, self.pipeline, precision)
+        self.ema = PowerEMA(self.pipeline, config.ema)
+        self.step = 0
+        self.skipped = 0
+        self._phase: Stretch | None = None
+        self._student: nn.Module = self.pipeline
+        seed_everything(config.seed, "rank", ranks.rank)
+
+    def restart(self) -> None:
+        """Averages begin at the present weights, which came from elsewhere."""
+        self.ema = PowerEMA(self.pipeline, self.config.ema)
+
+    def release(self) -> None:
+        """Lets go of what ties us to other processes."""
+        self._phase, self._student = None, self.pipeline
+
+    def enter_phase(self) -> Stretch:
+        """The phase of the present step, with only its weights learning."""
+        phase = at(self.phases, self.step)
+        if phase is not self._phase:
+            if self.step == phase.start:
+                self.teachers.begin(phase, self.pipeline, self.ema)
+            phase.freeze(self.pipeline)
+            self._phase, self._student = phase, self.ranks.wrap(self.pipeline)
+        return phase
+
+    def learn(self, phase: Stretch, signals: Iterator[Signals], *, asked: bool) -> Outcome:
+        """One step: the gradient of the global batch, and the weights moved by it if it is finite."""
+        student = _in_precision(self._student, self.precision, self.device)
+        chosen = self.teachers(phase, self.step, self.pipeline)
+        teacher: Any = _in_precision(chosen, self.precision, self.device)
+        model = self.teachers.denoise
+        diffusion = None if model is None else _in_precision(model, self.precision, self.device)
+        seed, parts = seed_of(self.config.seed, "train", self.step), list(self.rows)
+        losses, batches = [], []
+        for i, part in enumerate(parts):
+            draws = self.rows.draws(seed, part, self.device)
+            batch = self.modality.observe(next(signals), draws, training=True)
+            batch = drop_labels(batch, draws.fork("label"), self.config.label_dropout)
+            with self._exchange(last=i == len(parts) - 1):
+                losses.append(
+                    backward_step(
+                        phase.objective,
+                        student,
+                        teacher,
+                        batch,
+                        draws.fork("loss"),
+                        phase.progress(self.step),
+                        share=1 / len(parts),
+                        diffusion=diffusion,
+                    )
+                )
+            batches.append(batch)
+        if self.ranks.world > 1:
+            self._check_all_used(phase)
+        norm = clip_gradients(self.pipeline.parameters(), self.config.clip)
+        terms = {name: torch.stack([loss.terms[name] for loss in losses]).mean() for name in losses[0].terms}
+        total = torch.stack([loss.total.detach() for loss in losses]).mean()
+        outcome = self._outcome(total, terms, norm, asked=asked)
+        if outcome.finite:
+            self._move(phase)
+        elif self.config.nan == "stop" or not self._weights_finite():
+            raise DivergedError(self._blame(batches, {"total": total, **terms}))
+        else:
+            self.skipped += 1
+        self.optimizer.zero()
+        self.step += 1
+        return outcome
+
+    def check_health(self) -> None:
+        """Weights and their averages are finite, so that no broken checkpoint follows a good one."""
+        check_finite(dict(self.pipeline.named_parameters()), "weight", self.step)
+        check_finite(self.ema.tensors, "averaged weight", self.step)
+
+    def _exchange(self, *, last: bool) -> contextlib.AbstractContextManager[None]:
+        """Gradients are exchanged between processes once, with the last micro-batch."""
+        wait: Callable[[], contextlib.AbstractContextManager[None]] | None = getattr(self._student, "no_sync", None)
+        return contextlib.nullcontext() if last or wait is None else wait()
+
+    def _check_all_used(self, phase: Stretch) -> None:
+        """Several processes average the gradients of all weights together: each must have one."""
+        unused = [name for name, p in self.pipeline.named_parameters() if p.requires_grad and p.grad is None]
+        if unused:
+            raise PluginError(
+                f"'{unused[0]}' (of {len(unused)} weights) has no gradient in phase '{phase.name}'; with several "
+                "processes every weight that trains must be used: train with one process, or let the modality use it"
+            )
+
+    def _outcome(self, total: Tensor, terms: dict[str, Tensor], norm: Tensor, *, asked: bool) -> Outcome:
+        """Means over the processes; one transfer from the device for all of them."""
+        names = ["loss", *(f"loss/{name}" for name in terms)]
+        numbers = torch.stack([total, *terms.values(), norm]).double().cpu()  # the norm is everybody's already
+        asked_too = torch.tensor([float(asked)], dtype=torch.float64)
+        *means, number = (self.ranks.sum(torch.cat([numbers, asked_too])) / self.ranks.world).tolist()
+        values = dict(zip([*names, "norm"], means, strict=True))
+        return Outcome(values, bool(torch.isfinite(torch.tensor([values["loss"], values["norm"]])).all()), number > 0)
+
+    def _move(self, phase: Stretch) -> None:
+        self.optimizer.step(learning_rate(self.config, self.step))
+        self.ema.update(self.pipeline)
+        self.teachers.follow(phase, self.step, self.pipeline)
+
+    def _weights_finite(self) -> bool:
+        return all(bool(torch.isfinite(p).all()) for p in self.pipeline.parameters())
+
+    def _blame(self, batches: list[Batch], terms: dict[str, Tensor]) -> str:
+        """The first thing that is not finite, causes before effects, among all processes."""
+        named = list(self.pipeline.named_parameters())
+        observed = {f"support {i}": batch.support.values for i, batch in enumerate(batches)}
+        observed |= {f"query {i}": batch.query.values for i, batch in enumerate(batches)}
+        suspects = [
+            ("weight", dict(named)),
+            ("batch", observed),
+            ("loss term", terms),
+            ("gradient", {name: p.grad for name, p in named if p.grad is not None}),
+        ]
+        found = (len(suspects), f"step {self.step}: the gradient's norm is not finite; try a lower 'lr'")
+        for rank, (what, tensors) in reversed(list(enumerate(suspects))):
+            try:
+                check_finite(tensors, what, self.step)
+            except DivergedError as error:
+                found = (rank, str(error))
+        return min(self.ranks.gather(found))[1]
+
+
+def _in_precision(call: Callable[..., Result], precision: str, device: torch.device) -> Callable[..., Result]:
+    """A pass through a network under autocast; losses and backward passes are outside of it."""
+
+    def forward(*args: Any, **kwargs: Any) -> Result:
+        with autocast(precision, device):
+            return call(*args, **kwargs)
+
+    return forward

@@ -1,0 +1,143 @@
+"""The training loop."""
+
+import functools
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import final
+
+import attrs
+
+import inrkit
+from inrkit.config.phases import Stretch
+from inrkit.config.toml import config_hash, unstructure
+from inrkit.core.modality import Signals
+from inrkit.evaluation.score import Score
+from inrkit.inference.model import Model, build_model
+from inrkit.machine.randomness import untouched
+from inrkit.machine.signals import StoppedError, StopRequest
+from inrkit.storage.checkpoint import save_checkpoint
+from inrkit.training.learner import Learner
+from inrkit.training.log import RunLog
+from inrkit.training.optimizer import learning_rate
+from inrkit.training.progress import RunProgress
+from inrkit.training.state import check_agreement, pack
+from inrkit.training.stopping import Guard, stop_early
+
+OnSample = Callable[[Model, Path, int], object]
+
+
+@final
+@attrs.frozen
+class Loop:
+    """Everything that a run needs besides what learns.
+
+    Args:
+        run: The run directory.
+        guard: Watches for samples that become worse.
+        facts: What the training data are; a resumed run must find the same.
+        on_sample: Called with a model of the averaged weights, the run directory and the step.
+    """
+
+    run: Path
+    learner: Learner
+    signals: Iterator[Signals]
+    log: RunLog
+    progress: RunProgress
+    stop: StopRequest
+    score: Score
+    guard: Guard
+    facts: dict[str, object]
+    on_sample: OnSample
+
+    def train(self) -> None:
+        """From where the learner is to the end of the run."""
+        learner, config, ranks = self.learner, self.learner.config, self.learner.ranks
+        while learner.step < config.steps:
+            phase = learner.enter_phase()
+            lr = learning_rate(config, learner.step)
+            outcome = learner.learn(phase, self.signals, asked=bool(self.stop.signal))
+            step, last = learner.step, learner.step == config.steps
+
+            if outcome.finite:
+                self.log.window.add(outcome.values)
+                self.progress.step(step, phase.name, outcome.values)
+            else:
+                self.progress.say(f"step {step}: not finite, skipped ({learner.skipped} so far)")
+            if last or step == phase.stop or step % config.log_every == 0:
+                means = {"phase": phase.name, "lr": lr, **self.log.window.means(), "skipped": learner.skipped}
+                self._write(means)
+
+            best = False
+            if last or step % config.sample_every == 0:
+                best, diverged = ranks.from_first(functools.partial(self._show, phase))
+                if diverged:
+                    return
+            if last or outcome.stop or best or step % config.save_every == 0:
+                self._save()
+            if outcome.stop and not last:
+                number = self.stop.signal or 15
+                raise StoppedError(number, f"stopped and saved at step {step}; the same command goes on from there")
+
+    def _write(self, values: dict[str, object]) -> None:
+        step = self.learner.step
+        self.log.write(step, step * self.learner.config.batch_size, values)
+
+    def _show(self, phase: Stretch) -> tuple[bool, bool]:
+        """What the averaged weights can do so far: whether it is their best, and whether the run has diverged.
+
+        Leaves the random states alone.
+        """
+        learner = self.learner
+        model = build_model(learner.config, learner.modality, self.run, learner.step, learner.device)
+        model.facts = self.facts
+        model.pipeline.load_state_dict(learner.pipeline.state_dict())
+        learner.ema.copy_to(model.pipeline)
+        with untouched(learner.device):
+            measured = self.score.measure(model)
+            if measured:
+                self._write({f"heldout/{name}": value for name, value in measured.items()})
+                self.progress.heldout(measured)
+            best = self._watch(model, phase) if self.guard.patience else False
+            self.on_sample(model, self.run, learner.step)
+        if self.guard.stop:
+            stop_early(self.run, learner.step, self.guard)
+            self.progress.say(
+                f"step {learner.step}: samples became worse {self.guard.worse} times in a row; stopped, and went back "
+                f"to the best checkpoint, of step {self.guard.best_step}"
+            )
+        return best, self.guard.stop
+
+    def _watch(self, model: Model, phase: Stretch) -> bool:
+        """Whether the samples are the best of their phase."""
+        step, value = self.learner.step, self.guard.measure(model)
+        self._write({"proxy/frechet": value if math.isfinite(value) else None})
+        # After the last step of a phase its own stage, not the next phase's, made the samples.
+        return self.guard.see(step, phase.number, value, counts=phase.is_hard(step))
+
+    def _save(self) -> None:
+        learner, config = self.learner, self.learner.config
+        learner.check_health()
+        check_agreement(learner)
+        tensors, state = pack(learner)
+        if learner.ranks.first:
+            meta = {
+                "inrkit": inrkit.__version__,
+                "modality": config.modality,
+                "world": learner.ranks.world,
+                "config": config_hash(unstructure(config)),
+            }
+            state = {**state, "log": self.log.state(), "facts": self.facts}
+            best = self.guard.best_step
+            if self.guard.patience:
+                state["guard"] = self.guard.state()
+            save_checkpoint(
+                self.run / "checkpoints",
+                learner.step,
+                tensors,
+                state,
+                meta,
+                keep=config.keep,
+                protect=() if best is None else (best,),
+            )
+        learner.ranks.barrier()

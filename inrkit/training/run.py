@@ -1,0 +1,188 @@
+"""One run in its directory: begun, resumed or already finished, always by the same call."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from inrkit.config.resolve import data_path, modality_of, resolve
+from inrkit.config.run import RunConfig
+from inrkit.core.modality import Modality, Source
+from inrkit.errors import DataError, ResourceError, UsageError
+from inrkit.evaluation.score import Score
+from inrkit.inference.model import Model
+from inrkit.machine.memory import keep_freed_memory
+from inrkit.machine.precision import allow_tf32, choose_device, choose_precision
+from inrkit.machine.processes import Ranks, joined
+from inrkit.machine.signals import StopRequest
+from inrkit.report.sheets import write_report, write_samples
+from inrkit.storage.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
+from inrkit.storage.rundir import RunDirectory
+from inrkit.storage.weights import find_checkpoint, put_average
+from inrkit.training.learner import Learner
+from inrkit.training.loader import Loader
+from inrkit.training.log import RunLog
+from inrkit.training.loop import Loop, OnSample
+from inrkit.training.order import Order
+from inrkit.training.progress import RunProgress
+from inrkit.training.state import unpack
+from inrkit.training.stopping import Guard, finish, forget
+
+
+def train(
+    config: RunConfig | Path | str | None = None,
+    out: Path | str | None = None,
+    *,
+    modality: str | type[Modality] | None = None,
+    preset: str | None = None,
+    sets: Sequence[str] = (),
+    progress: bool | None = None,
+    extend: bool = False,
+    on_sample: OnSample | None = None,
+    on_end: Callable[[Model, Path], object] | None = None,
+    **values: Any,
+) -> Model:
+    """Trains, or goes on with, the run in the directory ``out`` and returns its model.
+
+    ``inrkit.train(modality=M, steps=200, out="runs/first")``: the keys of `RunConfig` may be given by name.
+
+    Args:
+        config: A resolved config, or a TOML file.
+        out: The run directory; by default `runs/MODALITY-PRESET`.
+        modality: Name or class.
+        preset: One of the modality's.
+        sets: "key=value" texts.
+        progress: False for none, None for a bar in a terminal and lines elsewhere.
+        extend: Allow another number of steps than the run in ``out`` was begun with.
+        on_sample, on_end: In place of writing sample sheets and the report.
+    """
+    if not isinstance(config, RunConfig):
+        config = resolve(modality, preset, config, sets, values)
+    elif values or sets or preset:
+        raise UsageError("expected a resolved config or single values, found both; change the config instead")
+    kind = modality_of(config, modality if isinstance(modality, type) else None)
+    keep_freed_memory()
+    run = Path(out) if out is not None else Path("runs") / "-".join(filter(None, (config.modality, config.preset)))
+    with _machine_errors(config), joined(config.device) as ranks:
+        _train(config, run, kind, ranks, progress, extend, on_sample or write_samples)
+        model = Model.load(run, device=str(choose_device(config.device, ranks.local_rank)), modality=type(kind))
+        if ranks.first:
+            (on_end or write_report)(model, run)
+        ranks.barrier()
+        return model
+
+
+def _train(
+    config: RunConfig,
+    run: Path,
+    modality: Modality,
+    ranks: Ranks,
+    progress: bool | None,
+    extend: bool,
+    on_sample: OnSample,
+) -> None:
+    source = modality.source(data_path(config), "train")
+    facts = json.loads(json.dumps(dict(source.facts)))
+    with contextlib.ExitStack() as stack:
+        directory = RunDirectory(run)
+
+        def enter() -> tuple[str | None, list[str], bool]:
+            """The newest intact checkpoint, why newer ones are passed over, and whether the run was stopped early.
+
+            The directory is ours from now on.
+            """
+            stack.enter_context(directory).admit(config, extend=extend)
+            ended = finish(run) if config.early_stop else forget(run)
+            found, passed_over = latest_checkpoint(directory.checkpoints)
+            return None if found is None else str(found.path), passed_over, ended
+
+        path, passed_over, ended = ranks.from_first(enter)
+        checkpoint = None if path is None else load_checkpoint(Path(path))
+        learner = _learner(config, modality, ranks, checkpoint)
+        stack.callback(learner.release)
+        if checkpoint is not None:
+            _check_facts(checkpoint, facts)
+            unpack(learner, checkpoint)
+        elif config.init is not None:
+            put_average(learner.pipeline, find_checkpoint(Path(config.init)))
+            learner.restart()
+        if learner.step >= config.steps or ended:
+            return
+        log = stack.enter_context(
+            contextlib.closing(RunLog(run if ranks.first else None, learner.device, tensorboard=config.tensorboard))
+        )
+        log.resume(None if checkpoint is None else checkpoint.state["log"], learner.step)
+        loop = Loop(
+            run,
+            learner,
+            _signals(config, learner, source),
+            log,
+            stack.enter_context(
+                RunProgress(config.steps, learner.step, config.batch_size, progress if ranks.first else False)
+            ),
+            stack.enter_context(StopRequest()),
+            Score(modality, config),
+            _guard(config, checkpoint),
+            facts,
+            on_sample,
+        )
+        for reason in passed_over:
+            loop.progress.say(f"passed over a damaged checkpoint: {reason}")
+        loop.train()
+
+
+def _learner(config: RunConfig, modality: Modality, ranks: Ranks, checkpoint: Checkpoint | None) -> Learner:
+    device = choose_device(config.device, ranks.local_rank)
+    allow_tf32(device)
+    if checkpoint is None:
+        precision = ranks.from_first(lambda: choose_precision(config.precision, device))
+    else:  # what was measured when the run began
+        precision = str(checkpoint.state["precision"])
+    return Learner(config, modality, ranks, device, precision)
+
+
+def _guard(config: RunConfig, checkpoint: Checkpoint | None) -> Guard:
+    guard = Guard(config.early_stop, trained=config.init is not None)
+    if checkpoint is not None and config.early_stop:
+        guard.load(checkpoint.state.get("guard", {}))
+    return guard
+
+
+def _signals(config: RunConfig, learner: Learner, source: Source) -> Iterator[Any]:
+    order = Order(len(source), config.batch_size, config.seed)
+    loader = Loader(source, order, learner.rows, config.workers, learner.device)
+    return loader.batches(learner.step, config.steps)
+
+
+def _check_facts(checkpoint: Checkpoint, facts: dict[str, Any]) -> None:
+    before = checkpoint.state["facts"]
+    changed = sorted(key for key in before.keys() | facts.keys() if before.get(key) != facts.get(key))
+    if changed:
+        key = changed[0]
+        raise DataError(
+            f"{checkpoint.path}: the run began with data whose '{key}' was {before.get(key)!r}, found "
+            f"{facts.get(key)!r}; resume it with the same data, or begin another run"
+        )
+
+
+@contextlib.contextmanager
+def _machine_errors(config: RunConfig) -> Iterator[None]:
+    """What the machine ran out of, in words that say what to do."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise ResourceError(
+            f"out of memory on '{config.device}': a larger 'accumulate' (now {config.accumulate}) computes the same "
+            f"batch in smaller parts ({str(error).splitlines()[0][:120] if str(error) else 'no details'})"
+        ) from error
+    except RuntimeError as error:
+        # Raised by torch wherever the trainer happens to be when a worker ends.
+        if "DataLoader worker" not in str(error):
+            raise
+        raise ResourceError(
+            f"a process that reads data was lost, perhaps for want of memory; try fewer 'workers' (now "
+            f"{config.workers}), or 0 ({' '.join(str(error).split())[:120]})"
+        ) from error

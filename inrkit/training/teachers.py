@@ -1,0 +1,130 @@
+"""Who sets the targets besides the student itself: a moving average of it, and a diffusion model that is distilled."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import nn
+
+from inrkit.config.phases import Stretch, stretches
+from inrkit.config.resolve import modality_of, readout_of
+from inrkit.config.run import RunConfig
+from inrkit.core.modality import Modality
+from inrkit.core.objective import Cd, Diffusion
+from inrkit.core.objective.ode import Denoise, denoise
+from inrkit.core.pipeline import Pipeline
+from inrkit.core.train import PowerEMA
+from inrkit.errors import UsageError
+from inrkit.inference.labels import classes_of
+from inrkit.machine.randomness import seed_everything
+from inrkit.storage.rundir import read_config
+from inrkit.storage.weights import find_checkpoint, put_average
+
+
+@final
+class Teachers:
+    """What the phases of a run need; both are part of its checkpoints.
+
+    Args:
+        config: Of the run.
+        modality: With the config's options.
+        phases: Of the run.
+        device: Where to compute.
+    """
+
+    def __init__(self, config: RunConfig, modality: Modality, phases: Sequence[Stretch], device: torch.device) -> None:
+        self.average: Pipeline | None = None
+        self.diffusion: Pipeline | None = None
+        self._starts_by_chance = config.init is None
+        if any(phase.decay(phase.start) > 0 for phase in phases):
+            self.average = new_pipeline(config, modality, device).requires_grad_(False)
+        for phase in phases:
+            if isinstance(phase.objective, Cd):
+                self.diffusion = _to_distil(phase.objective, config, modality, device)
+
+    def __call__(self, phase: Stretch, step: int, student: Pipeline) -> Pipeline:
+        """The pipeline that sets the targets of a step."""
+        return student if self.average is None or phase.decay(step) == 0 else self.average
+
+    @property
+    def denoise(self) -> Denoise | None:
+        """The diffusion model, as an objective asks it."""
+        return None if self.diffusion is None else functools.partial(denoise, self.diffusion)
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """What a checkpoint holds, by the name of its group."""
+        found = {"teacher": self.average, "diffusion": self.diffusion}
+        return {name: module for name, module in found.items() if module is not None}
+
+    @torch.no_grad()
+    def begin(self, phase: Stretch, student: Pipeline, ema: PowerEMA) -> None:
+        """At the first step of a phase: the average begins at the student.
+
+        Distilling the phase before it begins at its averaged weights; distilling a run begins at those of the run, if
+        they fit and nothing was learned before.
+        """
+        if self.diffusion is not None and isinstance(phase.objective, Cd):
+            if phase.objective.teacher is None:
+                ema.copy_to(student)
+                self.diffusion.load_state_dict(student.state_dict())
+            elif phase.start == 0 and self._starts_by_chance and _alike(student, self.diffusion):
+                student.load_state_dict(self.diffusion.state_dict())
+        if self.average is not None:
+            self.average.load_state_dict(student.state_dict())
+
+    @torch.no_grad()
+    def follow(self, phase: Stretch, step: int, student: Pipeline) -> None:
+        """After a step: the average moves towards the student."""
+        decay = phase.decay(step)
+        if self.average is not None and decay > 0:
+            kept = [p.detach() for p in self.average.parameters()]
+            torch._foreach_lerp_(kept, [p.detach() for p in student.parameters()], 1 - decay)
+
+
+def _to_distil(objective: Cd, config: RunConfig, modality: Modality, device: torch.device) -> Pipeline:
+    """The diffusion model of a run; or one that the phase before is going to train."""
+    if objective.teacher is None:
+        name, pipeline = "this run", new_pipeline(config, modality, device)
+    else:
+        name = f"teacher '{objective.teacher}'"
+        config, pipeline = _load(Path(objective.teacher), modality, device)
+    if objective.guidance != 1 and config.label_dropout == 0:
+        raise UsageError(
+            f"{name}: 'guidance' needs a diffusion model that was also trained without labels, found "
+            "'label_dropout' = 0; train one with more"
+        )
+    return pipeline.eval().requires_grad_(False)
+
+
+def _load(path: Path, modality: Modality, device: torch.device) -> tuple[RunConfig, Pipeline]:
+    """The averaged weights of a run that was trained with `diffusion` on signals of the same shape and classes."""
+    checkpoint = find_checkpoint(path)
+    config = read_config(path if (path / "config.toml").exists() else path.parents[1])
+    _check(path, "a run of modality", modality.name, config.modality)
+    _check(path, "a run trained with", Diffusion.name, stretches(config)[-1].name)
+    theirs = modality_of(config, type(modality))
+    ours, found = (tuple(kind.template(1).values.shape[1:]) for kind in (modality, theirs))
+    _check(path, "signals of shape", ours, found)
+    _check(path, "a run whose number of classes is", classes_of(modality), classes_of(theirs))
+    pipeline: Pipeline = new_pipeline(config, theirs, device)
+    put_average(pipeline, checkpoint)
+    return config, pipeline
+
+
+def _check(path: Path, what: str, expected: object, found: object) -> None:
+    if expected != found:
+        raise UsageError(f"teacher '{path}': expected {what} {expected!r}, found {found!r}; train or name another")
+
+
+def _alike(one: nn.Module, other: nn.Module) -> bool:
+    shapes = [{name: value.shape for name, value in module.state_dict().items()} for module in (one, other)]
+    return shapes[0] == shapes[1]
+
+
+def new_pipeline(config: RunConfig, modality: Modality, device: torch.device) -> Any:
+    """An untrained pipeline; its weights depend on the config's seed alone."""
+    seed_everything(config.seed, "model")
+    return modality.build(readout_of(config)).to(device).train()

@@ -1,0 +1,140 @@
+"""From what a user says and what the data are to one complete config."""
+
+from pathlib import Path
+
+import attrs
+import pytest
+from toy import ToyModality
+
+from inrkit.config.phases import at, stretches
+from inrkit.config.resolve import complete, resolve
+from inrkit.config.run import Phase, RunConfig
+from inrkit.config.toml import describe, read_toml, structure, to_toml, unstructure
+from inrkit.errors import UsageError
+from inrkit.storage.rundir import changed_keys
+
+
+def test_later_words_win(tmp_path: Path) -> None:
+    """Preset, then file, then flags, then --set; tables are joined key by key."""
+    file = tmp_path / "my.toml"
+    file.write_text("steps = 7\nlr = 0.5\nseed = 3\n[options]\ncount = 9\n")
+    config = resolve(ToyModality, "smaller", file, ["seed=5", "options.dropout=0.25"], {"lr": 0.25, "seed": 4})
+    assert (config.preset, config.steps, config.lr, config.seed) == ("smaller", 7, 0.25, 5)
+    assert config.options == {"size": 16, "count": 9, "width": 8, "dropout": 0.25, "bad": -1, "missing": -1}
+
+
+def test_the_first_preset_is_the_default() -> None:
+    """So that a command without options trains something that is known to work."""
+    assert resolve(ToyModality).preset == "small"
+    assert resolve(ToyModality).batch_size == 8
+
+
+@pytest.mark.parametrize(
+    ("sets", "flags"), [((), {"objective": "ect"}), (("objective=ect", "objective_options.stages=3"), {})]
+)
+def test_a_preset_tells_nothing_to_another_objective(
+    sets: tuple[str, ...], flags: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its options of an objective go with that objective; where the user takes another, they are that one's own."""
+    own = {"objective_options": {"lambda_recon": 3.0, "stages": 5}}
+    monkeypatch.setattr(ToyModality, "presets", {"small": {**ToyModality.presets["small"], **own}})
+    assert resolve(ToyModality).objective_options["lambda_recon"] == 3.0
+    config = resolve(ToyModality, sets=sets, flags=flags)
+    assert config.objective == "ect"
+    assert "lambda_recon" not in config.objective_options
+    assert config.objective_options["stages"] == (3 if sets else 8)
+    assert resolve(ToyModality, flags={"objective": "inrct"}).objective_options["lambda_recon"] == 3.0
+
+
+def test_a_resolved_config_is_complete_and_resolves_to_itself(tmp_path: Path) -> None:
+    """`config.toml` of a run directory can be given back as ``--config``, and nothing changes."""
+    config = resolve(ToyModality, sets=["readout=two-headed", "objective_options.lambda_diff=0.5"])
+    assert config.objective_options["distance"] == "l2"
+    assert config.readout_options["sigma_data"] == 0.5
+    file = tmp_path / "config.toml"
+    file.write_text(to_toml(unstructure(config)))
+    assert structure(RunConfig, read_toml(file)) == config
+    assert resolve(ToyModality, file=file) == config
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        (["stps=3"], "Did you mean 'steps'"),
+        (["options.widht=3"], "Did you mean 'width'"),
+        (["objective_options.lambda_gen=3"], "Did you mean 'lambda_gene'"),
+        (["readout_options.with=3"], "Did you mean 'width'"),
+        (["objective=inrtc"], "Did you mean 'inrct'"),
+        (["readout=driect"], "Did you mean 'direct'"),
+        (["steps=1.5"], "steps"),
+        (["steps=0"], "'steps' must be at least 1"),
+        (["lr=nan"], "'lr' must be > 0"),
+        (["lr=inf"], "'lr' must be > 0"),
+        (["keep=1"], "'keep' must be at least 2"),
+        (["ema=0.5"], "'ema' must be from"),
+        (["nan=ignore"], "'stop' or 'skip'"),
+        (["options=3"], "table"),
+    ],
+)
+def test_mistakes_are_named_where_they_are_made(sets: list[str], message: str) -> None:
+    """With the key, what was expected, and the nearest name."""
+    with pytest.raises(UsageError, match=message):
+        resolve(ToyModality, sets=sets)
+
+
+def test_unknown_presets_and_missing_modalities_are_named() -> None:
+    """By those that there are."""
+    with pytest.raises(UsageError, match=r"there are small, smaller\. Did you mean 'smaller'"):
+        resolve(ToyModality, "smallr")
+    with pytest.raises(UsageError, match="expected a modality"):
+        resolve()
+    with pytest.raises(UsageError, match="no modality named 'hologram'"):
+        resolve("hologram")
+
+
+def test_paths_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run can be resumed and loaded from anywhere."""
+    monkeypatch.chdir(tmp_path)
+    config = resolve(ToyModality, flags={"data": "store.h5", "init": "runs/a"})
+    assert (config.data, config.init) == (str(tmp_path / "store.h5"), str(tmp_path / "runs/a"))
+
+
+def test_inrct_begins_with_reconstruction() -> None:
+    """Its phases follow from the objective; shares that leave no step leave no phase."""
+    config = resolve(ToyModality, flags={"steps": 100})
+    first, second = stretches(config)
+    assert [(p.name, p.start, p.stop) for p in (first, second)] == [("reconstruction", 0, 10), ("inrct", 10, 100)]
+    assert at([first, second], 9) is first
+    assert at([first, second], 10) is second
+    assert second.progress(10) == 0
+    assert second.progress(99) == pytest.approx(89 / 90)
+    assert [p.name for p in stretches(attrs.evolve(config, steps=4))] == ["inrct"]
+    assert [p.name for p in stretches(attrs.evolve(config, objective="ect", objective_options={}))] == ["ect"]
+
+
+def test_explicit_phases_divide_the_run() -> None:
+    """Each with its objective, its options and the weights that train; their shares make one."""
+    config = resolve(ToyModality, flags={"steps": 10})
+    phases = (Phase("diffusion", 0.34, "denoiser"), Phase("ect", 0.66, options={"stage_offset": 1}))
+    explicit = complete(attrs.evolve(config, phases=phases), ToyModality)
+    assert [(p.name, p.start, p.stop, p.trains) for p in stretches(explicit)] == [
+        ("diffusion", 0, 3, "denoiser"),
+        ("ect", 3, 10, "all"),
+    ]
+    assert stretches(explicit)[1].objective.stage_offset == 1
+    with pytest.raises(UsageError, match="add up to 1"):
+        complete(attrs.evolve(config, phases=phases[:1]), ToyModality)
+    with pytest.raises(UsageError, match="Did you mean 'stage_offset'"):
+        complete(attrs.evolve(config, phases=(Phase("ect", 1.0, options={"stage_ofset": 1}),)), ToyModality)
+
+
+def test_machine_keys_do_not_make_another_run() -> None:
+    """Everything else does."""
+    config = resolve(ToyModality)
+    assert changed_keys(config, attrs.evolve(config, device="cpu", workers=3, accumulate=2, keep=5)) == []
+    assert changed_keys(config, attrs.evolve(config, seed=1, precision="fp32")) == ["precision", "seed"]
+
+
+def test_every_key_is_documented() -> None:
+    """A help text for each, which the command line shows."""
+    assert all(key.help for key in describe(RunConfig))

@@ -1,0 +1,184 @@
+"""Evaluation: figures that mean what they say, the same for the same seed."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from toy import ToyModality
+
+import inrkit
+from inrkit.config.resolve import resolve
+from inrkit.drawing.page import Charts, Picture, Table
+from inrkit.errors import DataError, UsageError
+from inrkit.evaluation import sets
+from inrkit.evaluation.evaluate import METRICS, chosen_metrics, constant_answer, evaluate, similarity, spread_of
+from inrkit.inference.heldout import compared_of, source_of
+from inrkit.inference.model import Model, build_model
+from inrkit.report.tables import evaluation_blocks
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Model:
+    """An untrained toy in a run directory of its own."""
+    config = resolve(ToyModality)
+    return build_model(config, ToyModality(ToyModality.Options(size=16)), tmp_path, 7, torch.device("cpu"))
+
+
+def test_an_evaluation_is_plain_json_and_is_written_down(model: Model, tmp_path: Path) -> None:
+    """What is returned is what stands in the file; the nearest neighbours are on a sheet; progress reaches the end."""
+    seen: list[tuple[str, int, int]] = []
+    result = evaluate(model, n=16, progress=lambda *line: seen.append(line))
+    assert json.loads((tmp_path / "evaluation.json").read_text()) == result
+    assert (tmp_path / "nearest.png").is_file()
+    assert result["step"] == 7
+    assert all(0 <= done <= total for _, done, total in seen)
+    assert {stage for stage, done, total in seen if done == total} == {stage for stage, _, _ in seen}
+
+
+def test_sets_of_equal_size_stand_beside_floor_and_noise(model: Model) -> None:
+    """In every space there are rows for both kinds of samples, for real signals and for noise."""
+    compared = evaluate(model, n=16, metrics=["frechet", "sliced-wasserstein", "recall"])["sets"]
+    assert compared["count"] == 4  # as many as are held out
+    assert set(compared["spaces"]) == {"values", "random-conv", "random-conv-edges", "whitened-pca"}
+    for space, rows in compared["spaces"].items():
+        assert set(rows) == {"1 step", "2 steps (80, 0.821)", "real", "noise"}
+        figures = {"sliced_wasserstein"} if space == "values" else {"frechet", "recall"}
+        assert all({name.removesuffix("_ratio") for name in row} == figures for row in rows.values())
+        for name in ("frechet_ratio", "sliced_wasserstein_ratio"):
+            assert rows["real"].get(name, 1.0) == 1.0
+
+
+def test_the_same_seed_gives_the_same_figures(model: Model) -> None:
+    """Evaluating twice changes nothing, and disturbs no random state."""
+    state = torch.get_rng_state()
+    first, second = (evaluate(model, n=16, seed=3) for _ in range(2))
+    assert first == second
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_only_what_is_asked_for_is_computed(model: Model, tmp_path: Path) -> None:
+    """PSNR alone needs no samples."""
+    stages = set()
+    result = evaluate(model, n=16, metrics=["psnr"], progress=lambda stage, *_: stages.add(stage))
+    assert stages == {"encoding"}
+    assert set(result["encode"]) == {"count", "psnr", "constant"}
+    assert "sets" not in result
+    assert not (tmp_path / "nearest.png").exists()
+
+
+def test_similarity_is_of_pictures_where_values_have_no_room(model: Model) -> None:
+    """A wave of 16 values is compared as it is, one of 8 by its picture; equal signals are at 1 either way."""
+    for size in (16, 8):
+        small = build_model(model.config, ToyModality(ToyModality.Options(size=size)), model.run, 7, model.device)
+        held_out = source_of(small, "test")
+        truth = compared_of(small, held_out, range(4)).values
+        assert similarity(small, truth, truth).tolist() == pytest.approx([1.0] * 4)
+        assert similarity(small, -truth, truth).max() < 0.5
+
+
+def test_unknown_metrics_are_corrected() -> None:
+    """A name that is almost right is suggested; no names are all of them."""
+    with pytest.raises(UsageError, match="Did you mean 'frechet'"):
+        chosen_metrics(["frechte"])
+    assert chosen_metrics(None) == set(METRICS)
+    assert chosen_metrics(["sliced-wasserstein"]) == {"sliced_wasserstein"}
+
+
+def test_too_few_signals_are_refused(model: Model) -> None:
+    """Figures of a handful of signals mean nothing."""
+    with pytest.raises(UsageError, match="at least 16"):
+        evaluate(model, n=3)
+
+
+def test_copies_are_found(model: Model) -> None:
+    """Whoever hands out training signals is at distance 0 from them, all of it suspicious."""
+    real = sets.real_pictures(model, source_of(model, "test"), range(4), "", lambda *_: None)
+    copies = sets.real_pictures(model, source_of(model, "train"), range(8), "", lambda *_: None)
+    figures, shown = sets.memorisation_figures(model, copies, real, source_of(model, "train"), 0, lambda *_: None)
+    assert figures["samples"]["median"] == 0
+    assert figures["suspicious"] == 1
+    assert figures["held_out"]["least"] > 0
+    assert figures["ratio"] == 0
+    assert torch.allclose(shown["sample"], shown["nearest"], atol=1e-6)
+
+
+def test_places_are_the_same_when_all_their_parts_are(model: Model) -> None:
+    """Of one kind, and tensor by tensor."""
+    grid = inrkit.Grid((4, 4))
+    assert sets.same_place(grid, inrkit.Grid((4, 4)))
+    assert not sets.same_place(grid, inrkit.Grid((4, 5)))
+    held_out = source_of(model, "test")
+    where = compared_of(model, held_out, range(2)).where
+    assert sets.same_place(where, compared_of(model, held_out, range(2)).where)
+    assert not sets.same_place(where, grid)
+
+
+def test_the_floor_is_what_training_signals_show(model: Model) -> None:
+    """Where places are equal, the floor consists of the signals as they are read."""
+    training, held_out = source_of(model, "train"), source_of(model, "test")
+    floor = sets.floor_pictures(model, training, range(4), held_out, range(4), lambda *_: None)
+    assert torch.equal(floor, sets.real_pictures(model, training, range(4), "", lambda *_: None))
+
+
+def test_values_that_are_not_finite_are_an_error(model: Model) -> None:
+    """A broken model is named as such, and not measured."""
+    with torch.no_grad():
+        model.pipeline.function.scale.fill_(float("nan"))
+    with pytest.raises(DataError, match="not finite"):
+        evaluate(model, n=16, metrics=["memorisation"])
+
+
+def test_large_pictures_are_averaged_down() -> None:
+    """At most 64 a side, with the same mean; small ones only change their range."""
+    pictures = torch.rand(2, 3, 128, 96)
+    found = sets.small(pictures)
+    assert found.shape == (2, 3, 64, 48)
+    assert torch.allclose(found.mean(), pictures.mean() * 2 - 1, atol=1e-6)
+    assert torch.equal(sets.small(pictures[:, :, :8, :8]), pictures[:, :, :8, :8] * 2 - 1)
+
+
+def test_spaces_fit_what_varies() -> None:
+    """Components are no more than the directions that real signals vary in; none where nothing varies."""
+    one_way = torch.linspace(-1, 1, 80)[:, None, None, None] * torch.ones(1, 3, 8, 8)
+    assert sets.spaces_of(one_way)["whitened-pca"].dim == 1
+    assert "whitened-pca" not in sets.spaces_of(torch.zeros(80, 3, 8, 8))
+    assert "random-conv" not in sets.spaces_of(torch.rand(80, 3, 4, 16))
+
+
+def test_spread_is_of_finite_values() -> None:
+    """An infinite PSNR is counted but not averaged."""
+    found = spread_of([1.0, 3.0, math.inf])
+    assert found["finite"] == pytest.approx(2 / 3)
+    assert (found["mean"], found["std"], found["median"]) == (2.0, 1.0, 2.0)
+    assert spread_of([math.inf]) == {"finite": 0.0}
+
+
+def test_every_figure_has_its_place_in_the_report(model: Model, tmp_path: Path) -> None:
+    """Tables for encodes, for each space and for memorisation, diagnostics drawn, the sheet of neighbours."""
+    blocks = evaluation_blocks(evaluate(model, n=16), tmp_path)
+    assert [type(block) for block in blocks] == [Table, Table, Table, Table, Table, Charts, Table, Picture]
+    assert all("nan" not in block.html() for block in blocks)
+    assert evaluation_blocks({}, tmp_path) == []
+
+
+def test_samples_are_measured_as_held_out_signals_are(model: Model) -> None:
+    """Sets are compared by pictures of equal shape, on [-1, 1]; the first of many samples are those of few."""
+    held_out = source_of(model, "test")
+    real = sets.real_pictures(model, held_out, range(4), "", lambda *_: None)
+    samples = sets.sampled_pictures(model, held_out, range(4), 0, (80.0,), lambda *_: None)
+    assert real.shape == samples.shape
+    assert -1 <= real.min() <= real.max() <= 1
+    fewer = sets.sampled_pictures(model, held_out, range(2), 0, (80.0,), lambda *_: None)
+    assert torch.allclose(samples[:2], fewer, atol=1e-5)
+
+
+def test_the_best_constant_answer_is_the_mean_of_training_signals(model: Model) -> None:
+    """No other constant is nearer to the training signals, in the mean of squares."""
+    training = source_of(model, "train")
+    values = compared_of(model, training, range(min(len(training), 1000))).values
+    constant = constant_answer(model)
+    best = (values - constant).square().mean()
+    for other in (constant + 0.01, constant - 0.01, torch.zeros_like(constant)):
+        assert best <= (values - other).square().mean()

@@ -1,0 +1,181 @@
+"""What a run shows of itself: the same samples each time, nothing disturbed, and a report that holds what there is."""
+
+import itertools
+import json
+import random
+from pathlib import Path
+
+import attrs
+import numpy
+import pytest
+import torch
+from PIL import Image
+from toy import ToyModality
+
+from inrkit.config.resolve import resolve
+from inrkit.config.run import RunConfig
+from inrkit.core.modality import Modality
+from inrkit.core.pipeline import Pipeline
+from inrkit.errors import DataError, UsageError
+from inrkit.inference.heldout import choose, encode, enlarged, rendered, source_of
+from inrkit.inference.model import Model, build_model
+from inrkit.report import gallery
+from inrkit.report.history import History
+from inrkit.report.sheets import samples_over_time, write_report, write_samples
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Model:
+    """An untrained toy in a run directory of its own."""
+    config = resolve(ToyModality)
+    return build_model(config, ToyModality(ToyModality.Options(size=16)), tmp_path, 7, torch.device("cpu"))
+
+
+def changed(model: Model, **methods: object) -> Model:
+    """The model with a modality of which some methods are others."""
+    kind = type("Changed", (Modality,), {**vars(ToyModality), **methods})
+    return Model(kind(model.modality.options), model.pipeline, model.config, model.run, model.step)
+
+
+def refuse(*args: object) -> object:
+    raise UsageError("no such place")
+
+
+def test_sheets_show_the_same_samples_over_time(model: Model, tmp_path: Path) -> None:
+    """Equal weights give equal bytes, whatever the step: only learning changes a sheet."""
+    first = write_samples(model, tmp_path / "a", 1)
+    torch.rand(3)
+    second = write_samples(model, tmp_path / "a", 200)
+    assert first.name == "step-00000001.png"
+    assert second.name == "step-00000200.png"
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_showing_disturbs_no_random_state(model: Model, tmp_path: Path) -> None:
+    """A run that shows sheets and reports draws the same numbers as one that does not."""
+    states = torch.get_rng_state(), random.getstate(), numpy.random.get_state()[1].tolist()
+    write_samples(model, tmp_path, 1)
+    write_report(model, tmp_path)
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert random.getstate() == states[1]
+    assert numpy.random.get_state()[1].tolist() == states[2]
+
+
+def test_a_report_needs_nothing_but_a_model(model: Model, tmp_path: Path) -> None:
+    """Without metrics, sheets or an evaluation, the sections that the model can give are there."""
+    page = write_report(model, tmp_path).read_text()
+    assert "Generated in one step" in page
+    assert "Encoded" in page
+    assert "In between" in page
+    assert "Samples over training" not in page
+    assert "Evaluation" not in page
+    # A wave on a line cannot be asked for a width and a height.
+    assert "Any resolution" not in page
+
+
+def test_a_report_shows_what_the_run_wrote_down(model: Model, tmp_path: Path) -> None:
+    """Curves of the metrics, sheets over training, the evaluation and the config."""
+    lines = [
+        {"step": i, "seen": 8 * i, "phase": "inrct", "lr": 1e-3, "loss": 1.0 / i, "loss/gene": 1.0, "loss/recon": 2.0}
+        for i in range(1, 30)
+    ]
+    lines.append({"step": 29, "seen": 240, "heldout/psnr": 21.25})
+    (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 30, "lo')
+    (tmp_path / "timing.jsonl").write_text('{"step": 1, "seconds": 5.0}\n{"step": 2, "seconds": 2.0}\n')
+    (tmp_path / "evaluation.json").write_text('{"step": 7, "seed": 0, "encode": {"count": 3, "psnr": {"finite": 1.0}}}')
+    write_samples(model, tmp_path, 10)
+    page = write_report(model, tmp_path).read_text()
+    for text in ("Learning rate", "Terms of the loss", "Held-out PSNR, dB", "21.2", "step 10", "objective = "):
+        assert text in page
+    assert History.read(tmp_path).seconds() == 7.0
+
+
+def test_a_damaged_evaluation_is_left_out(model: Model, tmp_path: Path) -> None:
+    """Half a file of figures does not keep the report from being written."""
+    (tmp_path / "evaluation.json").write_text('{"step": 7, "enc')
+    assert "Evaluation" not in write_report(model, tmp_path).read_text()
+
+
+def test_data_without_held_out_signals_give_a_shorter_report(model: Model, tmp_path: Path) -> None:
+    """Only the sections that need held-out signals are missing."""
+
+    def source(self: Modality, data: Path | None, split: str) -> object:
+        if split == "test":
+            raise DataError("none held out")
+        return ToyModality.source(self, data, split)
+
+    page = write_report(changed(model, source=source), tmp_path).read_text()
+    assert "Generated in one step" in page
+    assert "Encoded" not in page
+
+
+def test_a_modality_without_places_has_no_zoom(model: Model) -> None:
+    """Whoever cannot be asked for a size is not shown at any."""
+    other = changed(model, places=refuse)
+    held_out = source_of(other, "test")
+    assert gallery.zoom(other, held_out) == []
+    assert rendered(other, encode(other, held_out, [0]).prediction, {}) is None
+
+
+def test_enlarging_gives_pictures_of_the_size_that_was_asked_for(model: Model) -> None:
+    """Factor f is f times as high and as wide, and factor 1 is the place of training."""
+
+    def places(self: Modality, request: dict[str, str]) -> object:
+        width = int(request["size"].split("x")[0]) if "size" in request else 16
+        return ToyModality.places(self, {"size": str(width)})
+
+    def pictures(self: Modality, values: torch.Tensor) -> torch.Tensor:
+        shown = ToyModality.pictures(self, values)
+        return shown[:, :, :1].expand(-1, -1, values.shape[-1] // 2, -1)
+
+    other = changed(model, places=places, pictures=pictures)
+    held_out = source_of(other, "test")
+    found = enlarged(other, encode(other, held_out, [0, 1]).prediction, (1, 2, 4))
+    assert {factor: tuple(p.shape) for factor, p in found.items()} == {
+        factor: (2, 3, 8 * factor, 16 * factor) for factor in (1, 2, 4)
+    }
+    assert gallery.zoom(other, held_out)
+
+
+def test_encoding_depends_on_the_signals_alone(model: Model) -> None:
+    """The same numbers give the same INRs; held-out signals are read once each."""
+    held_out = source_of(model, "test")
+    first, second = encode(model, held_out, [2, 3]), encode(model, held_out, [2, 3])
+    assert torch.equal(first.shown, second.shown)
+    assert first.truth.shape == first.shown.shape
+    assert sorted(choose(10, 10, 0)) == list(range(10))
+    assert choose(1000, 5, 0) == choose(1000, 5, 0) != choose(1000, 5, 1)
+
+
+def test_slerp_keeps_to_the_sphere() -> None:
+    """Between noises of length 1 every point has length 1, and the ends are the noises."""
+    a, b = torch.nn.functional.normalize(torch.randn(2, 50), dim=1)
+    assert torch.allclose(gallery.slerp(a, b, 0.0), a, atol=1e-6)
+    assert torch.allclose(gallery.slerp(a, b, 1.0), b, atol=1e-6)
+    for share in (0.2, 0.5, 0.9):
+        assert gallery.slerp(a, b, share).norm() == pytest.approx(1, abs=1e-5)
+    assert torch.allclose(gallery.slerp(a, a, 0.5), a)
+
+
+def test_samples_over_time_show_early_sheets_more_often(tmp_path: Path) -> None:
+    """Of many sheets a few are shown, the first and the last among them."""
+    (tmp_path / "samples").mkdir()
+    for step in range(1, 41):
+        Image.new("RGB", (804, 404)).save(tmp_path / "samples" / f"step-{step:08d}.png")
+    (rows,) = samples_over_time(tmp_path)
+    steps = [int(label.removeprefix("step ")) for label, _ in rows.rows]
+    assert len(steps) <= 8
+    assert (steps[0], steps[-1]) == (1, 40)
+    gaps = [b - a for a, b in itertools.pairwise(steps)]
+    assert gaps == sorted(gaps)
+
+
+def test_the_model_is_only_read(model: Model, tmp_path: Path) -> None:
+    """Weights and config are the same after a report."""
+    before = {name: value.clone() for name, value in model.pipeline.state_dict().items()}
+    config: RunConfig = attrs.evolve(model.config)
+    pipeline: Pipeline = model.pipeline
+    write_report(model, tmp_path)
+    assert model.config == config
+    assert model.pipeline is pipeline
+    assert all(torch.equal(before[name], value) for name, value in pipeline.state_dict().items())

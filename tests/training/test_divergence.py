@@ -1,0 +1,89 @@
+"""Numbers that are not finite stop a run at once, by name, and never reach a checkpoint."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from toy_run import fingerprint, train_toy
+
+from inrkit.core.objective import WEIGHTINGS
+from inrkit.errors import DivergedError
+from inrkit.storage.checkpoint import list_checkpoints
+from inrkit.training.learner import Learner
+
+
+def step_of_signal(number: int) -> int:
+    """The step (from 0) of the default toy run in which this signal is first seen."""
+    from inrkit.training.order import Order
+
+    order = Order(48, 8, 0)
+    return next(step for step in range(20) if number in order.numbers(step))
+
+
+def late_signal() -> int:
+    return max(range(48), key=step_of_signal)
+
+
+def test_a_bad_batch_is_named(tmp_path: Path) -> None:
+    """The batch is the cause; loss and gradient are only what follows from it. Nothing is written afterwards."""
+    bad = late_signal()
+    with pytest.raises(DivergedError, match=rf"step {step_of_signal(bad)}: batch 'support 0' has 16 of 128") as error:
+        train_toy(tmp_path, options={"bad": bad})
+    assert error.value.exit_code == 5
+    assert [path.name for path in list_checkpoints(tmp_path / "checkpoints")] == ["step-00000005"]
+
+
+def test_skip_counts_and_goes_on(tmp_path: Path) -> None:
+    """``nan = "skip"`` leaves the weights as they were in that step, and says how often."""
+    bad = late_signal()
+    model = train_toy(tmp_path, options={"bad": bad}, nan="skip")
+    assert model.step == 20
+    assert all(torch.isfinite(p).all() for p in model.pipeline.parameters())
+    assert f"'skipped': {20 * 8 // 48}" in fingerprint(tmp_path)["state"]
+    assert '"skipped": 3}' in (tmp_path / "metrics.jsonl").read_text().splitlines()[-2]
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, at: int, how) -> None:
+    """Does something to the learner before a step."""
+    learn = Learner.learn
+
+    def spoiled(self: Learner, *args: object, **kwargs: object) -> object:
+        if self.step == at:
+            how(self)
+        return learn(self, *args, **kwargs)
+
+    monkeypatch.setattr(Learner, "learn", spoiled)
+
+
+def test_a_bad_weight_is_named_even_when_skipping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights that are not finite never recover."""
+    spoil(monkeypatch, 7, lambda learner: learner.pipeline.function.scale.data.fill_(float("nan")))
+    with pytest.raises(DivergedError, match=r"step 7: weight 'function\.scale' has 1 of 1"):
+        train_toy(tmp_path, nan="skip")
+
+
+def test_a_bad_gradient_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one tensor that is wrong, not all that the norm would spoil."""
+
+    def hook(learner: Learner) -> None:
+        learner.pipeline.denoiser.level[0].weight.register_hook(lambda grad: grad * float("inf"))
+
+    spoil(monkeypatch, 3, hook)
+    with pytest.raises(DivergedError, match=r"step 3: gradient 'denoiser\.level\.0\.weight'"):
+        train_toy(tmp_path)
+
+
+def test_a_bad_loss_term_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batch and weights are fine, the loss is not."""
+    broken = {**WEIGHTINGS, "1/(t-r)": lambda t, r, sigma: 1 / (t - t)}
+    monkeypatch.setattr("inrkit.core.objective.inrct.WEIGHTINGS", broken)
+    with pytest.raises(DivergedError, match=r"step 2: loss term '(total|gene)'"):
+        train_toy(tmp_path)
+
+
+def test_a_broken_average_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No bad checkpoint follows a good one."""
+    spoil(monkeypatch, 7, lambda learner: learner.ema.tensors["function.scale"].fill_(float("nan")))
+    with pytest.raises(DivergedError, match=r"averaged weight 'function\.scale'"):
+        train_toy(tmp_path)
+    assert [path.name for path in list_checkpoints(tmp_path / "checkpoints")] == ["step-00000005"]
