@@ -12,6 +12,7 @@ from inrkit.drawing.page import Charts
 from inrkit.evaluation.diagnose import charts
 from inrkit.evaluation.evaluate import evaluate
 from inrkit.inference.model import Model, build_model
+from inrkit.report.sheets import write_report
 from inrkit.report.tables import evaluation_blocks
 
 
