@@ -56,7 +56,7 @@ class Preconditioning:
     """What the network is shown at noise level t: values of unit variance, and a level of order one."""
 
     sigma_data: float = option(0.5, "standard deviation of the clean values", POSITIVE)
-    t_min: float = option(T_MIN, "what clean signals are announced as", POSITIVE)
+    t_min: float = option(T_MIN, "noise level that the network is told for clean signals", POSITIVE)
 
     def c_in(self, t: Tensor) -> Tensor:
         """1 / sqrt(σ_data² + t²)"""
@@ -83,7 +83,7 @@ class Readout(abc.ABC):
     """Whether f depends on x_t so much that after several steps the INR alone is not the sample."""
 
     sigma_data: float = option(0.5, "standard deviation of the clean values", POSITIVE)
-    offset: float = option(0.0, "where f is x_t itself; ECT evaluates at .003", AT_LEAST_0)
+    offset: float = option(0.0, "noise level where f(x_t, t) = x_t (boundary condition); ECT: 0.003", AT_LEAST_0)
 
     @abc.abstractmethod
     def c_skip(self, t: Tensor) -> Tensor:
@@ -109,7 +109,11 @@ class LiteralReadout(Readout):
 
     name = "literal"
     needs_reencoding = True
-    t_encode: float = option(T_ENCODE, "at and below it the render is the signal; an objective's t_recon", AT_LEAST_0)
+    t_encode: float = option(
+        T_ENCODE,
+        "up to this noise level the render is the signal; the objective's t_recon",
+        AT_LEAST_0,
+    )
 
     def c_skip(self, t: Tensor) -> Tensor:
         return self.sigma_data**2 / ((t - self.offset) ** 2 + self.sigma_data**2)
@@ -155,7 +159,7 @@ class DirectReadout(Readout):
     """The render is the signal at every t; a narrow c_skip of width ``width`` keeps the boundary."""
 
     name = "direct"
-    width: float = option(0.1, "noise level at which half of f is x_t", POSITIVE)
+    width: float = option(0.1, "noise level at which c_skip is 1/2", POSITIVE)
 
     def c_skip(self, t: Tensor) -> Tensor:
         return self.width**2 / ((t - self.offset) ** 2 + self.width**2)

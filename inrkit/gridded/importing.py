@@ -19,10 +19,10 @@ class FilesOptions:
     """What every importer of files has."""
 
     labels: Literal["none", "folder", "name"] = option(
-        "none", "class of each file: the folder that it lies in, or its name up to the first _"
+        "none", "where class labels come from: the name of the folder, or the file name up to the first _"
     )
-    limit: int | None = option(None, "at most so many, spread evenly")
-    skip_broken: bool = option(False, "leave out what cannot be read, instead of stopping")
+    limit: int | None = option(None, "maximum number of signals, spread evenly over the source")
+    skip_broken: bool = option(False, "skip files that cannot be read, instead of stopping")
 
     def __attrs_post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:

@@ -22,45 +22,53 @@ class GridOptions:
     What is None is taken from the data, or from the grid's size.
     """
 
-    size: tuple[int, ...] | None = option(None, "cells along each axis that the network reads; from the data", _size)
-    query_size: tuple[int, ...] | None = option(None, "cells along each axis that it is held to; like 'size'", _size)
-    channels: int | None = option(None, "channels; from the data", at_least(1))
-    classes: int | None = option(0, "class labels to learn; 0 for none", at_least(0))
-    count: int = option(2000, "invented training signals, where there are no data", at_least(1))
-    sigma_data: float | None = option(None, "standard deviation of the values; from the data", at_least(0.001))
-    shift: float = option(0.0, "training signals are moved by up to this share of each axis", at_least(0))
+    size: tuple[int, ...] | None = option(None, "input size, in grid cells along each axis; none: from the data", _size)
+    query_size: tuple[int, ...] | None = option(
+        None, "resolution of the training target; none: the same as 'size'", _size
+    )
+    channels: int | None = option(None, "number of channels; none: as in the data", at_least(1))
+    classes: int | None = option(0, "classes that the network is conditioned on; 0: unconditional", at_least(0))
+    count: int = option(2000, "number of synthetic training signals, where no data set is given", at_least(1))
+    sigma_data: float | None = option(
+        None, "standard deviation of the clean values (as in EDM); none: measured", at_least(0.001)
+    )
+    shift: float = option(0.0, "data augmentation: random shifts by up to this fraction of each axis", at_least(0))
 
     patch: int | None = option(
-        None, "side of the patches that the network reads; by the size, 16 or more patches", at_least(1)
+        None, "patch size of the transformer's input; none: gives 16 patches or more", at_least(1)
     )
-    width: int = option(128, "width of the transformer", at_least(4))
-    depth: int = option(2, "encoder blocks", at_least(1))
-    decoder_depth: int = option(1, "decoder blocks", at_least(1))
+    width: int = option(128, "embedding dimension of the transformer", at_least(4))
+    depth: int = option(2, "transformer encoder blocks", at_least(1))
+    decoder_depth: int = option(1, "transformer decoder blocks", at_least(1))
     heads: int = option(4, "attention heads of the transformer", at_least(1))
-    hidden: int = option(256, "width of the feed-forward layers", at_least(1))
-    dropout: float = option(0.0, "dropout in the feed-forward layers", at_least(0))
+    hidden: int = option(256, "hidden dimension of the feed-forward layers", at_least(1))
+    dropout: float = option(0.0, "dropout probability in the feed-forward layers", at_least(0))
 
     token_patch: int | None = option(
-        None, "one INR token for each cell of this side; by the size, 64 or more tokens", at_least(1)
+        None,
+        "side of the grid patch that each INR token stands for; none: gives 64 tokens or more",
+        at_least(1),
     )
-    inr_width: int = option(96, "width of the INR's tokens and layers", at_least(4))
-    inr_inner: int = option(64, "width of the INR's attention", at_least(1))
-    inr_heads: int = option(2, "attention heads of the INR", at_least(1))
-    inr_depth: int = option(3, "layers of the INR after the attention", at_least(1))
-    localized: bool = option(True, "start tokens, patches and attention localized on the grid")
-    function: str = option("anr", "implicit function, by its registered name")
+    inr_width: int = option(96, "dimension of the INR's tokens and of its hidden layers", at_least(4))
+    inr_inner: int = option(64, "dimension of the INR's attention (all heads together)", at_least(1))
+    inr_heads: int = option(2, "attention heads of the INR's localized attention layer", at_least(1))
+    inr_depth: int = option(3, "layers of the INR's MLP, which follows the attention", at_least(1))
+    localized: bool = option(True, "initialise so that each INR token attends to its own place on the grid")
+    function: str = option("anr", "implicit function (INR architecture), by its registered name")
     function_options: dict[str, Any] = attrs.field(
-        factory=dict, metadata={"help": "options of the function; those of anr stand above as well"}
+        factory=dict,
+        metadata={"help": "options of the implicit function; those of anr can also be set by the keys above"},
     )
-    denoiser: str = option("hyper", "network that writes the function's params, by its registered name")
+    denoiser: str = option("hyper", "network that predicts the INR's params, by its registered name")
     denoiser_options: dict[str, Any] = attrs.field(
-        factory=dict, metadata={"help": "options of the network; those of hyper stand above"}
+        factory=dict, metadata={"help": "options of that network; those of hyper are the keys above"}
     )
-    groups: int = option(16, "tokens that write a layer of a function such as mlp", at_least(1))
+    groups: int = option(16, "weight tokens per layer of a function such as mlp (as in TransINR)", at_least(1))
     jitter: Literal["none", "shared", "each"] = option(
-        "shared", "variational coordinates: drawn once a step, or for each signal"
+        "shared",
+        "variational coordinates (ANR): random shifts, one per batch or one per signal",
     )
-    query_points: int = option(0, "places of the query used in a training step; 0 for all", at_least(0))
+    query_points: int = option(0, "number of query points sampled for the loss of a training step; 0: all", at_least(0))
 
 
 def side_for(size: tuple[int, ...], least: int) -> int:

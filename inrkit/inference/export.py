@@ -52,8 +52,8 @@ class Exporter(abc.ABC):
 class MeshOptions:
     """Options of ``mesh``."""
 
-    cells: int = option(96, "cells along the longest side of the box")
-    level: float | None = option(None, "what counts as inside; by the modality")
+    cells: int = option(96, "marching-cubes resolution along the longest side of the bounding box")
+    level: float | None = option(None, "iso-value of the surface; none: as the modality defines it")
 
 
 @final

@@ -15,12 +15,12 @@ from inrkit_baselines.shape import GridShape
 class DiTOptions:
     """Options of the denoiser ``dit``; DiT-B has width 768, 12 blocks and 12 heads."""
 
-    patch: int = option(4, "side of the patches")
-    width: int = option(256, "width of the transformer")
-    depth: int = option(6, "blocks")
+    patch: int = option(4, "patch size")
+    width: int = option(256, "embedding dimension of the transformer")
+    depth: int = option(6, "transformer blocks")
     heads: int = option(4, "attention heads")
-    hidden: int = option(1024, "width of the feed-forward layers")
-    dropout: float = option(0.0, "dropout in the feed-forward layers")
+    hidden: int = option(1024, "hidden dimension of the feed-forward layers")
+    dropout: float = option(0.0, "dropout probability in the feed-forward layers")
 
 
 @final

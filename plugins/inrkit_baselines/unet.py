@@ -19,11 +19,11 @@ _POOLS: Mapping[int, Any] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 class UNetOptions:
     """Options of the denoiser ``unet``; the papers' CIFAR-10 model has width 128, multipliers 2 2 2 and 4 blocks."""
 
-    width: int = option(64, "channels at the finest scale; a multiple of 4")
-    multipliers: tuple[int, ...] = option((1, 2, 2), "channels at each scale, in widths; each scale halves the sides")
-    blocks: int = option(2, "residual blocks at each scale")
-    attention: tuple[int, ...] = option((16,), "longest sides at which blocks also attend")
-    dropout: float = option(0.0, "dropout in the residual blocks")
+    width: int = option(64, "channels at the highest resolution, a multiple of 4")
+    multipliers: tuple[int, ...] = option((1, 2, 2), "channel multipliers, one per resolution from fine to coarse")
+    blocks: int = option(2, "residual blocks at each resolution")
+    attention: tuple[int, ...] = option((16,), "resolutions (longest side) at which the blocks have self-attention")
+    dropout: float = option(0.0, "dropout probability in the residual blocks")
 
 
 @final

@@ -28,12 +28,12 @@ _CONVOLUTIONS: Mapping[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 class UViTOptions:
     """Options of the denoiser ``uvit``; U-ViT-S has width 512, 13 blocks and 8 heads."""
 
-    patch: int = option(4, "side of the patches")
-    width: int = option(256, "width of the transformer")
-    depth: int = option(7, "blocks; an odd number")
+    patch: int = option(4, "patch size")
+    width: int = option(256, "embedding dimension of the transformer")
+    depth: int = option(7, "transformer blocks, an odd number")
     heads: int = option(4, "attention heads")
-    hidden: int = option(1024, "width of the feed-forward layers")
-    dropout: float = option(0.0, "dropout in the feed-forward layers")
+    hidden: int = option(1024, "hidden dimension of the feed-forward layers")
+    dropout: float = option(0.0, "dropout probability in the feed-forward layers")
 
 
 @final

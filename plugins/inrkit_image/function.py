@@ -15,15 +15,15 @@ from inrkit import INRFunction, Params, UsageError, attend, features_for, grid_c
 class ANROptions:
     """Options of the function ``anr``."""
 
-    patch: int = option(4, "one token for each cell of this side")
-    width: int = option(64, "width of the tokens and layers")
-    inner: int = option(64, "width of the attention")
+    patch: int = option(4, "side of the grid patch that each token stands for")
+    width: int = option(64, "dimension of the tokens and hidden layers")
+    inner: int = option(64, "dimension of the attention (all heads together)")
     heads: int = option(2, "attention heads")
-    depth: int = option(3, "layers after the attention")
-    max_frequency: float | None = option(None, "band limit of the Fourier features; half the grid's size")
-    threshold: float = option(0.0, "attention below this is cut off (the paper: .0015); 0 is faster")
-    localized: bool = option(True, "start by attending to the nearest tokens")
-    space: str = option("line", "where coordinates live: line, circle, a word for each axis, or sphere")
+    depth: int = option(3, "layers of the MLP, which follows the attention")
+    max_frequency: float | None = option(None, "highest Fourier-feature frequency; none: the grid's Nyquist frequency")
+    threshold: float = option(0.0, "attention weights below this become zero (ANR: 0.0015); 0 is faster")
+    localized: bool = option(True, "initialise so that each place attends to the nearest tokens")
+    space: str = option("line", "topology of the coordinates: line, circle, one word per axis, or sphere")
 
 
 @final

@@ -28,9 +28,9 @@ _TEST = re.compile(r"(^|[^a-z])(test|t10k)")  # test_batch, test/cat/1.png, x_te
 class ArrayOptions:
     """What every format has: how images come to one shape, and how many."""
 
-    size: str | None = option(None, "width x height, as 64x64: resize to cover it and crop the centre")
-    channels: Literal["rgb", "grey"] | None = option(None, "bring all images to rgb or grey")
-    limit: int | None = option(None, "at most so many images, spread evenly")
+    size: str | None = option(None, "resize to cover WIDTHxHEIGHT, such as 64x64, and crop the centre")
+    channels: Literal["rgb", "grey"] | None = option(None, "convert all images to rgb or grey")
+    limit: int | None = option(None, "maximum number of images, spread evenly over the source")
 
     def options(self, **more: Any) -> ImportOptions:
         """As the readers want them."""
@@ -53,10 +53,10 @@ class ArrayOptions:
 class FolderOptions(ArrayOptions):
     """Folders and archives of image files."""
 
-    background: tuple[int, int, int] = option((255, 255, 255), "what shows through transparent pixels: r,g,b")
-    inside: str | None = option(None, "only this folder within the source")
-    labels: bool | None = option(None, "folders are classes; by default, if all images lie in subfolders")
-    skip_broken: bool = option(False, "leave out what cannot be read, instead of stopping")
+    background: tuple[int, int, int] = option((255, 255, 255), "colour behind transparent pixels, as R,G,B")
+    inside: str | None = option(None, "import only this folder of the source")
+    labels: bool | None = option(None, "take folder names as class labels; by default, if all images lie in subfolders")
+    skip_broken: bool = option(False, "skip files that cannot be read, instead of stopping")
 
     def decoding(self) -> Decoding:
         return Decoding(size=self.shape, channels=self.channels, background=self.background)
@@ -67,7 +67,7 @@ class FolderOptions(ArrayOptions):
 class SplitOptions(ArrayOptions):
     """Data sets that come as a training and a test set."""
 
-    split: Literal["all", "train", "test"] = option("all", "which part; of all, the store remembers which is which")
+    split: Literal["all", "train", "test"] = option("all", "split to import; all keeps the two apart")
 
 
 @final

@@ -17,41 +17,46 @@ def _size(instance: Any, attribute: Any, value: tuple[int, int] | None) -> None:
 class ImageOptions:
     """Options of the image modality; every field is a config key under ``options``."""
 
-    size: tuple[int, int] | None = option(None, "height, width of what the network reads; from the data", _size)
-    query_size: tuple[int, int] | None = option(None, "height, width of what it is held to; like 'size'", _size)
-    channels: int | None = option(None, "channels; from the data", at_least(1))
-    classes: int | None = option(0, "class labels to learn; 0 for none", at_least(0))
-    count: int = option(20_000, "images of the embedded training set", at_least(1))
-    flip: bool = option(False, "mirror half of the training images")
-    sigma_data: float = option(0.5, "standard deviation of the values")
+    size: tuple[int, int] | None = option(None, "height and width of the network's input; none: from the data", _size)
+    query_size: tuple[int, int] | None = option(
+        None, "resolution of the training target; none: the same as 'size'", _size
+    )
+    channels: int | None = option(None, "number of channels; none: as in the data", at_least(1))
+    classes: int | None = option(0, "classes that the network is conditioned on; 0: unconditional", at_least(0))
+    count: int = option(20_000, "number of synthetic training images (faces), where no data set is given", at_least(1))
+    flip: bool = option(False, "data augmentation: random horizontal flips")
+    sigma_data: float = option(0.5, "standard deviation of the clean pixel values in [-1, 1] (EDM's sigma_data)")
 
-    patch: int = option(4, "side of the patches that the network reads", at_least(1))
-    width: int = option(256, "width of the transformer", at_least(4))
-    depth: int = option(3, "encoder blocks", at_least(1))
-    decoder_depth: int = option(2, "decoder blocks", at_least(1))
+    patch: int = option(4, "patch size of the transformer's input, in pixels", at_least(1))
+    width: int = option(256, "embedding dimension of the transformer", at_least(4))
+    depth: int = option(3, "transformer encoder blocks", at_least(1))
+    decoder_depth: int = option(2, "transformer decoder blocks", at_least(1))
     heads: int = option(4, "attention heads of the transformer", at_least(1))
-    hidden: int = option(1024, "width of the feed-forward layers", at_least(1))
-    dropout: float = option(0.0, "dropout in the feed-forward layers", at_least(0))
+    hidden: int = option(1024, "hidden dimension of the feed-forward layers", at_least(1))
+    dropout: float = option(0.0, "dropout probability in the feed-forward layers", at_least(0))
 
-    token_patch: int = option(4, "one INR token for each square of this side", at_least(1))
-    inr_width: int = option(64, "width of the INR's tokens and layers", at_least(4))
-    inr_inner: int = option(64, "width of the INR's attention", at_least(1))
-    inr_heads: int = option(2, "attention heads of the INR", at_least(1))
-    inr_depth: int = option(3, "layers of the INR after the attention", at_least(1))
-    max_frequency: float | None = option(None, "band limit of the Fourier features; half the query's size")
-    threshold: float = option(0.0, "attention below this is cut off (the paper: .0015); 0 is faster", at_least(0))
-    localized: bool = option(True, "start tokens, patches and attention localized on the grid")
-    function: str = option("anr", "implicit function, by its registered name: anr, mlp, grid, siren")
+    token_patch: int = option(4, "side in pixels of the square that each INR token stands for", at_least(1))
+    inr_width: int = option(64, "dimension of the INR's tokens and of its hidden layers", at_least(4))
+    inr_inner: int = option(64, "dimension of the INR's attention (all heads together)", at_least(1))
+    inr_heads: int = option(2, "attention heads of the INR's localized attention layer", at_least(1))
+    inr_depth: int = option(3, "layers of the INR's MLP, which follows the attention", at_least(1))
+    max_frequency: float | None = option(
+        None, "highest Fourier-feature frequency; none: Nyquist of the training target"
+    )
+    threshold: float = option(0.0, "attention weights below this become zero (ANR: 0.0015); 0 is faster", at_least(0))
+    localized: bool = option(True, "initialise so that each INR token attends to its own place in the image")
+    function: str = option("anr", "implicit function (INR architecture), by its registered name: anr, mlp, grid, siren")
     function_options: dict[str, Any] = attrs.field(
-        factory=dict, metadata={"help": "options of the function; those of anr stand above as well"}
+        factory=dict,
+        metadata={"help": "options of the implicit function; those of anr can also be set by the keys above"},
     )
-    denoiser: str = option("hyper", "network that writes the function's params: hyper, unet, uvit, dit, functa")
+    denoiser: str = option("hyper", "network that predicts the INR's params: hyper, unet, uvit, dit, functa")
     denoiser_options: dict[str, Any] = attrs.field(
-        factory=dict, metadata={"help": "options of the network; those of hyper stand above"}
+        factory=dict, metadata={"help": "options of that network; those of hyper are the keys above"}
     )
-    groups: int = option(16, "tokens that write a layer of a function such as mlp", at_least(1))
+    groups: int = option(16, "weight tokens per layer of a function such as mlp (as in TransINR)", at_least(1))
     jitter: Literal["none", "shared", "each"] = option(
-        "shared", "variational coordinates: drawn once a step, or for each image"
+        "shared", "variational coordinates (ANR): one shift per batch or per image"
     )
     query_points: int = option(0, "pixels of the query used in a training step; 0 for all", at_least(0))
 

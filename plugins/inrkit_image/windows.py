@@ -16,11 +16,11 @@ from inrkit import INRFunction, Params, UsageError, closed_axes, option
 class WindowsOptions:
     """Options of the function ``windows``."""
 
-    patch: int = option(16, "one window for each cell of this side; it reaches to the centers of its neighbours")
-    width: int = option(64, "waves in the dictionary: numbers of a token")
-    hidden: int = option(128, "width of the network that draws the dictionary")
-    depth: int = option(2, "its layers")
-    space: str = option("line", "where coordinates live: line, circle, or a word for each axis")
+    patch: int = option(16, "spacing of the windows, in samples; each reaches to the centres of the next")
+    width: int = option(64, "number of waves in the shared dictionary, the dimension of a token")
+    hidden: int = option(128, "hidden dimension of the network that defines the dictionary")
+    depth: int = option(2, "layers of the network that defines the dictionary")
+    space: str = option("line", "topology of the coordinates: line, circle, or one word per axis")
 
 
 @final

@@ -19,9 +19,9 @@ from inrkit_nerf.posed import Progress, View, checked, stacked
 class ViewOptions:
     """What every format has."""
 
-    size: str | None = option(None, "width x height, as 64x64: resize all pictures")
-    views: int | None = option(None, "at most so many views of each object, spread evenly")
-    limit: int | None = option(None, "at most so many objects")
+    size: str | None = option(None, "resize all pictures to WIDTHxHEIGHT, such as 64x64")
+    views: int | None = option(None, "maximum number of views of each object, spread evenly")
+    limit: int | None = option(None, "maximum number of objects")
 
 
 @final

@@ -15,11 +15,11 @@ from inrkit_nerf.encoding import PositionalEncoding
 class MLPOptions:
     """Options of the function ``mlp``."""
 
-    width: int = option(256, "width of the hidden layers")
-    depth: int = option(6, "layers")
-    frequencies: int = option(20, "frequencies on each axis that a place is shown by")
-    octaves: float = option(8.0, "the highest of them is 2 to this power")
-    mip: bool = option(False, "coordinates come with variances (anti-aliasing)")
+    width: int = option(256, "hidden dimension of the MLP")
+    depth: int = option(6, "layers of the MLP")
+    frequencies: int = option(20, "frequencies of the positional encoding, for each axis")
+    octaves: float = option(8.0, "octaves of the positional encoding: the highest frequency is 2 to this power")
+    mip: bool = option(False, "anti-aliasing as in mip-NeRF: coordinates come with their variances")
 
 
 @final

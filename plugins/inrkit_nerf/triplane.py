@@ -18,12 +18,12 @@ from inrkit import INRFunction, Params, UsageError, option
 class TriPlaneOptions:
     """Options of the function ``triplane``."""
 
-    grid: int = option(8, "tokens along each side of a plane")
-    patch: int = option(4, "side of the patch of a plane that a token holds")
-    features: int = option(12, "features at each place of a plane")
-    width: int = option(64, "width of the network that reads them")
-    depth: int = option(3, "its layers")
-    mip: bool = option(False, "coordinates come with variances (anti-aliasing)")
+    grid: int = option(8, "tokens along each side of a feature plane")
+    patch: int = option(4, "side of the patch of a feature plane that one token holds")
+    features: int = option(12, "channels of the feature planes")
+    width: int = option(64, "hidden dimension of the MLP that decodes the features")
+    depth: int = option(3, "layers of the MLP that decodes the features")
+    mip: bool = option(False, "anti-aliasing: coordinates come with their variances")
 
 
 @final

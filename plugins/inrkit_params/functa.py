@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class FunctaOptions:
     """Options of the denoiser ``functa``."""
 
-    steps: int = option(3, "steps of gradient descent")
-    rate: float = option(1.0, "their length at the start of training; it is learned, for every number on its own")
+    steps: int = option(3, "gradient-descent steps of the inner loop, in which a signal is encoded")
+    rate: float = option(1.0, "initial learning rate of the inner loop; learned per entry (meta-SGD)")
 
 
 @final

@@ -12,14 +12,12 @@ from inrkit import option
 class ParamsOptions:
     """Options of the params modality; every field is a config key under ``options``."""
 
-    file: str | None = option(
-        None, "file of params, from `inrkit encode RUN --data ...`; the data. Keep it: it decodes"
-    )
-    length: int | None = option(None, "numbers in the params of one signal; from the data")
-    classes: int | None = option(0, "class labels to learn; 0 for none")
-    sigma_data: float = option(0.5, "standard deviation of the scaled params")
-    multiple: int = option(64, "vectors are filled up with zeros to a multiple of this, so that patches fit")
-    denoiser: str = option("dit", "network, by its registered name: dit, uvit, unet")
+    file: str | None = option(None, "data set of params, from `inrkit encode RUN --data ...`; it also decodes samples")
+    length: int | None = option(None, "number of params of one signal; none: as in the data")
+    classes: int | None = option(0, "classes that the network is conditioned on; 0: unconditional")
+    sigma_data: float = option(0.5, "standard deviation of the normalised params (EDM's sigma_data)")
+    multiple: int = option(64, "the vector of params is padded with zeros to a multiple of this, so that patches fit")
+    denoiser: str = option("dit", "denoising network, by its registered name: dit, uvit, unet")
     denoiser_options: dict[str, Any] = attrs.field(
         factory=lambda: {"patch": 64, "width": 256, "depth": 6, "hidden": 768},
         metadata={"help": "options of the network"},

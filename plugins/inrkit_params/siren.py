@@ -15,10 +15,10 @@ from inrkit import INRFunction, Params, option
 class SirenOptions:
     """Options of the function ``siren``; functa's for images of 64 x 64 has width 512, depth 15 and a latent of 512."""
 
-    latent: int = option(256, "numbers that make up the params of one signal")
-    width: int = option(128, "width of the layers")
-    depth: int = option(5, "layers")
-    frequency: float = option(30.0, "factor within the sines, ω")
+    latent: int = option(256, "dimension of the latent vector, the params of one signal")
+    width: int = option(128, "hidden dimension of the SIREN")
+    depth: int = option(5, "layers of the SIREN")
+    frequency: float = option(30.0, "frequency factor ω of the sine activations")
 
 
 @final

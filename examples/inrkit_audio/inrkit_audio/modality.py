@@ -22,8 +22,8 @@ POSITIVE = inrkit.bounded("> 0", lambda value: value > 0)
 class AudioOptions(inrkit.GridOptions):
     """A grid's options, and how fast time goes."""
 
-    rate: int | None = inrkit.option(None, "samples per second; from the data")
-    function: str = inrkit.option("windows", "implicit function, by its registered name")
+    rate: int | None = inrkit.option(None, "sampling rate in Hz; none: as in the data")
+    function: str = inrkit.option("windows", "implicit function (INR architecture), by its registered name")
 
 
 @final
@@ -86,9 +86,9 @@ class AudioModality(inrkit.GridModality):
 class WavOptions(inrkit.FilesOptions):
     """How recordings come to one rate, length and loudness."""
 
-    rate: int = inrkit.option(8000, "samples per second", POSITIVE)
-    seconds: float = inrkit.option(0.512, "length; cut off or filled up", POSITIVE)
-    peak: float = inrkit.option(0.95, "loudest value of each recording")
+    rate: int = inrkit.option(8000, "sampling rate in Hz that recordings are resampled to", POSITIVE)
+    seconds: float = inrkit.option(0.512, "duration in seconds; recordings are cut or padded with silence", POSITIVE)
+    peak: float = inrkit.option(0.95, "peak amplitude that each recording is normalised to")
 
 
 @final

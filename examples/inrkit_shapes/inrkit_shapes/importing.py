@@ -26,8 +26,8 @@ _MOST = 512  # cells along an axis
 class VoxelsOptions:
     """Options of ``voxels``."""
 
-    size: int | None = option(None, "cells along each axis that are kept; as they come")
-    limit: int | None = option(None, "at most so many solids")
+    size: int | None = option(None, "voxels along each axis; none: as in the source")
+    limit: int | None = option(None, "maximum number of shapes")
 
 
 @final
@@ -35,8 +35,8 @@ class VoxelsOptions:
 class MeshesOptions(FilesOptions):
     """Options of ``meshes``."""
 
-    size: int = option(32, "cells along each axis")
-    up: Literal["auto", "y", "z"] = option("auto", "the axis that is up; auto: y in .obj files, z in others")
+    size: int = option(32, "voxels along each axis")
+    up: Literal["auto", "y", "z"] = option("auto", "vertical axis of the meshes; auto: y in .obj files, z in others")
 
 
 @final

@@ -20,7 +20,7 @@ _AT_ONCE = 4096  # points of a surface: more of them together are slower
 class ShapesOptions(GridOptions):
     """Options of the modality ``shapes``."""
 
-    turn: bool = option(False, "turn and mirror training solids about the vertical")
+    turn: bool = option(False, "data augmentation: rotations and reflections about the vertical axis")
 
 
 _TINY = tiny_preset(

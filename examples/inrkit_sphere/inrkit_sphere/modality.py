@@ -59,8 +59,8 @@ class SphereModality(inrkit.GridModality):
 class LatLonOptions(inrkit.FilesOptions):
     """What the numbers in the files mean."""
 
-    low: float = inrkit.option(-1.0, "the value that becomes -1")
-    high: float = inrkit.option(1.0, "the value that becomes 1")
+    low: float = inrkit.option(-1.0, "physical value that is mapped to -1")
+    high: float = inrkit.option(1.0, "physical value that is mapped to 1")
 
     @high.validator
     def _above_low(self, attribute: Any, value: float) -> None:

@@ -17,10 +17,10 @@ from inrkit.core.option import AT_LEAST_0, AT_LEAST_1, POSITIVE, option
 from inrkit.core.pipeline import Pipeline, Prediction
 from inrkit.core.timing import SigmoidPairing, TimePairing, ZeroPairing, stage_of
 
-DISTANCE_HELP = "between answer and target: l2 (un-squared), pseudo-huber, squared"
-C_HELP = "constant of pseudo-huber; none: .00054 sqrt(number of values)"
-WEIGHT_HELP = "how much a row counts, by its times"
-P_MEAN_HELP = "mean of ln t"
+DISTANCE_HELP = "distance between the student's and the teacher's output: l2 (not squared), pseudo-huber, squared"
+C_HELP = "constant c of the pseudo-Huber distance; none: 0.00054 sqrt(d) for d values, as in iCT"
+WEIGHT_HELP = "loss weighting, as a function of the two noise levels t and r"
+P_MEAN_HELP = "mean of ln t; t is drawn from a log-normal distribution"
 P_STD_HELP = "standard deviation of ln t"
 
 
@@ -28,11 +28,11 @@ P_STD_HELP = "standard deviation of ln t"
 class Curriculum:
     """The options of ECT's r for t, and the pairing that they describe."""
 
-    stages: int = option(8, "stages of equal length; in each, r comes closer to t", AT_LEAST_1)
-    q: float = option(2.0, "base of the curriculum: r/t = 1 - n(t)/q^stage", POSITIVE)
-    k: float = option(8.0, "n(t) = 1 + k sigmoid(-b t)", AT_LEAST_0)
-    b: float = option(1.0, "n(t) = 1 + k sigmoid(-b t)", AT_LEAST_0)
-    stage_offset: int = option(0, "first stage; 1 where a diffusion model is the start", AT_LEAST_0)
+    stages: int = option(8, "stages of the curriculum, equally long; each brings r closer to t", AT_LEAST_1)
+    q: float = option(2.0, "base q of the curriculum r/t = 1 - n(t)/q^stage", POSITIVE)
+    k: float = option(8.0, "k in the curriculum's n(t) = 1 + k sigmoid(-b t)", AT_LEAST_0)
+    b: float = option(1.0, "b in the curriculum's n(t) = 1 + k sigmoid(-b t)", AT_LEAST_0)
+    stage_offset: int = option(0, "stage to begin at; 1 when fine-tuning a diffusion model", AT_LEAST_0)
 
     @property
     def pairing(self) -> TimePairing:

@@ -32,9 +32,9 @@ from inrkit.errors import UsageError
 class OnGrid(Objective):
     """What objectives on a grid have in common: f at a level should be the teacher's f at the next cleaner one."""
 
-    sigma_min: float = option(0.002, "the cleanest level", POSITIVE)
-    sigma_max: float = option(80.0, "the noisiest level", POSITIVE)
-    rho: float = option(7.0, "how levels crowd at the clean end", POSITIVE)
+    sigma_min: float = option(0.002, "lowest noise level", POSITIVE)
+    sigma_max: float = option(80.0, "highest noise level", POSITIVE)
+    rho: float = option(7.0, "exponent ρ of the spacing of noise levels (EDM)", POSITIVE)
     distance: Distance = option("squared", DISTANCE_HELP)
     c: float | None = option(None, C_HELP)
     weight: Weighting = option("uniform", WEIGHT_HELP)
@@ -82,10 +82,12 @@ class OnGrid(Objective):
 class Song(OnGrid):
     """Song's schedules: ever more levels, and a teacher that follows ever more slowly."""
 
-    s0: int = option(2, "levels at the start of training", AT_LEAST_2)
-    s1: int = option(150, "levels at its end, less one", AT_LEAST_2)
-    mu0: float = option(0.9, "the teacher's decay at the start; 0: the student's own weights", BELOW_1)
-    mu: Literal["code", "paper"] = option("code", "later decay exp(s0 ln mu0 / n): n = N - 1 as in the code, or N")
+    s0: int = option(2, "number of noise levels at the start of training", AT_LEAST_2)
+    s1: int = option(150, "number of noise levels at the end of training, minus one", AT_LEAST_2)
+    mu0: float = option(0.9, "initial decay of the teacher's moving average; 0: the student's own weights", BELOW_1)
+    mu: Literal["code", "paper"] = option(
+        "code", "n in the teacher's decay exp(s0 ln mu0 / n), for N noise levels: N - 1 (authors' code) or N (paper)"
+    )
 
     def __attrs_post_init__(self) -> None:
         OnGrid.__attrs_post_init__(self)
@@ -130,8 +132,8 @@ class Ict(OnGrid):
     name = "ict"
     distance: Distance = option("pseudo-huber", DISTANCE_HELP)
     weight: Weighting = option("1/(t-r)", WEIGHT_HELP)
-    s0: int = option(10, "levels at the start of training, less one", AT_LEAST_2)
-    s1: int = option(1280, "levels at its end, less one", AT_LEAST_2)
+    s0: int = option(10, "number of noise levels at the start of training, minus one", AT_LEAST_2)
+    s1: int = option(1280, "number of noise levels at the end of training, minus one", AT_LEAST_2)
     p_mean: float = option(-1.1, P_MEAN_HELP)
     p_std: float = option(2.0, P_STD_HELP, POSITIVE)
 

@@ -27,13 +27,16 @@ class Cd(OnGrid):
     name = "cd"
     teacher: str | None = attrs.field(
         default=None,
-        metadata={"help": "run of the diffusion model; none: the phase before this one", "path": True},
+        metadata={
+            "help": "run directory of the diffusion model to distil; none: the phase before this one",
+            "path": True,
+        },
     )
-    n: int = option(18, "levels", AT_LEAST_2)
-    skip: int = option(1, "levels that one step of the solver crosses", AT_LEAST_1)
-    solver: Literal["heun", "euler"] = option("heun", "of the diffusion model's ODE")
-    guidance: float = option(1.0, "how far the diffusion model is led towards the label; 1 for not at all", AT_LEAST_0)
-    mu: float = option(0.0, "decay of the moving average that sets the target; 0: the student's own weights", BELOW_1)
+    n: int = option(18, "number of noise levels", AT_LEAST_2)
+    skip: int = option(1, "noise levels that one step of the ODE solver spans (skipping-step distillation)", AT_LEAST_1)
+    solver: Literal["heun", "euler"] = option("heun", "solver of the diffusion model's probability-flow ODE")
+    guidance: float = option(1.0, "scale of classifier-free guidance that is distilled; 1: none", AT_LEAST_0)
+    mu: float = option(0.0, "decay of the teacher's exponential moving average; 0: the student's own weights", BELOW_1)
 
     def __attrs_post_init__(self) -> None:
         OnGrid.__attrs_post_init__(self)

@@ -32,17 +32,17 @@ class Inrct(Curriculum, Objective):
 
     name = "inrct"
     begins_with = "all"
-    lambda_gene: float = option(1.0, "weight of the generation loss", AT_LEAST_0)
-    lambda_recon: float = option(1.0, "weight of the reconstruction loss", AT_LEAST_0)
-    lambda_diff: float = option(0.0, "weight of the denoising loss at small t", AT_LEAST_0)
+    lambda_gene: float = option(1.0, "weight λ of the generation (consistency) loss", AT_LEAST_0)
+    lambda_recon: float = option(1.0, "weight λ of the reconstruction loss", AT_LEAST_0)
+    lambda_diff: float = option(0.0, "weight λ of the denoising loss, which acts at small t", AT_LEAST_0)
     distance: Distance = option("l2", DISTANCE_HELP)
     c: float | None = option(None, C_HELP)
-    weight_gene: Weighting = option("1/(t-r)", "how much a row counts for generation, by its times")
-    weight_recon: Weighting = option("uniform", "how much a nearly clean row counts for reconstruction")
-    weight_diff: Weighting = option("1/t", "how much a row of small t counts for denoising")
-    clean_share: float = option(0.2, "share of the batch that is given to reconstruction, without noise", SHARE)
-    t_recon: float = option(T_ENCODE, "rows with t below count for reconstruction too", AT_LEAST_0)
-    t_diff: float = option(0.0865, "rows with t below count for denoising", AT_LEAST_0)
+    weight_gene: Weighting = option("1/(t-r)", "loss weighting of the generation loss, as a function of t and r")
+    weight_recon: Weighting = option("uniform", "loss weighting of the reconstruction loss on noisy inputs")
+    weight_diff: Weighting = option("1/t", "loss weighting of the denoising loss")
+    clean_share: float = option(0.2, "fraction of the batch that is reconstructed without noise", SHARE)
+    t_recon: float = option(T_ENCODE, "noise level below which the reconstruction loss also applies", AT_LEAST_0)
+    t_diff: float = option(0.0865, "noise level below which the denoising loss applies", AT_LEAST_0)
     p_mean: float = option(-1.1, P_MEAN_HELP)
     p_std: float = option(2.0, P_STD_HELP, POSITIVE)
 
@@ -92,7 +92,7 @@ class Reconstruction(Objective):
     name = "reconstruction"
     distance: Distance = option("l2", DISTANCE_HELP)
     c: float | None = option(None, C_HELP)
-    t_recon: float = option(0.0, "the most noise that the signals have; 0 for none", AT_LEAST_0)
+    t_recon: float = option(0.0, "highest noise level that is added to the input; 0: the input is clean", AT_LEAST_0)
 
     def loss(
         self,
