@@ -10,19 +10,34 @@ from inrkit.errors import UsageError
 
 @click.command()
 @click.argument("things", metavar="RUN|FILE.toml|MODALITY:PRESET...", nargs=-1, required=True)
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="A directory for table and sheets.")
-@click.option("--seeds", metavar="A,B,...", default="0", show_default=True, help="Train each config with each.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Directory for the table and the sheets of samples.",
+)
+@click.option("--seeds", metavar="A,B,...", default="0", show_default=True, help="Seeds to train each config with.")
 @click.option(
     "--equal/--own-steps",
     default=True,
     show_default=True,
-    help="As many training operations for every config as the first has, or the steps that each one says.",
+    help="Train every config with as many floating-point operations as the first, or with its own number of steps.",
 )
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="For every config; repeatable.")
-@click.option("-n", "count", type=int, default=1000, show_default=True, help="Signals in each set, at most.")
-@click.option("--sizes", metavar="WxH,...", help="Also time generating and rendering at these sizes.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the generated signals.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a config key in every config; may be repeated."
+)
+@click.option(
+    "-n",
+    "count",
+    type=int,
+    default=1000,
+    show_default=True,
+    help="Maximum number of signals: generated ones and held-out ones.",
+)
+@click.option("--sizes", metavar="WxH,...", help="Also time sampling and rendering at these resolutions.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed of the generated signals.")
+@click.option("--device", default="auto", show_default=True, help="Device: auto, cpu, cuda or cuda:N.")
 @as_json
 def compare(
     things: tuple[str, ...],
@@ -36,11 +51,11 @@ def compare(
     device: str,
     as_json: bool,
 ) -> None:
-    """Put runs and configs beside each other: one table, and sheets from the same noise.
+    """Compare runs and configs: one table, and sheets of samples from the same noise.
 
-    Runs are measured as they are, those that differ by their seeds alone as one system. TOML files and presets are
-    trained first, in OUT/runs, with as much compute as the first thing named had. The same command again goes on where
-    it stopped. Leaves compare.html, compare.json, compare.md and sheets in OUT.
+    Finished runs are evaluated as they are; runs that differ only in their seed count as one system. TOML files and
+    presets are trained first, in OUT/runs, with as much compute as the first system named. The same command resumes a
+    comparison that was interrupted. Writes compare.html, compare.json, compare.md and the sheets to OUT.
 
     \b
       inrkit compare runs/first runs/unet -o table

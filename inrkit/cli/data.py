@@ -17,7 +17,8 @@ from inrkit.plugins import load_plugins
 def data() -> None:
     """Import, describe and verify data sets.
 
-    A data set is one file, a store, which 'inrkit train --data FILE' reads. It is written once and carries a hash.
+    A data set is one file, called a store, which 'inrkit train --data FILE' reads. It is written once and carries a
+    SHA-256 hash.
 
     \b
       inrkit data import images ~/photos photos.h5 --size 64x64
@@ -44,11 +45,11 @@ class Formats(click.Group):
 @data.group(
     "import",
     cls=Formats,
-    short_help="Write a store from files of a known layout.",
+    short_help="Import files of a known format into a store.",
     subcommand_metavar="FORMAT SOURCE OUT [OPTIONS]",
 )
 def import_() -> None:
-    """Read SOURCE, laid out as FORMAT says, and write it as one file OUT.
+    """Import SOURCE, files in the given FORMAT, into one store OUT.
 
     \b
       inrkit data import images ~/photos photos.h5
@@ -114,7 +115,7 @@ def _command(importer: type[Any]) -> click.Command:
             click.Argument(["source"], type=click.Path(path_type=Path)),
             click.Argument(["out"], type=click.Path(dir_okay=False, path_type=Path)),
             *(_option(field) for field in fields.values()),
-            click.Option(["--overwrite"], is_flag=True, help="Replace OUT if there is one."),
+            click.Option(["--overwrite"], is_flag=True, help="Replace OUT if it exists."),
         ],
     )
 
@@ -140,11 +141,11 @@ def _import(importer: type[Any], source: Path, out: Path, options: Any, *, overw
         say(f"{len(imported.skipped)} skipped")
 
 
-@data.command(short_help="What a store holds.")
+@data.command(short_help="Show what a store contains.")
 @click.argument("file", type=click.Path(path_type=Path))
 @as_json
 def info(file: Path, as_json: bool) -> None:
-    """What a store holds: its arrays, their shapes, and where they came from.
+    """Show what a store contains: its arrays, their shapes, and where they came from.
 
     \b
       inrkit data info photos.h5
@@ -172,11 +173,11 @@ def info(file: Path, as_json: bool) -> None:
     say_table(["what", ""], rows)
 
 
-@data.command(short_help="Compare a store's hash, and read all of it.")
+@data.command(short_help="Verify a store's hash and read all of it.")
 @click.argument("file", type=click.Path(path_type=Path))
 @as_json
 def verify(file: Path, as_json: bool) -> None:
-    """Compare a store's hash and read all of it; exit code 3 if anything is wrong.
+    """Verify a store's hash and read all of it; exit code 3 if anything is wrong.
 
     \b
       inrkit data verify photos.h5

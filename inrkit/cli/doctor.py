@@ -15,8 +15,8 @@ from inrkit.plugins import load_plugins
 def doctor(as_json: bool) -> None:
     """Examine this machine and this installation.
 
-    Measures how fast matrices are multiplied, says which device and precision 'auto' stands for, and warns of what
-    will give trouble. Put its output into bug reports.
+    Measures the speed of matrix products, says which device and precision 'auto' stands for, and warns of likely
+    problems. Please put its output into bug reports.
 
     \b
       inrkit doctor

@@ -25,37 +25,39 @@ _BETWEEN, _STROKE = 9, 1.0
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="INPUT...")
-@click.option("--task", required=True, type=click.Choice(list(TASKS)), help="What to do.")
+@click.option("--task", required=True, type=click.Choice(list(TASKS)), help="Kind of edit.")
 @click.option(
     "--mask",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="inpaint: a picture, bright in the hole, of the size of training or of the first INPUT.",
+    help="inpaint: mask image, white where to inpaint, at the resolution of training or of the first INPUT.",
 )
-@click.option("--box", metavar="X,Y,W,H", help="inpaint: the hole is a box of cells.")
-@click.option("--text", metavar="LETTERS", help="inpaint: the hole has the shape of letters.")
-@click.option("--invert", is_flag=True, help="inpaint: keep the hole and invent the rest.")
-@click.option("--factor", type=int, metavar="N", help="superres: how many times finer along each axis. [default: 2]")
+@click.option("--box", metavar="X,Y,W,H", help="inpaint: fill this box, in pixels.")
+@click.option("--text", metavar="LETTERS", help="inpaint: fill the shape of these letters.")
+@click.option("--invert", is_flag=True, help="inpaint: invert the mask.")
+@click.option("--factor", type=int, metavar="N", help="superres: upscaling factor along each axis. [default: 2]")
 @click.option(
     "--level",
     type=float,
     metavar="T",
-    help="Noise on the scale of values, -1 to 1. denoise: how much there is [default: estimated]; stroke: how much to "
-    "add [default: 1]; interpolate: mix in noise instead of mixing params.",
+    help="Noise standard deviation, for values in [-1, 1]. denoise: of the INPUT [default: estimated]; stroke: that is "
+    "added [default: 1]; interpolate: interpolate noisy signals at this level instead of INR params.",
 )
 @click.option(
     "--passes",
     type=click.IntRange(min=1),
-    help="Passes of the network. [default: 4 for stroke, 20 where a part is known]",
+    help="Network evaluations. [default: 4 for stroke; 20 for inpaint, superres, colorize]",
 )
 @click.option(
     "-n",
     "count",
     type=click.IntRange(min=1),
-    help="Variants of each INPUT [default: 1]; signals between two [default: 9].",
+    help="Results for each INPUT [default: 1]; interpolate: signals, both ends included [default: 9].",
 )
-@click.option("--label", metavar="K,...", help="Class of the results by number or name; several take turns.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds give equal results.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--label", metavar="K,...", help="Class label of the results by number or name; several are used in turn."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed; equal seeds give equal results.")
+@click.option("--device", default="auto", show_default=True, help="Device: auto, cpu, cuda or cuda:N.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="A folder, or FILE.png. [default: RUN/edited]")
 @as_json
 def edit(
@@ -70,18 +72,19 @@ def edit(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Edit signals with a run that was trained for none of it.
+    """Edit signals with a trained run (zero-shot: no training for the edit).
 
     \b
-      inpaint      fill the hole of a --mask, --box or --text          known cells stay
-      superres     make finer by --factor                              the means of patches stay
-      colorize     give colours                                        luma stays
-      denoise      remove noise of a --level, estimated by default
-      stroke       make a signal of a rough drawing; a greater --level is freer
-      interpolate  go from the first INPUT to the second
+      inpaint      fill in a --mask, --box or --text                   preserves the known pixels
+      superres     super-resolution by --factor                        preserves the means of patches
+      colorize     add colour to a grey picture                        preserves the luma
+      denoise      remove Gaussian noise of standard deviation --level (estimated by default)
+      stroke       turn a rough drawing into a signal (SDEdit); a larger --level changes more
+      interpolate  interpolate between two INPUTs
 
-    Leaves in OUT, for each result: NAME.npy, the exact values (float32, -1 to 1), where what stays does so to 1e-5;
-    NAME.png, rounded to 8 bits; NAME.inr, an INR of it, close to it but not exact. And sheet.png: before and after.
+    Writes to OUT for each result: NAME.npy, the exact values (float32 in [-1, 1]), in which what is preserved agrees
+    with the INPUT to 1e-5; NAME.png, rounded to 8 bits; NAME.inr, an encoding of it, which comes close but is not
+    exact. sheet.png shows the signals before and after.
 
     \b
       inrkit edit runs/first face.png --task inpaint --box 8,8,16,10 -n 4 -o filled

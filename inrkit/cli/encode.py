@@ -17,19 +17,19 @@ _ON_SHEET = 24
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("inputs", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="INPUT...")
-@click.option("--data", metavar="FILE", help="Encode a whole data set: a store, or 'embedded'.")
+@click.option("--data", metavar="FILE", help="Encode a whole data set: a store, or 'embedded' (the synthetic signals).")
 @click.option(
     "--split",
     type=click.Choice(["train", "test", "both"]),
     default="both",
     show_default=True,
-    help="Which part of --data.",
+    help="Which split of --data.",
 )
-@click.option("-n", "limit", type=click.IntRange(min=1), help="At most so many signals of each part.  [default: all]")
 @click.option(
-    "--label", metavar="K,...", help="Class of the INPUTs by number or name, if it is known; several take turns."
+    "-n", "limit", type=click.IntRange(min=1), help="Maximum number of signals of each split.  [default: all]"
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--label", metavar="K,...", help="Class label of the INPUTs by number or name; several are used in turn.")
+@click.option("--device", default="auto", show_default=True, help="Device: auto, cpu, cuda or cuda:N.")
 @click.option(
     "-o",
     "--out",
@@ -48,11 +48,11 @@ def encode(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Turn files into INRs with a run: one pass of the network each.
+    """Encode files as INRs with a trained run: one forward pass each.
 
-    Leaves an .inr file for each INPUT in OUT and, on sheet.png, what went in above what the INRs show. Prints the PSNR
-    of each at the size of training, in dB. With --data: the params of a whole data set in one file, for a second stage
-    that learns from them.
+    Writes an .inr file for each INPUT to OUT, and a sheet.png with the inputs above their reconstructions. Prints the
+    reconstruction PSNR of each in dB, at the resolution of training. With --data, writes the INR params of a whole
+    data set to one file, on which a second-stage model can be trained.
 
     \b
       inrkit encode runs/first photo.png -o photo.inr

@@ -10,17 +10,24 @@ from inrkit.cli.output import as_json, progress, say, say_json, say_table, shown
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(path_type=Path), help="A store; by default the run's own data.")
-@click.option("-n", "count", type=int, default=2000, show_default=True, help="Signals in each set, at most.")
-@click.option("--metrics", metavar="A,B,...", help="Only these, such as psnr,frechet. [default: all]")
+@click.option("--data", type=click.Path(path_type=Path), help="Data set (a store). [default: the run's own]")
+@click.option(
+    "-n",
+    "count",
+    type=int,
+    default=2000,
+    show_default=True,
+    help="Maximum number of signals: generated ones and held-out ones.",
+)
+@click.option("--metrics", metavar="A,B,...", help="Metrics to compute, such as psnr,frechet. [default: all]")
 @click.option(
     "--search-times",
     is_flag=True,
-    help="First search the middle noise level of two steps: 12 sets of samples, so some minutes. Kept for this "
-    "checkpoint: 'inrkit sample --steps 2' uses it.",
+    help="First search the intermediate noise level of two-step sampling (takes minutes: 12 sets of samples). "
+    "'inrkit sample --steps 2' then uses it with this checkpoint.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the generated signals.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed of the generated signals.")
+@click.option("--device", default="auto", show_default=True, help="Device: auto, cpu, cuda or cuda:N.")
 @as_json
 def evaluate(
     run: Path,
@@ -34,8 +41,9 @@ def evaluate(
 ) -> None:
     """Measure how well a run encodes and generates.
 
-    Encodes held-out signals (PSNR, SSIM) and compares generated signals with held-out ones, beside what real signals
-    reach among themselves. Also written to evaluation.json in the run directory.
+    Encodes held-out signals (reconstruction PSNR, SSIM), and compares generated with held-out signals (Fréchet
+    distances, KID, precision and recall), beside the same figures for training signals: what a perfect model would
+    reach. Writes evaluation.json and the report in the run directory.
 
     \b
       inrkit evaluate runs/first

@@ -9,20 +9,20 @@ from inrkit.cli.output import say
 
 @click.command()
 @click.argument("file", metavar="FILE.inr", type=click.Path(path_type=Path))
-@click.argument("what", metavar="FORM")
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="An option of the form; may be repeated.")
+@click.argument("what", metavar="FORMAT")
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set an option of the format; may be repeated.")
 @click.option(
     "-o", "--out", type=click.Path(dir_okay=False, path_type=Path), help="[default: beside FILE.inr, with its name]"
 )
 def export(file: Path, what: str, sets: tuple[str, ...], out: Path | None) -> None:
-    """Write an .inr file as something that other programs read.
+    """Export an .inr file to a format that other programs read.
 
     \b
-      mesh      the surface as triangles: .ply, or .glb, .obj, .stl with the extra 'mesh'; and a picture of it
-                cells=96 along the longest side; level: what counts as inside
-      weights   the function's params as .safetensors
+      mesh      triangle mesh of the surface: .ply, or .glb, .obj, .stl with the extra 'mesh'; and a picture of it.
+                --set cells=96: resolution along the longest side; --set level=L: iso-value of the surface
+      weights   the params of the INR as .safetensors
 
-    Plugins may offer more: see 'inrkit plugins list'. Films and pictures come from 'inrkit render'.
+    Plugins may offer more formats: see 'inrkit plugins list'. 'inrkit render' makes pictures and videos.
 
     \b
       inrkit export new/0000.inr mesh -o car.ply

@@ -18,15 +18,21 @@ from inrkit.plugins.registry import Entry
 
 @click.command()
 @click.argument("name")
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="An option of the modality, to make it small.")
-@click.option("--data", type=click.Path(path_type=Path), help="A store, for a modality without signals of its own.")
 @click.option(
-    "--at", "places", multiple=True, metavar="KEY=VALUE", help="A place to show signals at. [default: size=24]"
+    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set an option of the modality, to make it small."
 )
 @click.option(
-    "--expect", "expected", multiple=True, metavar="CHECK=REASON", help="A check that cannot pass; may be repeated."
+    "--data", type=click.Path(path_type=Path), help="Data set (a store), for a modality without synthetic signals."
 )
-@click.option("--only", multiple=True, metavar="CHECK", help="Only this check; may be repeated.")
+@click.option("--at", "places", multiple=True, metavar="KEY=VALUE", help="Where to render signals. [default: size=24]")
+@click.option(
+    "--expect",
+    "expected",
+    multiple=True,
+    metavar="CHECK=REASON",
+    help="A check that is expected to fail, with the reason; may be repeated.",
+)
+@click.option("--only", multiple=True, metavar="CHECK", help="Run only this check; may be repeated.")
 @as_json
 def check(
     name: str,
@@ -37,10 +43,10 @@ def check(
     only: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Make every check of 'inrkit.testing' on a plugin, or on one modality of it.
+    """Run every check of 'inrkit.testing' on a plugin, or on one of its modalities.
 
-    First whether it loads at all, in a process of its own; then whether all that it registers can be imported; then
-    the laws that modalities keep. Exit code 4 if one is broken.
+    First whether it loads, in a process of its own; then whether everything that it registers can be imported; then
+    the properties that every modality must have. Exit code 4 if a check fails.
 
     \b
       inrkit plugins check image --set width=16 --set hidden=16

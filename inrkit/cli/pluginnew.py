@@ -12,16 +12,14 @@ from inrkit.plugins import load_plugins
 @click.command()
 @click.argument("name")
 @click.option(
-    "--axes", type=click.IntRange(1, 3), default=1, show_default=True, help="Axes of the grid of its signals."
+    "--axes", type=click.IntRange(1, 3), default=1, show_default=True, help="Number of axes of the signals' grid."
 )
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="A folder that is not there yet. [default: inrkit-NAME]"
-)
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="New folder. [default: inrkit-NAME]")
 def new(name: str, axes: int, out: Path | None) -> None:
-    """Write a new plugin: a distribution with a modality NAME that trains and passes every check as it is.
+    """Create a plugin: a Python package with a modality NAME that trains and passes every check as it is.
 
-    It has signals of its own making on a grid of 1 axis (such as sound), 2 (maps) or 3 (volumes), an importer for
-    folders of .npy files, and a test with the conformance kit. What to change first stands in its README.
+    It comes with synthetic signals on a grid of 1 axis (such as sound), 2 (maps) or 3 (volumes), an importer for
+    folders of .npy files, and a test that runs every check. Its README says what to change first.
 
     \b
       inrkit plugins new weather --axes 2

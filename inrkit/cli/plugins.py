@@ -11,19 +11,20 @@ from inrkit.plugins import Registry, load_plugins
 from inrkit.plugins.registry import KINDS
 
 COMMANDS = {
-    "list": ("inrkit.cli.plugins:list_plugins", "Each plugin with what it offers, or why it is left out."),
-    "show": ("inrkit.cli.plugins:show", "All that one plugin registers."),
-    "check": ("inrkit.cli.plugincheck:check", "Make every check of the conformance kit on a plugin."),
-    "new": ("inrkit.cli.pluginnew:new", "Write a new plugin that passes every check."),
+    "list": ("inrkit.cli.plugins:list_plugins", "List the plugins, with what each offers or why it is left out."),
+    "show": ("inrkit.cli.plugins:show", "Show everything that one plugin registers."),
+    "check": ("inrkit.cli.plugincheck:check", "Run every check of the conformance tests on a plugin."),
+    "new": ("inrkit.cli.pluginnew:new", "Create a new plugin that passes every check."),
 }
 
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def plugins() -> None:
-    """List what is installed and what is broken; check a plugin, or begin one.
+    """List the plugins that are installed or broken; check a plugin, or create one.
 
-    Plugins are distributions with an entry point in the group 'inrkit'. The variable INRKIT_PLUGINS, or the flag
-    --plugins before the command, loads only some of them; INRKIT_PLUGIN_SECONDS is how long each may take (5).
+    Plugins are Python packages with an entry point in the group 'inrkit'. The environment variable INRKIT_PLUGINS, or
+    the flag --plugins before the command, loads only some of them; INRKIT_PLUGIN_SECONDS is how long each may take to
+    load (5).
 
     \b
       inrkit plugins list
@@ -35,7 +36,7 @@ def plugins() -> None:
 @click.command("list")
 @as_json
 def list_plugins(as_json: bool) -> None:
-    """Each plugin with what it offers, or why it is left out.
+    """List the plugins, with what each offers or why it is left out.
 
     \b
       inrkit plugins list
@@ -51,7 +52,7 @@ def list_plugins(as_json: bool) -> None:
 @click.argument("name")
 @as_json
 def show(name: str, as_json: bool) -> None:
-    """All that one plugin registers: each name with what it stands for, and what it is.
+    """Show everything that one plugin registers: names, what they stand for, and where the code is.
 
     \b
       inrkit plugins show image

@@ -10,26 +10,26 @@ from inrkit.errors import UsageError
 
 @click.command()
 @click.argument("file", metavar="FILE.inr", type=click.Path(path_type=Path))
-@click.option("--size", metavar="WxH", help="Any size, such as 1024x1024. [default: as trained]")
-@click.option("--orbit", metavar="N", help="N views all around an object; they become a GIF, or what the name says.")
+@click.option("--size", metavar="WxH", help="Resolution, such as 1024x1024. [default: as trained]")
+@click.option("--orbit", metavar="N", help="N views on a circle around an object, as a GIF or in the format of OUT.")
 @click.option(
     "--at",
     "places",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Where else to measure the signal, as its modality understands it; may be repeated.",
+    help="Further coordinates, as the modality defines them; may be repeated.",
 )
-@click.option("--device", default="cpu", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--device", default="cpu", show_default=True, help="Device: auto, cpu, cuda or cuda:N.")
 @click.option(
     "-o",
     "--out",
     type=click.Path(path_type=Path),
-    help="[default: beside FILE.inr, with what was asked for in its name]",
+    help="[default: beside FILE.inr, with the request in its name]",
 )
 def render(
     file: Path, size: str | None, orbit: str | None, places: tuple[str, ...], device: str, out: Path | None
 ) -> None:
-    """Render an .inr file, at any size and from any side, without the run that made it.
+    """Render an .inr file at any resolution or from any viewpoint, without the run that made it.
 
     \b
       inrkit render new/0000.inr --size 512x512

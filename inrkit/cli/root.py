@@ -14,16 +14,16 @@ from inrkit.errors import UsageError, did_you_mean
 from inrkit.plugins import VARIABLE, load_plugins
 
 COMMANDS = {
-    "train": ("inrkit.cli.train:train", "Train a hyper-network, or go on with a run."),
-    "sample": ("inrkit.cli.sample:sample", "Generate new signals from a run."),
-    "encode": ("inrkit.cli.encode:encode", "Turn files into INRs with a run."),
-    "render": ("inrkit.cli.render:render", "Render an .inr file, at any size and from any side."),
-    "edit": ("inrkit.cli.edit:edit", "Fill in, sharpen, colour, clean or mix signals with a run."),
-    "export": ("inrkit.cli.export:export", "Write an .inr file as a mesh, or as plain weights."),
+    "train": ("inrkit.cli.train:train", "Train a hyper-network, or resume a run."),
+    "sample": ("inrkit.cli.sample:sample", "Generate new signals with a trained run."),
+    "encode": ("inrkit.cli.encode:encode", "Encode files as INRs with a trained run."),
+    "render": ("inrkit.cli.render:render", "Render an .inr file at any resolution, or from any viewpoint."),
+    "edit": ("inrkit.cli.edit:edit", "Inpaint, super-resolve, colorize, denoise or interpolate signals."),
+    "export": ("inrkit.cli.export:export", "Export an .inr file as a mesh or as plain weights."),
     "evaluate": ("inrkit.cli.evaluate:evaluate", "Measure how well a run encodes and generates."),
-    "compare": ("inrkit.cli.compare:compare", "Put runs and configs beside each other in one table."),
+    "compare": ("inrkit.cli.compare:compare", "Compare runs and configs in one table."),
     "data": ("inrkit.cli.data:data", "Import, describe and verify data sets."),
-    "plugins": ("inrkit.cli.plugins:plugins", "List, check and begin plugins."),
+    "plugins": ("inrkit.cli.plugins:plugins", "List, check and create plugins."),
     "doctor": ("inrkit.cli.doctor:doctor", "Examine this machine and this installation."),
 }
 
@@ -96,14 +96,15 @@ def _choose(ctx: click.Context, option: click.Parameter, names: str | None) -> N
 def main() -> None:
     """Encode, generate and edit signals as implicit neural representations (INRs).
 
-    One hyper-network, trained once, turns a signal into the weights of a function of coordinates, and noise into new
-    signals.
+    One hyper-network is trained once by consistency training. It then maps a signal, or noise, to the weights of an
+    INR: a small network that takes coordinates and returns values.
 
     \b
-      inrkit train --modality image --out runs/faces     learn from embedded images, no download
-      inrkit sample runs/faces -n 16 -o new              16 new ones: .inr files, pictures, a sheet
-      inrkit render new/0000.inr --size 512x512          any of them at any size
+      inrkit train --modality image --out runs/faces     train on synthetic images, no download
+      inrkit sample runs/faces -n 16 -o new              16 samples: .inr files, pictures, a contact sheet
+      inrkit render new/0000.inr --size 512x512          render one of them at any resolution
 
-    Results go to stdout or the named file, progress to stderr. Exit codes: 0 fine, 1 a bug, 2 usage or config, 3 bad
-    data or checkpoint, 4 plugin, 5 diverged, 6 disk, memory or device, 130/143 stopped.
+    Results go to stdout or to the named file, progress to stderr. Exit codes: 0 success, 1 a bug in inrkit, 2 wrong
+    usage or config, 3 bad data or checkpoint, 4 a plugin, 5 training diverged, 6 disk, memory or device, 130 or 143
+    stopped by a signal.
     """

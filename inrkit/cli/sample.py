@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("-n", "count", type=click.IntRange(min=1), default=16, show_default=True, help="How many.")
-@click.option("--steps", type=click.IntRange(min=1), help="Noise levels for each. [default: 1; of a diffusion run, 18]")
-@click.option("--times", metavar="T,T,...", help="Noise levels instead of --steps, noisiest first, such as 80,0.821.")
+@click.option("-n", "count", type=click.IntRange(min=1), default=16, show_default=True, help="Number of samples.")
+@click.option("--steps", type=click.IntRange(min=1), help="Sampling steps. [default: 1; diffusion: 18]")
+@click.option("--times", metavar="T,T,...", help="The noise levels themselves, highest first, such as 80,0.821.")
 @click.option(
     "--sampler",
     type=click.Choice(["consistency", "heun", "euler"]),
-    help="How to go from level to level. [default: consistency; of a diffusion run, heun]",
+    help="Sampler: multistep consistency sampling, or an ODE solver. [default: consistency; diffusion: heun]",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds give equal samples.")
-@click.option("--size", metavar="WxH", help="Size of the pictures; the .inr files have none. [default: as trained]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed; equal seeds give equal samples.")
+@click.option("--size", metavar="WxH", help="Resolution of the pictures; .inr files have none. [default: as trained]")
 @click.option(
     "--label",
     metavar="K,...",
-    help="Class by number or name, or none; several take turns. [default: of a run that learned classes, at random]",
+    help="Class label by number or name, or none; several are used in turn. [default: random, if the run has classes]",
 )
 @click.option(
     "--guidance",
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     default=1.0,
     show_default=True,
     metavar="W",
-    help="Above 1 leans further towards the class; for a run with label_dropout.",
+    help="Scale of classifier-free guidance, 1: none. Needs a run trained with label_dropout.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--device", default="auto", show_default=True, help="Device: auto, cpu, cuda or cuda:N.")
 @click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="[default: RUN/generated]")
 def sample(
     run: Path,
@@ -53,10 +53,11 @@ def sample(
     device: str,
     out: Path | None,
 ) -> None:
-    """Generate new signals from a run.
+    """Generate new signals with a trained run.
 
-    Leaves an .inr file and a picture of each in OUT, and all of them on sheet.png. More of the same seed begin with the
-    same ones. Two steps go by way of the noise level that `inrkit evaluate RUN --search-times` found, else 0.821.
+    Writes an .inr file and a picture of each sample to OUT, and all of them to sheet.png. A larger -n with the same
+    seed extends the same samples. Two-step sampling uses the intermediate noise level that `inrkit evaluate RUN
+    --search-times` found, or 0.821.
 
     \b
       inrkit sample runs/first -n 64 -o new

@@ -10,26 +10,38 @@ from inrkit.config.toml import read_toml, to_toml, unstructure
 
 
 @click.command()
-@click.option("--modality", metavar="NAME", help="Kind of signal; 'inrkit plugins list' shows them. [default: image]")
-@click.option("--preset", metavar="NAME", help="Start from these values; by default the modality's first preset.")
-@click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML with any key.")
 @click.option(
-    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Any key, such as options.width=128; repeatable."
+    "--modality", metavar="NAME", help="Modality (kind of signal), listed by 'inrkit plugins list'. [default: image]"
 )
-@click.option("--data", type=click.Path(path_type=str), help="A store; by default the embedded signals.")
-@click.option("--out", type=click.Path(path_type=Path), help="The run directory. [default: runs/MODALITY-PRESET]")
-@click.option("--objective", metavar="NAME", help="inrct, ect, ict, ct, cm-func, cd, diffusion or reconstruction.")
-@click.option("--readout", metavar="NAME", help="How the INR is read: direct, two-headed or literal.")
-@click.option("--seed", type=int, help="Decides weights, order and noise.")
+@click.option("--preset", metavar="NAME", help="Named set of config values. [default: the modality's first]")
+@click.option(
+    "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML file with config keys."
+)
+@click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set any config key, such as options.width=128; may be repeated.",
+)
+@click.option("--data", type=click.Path(path_type=str), help="Data set (a store). [default: synthetic signals]")
+@click.option("--out", type=click.Path(path_type=Path), help="Run directory. [default: runs/MODALITY-PRESET]")
+@click.option(
+    "--objective", metavar="NAME", help="Objective: inrct, ect, ict, ct, cm-func, cd, diffusion, reconstruction."
+)
+@click.option(
+    "--readout", metavar="NAME", help="Read-out, which turns the rendered INR into f: direct, two-headed or literal."
+)
+@click.option("--seed", type=int, help="Random seed.")
 @click.option("--steps", type=int, help="Training steps.")
-@click.option("--batch-size", type=int, help="Signals in a step, over all processes.")
-@click.option("--lr", type=float, help="Learning rate at its highest.")
-@click.option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
-@click.option("--precision", metavar="NAME", help="auto, fp32 or bf16.")
-@click.option("--init", type=click.Path(path_type=str), help="A run to take the first weights from.")
-@click.option("--extend", is_flag=True, help="Let a run in OUT go on to another number of steps.")
-@click.option("--dry-run", is_flag=True, help="Print the resolved config and the number of parameters; train nothing.")
-@click.option("--no-progress", is_flag=True, help="No progress on stderr.")
+@click.option("--batch-size", type=int, help="Batch size, summed over all processes.")
+@click.option("--lr", type=float, help="Peak learning rate.")
+@click.option("--device", metavar="NAME", help="Device: auto, cpu, cuda or cuda:N.")
+@click.option("--precision", metavar="NAME", help="Number format: fp32, bf16 (mixed precision) or auto.")
+@click.option("--init", type=click.Path(path_type=str), help="Run whose weights initialise the model.")
+@click.option("--extend", is_flag=True, help="Resume the run in OUT with another number of steps.")
+@click.option("--dry-run", is_flag=True, help="Print the complete config and the number of parameters, and stop.")
+@click.option("--no-progress", is_flag=True, help="Show no progress on stderr.")
 def train(
     modality: str | None,
     preset: str | None,
@@ -41,14 +53,14 @@ def train(
     no_progress: bool,
     **flags: Any,
 ) -> None:
-    """Train a hyper-network, or go on with a run.
+    """Train a hyper-network, or resume a run.
 
-    The same command again goes on where the run stopped, bit for bit; Ctrl-C stops after saving. Values come from the
-    preset, then the file, then the flags, then --set. The run directory holds the config, metrics, checkpoints, sample
-    sheets and a report.
+    Ctrl-C saves a checkpoint and stops; the same command resumes from it, with bit-identical results. Config values
+    come from the preset, then --config, then the flags, then --set; the later ones win. The run directory holds the
+    config, metrics, checkpoints, sheets of samples and a report.
 
     \b
-      inrkit train --out runs/first                       embedded signals, no download
+      inrkit train --out runs/first                       synthetic signals, no download
       inrkit train --data photos.h5 --steps 20000 --set options.width=384
       inrkit train --preset cifar10 --dry-run > mine.toml
       torchrun --nproc-per-node 2 -m inrkit train --out runs/two
