@@ -58,7 +58,6 @@ def config() -> str:
     """Every key of a config, with what each modality, objective and read-out can be told."""
     from inrkit.config.run import RunConfig
     from inrkit.core.noise import READOUTS
-    from inrkit.core.objective import OBJECTIVES
     from inrkit.plugins import load_plugins
 
     parts = [
@@ -76,7 +75,7 @@ def config() -> str:
         parts.append(_part("function", name, registry.function(name)))
     for name in sorted(registry.denoisers):
         parts.append(_part("denoiser", name, registry.denoiser(name)))
-    parts += [_kind("objective", name, kind) for name, kind in OBJECTIVES.items()]
+    parts += [_kind("objective", name, registry.objective(name)) for name in registry.objectives]
     parts += [_kind("readout", name, kind) for name, kind in READOUTS.items()]
     return "\n".join(parts)
 

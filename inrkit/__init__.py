@@ -62,6 +62,7 @@ _PUBLIC = {
     "inrkit.config.parts": ["check_parts", "make_denoiser", "make_function"],
     "inrkit.config.resolve": ["resolve"],
     "inrkit.training.run": ["train"],
+    "inrkit.training.tracker": ["Tracker"],
     "inrkit.errors": [
         "DataError",
         "DivergedError",
@@ -80,7 +81,9 @@ _PUBLIC = {
     "inrkit.storage.entries": ["Entries", "OneFile", "below", "open_entries"],
     "inrkit.storage.importer": ["Imported", "Importer"],
     "inrkit.storage.inrfile": ["InrFile", "load_inr", "pack_inr", "save_inr", "unpack_inr"],
+    "inrkit.storage.opener": ["SourceOpener"],
     "inrkit.storage.store": ["Store", "write_store"],
+    "inrkit.metrics.feature": ["FeatureNetwork", "Features"],
     "inrkit.nn.attention": ["Attention", "DecoderBlock", "EncoderBlock", "FeedForward", "attend"],
     "inrkit.nn.condition": ["Condition"],
     "inrkit.nn.fourier": ["FourierFeatures", "grid_centers", "noise_level_features"],

@@ -65,6 +65,28 @@ def register_denoisers(register: Register) -> None:
 
 
 @hookspec
+def register_objectives(register: Register) -> None:
+    """Offer what training minimises, for the config key ``objective``. Each target is a final subclass of
+    `inrkit.Objective`, an attrs class with the given ``name`` whose fields are the keys of ``objective_options``.
+
+    @inrkit.hookimpl
+    def register_objectives(register):
+        register("huber", "inrkit_extras.objective:Huber", "reconstruction by the Huber distance")
+    """
+
+
+@hookspec
+def register_samplers(register: Register) -> None:
+    """Offer ways from noise to a signal, for ``inrkit sample --sampler NAME``. Each target is a final subclass of
+    `inrkit.Sampler` with the given ``name``, which can be made without arguments.
+
+    @inrkit.hookimpl
+    def register_samplers(register):
+        register("midpoint", "inrkit_extras.sampler:Midpoint", "the midpoint method along the ODE")
+    """
+
+
+@hookspec
 def register_importers(register: Register) -> None:
     """Offer formats for ``inrkit data import``. Each target is a final subclass of `inrkit.Importer`.
 
@@ -81,6 +103,39 @@ def register_exporters(register: Register) -> None:
     @inrkit.hookimpl
     def register_exporters(register):
         register("wav", "inrkit_audio.exporting:WavExporter", "a sound file")
+    """
+
+
+@hookspec
+def register_sources(register: Register) -> None:
+    """Offer data that are no store: ``--data NAME://ADDRESS``. Each target is a final subclass of
+    `inrkit.SourceOpener` with the given ``name``.
+
+    @inrkit.hookimpl
+    def register_sources(register):
+        register("npz", "inrkit_extras.source:NpzOpener", "the arrays of an .npz file")
+    """
+
+
+@hookspec
+def register_trackers(register: Register) -> None:
+    """Offer where runs are followed, for ``inrkit train --tracker NAME``. Each target is a final subclass of
+    `inrkit.Tracker` with the given ``name``; a package that it needs is imported when a run starts.
+
+    @inrkit.hookimpl
+    def register_trackers(register):
+        register("csv", "inrkit_extras.tracker:CsvTracker", "a table beside the run")
+    """
+
+
+@hookspec
+def register_features(register: Register) -> None:
+    """Offer networks whose features sets of signals are compared by, for ``inrkit evaluate --features NAME``. Each
+    target is a final subclass of `inrkit.FeatureNetwork` with the given ``name``, ``Options`` and ``build``.
+
+    @inrkit.hookimpl
+    def register_features(register):
+        register("resnet20", "inrkit_features.resnet:ResNet20", "a CIFAR-10 classifier, from local weights")
     """
 
 

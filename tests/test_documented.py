@@ -14,8 +14,6 @@ from inrkit.cli import main
 from inrkit.config.run import RunConfig
 from inrkit.config.schema import fields_of
 from inrkit.core.noise import READOUTS
-from inrkit.core.objective import OBJECTIVES
-from inrkit.inference.export import BUILT_IN
 from inrkit.plugins import Registry, discover
 from inrkit.plugins.loading import GROUP, installed
 from inrkit.plugins.registry import KINDS
@@ -55,14 +53,13 @@ def test_every_command_and_every_flag_says_what_it_is_for() -> None:
 def option_classes() -> Iterator[tuple[str, type]]:
     """Every class whose fields somebody can set."""
     yield "a run", RunConfig
-    for kind in (*OBJECTIVES.values(), *READOUTS.values()):
-        yield kind.name, kind
-    for exporter in BUILT_IN.values():
-        yield exporter.name, exporter.Options
+    for readout in READOUTS.values():
+        yield readout.name, readout
     registry = ours()
     for entry in registry.entries():
-        if entry.kind != "command":
-            yield f"{entry.kind} {entry.name}", getattr(registry, entry.kind)(entry.name).Options
+        kind = KINDS[entry.kind]
+        if (settings := kind.settings(kind.load(registry, entry.name))) is not None:
+            yield f"{entry.kind} {entry.name}", settings
 
 
 def test_every_option_says_what_it_is_for() -> None:
@@ -74,9 +71,9 @@ def test_every_option_says_what_it_is_for() -> None:
 def test_every_hook_stands_on_its_page() -> None:
     """With its contract and an example; there is one for each kind of thing that can be registered."""
     page = (DOCS / "hooks.md").read_text()
-    for plural in KINDS.values():
-        hook = getattr(hookspecs, f"register_{plural}")
-        assert f"## `register_{plural}`\n" in page
+    for kind in KINDS.values():
+        hook = getattr(hookspecs, f"register_{kind.plural}")
+        assert f"## `register_{kind.plural}`\n" in page
         assert "@inrkit.hookimpl" in hook.__doc__
 
 

@@ -15,7 +15,6 @@ from click.testing import CliRunner, Result
 from inrkit.cli import main
 from inrkit.cli.root import COMMANDS
 from inrkit.errors import UsageError
-from inrkit.inference.export import BUILT_IN
 from inrkit.plugins.loading import RESERVED
 from inrkit.plugins.template import texts, write_plugin
 from inrkit.testing import CHECKS, run
@@ -67,9 +66,8 @@ GREET = """
 
 
 def test_names_of_our_own_are_reserved() -> None:
-    """No plugin can put itself in the place of a command or an exporter of inrkit."""
+    """No plugin can put itself in the place of a command of inrkit."""
     assert RESERVED["command"] >= set(COMMANDS)
-    assert RESERVED["exporter"] >= set(BUILT_IN)
 
 
 def test_hook_register_commands(module: Callable[[str, str], None]) -> None:

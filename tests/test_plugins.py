@@ -1,5 +1,6 @@
 """Discovery: what works is found, what is broken is named with its reason and harms nothing else."""
 
+import functools
 import importlib.metadata
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import inrkit
 from inrkit import hookspecs
 from inrkit.errors import InrkitError, PluginError, UsageError
 from inrkit.plugins import VARIABLE, Registry, discover, load_plugins
+from inrkit.plugins.registry import KINDS
 
 Install = Callable[..., None]
 
@@ -219,9 +221,9 @@ def test_the_variable_chooses_the_plugins(install: Install, monkeypatch: pytest.
     """Unset means all, empty none, and an unknown name is a mistake."""
     install("sound", GOOD)
     monkeypatch.setenv(VARIABLE, "")
-    assert load_plugins() == Registry()
+    assert {entry.plugin for entry in load_plugins().entries()} == {"inrkit"}
     points = importlib.metadata.entry_points(group="inrkit")
-    assert [name for name, _ in discover(points, ["sound"]).loaded] == ["sound"]
+    assert [name for name, _ in discover(points, ["sound"]).loaded] == ["inrkit", "sound"]
     with pytest.raises(
         UsageError, match=r"no plugin named 'soudn'; .*baselines, image, nerf, params, sound\. Did you mean 'sound'\?"
     ):
@@ -280,6 +282,94 @@ def test_hook_register_importers() -> None:
         assert issubclass(importer, inrkit.Importer)
         assert importer.modality in registry.modalities
         assert all(field.metadata.get("help") for field in attrs.fields(importer.Options))
+
+
+def test_hook_register_objectives() -> None:
+    """Each registered objective, our own among them, is a final subclass of `Objective` with documented fields."""
+    registry = load_plugins()
+    assert {"inrct", "ect", "diffusion"} <= set(registry.objectives)
+    for name in registry.objectives:
+        objective = registry.objective(name)
+        assert issubclass(objective, inrkit.Objective)
+        assert all(field.metadata.get("help") for field in attrs.fields(objective))
+
+
+def test_hook_register_exporters() -> None:
+    """Each registered exporter, our own among them, is a final subclass of `Exporter` with documented options."""
+    registry = load_plugins()
+    assert {"mesh", "weights"} <= set(registry.exporters)
+    for name in registry.exporters:
+        exporter = registry.exporter(name)
+        assert issubclass(exporter, inrkit.Exporter)
+        assert all(field.metadata.get("help") for field in attrs.fields(exporter.Options))
+
+
+NEW = """
+    import inrkit
+
+    @inrkit.hookimpl
+    def register_{plural}(register):
+        register("{{name}}", "{{module}}_target:Target", "a summary")
+"""
+
+# A kind, the least that keeps its contract, and what is said of something else.
+OFFERED = {
+    "source": ("class Target(inrkit.SourceOpener):\n name = '{name}'\n def open(self, *_): pass", "`SourceOpener`"),
+    "tracker": (
+        "class Target(inrkit.Tracker):\n name = '{name}'\n def start(self, *_): pass\n def log(self, *_): pass\n"
+        " def picture(self, *_): pass\n def finish(self): pass",
+        "`Tracker`",
+    ),
+    "feature": (
+        "import attrs\n@attrs.frozen\nclass Options: pass\nclass Target(inrkit.FeatureNetwork):\n name = '{name}'\n"
+        " Options = Options\n dim = 3\n def build(options): pass\n def forward(self, values): pass",
+        "`FeatureNetwork`",
+    ),
+}
+
+
+def offered(kind: str, install: Install) -> None:
+    """What a plugin of another distribution offers is found by name and is its class; anything else is refused."""
+    code, refusal = OFFERED[kind]
+    hook = NEW.format(plural=KINDS[kind].plural)
+    install("good", hook, target=f"import inrkit\n{code}")
+    install("bad", hook, target="class Target: name = 'bad'")
+    load = functools.partial(KINDS[kind].load, found())
+    assert load("good").name == "good"
+    with pytest.raises(PluginError, match=f"{kind} 'bad' of inrkit-bad: .* must be a subclass of {refusal}"):
+        load("bad")
+    with pytest.raises(UsageError, match=rf"no {kind} named 'godo'; installed: .*\. Did you mean 'good'\?"):
+        load("godo")
+
+
+def test_hook_register_sources(install: Install) -> None:
+    """Each registered source is a final subclass of `SourceOpener`."""
+    offered("source", install)
+
+
+def test_hook_register_trackers(install: Install) -> None:
+    """Each registered tracker is a final subclass of `Tracker`."""
+    offered("tracker", install)
+
+
+def test_hook_register_features(install: Install) -> None:
+    """Each registered network is a final subclass of `FeatureNetwork` with options."""
+    offered("feature", install)
+
+
+def test_hook_register_samplers(install: Install) -> None:
+    """What is registered is found by name."""
+    install("good", NEW.format(plural="samplers"))
+    assert found().samplers["good"].target == "inrkit_good_good_target:Target"
+
+
+def test_every_kind_has_a_class_a_hook_and_a_test() -> None:
+    """Nothing can be registered that is not on the page of hooks, or that no test registers."""
+    tests = {path: path.read_text() for path in Path(__file__).parent.glob("test_plugin*.py")}
+    for kind in KINDS.values():
+        assert kind.base.partition(":")[0]
+        assert hasattr(hookspecs, f"register_{kind.plural}")
+        assert any(f"def test_hook_register_{kind.plural}(" in text for text in tests.values()), kind.plural
 
 
 def test_errors_of_plugins_are_errors_of_ours() -> None:

@@ -31,10 +31,10 @@ def export(file: Path, what: str, sets: tuple[str, ...], out: Path | None) -> No
     """
     from inrkit.config.toml import apply_sets, structure
     from inrkit.inference.export import export as export_inr
-    from inrkit.inference.export import find_exporter
+    from inrkit.plugins import load_plugins
     from inrkit.storage.inrfile import load_inr
 
-    exporter = find_exporter(what)
+    exporter = load_plugins().exporter(what)
     options = structure(exporter.Options, apply_sets(exporter.Options, {}, sets), origin="--set")
     for path in export_inr(load_inr(file), exporter(), options, out or file.with_suffix(exporter.suffix)):
         say(str(path))

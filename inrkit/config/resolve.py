@@ -11,8 +11,9 @@ from inrkit.config.run import Phase, RunConfig
 from inrkit.config.toml import apply_sets, read_toml, structure, unstructure
 from inrkit.core.modality import Modality
 from inrkit.core.noise import READOUTS, Readout, make_readout
-from inrkit.core.objective import OBJECTIVES, Cd, Diffusion, Objective
+from inrkit.core.objective import Cd, Diffusion, Objective
 from inrkit.errors import UsageError, did_you_mean
+from inrkit.plugins import load_plugins
 
 _TABLES = ("options", "objective_options", "readout_options")
 
@@ -21,8 +22,6 @@ def find_modality(name: str | type[Modality]) -> type[Modality]:
     """The class of a modality: itself, or the installed one of this name."""
     if isinstance(name, type):
         return name
-    from inrkit.plugins import load_plugins
-
     return load_plugins().modality(name)
 
 
@@ -89,10 +88,7 @@ def readout_of(config: RunConfig) -> Readout:
 
 def objective_class(name: str) -> type[Objective]:
     """The objective of this name."""
-    if name not in OBJECTIVES:
-        known = ", ".join(OBJECTIVES)
-        raise UsageError(f"no objective named '{name}'; there are {known}.{did_you_mean(name, OBJECTIVES)}")
-    return OBJECTIVES[name]
+    return load_plugins().objective(name)
 
 
 def data_path(config: RunConfig) -> Path | None:

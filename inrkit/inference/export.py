@@ -1,7 +1,6 @@
 """One INR in the forms that other programs read. Plugins add theirs as exporters."""
 
 import abc
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -15,9 +14,8 @@ from inrkit.core.pipeline import Pipeline
 from inrkit.core.surface import mesh_of
 from inrkit.drawing.meshfile import picture, save_mesh
 from inrkit.drawing.sheet import save_png
-from inrkit.errors import UsageError, did_you_mean
+from inrkit.errors import UsageError
 from inrkit.inference.model import rebuild
-from inrkit.plugins import load_plugins
 from inrkit.storage import tensorfile
 from inrkit.storage.atomic import write_bytes
 from inrkit.storage.inrfile import InrFile
@@ -96,21 +94,6 @@ class WeightsExporter(Exporter):
         facts = {"function": opened.file.function, "modality": opened.file.modality}
         write_bytes(path, tensorfile.pack(tensors, facts, what=str(path)))
         return [path]
-
-
-BUILT_IN: Mapping[str, type[Exporter]] = {kind.name: kind for kind in (MeshExporter, WeightsExporter)}
-
-
-def find_exporter(name: str) -> type[Exporter]:
-    """The exporter of this name, our own or a plugin's."""
-    if name in BUILT_IN:
-        return BUILT_IN[name]
-    registry = load_plugins()
-    known = [*BUILT_IN, *registry.exporters]
-    if name not in known:
-        raise UsageError(f"no exporter named '{name}'; there are {', '.join(known)}.{did_you_mean(name, known)}")
-    found: type[Exporter] = registry.exporter(name)
-    return found
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ import abc
 import math
 import random
 from collections.abc import Callable
-from typing import Self, final
+from typing import Any, ClassVar, Self, final
 
 import torch
 import torch.nn.functional as F
@@ -41,6 +41,22 @@ class Features(nn.Module, abc.ABC):
     @abc.abstractmethod
     def forward(self, values: Tensor) -> Tensor:
         """Values (B, C, ...) to features (B, D)."""
+
+
+class FeatureNetwork(Features):
+    """Features that can be asked for by name (`register_features`): of pictures (B, 3, H, W) on [-1, 1], of any size.
+
+    ``Options`` is an attrs class, such as a path to weights that the user has: a network brings its weights along, or
+    reads them from a file of this machine, and never fetches them.
+    """
+
+    name: ClassVar[str]
+    Options: ClassVar[type]
+
+    @classmethod
+    @abc.abstractmethod
+    def build(cls, options: Any) -> Self:
+        """The network with these options, its weights in place."""
 
 
 @torch.no_grad()

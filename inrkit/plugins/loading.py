@@ -15,6 +15,7 @@ import pluggy
 
 from inrkit import hookspecs
 from inrkit.errors import PluginError, UsageError, did_you_mean
+from inrkit.plugins import own
 from inrkit.plugins.guard import Watched, guarded, seconds_allowed
 from inrkit.plugins.registry import KINDS, Broken, Entry, Registry, Remark, reason_of
 
@@ -25,11 +26,10 @@ RESERVED: Mapping[str, frozenset[str]] = {
     "command": frozenset(
         {"train", "sample", "encode", "render", "edit", "export", "evaluate", "compare", "data", "plugins", "doctor"}
     ),
-    "exporter": frozenset({"mesh", "weights"}),
 }
-"""Names that are inrkit's own, without a plugin."""
+"""Names that are inrkit's own, and that no plugin can be asked for."""
 
-_HOOKS = {f"register_{plural}": kind for kind, plural in KINDS.items()}
+_HOOKS = {f"register_{kind.plural}": name for name, kind in KINDS.items()}
 NAME = re.compile(r"[a-z][a-z0-9-]*")
 """What plugins may be called, and what they register."""
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -75,7 +75,9 @@ def discover(
     ordered = ordered if wanted is None else _chosen(ordered, list(wanted))
     limit = seconds_allowed()
     entries: dict[str, dict[str, Entry]] = {kind: {} for kind in KINDS}
-    loaded, broken, remarks = [], list(unreadable), []
+    loaded, broken, remarks = [(GROUP, GROUP)], list(unreadable), []
+    for entry in _offered(own, (GROUP, GROUP), []):
+        entries[entry.kind][entry.name] = entry
     for point in ordered:
         offered: list[Entry] = []
         watched = Watched()
@@ -98,8 +100,7 @@ def discover(
             remarks.append(Remark(*origin, "it registers nothing; mark its hooks with @inrkit.hookimpl"))
         for entry in offered:
             entries[entry.kind][entry.name] = entry
-    offers = {KINDS[kind]: named for kind, named in entries.items()}
-    return Registry(**offers, loaded=tuple(loaded), broken=tuple(broken), remarks=tuple(remarks))
+    return Registry(entries, loaded=tuple(loaded), broken=tuple(broken), remarks=tuple(remarks))
 
 
 def _warn(text: str) -> None:
@@ -124,16 +125,22 @@ def _distribution(point: importlib.metadata.EntryPoint) -> str:
 
 def _collect(point: importlib.metadata.EntryPoint, offered: list[Entry]) -> None:
     """Import one plugin and call its hooks; what it registers is added to ``offered``."""
-    # A manager of its own: no plugin's hook stands in the way of another's.
-    manager = pluggy.PluginManager(GROUP)
-    manager.add_hookspecs(hookspecs)
     _refuse_version(_written_version(point.module))
     plugin = point.load()
     _refuse_version(getattr(plugin, "INRKIT_API", None))
-    manager.register(plugin, f"{_distribution(point)}:{point.name}")
+    _offered(plugin, (point.name, _distribution(point)), offered)
+
+
+def _offered(plugin: ModuleType | Any, origin: tuple[str, str], offered: list[Entry]) -> list[Entry]:
+    """Call a plugin's hooks; what it registers is added to ``offered``."""
+    # A manager of its own: no plugin's hook stands in the way of another's.
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    manager.register(plugin, ":".join(origin))
     _refuse_unknown_hooks(manager, plugin)
     for hook, kind in _HOOKS.items():
-        getattr(manager.hook, hook)(register=_register(kind, point, offered))
+        getattr(manager.hook, hook)(register=_register(kind, origin, offered))
+    return offered
 
 
 def _written_version(module: str) -> int | None:
@@ -163,7 +170,7 @@ def _refuse_unknown_hooks(manager: pluggy.PluginManager, plugin: ModuleType | An
             raise PluginError(f"no hook named '{name}'; there are {listed}.{did_you_mean(name, _HOOKS)}")
 
 
-def _register(kind: str, point: importlib.metadata.EntryPoint, offered: list[Entry]) -> Callable[..., None]:
+def _register(kind: str, origin: tuple[str, str], offered: list[Entry]) -> Callable[..., None]:
     def register(name: str, target: str, summary: str) -> None:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise PluginError(f"a {kind} is named with lower-case letters, digits and dashes (got {name!r})")
@@ -173,7 +180,7 @@ def _register(kind: str, point: importlib.metadata.EntryPoint, offered: list[Ent
             raise PluginError(f"{kind} '{name}' must be given as 'module:attribute' (got {target!r})")
         if not isinstance(summary, str) or "\n" in summary:
             raise PluginError(f"{kind} '{name}' needs a summary of one line (got {summary!r})")
-        offered.append(Entry(kind, name, target, summary, _distribution(point), point.name))
+        offered.append(Entry(kind, name, target, summary, origin[1], origin[0]))
 
     return register
 

@@ -1,28 +1,30 @@
 """What the loaded plugins offer, and what was found wrong with the others."""
+# ruff: noqa: F401  the types of kinds are named in strings
 
+import functools
 import importlib
 import inspect
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, final
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, final, overload
 
 import attrs
 
 from inrkit.errors import PluginError, UsageError, did_you_mean
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # types for whoever asks; nothing of them is imported before a name is asked for
+    from click import Command
+
     from inrkit.core.denoiser import Denoiser
     from inrkit.core.inr import INRFunction
     from inrkit.core.modality import Modality
+    from inrkit.core.objective.base import Objective
+    from inrkit.inference.export import Exporter
+    from inrkit.metrics.feature import FeatureNetwork
+    from inrkit.storage.importer import Importer
+    from inrkit.storage.opener import SourceOpener
+    from inrkit.training.tracker import Tracker
 
-KINDS = {
-    "modality": "modalities",
-    "function": "functions",
-    "denoiser": "denoisers",
-    "importer": "importers",
-    "exporter": "exporters",
-    "command": "commands",
-}
-"""Each kind of thing that can be registered, and its plural: the hook is ``register_PLURAL``."""
+T = TypeVar("T")
 
 
 @final
@@ -39,9 +41,8 @@ class Entry:
 
     def load(self) -> Any:
         """Import the target; `PluginError` says why it cannot be."""
-        module, _, attribute = self.target.partition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
+            return _imported(self.target)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -75,62 +76,109 @@ class Remark:
 
 
 @final
+class Kind(Generic[T]):
+    """One kind of thing that can be registered; T is what ``registry.KIND(name)`` gives.
+
+    Args:
+        base: "module:Class" that each target is a final subclass of; of a ``command``, an instance.
+        named: Whether the class says its own name.
+        options: "Options" where the class holds an attrs class of that name, "fields" where it is one itself; they
+            are what can be set. None: nothing can.
+    """
+
+    def __init__(
+        self, base: str, *, named: bool = True, options: Literal["Options", "fields"] | None = "Options"
+    ) -> None:
+        self.base, self.named, self.options = base, named, options
+        self.name = self.plural = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, registry: None, owner: type) -> "Kind[T]": ...
+    @overload
+    def __get__(self, registry: "Registry", owner: type) -> Callable[[str], T]: ...
+    def __get__(self, registry: "Registry | None", owner: type) -> "Kind[T] | Callable[[str], T]":
+        return self if registry is None else functools.partial(self.load, registry)
+
+    def load(self, registry: "Registry", name: str) -> T:
+        """What is registered under this name, when it keeps its contract; else why not."""
+        entry = registry.entry(self.name, name)
+        return cast(T, self._checked(entry, entry.load(), _imported(self.base)))
+
+    def settings(self, found: Any) -> type | None:
+        """The attrs class of what can be set for something of this kind."""
+        return {"Options": getattr(found, "Options", None), "fields": found, None: None}[self.options]
+
+    def _checked(self, entry: Entry, found: Any, base: type) -> object:
+        where = entry.where
+        if self.name == "command":
+            if not isinstance(found, base):
+                raise PluginError(f"{where} must be a `click.{base.__name__}` (got {found!r})")
+            return found
+        if not isinstance(found, type) or not issubclass(found, base):
+            raise PluginError(f"{where} must be a subclass of `{base.__name__}` (got {found!r})")
+        if inspect.isabstract(found):
+            missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+            raise PluginError(f"{where} must be a final class; it lacks {missing}")
+        if self.named and getattr(found, "name", None) != entry.name:
+            raise PluginError(f"{where} must have name = '{entry.name}' (got {getattr(found, 'name', None)!r})")
+        if self.options is not None and not attrs.has(self.settings(found) or object):
+            what = "have an attrs class as its 'Options'" if self.options == "Options" else "be an attrs class"
+            raise PluginError(f"{where} must {what}")
+        return found
+
+
+@final
+class Plural:
+    """``registry.KINDs``: what is registered of one kind, by name."""
+
+    def __init__(self, kind: Kind[Any]) -> None:
+        self.kind = kind
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.kind.plural = name
+
+    def __get__(self, registry: "Registry", owner: type) -> Mapping[str, Entry]:
+        return registry.offers.get(self.kind.name, {})
+
+
+def _names(kind: Kind[T]) -> tuple[Kind[T], Plural]:
+    return kind, Plural(kind)
+
+
+@final
 @attrs.frozen
 class Registry:
     """What the loaded plugins offer, by kind and name."""
 
-    modalities: Mapping[str, Entry] = attrs.field(factory=dict)
-    functions: Mapping[str, Entry] = attrs.field(factory=dict)
-    denoisers: Mapping[str, Entry] = attrs.field(factory=dict)
-    importers: Mapping[str, Entry] = attrs.field(factory=dict)
-    exporters: Mapping[str, Entry] = attrs.field(factory=dict)
-    commands: Mapping[str, Entry] = attrs.field(factory=dict)
+    offers: Mapping[str, Mapping[str, Entry]] = attrs.field(factory=dict)
+    """By kind, then by name."""
     loaded: tuple[tuple[str, str], ...] = ()
     """(plugin, distribution) of each plugin that works."""
     broken: tuple[Broken, ...] = ()
     remarks: tuple[Remark, ...] = ()
 
-    def modality(self, name: str) -> "type[Modality]":
-        """The class of a modality."""
-        from inrkit.core.modality import Modality
-
-        return _checked(self.entry("modality", name), Modality)
-
-    def function(self, name: str) -> "type[INRFunction]":
-        """The class of an implicit function."""
-        from inrkit.core.inr import INRFunction
-
-        return _checked(self.entry("function", name), INRFunction)
-
-    def denoiser(self, name: str) -> "type[Denoiser]":
-        """The class of a denoiser."""
-        from inrkit.core.denoiser import Denoiser
-
-        return _checked(self.entry("denoiser", name), Denoiser)
-
-    def importer(self, name: str) -> type[Any]:
-        """The class of an importer, a subclass of `inrkit.Importer`."""
-        return _checked(self.entry("importer", name), None)
-
-    def exporter(self, name: str) -> type[Any]:
-        """The class of an exporter, a subclass of `inrkit.Exporter`."""
-        return _checked(self.entry("exporter", name), None)
-
-    def command(self, name: str) -> Any:
-        """A plugin's command of the command line, a `click.Command`."""
-        entry = self.entry("command", name)
-        found = entry.load()
-        if not callable(getattr(found, "make_context", None)):  # click itself is the command line's to import
-            raise PluginError(f"{entry.where} must be a `click.Command` (got {found!r})")
-        return found
+    modality, modalities = _names(Kind["type[Modality]"]("inrkit.core.modality:Modality"))
+    function, functions = _names(Kind["type[INRFunction]"]("inrkit.core.inr:INRFunction", named=False))
+    denoiser, denoisers = _names(Kind["type[Denoiser]"]("inrkit.core.denoiser:Denoiser", named=False))
+    objective, objectives = _names(Kind["type[Objective]"]("inrkit.core.objective.base:Objective", options="fields"))
+    sampler, samplers = _names(Kind["type[Any]"]("inrkit.core.sample:Sampler", options=None))
+    importer, importers = _names(Kind["type[Importer]"]("inrkit.storage.importer:Importer"))
+    exporter, exporters = _names(Kind["type[Exporter]"]("inrkit.inference.export:Exporter"))
+    source, sources = _names(Kind["type[SourceOpener]"]("inrkit.storage.opener:SourceOpener", options=None))
+    tracker, trackers = _names(Kind["type[Tracker]"]("inrkit.training.tracker:Tracker", options=None))
+    feature, features = _names(Kind["type[FeatureNetwork]"]("inrkit.metrics.feature:FeatureNetwork"))
+    command, commands = _names(Kind["Command"]("click:Command", named=False, options=None))
 
     def entries(self) -> tuple[Entry, ...]:
         """Everything that is registered, kind by kind."""
-        return tuple(entry for plural in KINDS.values() for entry in getattr(self, plural).values())
+        return tuple(entry for kind in KINDS for entry in self.offers.get(kind, {}).values())
 
     def entry(self, kind: str, name: str) -> Entry:
         """What is registered under this name, or why nothing is."""
-        known: Mapping[str, Entry] = getattr(self, KINDS[kind])
+        known = self.offers.get(kind, {})
         if name in known:
             return known[name]
         for broken in self.broken:
@@ -144,6 +192,10 @@ class Registry:
         raise UsageError(f"no {kind} named '{name}'; installed: {installed}{also}.{did_you_mean(name, known)}")
 
 
+KINDS: Mapping[str, Kind[Any]] = {name: kind for name, kind in vars(Registry).items() if isinstance(kind, Kind)}
+"""Each kind of thing that can be registered, by name; the hook is ``register_PLURAL``."""
+
+
 def reason_of(error: BaseException) -> str:
     """One line that says what went wrong."""
     if isinstance(error, PluginError):
@@ -154,17 +206,7 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _checked(entry: Entry, base: type | None) -> type[Any]:
-    """The target, when it keeps its contract."""
-    found, where = entry.load(), entry.where
-    if not isinstance(found, type) or (base is not None and not issubclass(found, base)):
-        wanted = f"a subclass of `{base.__name__}`" if base is not None else "a class"
-        raise PluginError(f"{where} must be {wanted} (got {found!r})")
-    if inspect.isabstract(found):
-        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
-        raise PluginError(f"{where} must be a final class; it lacks {missing}")
-    if entry.kind not in ("function", "denoiser") and getattr(found, "name", None) != entry.name:
-        raise PluginError(f"{where} must have name = '{entry.name}' (got {getattr(found, 'name', None)!r})")
-    if not attrs.has(getattr(found, "Options", object)):
-        raise PluginError(f"{where} must have an attrs class as its 'Options'")
-    return found
+def _imported(target: str) -> Any:
+    """What stands at "module:attribute"."""
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)

@@ -103,7 +103,10 @@ def presets_are_valid(subject: Subject) -> None:
 def uses_public_names_only(subject: Subject) -> None:
     """The plugin imports names of inrkit itself, not of its inner modules, and no other plugin."""
     own = _package(subject)
-    others = {entry.target.partition(".")[0].partition(":")[0] for entry in subject.registry.entries()} - {own}
+    others = {entry.target.partition(".")[0].partition(":")[0] for entry in subject.registry.entries()} - {
+        own,
+        "inrkit",
+    }
     for path, name in _imports(subject):
         inner = name.startswith("inrkit.") and not name.startswith("inrkit.testing")
         expect(not inner, f"{path.name}: expected names of 'inrkit', found an import of '{name}'")

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 import inrkit
-from inrkit import Draws, UsageError, load_inr, make_readout, save_inr
+from inrkit import Draws, UsageError, load_inr, load_plugins, make_readout, save_inr
 from inrkit.evaluation import sets
 from inrkit.evaluation.evaluate import evaluate
-from inrkit.inference.export import export, find_exporter
+from inrkit.inference.export import export
 from inrkit.inference.heldout import compared_of, pictures_of, source_of
 from inrkit_nerf.march import MarchRays
 from inrkit_nerf.modality import NerfModality
@@ -204,10 +204,10 @@ def test_an_object_is_exported_as_a_mesh_or_the_reason_is_said(run: Path, tmp_pa
     """At a level that its density reaches; otherwise in one line."""
     model = inrkit.load(run)
     inr = model.inr(model.sample(1), 0)
-    exporter = find_exporter("mesh")
+    exporter = load_plugins().exporter("mesh")
     written = export(inr, exporter(), exporter.Options(cells=12, level=0.01), tmp_path / "car.ply")
     assert [path.name for path in written] == ["car.ply", "car.ply.png"]
     with pytest.raises(inrkit.DataError, match="no surface at level 1e"):
         export(inr, exporter(), exporter.Options(cells=12, level=1e9), tmp_path / "none.ply")
-    weights = find_exporter("weights")
+    weights = load_plugins().exporter("weights")
     assert export(inr, weights(), weights.Options(), tmp_path / "car.safetensors")[0].stat().st_size > 100
