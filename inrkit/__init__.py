@@ -94,6 +94,7 @@ _PUBLIC = {
     "inrkit.nn.space": ["closed_axes", "features_for", "on_sphere", "position_embedding"],
     "inrkit.nn.tokenizer": ["PatchTokenizer", "Tokenizer", "patchify", "unpatchify"],
     "inrkit.plugins": ["load_plugins"],
+    "inrkit.progress": ["Progress", "quiet"],
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 __all__ = sorted([*_HOME, "__version__"])

@@ -26,6 +26,7 @@ from inrkit import (
     Observation,
     Params,
     Pipeline,
+    Progress,
     Readout,
     SampleGrid,
     Signals,
@@ -140,8 +141,16 @@ class Greedy(Importer):
 
     name, summary, modality, Options = "odd", "anything", "waves", NoOptions
 
-    def run(self, source: Path, options: Any, progress: Any) -> Imported:
+    def run(self, source: Path, options: Any, progress: Progress) -> Imported:
         return Imported("waves", {"values": torch.zeros(20, 1, 64).numpy()})
+
+
+class Boastful(Greedy):
+    """Says that it has done more than there is."""
+
+    def run(self, source: Path, options: Any, progress: Progress) -> Imported:
+        progress(3, 2)
+        return Greedy.run(self, source, options, progress)
 
 
 class Mute(Greedy):
@@ -153,7 +162,7 @@ class Mute(Greedy):
 class Stubborn(Greedy):
     """Refuses everything."""
 
-    def run(self, source: Path, options: Any, progress: Any) -> Imported:
+    def run(self, source: Path, options: Any, progress: Progress) -> Imported:
         raise DataError("expected something else")
 
 
@@ -355,6 +364,7 @@ IMPORTERS: dict[str, str] = {
     "importers_refuse_garbage": "Greedy",
     "importers_are_documented": "Mute",
     "imports_what_it_writes": "Stubborn",
+    "importers_say_how_far_they_are": "Boastful",
 }
 
 MODULES: dict[str, str] = {

@@ -22,6 +22,7 @@ NUMERIC = {"torch", "attrs", "numpy", "kornia"}
 # The rooms in the order of imports: a room imports itself and rooms above it, and these other packages.
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
+    "progress": set(),
     "hookspecs": {"pluggy"},
     "core": NUMERIC,
     "nn": {"torch", "attrs"},

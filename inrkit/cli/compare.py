@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from inrkit.cli.output import as_json, note, progress, say, say_json, say_table
+from inrkit.cli.output import as_json, bar, note, say, say_json, say_table
 from inrkit.errors import UsageError
 
 
@@ -65,7 +65,7 @@ def compare(
     from inrkit.comparison.compare import compare as run_compare
     from inrkit.comparison.scoreboard import note_of, table_of
 
-    with progress("comparing") as report:
+    with bar("comparing") as progress:
         result = run_compare(
             things,
             out,
@@ -76,7 +76,7 @@ def compare(
             at=[{"size": size.strip()} for size in sizes.split(",")] if sizes else [],
             seed=seed,
             device=device,
-            tell=lambda stage, done, total: report(done, total, stage),
+            progress=progress,
             say=note,
         )
     if as_json:

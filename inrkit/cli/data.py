@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from inrkit.cli.output import as_json, note, progress, say, say_json, say_table, shown, shown_bytes
+from inrkit.cli.output import as_json, bar, note, say, say_json, say_table, shown, shown_bytes
 from inrkit.config import overrides, schema
 from inrkit.errors import UsageError
 from inrkit.plugins import load_plugins
@@ -34,7 +34,7 @@ class Formats(click.Group):
         return list(load_plugins().importers)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command:
-        return _command(load_plugins().importer(name))
+        return command_of(load_plugins().importer(name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, f"{entry.summary} ({entry.plugin})") for name, entry in load_plugins().importers.items()]
@@ -96,7 +96,7 @@ def _text(default: Any) -> str:
     return "none" if default is None else str(default)
 
 
-def _command(importer: type[Any]) -> click.Command:
+def command_of(importer: type[Any]) -> click.Command:
     """One importer as a command whose flags are the fields of its options."""
     fields = schema.fields_of(importer.Options)
 
@@ -127,8 +127,8 @@ def _import(importer: type[Any], source: Path, out: Path, options: Any, *, overw
         raise UsageError(f"{out}: expected a new file, found an existing one; choose another, or give --overwrite")
     if not out.parent.is_dir():
         raise UsageError(f"{out}: expected to write into an existing folder, found none at {out.parent}; make it first")
-    with progress(f"reading {source}") as report:
-        imported = importer().run(source, options, report)
+    with bar(f"reading {source}") as progress:
+        imported = importer().run(source, options, progress)
     for line in imported.skipped[:20]:
         note(f"skipped {line}")
     if len(imported.skipped) > 20:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from inrkit.cli.output import as_json, progress, say, say_json
+from inrkit.cli.output import as_json, bar, say, say_json
 from inrkit.cli.sample import parse_labels
 from inrkit.errors import UsageError
 
@@ -79,14 +79,14 @@ def encode(
         made_folder(folder)
     rows: list[dict[str, Any]] = []
     seen: list[Any] = []
-    with progress("encoding") as report:
+    with bar("encoding") as progress:
         for start, found in _encoded(model, signals):
             stop = start + len(found.truth)
             origins = [{"kind": "encode", "source": Path(name).name} for name in names[start:stop]]
             save_all(model, found.prediction, files[start:stop], origins)
             rows += _rows(names[start:stop], files[start:stop], found)
             seen += [found] if start < _ON_SHEET else []
-            report(stop, len(names))
+            progress(stop, len(names))
     if sheet is not None:
         _save_sheet(model, rows, seen, sheet)
     if as_json:
@@ -102,8 +102,9 @@ def _encode_set(run: Path, data: str, split: str, limit: int | None, device: str
 
     model = Model.load(run, device=device)
     splits = SPLITS if split == "both" else (split,)
-    with progress("encoding") as report:
-        encode_set(model, None if data == "embedded" else Path(data), out, splits=splits, limit=limit, tell=report)
+    with bar("encoding") as progress:
+        path = None if data == "embedded" else Path(data)
+        encode_set(model, path, out, splits=splits, limit=limit, progress=progress)
     say(str(out))
 
 

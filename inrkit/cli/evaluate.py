@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from inrkit.cli.output import as_json, progress, say, say_json, say_table, shown
+from inrkit.cli.output import as_json, bar, say, say_json, say_table, shown
 
 
 @click.command()
@@ -58,7 +58,7 @@ def evaluate(
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
     chosen_metrics(names)
     model = Model.load(run, device=device)
-    with progress("evaluating") as report:
+    with bar("evaluating") as progress:
         figures = measure(
             model,
             data=data,
@@ -66,7 +66,7 @@ def evaluate(
             seed=seed,
             metrics=names,
             search_times=search_times,
-            progress=lambda stage, done, total: report(done, total, stage),
+            progress=progress,
         )
     if (run / "report.html").is_file():
         write_report(model, run)

@@ -3,16 +3,20 @@
 import contextlib
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import click
 
 from inrkit.cli.failure import rank
+from inrkit.progress import Progress, quiet
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 _LISTED = 16  # things that a cell names; programs read all of them as JSON
+_NOTHING: tuple[int, int | None] = (0, None)
+_PAUSE = 0.02  # seconds between two looks of a bar
 _PIPED_WIDTH = 10_000  # rows that another program reads are not to be folded
 
 
@@ -72,30 +76,32 @@ def shown_bytes(count: float) -> str:
     return f"{count:.1f} TiB"
 
 
-class Progress(Protocol):
-    """Called with how much is done, how much there is if that is known, and what is being done if that changes."""
-
-    def __call__(self, done: int, total: int | None = None, what: str | None = None) -> None: ...
-
-
 @contextlib.contextmanager
-def progress(what: str) -> Iterator[Progress]:
+def bar(what: str) -> Iterator[Progress]:
     """A bar on stderr where that is a terminal, else nothing."""
     if rank() != 0 or not sys.stderr.isatty():
-        yield lambda done, total=None, what=None: None
+        yield quiet
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+    from rich.progress import Progress as Bars
     from rich.table import Column
 
     # In a narrow terminal the words are cut off, never the figures.
     words = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
     figures = (BarColumn(bar_width=20), MofNCompleteColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Bar(words, *figures, console=Console(stderr=True), transient=True, expand=True) as bar:
-        task = bar.add_task(what, total=None)
+    with Bars(words, *figures, console=Console(stderr=True), transient=True, expand=True) as bars:
+        task, stage, shown_at, latest = bars.add_task(what, total=None), what, 0.0, _NOTHING
 
-        def report(done: int, total: int | None = None, what: str | None = None) -> None:
-            bar.update(task, completed=done, total=total, description=what)
+        def show(done: int, total: int | None = None, what: str = "") -> None:
+            nonlocal task, stage, shown_at, latest
+            if what not in ("", stage):  # other work has another pace
+                bars.remove_task(task)
+                task, stage, shown_at = bars.add_task(what, total=total), what, 0.0
+            latest = (done, total)
+            if done == total or time.monotonic() - shown_at >= _PAUSE:
+                shown_at = time.monotonic()
+                bars.update(task, completed=done, total=total)
 
-        yield report
+        yield show
+        bars.update(task, completed=latest[0], total=latest[1])

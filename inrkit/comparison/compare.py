@@ -19,7 +19,7 @@ from inrkit.config.resolve import resolve
 from inrkit.config.run import RunConfig
 from inrkit.config.toml import to_toml, unstructure
 from inrkit.errors import UsageError
-from inrkit.evaluation.sets import Progress
+from inrkit.progress import Progress, quiet
 from inrkit.storage import atomic
 from inrkit.storage.rundir import changed_keys, read_config
 
@@ -47,7 +47,7 @@ def compare(
     at: Sequence[Mapping[str, str]] = (),
     seed: int = 0,
     device: str = "auto",
-    tell: Progress | None = None,
+    progress: Progress = quiet,
     say: Say | None = None,
 ) -> dict[str, Any]:
     """Measures all alike; writes `compare.json`, `compare.md`, `compare.html` and sheets into ``out``.
@@ -61,7 +61,8 @@ def compare(
         sets: "key=value" texts for all configs.
         at: Where else to time rendering, such as {"size": "128x128"}.
         seed: Of what is generated: all start from the same noise.
-        tell, say: Called with what is being done; with a line about each run that is trained.
+        progress: Shows how far it is.
+        say: Called with a line about each run that is trained.
     """
     out, say = Path(out), say or (lambda text: None)
     if len(given) < 2 and len(seeds) < 2:
@@ -77,7 +78,7 @@ def compare(
             rows.append({**row, "failed": failed[contender.name]})
             continue
         model = load(contender.run, device)
-        judge = judge or Judge(model, n, seed, tell or (lambda stage, done, total: None))
+        judge = judge or Judge(model, n, seed, progress)
         say(f"measuring {contender.name}")
         rows.append({**row, "seed": model.config.seed, **judge.figures(model, at)})
         shown[contender.name] = judge.shown(model)

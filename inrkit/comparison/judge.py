@@ -14,11 +14,11 @@ from inrkit.core.noise import T_MAX
 from inrkit.errors import UsageError
 from inrkit.evaluation import sets
 from inrkit.evaluation.evaluate import encode_figures, own_times
-from inrkit.evaluation.sets import Progress
 from inrkit.inference.heldout import choose, encode, pictures_of, shown_of, source_of
 from inrkit.inference.model import Model
 from inrkit.machine.precision import autocast
 from inrkit.metrics.metric import compare_sets
+from inrkit.progress import Progress
 from inrkit.report.history import History
 
 SHOWN = 12
@@ -34,15 +34,15 @@ class Judge:
         model: Whose data all are held to.
         n: Signals in each set, at most.
         seed: Of what is generated.
-        tell: Called with what is being done.
+        progress: Shows how far it is.
     """
 
-    def __init__(self, model: Model, n: int, seed: int, tell: Progress) -> None:
-        self.kind, self.seed, self.tell = model.modality.name, seed, tell
+    def __init__(self, model: Model, n: int, seed: int, progress: Progress) -> None:
+        self.kind, self.seed, self.progress = model.modality.name, seed, progress
         self.source, training = source_of(model, "test"), source_of(model, "train")
         self.numbers = choose(len(self.source), n, seed)
-        self.real = sets.real_pictures(model, self.source, self.numbers, "held-out signals", tell)
-        self.floor, rest = sets.floor_and_rest(model, training, self.source, self.numbers, seed, tell)
+        self.real = sets.real_pictures(model, self.source, self.numbers, "held-out signals", progress)
+        self.floor, rest = sets.floor_and_rest(model, training, self.source, self.numbers, seed, progress)
         spaces = sets.spaces_of(rest if len(rest) >= 64 else torch.cat([self.floor, rest]))
         self.spaces = {name: features for name, features in spaces.items() if name != "whitened-pca"} or spaces
 
@@ -62,7 +62,7 @@ class Judge:
         row["rate"] = {"&".join(f"{k}={v}" for k, v in place.items()): 1 / seconds_of(model, place) for place in at}
         held_out = source_of(model, "test")
         numbers = choose(len(held_out), len(self.real), self.seed)
-        row["encode"] = encode_figures(model, held_out, numbers, {"psnr"}, self.tell)["psnr"].get("mean")
+        row["encode"] = encode_figures(model, held_out, numbers, {"psnr"}, self.progress)["psnr"].get("mean")
         row["frechet"] = {}
         for times in own_times(model):
             row["frechet"] |= {
@@ -99,7 +99,7 @@ class Judge:
     def _pictures(self, model: Model, times: Sequence[float]) -> Tensor:
         """Where the judge's signals were measured, or, for another kind of signal, as that kind shows itself."""
         if model.modality.name == self.kind:
-            return sets.sampled_pictures(model, self.source, self.numbers, self.seed, times, self.tell)
+            return sets.sampled_pictures(model, self.source, self.numbers, self.seed, times, self.progress)
         parts = []
         drawn = model.sample(len(self.real), self.seed, times)
         for start in range(0, len(self.real), sets.BATCH):

@@ -9,9 +9,9 @@ import torch
 from inrkit.core.draws import Draws, seed_of
 from inrkit.core.modality import Source
 from inrkit.drawing.curve import chart
-from inrkit.evaluation.sets import Progress
 from inrkit.inference.heldout import Trained, device_of, observed
 from inrkit.metrics.diagnose import along, dense_times
+from inrkit.progress import Progress
 
 NAMES = ("denoising", "trajectory")
 
@@ -20,7 +20,7 @@ _AT = (0.1, 1.0, 10.0)  # where the distance is told as a number
 
 @torch.no_grad()
 def diagnosis(
-    model: Trained, source: Source, numbers: Sequence[int], seed: int, chosen: set[str], tell: Progress
+    model: Trained, source: Source, numbers: Sequence[int], seed: int, chosen: set[str], progress: Progress
 ) -> dict[str, Any]:
     """``denoising`` and ``trajectory``, each with its curves, over these signals.
 
@@ -31,9 +31,7 @@ def diagnosis(
     device = device_of(model)
     draws = Draws(seed_of(seed, "diagnose"), len(numbers), device=device)
     times = dense_times()
-    tell("noise levels", 0, len(times))
-    found = along(model.pipeline, batch, draws, times)
-    tell("noise levels", len(times), len(times))
+    found = along(model.pipeline, batch, draws, times, progress)
     result: dict[str, Any] = {}
     if "denoising" in chosen:
         result["denoising"] = {

@@ -28,10 +28,10 @@ from inrkit.drawing.sheet import labelled_rows, save_png
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.evaluation import diagnose, sets
 from inrkit.evaluation.search import search_middle
-from inrkit.evaluation.sets import Progress
 from inrkit.inference.heldout import Trained, batches, choose, compared_of, encode, enlarged, pictures_of, source_of
 from inrkit.inference.times import searched, times_of
 from inrkit.metrics.metric import psnr, ssim
+from inrkit.progress import Progress, quiet
 from inrkit.storage import atomic
 
 ENCODE = ("psnr", "ssim")
@@ -55,7 +55,7 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     times: Sequence[Sequence[float]] | None = None,
     search_times: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = quiet,
     run_dir: Path | None = None,
 ) -> dict[str, Any]:
     """The figures, as plain JSON; also written to the run directory, where the next report finds them.
@@ -69,32 +69,31 @@ def evaluate(
             diffusion model.
         search_times: First look for the middle noise level of two steps; the figures are then those of samples by way
             of it, and so are later samples of this checkpoint.
-        progress: Called with what is being done, how much of it is done, and how much there is.
+        progress: Shows how far it is.
         run_dir: Where to write; by default the run of the model, and nowhere if it has none.
     """
     chosen = chosen_metrics(metrics)
     if n < 16:
         raise UsageError(f"'n' must be at least 16 (got {n})")
-    tell: Progress = progress or (lambda stage, done, total: None)
     held_out = source_of(model, "test", None if data is None else Path(data))
     run_dir = run_dir if run_dir is not None else getattr(model, "run", None)
     result: dict[str, Any] = {"step": model.step, "seed": seed, "data": dict(held_out.facts)}
-    found = search_middle(model, min(n, _SEARCHED), seed, tell) if search_times else _searched(run_dir, model.step)
+    found = search_middle(model, min(n, _SEARCHED), seed, progress) if search_times else _searched(run_dir, model.step)
     if found:
         result["times"] = found
     if times is None:
         times = own_times(model, found)
     if chosen & set(ENCODE):
-        result["encode"] = encode_figures(model, held_out, choose(len(held_out), n, seed), chosen, tell)
+        result["encode"] = encode_figures(model, held_out, choose(len(held_out), n, seed), chosen, progress)
     if chosen & {*sets.FIGURES, "memorisation"}:
-        result |= _sampled(model, held_out, n, seed, times, chosen, tell, run_dir)
+        result |= _sampled(model, held_out, n, seed, times, chosen, progress, run_dir)
     if "spread" in chosen:
         result |= spread_figures(model, held_out, choose(len(held_out), min(n, _COMPARED), seed), seed)
     if "resolution" in chosen:
-        result["resolution"] = resolution_figures(model, held_out, choose(len(held_out), 16, seed), tell)
+        result["resolution"] = resolution_figures(model, held_out, choose(len(held_out), 16, seed), progress)
     if chosen & set(diagnose.NAMES):
         result |= diagnose.diagnosis(
-            model, held_out, choose(len(held_out), min(n, _DIAGNOSED), seed), seed, chosen, tell
+            model, held_out, choose(len(held_out), min(n, _DIAGNOSED), seed), seed, chosen, progress
         )
     if run_dir is not None:
         atomic.write_text(Path(run_dir) / "evaluation.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
@@ -124,7 +123,7 @@ def chosen_metrics(names: Sequence[str] | None) -> set[str]:
 
 
 def encode_figures(
-    model: Trained, source: Source, numbers: Sequence[int], chosen: set[str], tell: Progress
+    model: Trained, source: Source, numbers: Sequence[int], chosen: set[str], progress: Progress
 ) -> dict[str, Any]:
     """PSNR, SSIM and the modality's own figures over these signals. Values lie in [-1, 1]: peak² = 4."""
     found: dict[str, list[float]] = {name: [] for name in ENCODE if name in chosen}
@@ -142,7 +141,7 @@ def encode_figures(
             found["ssim"] += similarity(model, shown, truth).tolist()
         for name, values in model.modality.figures(shown, truth).items():
             found.setdefault(name, []).extend(values.tolist())
-        tell("encoding", part.stop, len(numbers))
+        progress(part.stop, len(numbers), "encoding")
     return {"count": len(numbers)} | {name: spread_of(values) for name, values in found.items() if values}
 
 
@@ -193,7 +192,7 @@ def spread_of(values: Sequence[float]) -> dict[str, float]:
     return result
 
 
-def resolution_figures(model: Trained, source: Source, numbers: Sequence[int], tell: Progress) -> dict[str, Any]:
+def resolution_figures(model: Trained, source: Source, numbers: Sequence[int], progress: Progress) -> dict[str, Any]:
     """PSNR between renders averaged over areas and the render at the size of training, for each factor.
 
     Empty for a modality that cannot be asked for a size. It does not say whether the larger render is sharp: a
@@ -205,7 +204,7 @@ def resolution_figures(model: Trained, source: Source, numbers: Sequence[int], t
         for factor in renders.keys() - {1}:
             averaged = F.avg_pool2d(renders[factor], factor)
             found.setdefault(factor, []).append(float(psnr(averaged, renders[1], peak=1)))
-        tell("rendering larger", i + 1, len(numbers))
+        progress(i + 1, len(numbers), "rendering larger")
     return {f"{factor}x": spread_of(found[factor]) for factor in sorted(found)}
 
 
@@ -216,20 +215,20 @@ def _sampled(
     seed: int,
     times: Sequence[Sequence[float]],
     chosen: set[str],
-    tell: Progress,
+    progress: Progress,
     run_dir: Path | None,
 ) -> Mapping[str, Any]:
     """All that needs generated signals."""
     training = source_of(model, "train")
     numbers, own = choose(len(held_out), n, seed), seed_of(seed, "evaluate")
-    real = sets.real_pictures(model, held_out, numbers, "held-out signals", tell)
-    samples = {sets.name_of(t): sets.sampled_pictures(model, held_out, numbers, own, t, tell) for t in times}
+    real = sets.real_pictures(model, held_out, numbers, "held-out signals", progress)
+    samples = {sets.name_of(t): sets.sampled_pictures(model, held_out, numbers, own, t, progress) for t in times}
     result: dict[str, Any] = {}
     if chosen & set(sets.FIGURES):
-        result["sets"] = sets.set_figures(model, samples, real, (held_out, numbers), training, seed, chosen, tell)
+        result["sets"] = sets.set_figures(model, samples, real, (held_out, numbers), training, seed, chosen, progress)
     if "memorisation" in chosen:
         result["memorisation"], closest = sets.memorisation_figures(
-            model, next(iter(samples.values())), real, training, seed, tell
+            model, next(iter(samples.values())), real, training, seed, progress
         )
         if run_dir is not None:
             save_png(labelled_rows(closest), Path(run_dir) / "nearest.png")

@@ -14,17 +14,13 @@ from torch import Tensor
 from inrkit.core.draws import seed_of
 from inrkit.core.modality import Source
 from inrkit.evaluation import sets
-from inrkit.evaluation.sets import Progress
 from inrkit.inference.heldout import Trained, batches, choose, compared_of, pictures_of, source_of
 from inrkit.metrics.feature import Features, extract
 from inrkit.metrics.metric import FeatureStatistics, frechet_distance
+from inrkit.progress import Progress, quiet
 
 _FITTED_ON = 512
 _BATCH = 64
-
-
-def quiet(stage: str, done: int, total: int) -> None:
-    """Tells nobody."""
 
 
 @final
@@ -35,14 +31,14 @@ class Proxy:
         model: Whose data and kind of signal it is; not what is measured.
         count: Signals in each set, at most.
         seed: Of the choice, and of what is generated.
-        tell: Called with what is being done.
+        progress: Shows how far the reading of signals is.
     """
 
-    def __init__(self, model: Trained, count: int, seed: int = 0, tell: Progress = quiet) -> None:
+    def __init__(self, model: Trained, count: int, seed: int = 0, progress: Progress = quiet) -> None:
         self.source: Source = source_of(model, "train")
         numbers = choose(len(self.source), count + _FITTED_ON, seed)
         self.numbers, self.seed = numbers[:count], seed
-        pictures = sets.real_pictures(model, self.source, numbers, "training signals", tell)
+        pictures = sets.real_pictures(model, self.source, numbers, "training signals", progress)
         real, rest = pictures[: len(self.numbers)], pictures[len(self.numbers) :]
         spaces = sets.spaces_of(rest if len(rest) >= 64 else pictures)
         self.features: Features = next(iter(spaces.values()))

@@ -11,36 +11,36 @@ from typing import Any
 from inrkit.core.noise import T_MAX
 from inrkit.drawing.curve import chart
 from inrkit.errors import DataError, UsageError
-from inrkit.evaluation.proxy import Proxy, quiet
-from inrkit.evaluation.sets import Progress
+from inrkit.evaluation.proxy import Proxy
 from inrkit.inference.heldout import Trained
+from inrkit.progress import Progress, quiet
 
 LOW, HIGH = 0.1, 20.0
 COARSE, FINE = 7, 5
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
-def search_middle(model: Trained, n: int = 1000, seed: int = 0, tell: Progress = quiet) -> dict[str, Any]:
+def search_middle(model: Trained, n: int = 1000, seed: int = 0, progress: Progress = quiet) -> dict[str, Any]:
     """The best middle level, its distance, and all that were tried, as JSON: see `Proxy` for the distance.
 
     Args:
         n: Signals in each set, at most.
         seed: Of the choice of training signals, and of what is generated.
-        tell: Called with what is being done.
+        progress: Shows how far the search is.
     """
     if model.sampler != "consistency":
         raise UsageError("a diffusion run has no middle level to search; two steps are for a consistency function")
-    proxy = Proxy(model, n, seed, tell)
+    proxy = Proxy(model, n, seed, progress)
     done = 0
 
     def distance(t: float) -> float:
         nonlocal done
-        tell("searching the middle noise level", done, COARSE + FINE)
+        progress(done, COARSE + FINE, "searching the middle noise level")
         done += 1
         return proxy.distance(model, (T_MAX, t))
 
     tried = sorted(minimise(distance, LOW, HIGH))
-    tell("searching the middle noise level", COARSE + FINE, COARSE + FINE)
+    progress(COARSE + FINE, COARSE + FINE, "searching the middle noise level")
     middle, best = min(tried, key=lambda point: point[1])
     if not math.isfinite(best):
         raise DataError(

@@ -4,7 +4,7 @@ Sets are compared by their pictures, averaged down to at most 64 a side. A figur
 signals, so all sets have the same, and real signals and noise go through the same comparison.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -18,8 +18,7 @@ from inrkit.errors import DataError
 from inrkit.inference.heldout import Trained, batches, choose, compared_of, pictures_of
 from inrkit.metrics.feature import Features, RandomConvFeatures, Standardised, WhitenedPCA
 from inrkit.metrics.metric import compare_sets, nearest
-
-Progress = Callable[[str, int, int], None]
+from inrkit.progress import Progress
 
 FIGURES = ("frechet", "kid", "precision", "recall", "f1", "density", "coverage", "diversity", "sliced_wasserstein")
 _ON_VALUES = "sliced_wasserstein"  # needs no features: it has a space of its own, "values"
@@ -43,7 +42,7 @@ def name_of(times: Sequence[float]) -> str:
 
 @torch.no_grad()
 def sampled_pictures(
-    model: Trained, source: Source, numbers: Sequence[int], seed: int, times: Sequence[float], tell: Progress
+    model: Trained, source: Source, numbers: Sequence[int], seed: int, times: Sequence[float], progress: Progress
 ) -> Tensor:
     """Small pictures of as many generated signals, each measured as that signal of the source is."""
     parts = []
@@ -55,17 +54,22 @@ def sampled_pictures(
                 f"the model of step {model.step} generates values that are not finite; evaluate an earlier checkpoint"
             )
         parts.append(small(pictures_of(model, values)))
-        tell(f"sampling, {name_of(times)}", part.stop, len(numbers))
+        progress(part.stop, len(numbers), f"sampling, {name_of(times)}")
     return torch.cat(parts)
 
 
-def real_pictures(model: Trained, source: Source, numbers: Sequence[int], stage: str, tell: Progress) -> Tensor:
+def real_pictures(model: Trained, source: Source, numbers: Sequence[int], stage: str, progress: Progress) -> Tensor:
     """Small pictures of these signals, on [-1, 1]."""
-    return torch.cat(list(_stream(model, source, numbers, stage, tell)))
+    return torch.cat(list(_stream(model, source, numbers, stage, progress)))
 
 
 def floor_pictures(
-    model: Trained, training: Source, numbers: Sequence[int], held_out: Source, beside: Sequence[int], tell: Progress
+    model: Trained,
+    training: Source,
+    numbers: Sequence[int],
+    held_out: Source,
+    beside: Sequence[int],
+    progress: Progress,
 ) -> Tensor:
     """Small pictures of training signals, each measured where a held-out one was, if anybody knows it there.
 
@@ -78,7 +82,7 @@ def floor_pictures(
         where = compared_of(model, held_out, [beside[i] for i in part]).where
         known = None if same_place(own.where, where) else model.modality.truth(training, wanted, where)
         parts.append(small(pictures_of(model, own.values if known is None else known)))
-        tell("training signals", part.stop, len(numbers))
+        progress(part.stop, len(numbers), "training signals of the floor")
     return torch.cat(parts)
 
 
@@ -94,10 +98,10 @@ def same_place(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-def _stream(model: Trained, source: Source, numbers: Sequence[int], stage: str, tell: Progress) -> Iterator[Tensor]:
+def _stream(model: Trained, source: Source, numbers: Sequence[int], stage: str, progress: Progress) -> Iterator[Tensor]:
     for part in batches(len(numbers), BATCH):
         yield small(pictures_of(model, compared_of(model, source, [numbers[i] for i in part]).values))
-        tell(stage, part.stop, len(numbers))
+        progress(part.stop, len(numbers), stage)
 
 
 def small(pictures: Tensor) -> Tensor:
@@ -120,39 +124,39 @@ def set_figures(
     training: Source,
     seed: int,
     chosen: set[str],
-    tell: Progress,
+    progress: Progress,
 ) -> dict[str, Any]:
     """For each feature space a row for each kind of samples, one for training signals (the floor), one for noise.
 
     The features are fitted on training signals other than those of the floor, when there are enough. ``measured`` says
     which signals of which source ``real`` are.
     """
-    floor, rest = floor_and_rest(model, training, *measured, seed, tell)
+    floor, rest = floor_and_rest(model, training, *measured, seed, progress)
     others = torch.cat([floor, rest])
     count = min(len(real), len(floor))
     spaces = spaces_of(rest if len(rest) >= 64 else others)
     found: dict[str, dict[str, Any]] = {"values": {}, **{space: {} for space in spaces}}
     for i, (space, features) in enumerate(spaces.items()):
-        tell("comparing sets", i, len(spaces))
+        progress(i, len(spaces), "comparing sets")
         # The values are the same in every space.
         rows = compare_sets(real[:count], floor[:count], samples, features, seed=seed, on_values=i == 0)
         for name, row in rows.items():
             found[space][name] = _figures(row, rows["real"], chosen - {_ON_VALUES})
             if i == 0:
                 found["values"][name] = _figures(row, rows["real"], chosen & {_ON_VALUES})
-    tell("comparing sets", len(spaces), len(spaces))
+    progress(len(spaces), len(spaces), "comparing sets")
     kept = {space: rows for space, rows in found.items() if any(rows.values())}
     return {"count": count, "size": list(real.shape[2:]), "spaces": kept}
 
 
 def floor_and_rest(
-    model: Trained, training: Source, held_out: Source, beside: Sequence[int], seed: int, tell: Progress
+    model: Trained, training: Source, held_out: Source, beside: Sequence[int], seed: int, progress: Progress
 ) -> tuple[Tensor, Tensor]:
     """As many training signals as held-out ones, to be compared with them, and others to fit features on."""
     numbers = choose(len(training), len(beside) + _FITTED_ON, seed)
     first, others = numbers[: len(beside)], numbers[len(beside) :]
-    floor = floor_pictures(model, training, first, held_out, beside, tell)
-    rest = real_pictures(model, training, others, "training signals", tell) if others else floor[:0]
+    floor = floor_pictures(model, training, first, held_out, beside, progress)
+    rest = real_pictures(model, training, others, "training signals", progress) if others else floor[:0]
     return floor, rest
 
 
@@ -190,7 +194,7 @@ def _figures(row: Mapping[str, float], floor: Mapping[str, float], chosen: set[s
 
 
 def memorisation_figures(
-    model: Trained, samples: Tensor, held_out: Tensor, training: Source, seed: int, tell: Progress
+    model: Trained, samples: Tensor, held_out: Tensor, training: Source, seed: int, progress: Progress
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Distances to the nearest training signal, and the pictures of the generated signals that are nearest to one.
 
@@ -201,7 +205,7 @@ def memorisation_figures(
     numbers = choose(len(training), _TRAINING, seed)
     # One pass over the training set serves both.
     queries = torch.cat([samples[:count], held_out[:count]])
-    found = nearest(queries, _stream(model, training, numbers, "nearest training signals", tell))
+    found = nearest(queries, _stream(model, training, numbers, "nearest training signals", progress))
     distances = found.distances / samples[0].numel() ** 0.5
     of_samples, of_held_out = distances[:count], distances[count:]
     first_percent = torch.quantile(of_held_out, 0.01)
@@ -215,5 +219,5 @@ def memorisation_figures(
     }
     order = of_samples.argsort()[:_SHOWN]
     originals = [numbers[i] for i in found.indices[:count][order].tolist()]
-    neighbours = real_pictures(model, training, originals, "nearest training signals", tell)
+    neighbours = real_pictures(model, training, originals, "pictures of the nearest", progress)
     return figures, {"sample": (samples[order] + 1) / 2, "nearest": (neighbours + 1) / 2}

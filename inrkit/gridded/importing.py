@@ -10,8 +10,9 @@ import numpy as np
 
 from inrkit.core.option import option
 from inrkit.errors import DataError, UsageError
+from inrkit.progress import Progress
 from inrkit.storage.entries import Entries, open_entries
-from inrkit.storage.importer import Imported, Importer, Progress
+from inrkit.storage.importer import Imported, Importer
 
 
 @attrs.frozen(kw_only=True)

@@ -7,7 +7,7 @@ store) can be rendered without the run.
 """
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from inrkit.core.modality import Source
 from inrkit.errors import UsageError
 from inrkit.inference.heldout import batches
 from inrkit.inference.model import Model
+from inrkit.progress import Progress, quiet
 from inrkit.storage.inrfile import pack_inr
 from inrkit.storage.store import write_store
 
@@ -38,7 +39,7 @@ def encode_set(
     *,
     splits: tuple[str, ...] = SPLITS,
     limit: int | None = None,
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = quiet,
 ) -> Path:
     """Encodes the signals of a data set, and writes their params to ``out``.
 
@@ -46,7 +47,7 @@ def encode_set(
         data: A store; None for the embedded signals.
         splits: Which of them.
         limit: At most so many of each split, the first ones.
-        tell: Called with how many signals are done, and how many there are.
+        progress: Shows how many signals are done.
     """
     if out.exists():
         raise UsageError(f"{out}: expected a new file, found an existing one; choose another name")
@@ -60,7 +61,7 @@ def encode_set(
                 found.setdefault(name, []).append(values)
             found.setdefault("split", []).append(np.full(len(part), SPLITS.index(split), np.uint8))
             done += len(part)
-            tell(done, total)
+            progress(done, total, "encoding")
     arrays = {name: np.concatenate(parts) for name, parts in found.items()}
     return write_store(out, MODALITY, arrays, _attributes(model, arrays, next(iter(sources.values()))))
 

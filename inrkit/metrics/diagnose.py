@@ -22,6 +22,7 @@ from inrkit.core.noise import T_MAX
 from inrkit.core.observation import Batch
 from inrkit.core.pipeline import Pipeline
 from inrkit.errors import UsageError
+from inrkit.progress import Progress, quiet
 
 
 def dense_times(count: int = 48, first: float = T_MAX, last: float = 0.01) -> tuple[float, ...]:
@@ -60,7 +61,7 @@ class Along:
 
 
 @torch.no_grad()
-def along(pipeline: Pipeline, batch: Batch, draws: Draws, times: Sequence[float]) -> Along:
+def along(pipeline: Pipeline, batch: Batch, draws: Draws, times: Sequence[float], progress: Progress = quiet) -> Along:
     """f at ascending times for the same signals and noise, where the query measures."""
     if len(times) < 2 or any(b <= a for a, b in itertools.pairwise(times)) or times[0] <= 0:
         raise UsageError(f"'times' must be two or more, positive and ascending (got {tuple(times)})")
@@ -70,13 +71,14 @@ def along(pipeline: Pipeline, batch: Batch, draws: Draws, times: Sequence[float]
     shown: list[float] = []
     drift: list[float] = []
     first = before = None
-    for time in times:
+    for done, time in enumerate(times, 1):
         t = torch.full((len(batch),), float(time), device=clean.device)
         found = pipeline(batch.support.perturb(noise, t), t, batch.query.perturb(query_noise, t), label=batch.label)
         values = found.observation.values.float()
         distance.append(_apart(values, clean))
         shown.append(_apart(found.signal.float(), clean))
         drift += [] if before is None else [_apart(values, before)]
+        progress(done, len(times), "noise levels")
         first, before = values if first is None else first, values
     assert first is not None
     assert before is not None

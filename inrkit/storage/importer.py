@@ -6,15 +6,14 @@ A plugin registers its importers by name (`register_importers`); this is what th
 """
 
 import abc
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import attrs
 import numpy as np
 
-Progress: TypeAlias = Callable[[int, int | None], None]
-"""Called with how many items are done, and how many there are when that is known."""
+from inrkit.progress import Progress
 
 
 def _lines(given: Iterable[str]) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from inrkit import DataError
+from inrkit import DataError, Progress, quiet
 from inrkit_image.decode import conform
-from inrkit_image.imported import DEFAULTS, ImportedImages, ImportOptions, Progress, spread
+from inrkit_image.imported import DEFAULTS, ImportedImages, ImportOptions, spread
 
 IMAGE_KEYS = ("images", "image", "x", "X", "data", "samples", "arr_0")
 LABEL_KEYS = ("labels", "label", "y", "targets", "arr_1")
@@ -26,15 +26,14 @@ def assembled(
     names: Sequence[str],
     class_names: tuple[str, ...],
     options: ImportOptions,
-    progress: Progress | None = None,
+    progress: Progress = quiet,
 ) -> ImportedImages:
     """(N, H, W, C) and (N,) with the options' limit, channels and size applied."""
     chosen = np.array(spread(len(images), options.limit), np.int64)
     done = []
     for count, i in enumerate(chosen, 1):
         done.append(conform(images[i], options.decoding))
-        if progress and (count % 1000 == 0 or count == len(chosen)):
-            progress(count, len(chosen))
+        progress(count, len(chosen))
     return ImportedImages(
         images=np.stack(done),
         labels=None if labels is None else labels[chosen].astype(np.int64),
@@ -43,7 +42,7 @@ def assembled(
     )
 
 
-def import_idx(source: Path, options: ImportOptions = DEFAULTS, progress: Progress | None = None) -> ImportedImages:
+def import_idx(source: Path, options: ImportOptions = DEFAULTS, progress: Progress = quiet) -> ImportedImages:
     """``...-images-idx3-ubyte``, gzipped or not, and the labels beside it; or a folder, where ``split`` picks."""
     path = _idx_images(Path(source), options.split)
     images = _idx(path)
@@ -97,7 +96,7 @@ def _idx(path: Path) -> np.ndarray:
     return np.frombuffer(data, np.uint8).reshape(shape)
 
 
-def import_npz(source: Path, options: ImportOptions = DEFAULTS, progress: Progress | None = None) -> ImportedImages:
+def import_npz(source: Path, options: ImportOptions = DEFAULTS, progress: Progress = quiet) -> ImportedImages:
     """An npz file with images (N, H, W), (N, H, W, C) or (N, C, H, W), and labels (N,) if there are any.
 
     Keys are those of ``IMAGE_KEYS`` and ``LABEL_KEYS``, or ``x_train`` and the like. Nothing is unpickled.

@@ -5,10 +5,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from inrkit import DataError, Entries, open_entries
+from inrkit import DataError, Entries, Progress, open_entries, quiet
 from inrkit_image.arrays import assembled
 from inrkit_image.folders import images_among
-from inrkit_image.imported import DEFAULTS, ImportedImages, ImportOptions, Progress
+from inrkit_image.imported import DEFAULTS, ImportedImages, ImportOptions
 from inrkit_image.pickled import read_pickled_dict
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -18,7 +18,7 @@ _PIXELS = 3 * 32 * 32
 _EXPECTED = "'data_batch_1' ... and 'test_batch', their '.bin' forms, or 'train' and 'test' folders with class folders"
 
 
-def import_cifar10(source: Path, options: ImportOptions = DEFAULTS, progress: Progress | None = None) -> ImportedImages:
+def import_cifar10(source: Path, options: ImportOptions = DEFAULTS, progress: Progress = quiet) -> ImportedImages:
     """One split of CIFAR-10: a folder, its ``.tar.gz`` or a zip. Batches that are missing are taken as not wanted."""
     with open_entries(source) as entries:
         names = entries.names()
@@ -31,9 +31,7 @@ def import_cifar10(source: Path, options: ImportOptions = DEFAULTS, progress: Pr
         return images_among(entries, folder, options, progress)
 
 
-def _from_batches(
-    entries: Entries, batches: list[str], options: ImportOptions, progress: Progress | None
-) -> ImportedImages:
+def _from_batches(entries: Entries, batches: list[str], options: ImportOptions, progress: Progress) -> ImportedImages:
     pixels, labels, names = [], [], []
     for done, batch in enumerate(batches, 1):
         read = _binary if batch.endswith(".bin") else _pickled
@@ -41,8 +39,7 @@ def _from_batches(
         pixels.append(batch_pixels)
         labels.append(batch_labels)
         names += batch_names
-        if progress:
-            progress(done, len(batches))
+        progress(done, len(batches))
     images = np.concatenate(pixels).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return assembled(images, np.concatenate(labels), names, CLASS_NAMES, options)
 

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from inrkit import DataError, Entries, below, open_entries
+from inrkit import DataError, Entries, Progress, below, open_entries, quiet
 from inrkit_image.decode import SUFFIXES, Decoding, decode, looks_like_image, with_channels
-from inrkit_image.imported import DEFAULTS, ImportedImages, ImportOptions, Progress, spread
+from inrkit_image.imported import DEFAULTS, ImportedImages, ImportOptions, spread
 
 # Folders called so are parts of a data set and no classes, unless asked for.
 SPLIT_FOLDERS = frozenset(("train", "test", "val", "valid", "validation"))
 
 
-def import_images(source: Path, options: ImportOptions = DEFAULTS, progress: Progress | None = None) -> ImportedImages:
+def import_images(source: Path, options: ImportOptions = DEFAULTS, progress: Progress = quiet) -> ImportedImages:
     """A folder (with its subfolders), a tar or zip archive, or a single file of PNG, JPEG, WebP, GIF or BMP images.
 
     The images are in the order of their names.
@@ -22,7 +22,7 @@ def import_images(source: Path, options: ImportOptions = DEFAULTS, progress: Pro
 
 
 def images_among(
-    entries: Entries, names: list[str], options: ImportOptions, progress: Progress | None = None
+    entries: Entries, names: list[str], options: ImportOptions, progress: Progress = quiet
 ) -> ImportedImages:
     """The images among the named entries, in order."""
     if options.inside is not None:
@@ -86,7 +86,7 @@ def _shared_depth(folders: list[list[str]]) -> int:
 
 
 def _decode_all(
-    entries: Entries, names: list[str], options: ImportOptions, progress: Progress | None
+    entries: Entries, names: list[str], options: ImportOptions, progress: Progress
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Each readable image by name, all of one size, and a line for each unreadable one."""
     decoded: dict[str, np.ndarray] = {}
@@ -102,8 +102,7 @@ def _decode_all(
             skipped.append(str(error))
         else:
             _check_size(entries.path, decoded, name)
-        if progress:
-            progress(done, len(names))
+        progress(done, len(names))
     return decoded, tuple(sorted(skipped))
 
 

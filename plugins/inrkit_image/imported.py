@@ -1,6 +1,6 @@
 """What every importer of images takes and returns."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import attrs
@@ -8,8 +8,6 @@ import numpy as np
 
 from inrkit import UsageError
 from inrkit_image.decode import Decoding
-
-Progress = Callable[[int, int], None]
 
 
 @attrs.frozen(eq=False)

@@ -1,5 +1,6 @@
 """The readers of ``importers.py`` as importers that ``inrkit data import`` knows, each with the options it heeds."""
 
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, Literal, final
 import attrs
 import numpy as np
 
-from inrkit import Imported, Importer, open_entries, option, parse_size
+from inrkit import Imported, Importer, Progress, open_entries, option, parse_size
 from inrkit_image.importers import (
     Decoding,
     ImportedImages,
@@ -19,7 +20,7 @@ from inrkit_image.importers import (
     import_npz,
 )
 
-Read = Callable[[Path, ImportOptions, Any], ImportedImages]
+Read = Callable[[Path, ImportOptions, Progress], ImportedImages]
 
 _TEST = re.compile(r"(^|[^a-z])(test|t10k)")  # test_batch, test/cat/1.png, x_test.npy, t10k-images-idx3-ubyte
 
@@ -79,7 +80,7 @@ class ImagesImporter(Importer):
     modality = "image"
     Options = FolderOptions
 
-    def run(self, source: Path, options: FolderOptions, progress: Any) -> Imported:
+    def run(self, source: Path, options: FolderOptions, progress: Progress) -> Imported:
         how = options.options(inside=options.inside, labels=options.labels, skip_broken=options.skip_broken)
         return _imported(self.name, source, import_images(source, how, progress))
 
@@ -93,7 +94,7 @@ class Cifar10Importer(Importer):
     modality = "image"
     Options = SplitOptions
 
-    def run(self, source: Path, options: SplitOptions, progress: Any) -> Imported:
+    def run(self, source: Path, options: SplitOptions, progress: Progress) -> Imported:
         return _by_split(self.name, import_cifar10, source, options, progress)
 
 
@@ -106,7 +107,7 @@ class IdxImporter(Importer):
     modality = "image"
     Options = SplitOptions
 
-    def run(self, source: Path, options: SplitOptions, progress: Any) -> Imported:
+    def run(self, source: Path, options: SplitOptions, progress: Progress) -> Imported:
         return _by_split(self.name, import_idx, source, options, progress)
 
 
@@ -119,14 +120,15 @@ class NpzImporter(Importer):
     modality = "image"
     Options = SplitOptions
 
-    def run(self, source: Path, options: SplitOptions, progress: Any) -> Imported:
+    def run(self, source: Path, options: SplitOptions, progress: Progress) -> Imported:
         return _by_split(self.name, import_npz, source, options, progress)
 
 
-def _by_split(name: str, read: Read, source: Path, options: SplitOptions, progress: Any) -> Imported:
+def _by_split(name: str, read: Read, source: Path, options: SplitOptions, progress: Progress) -> Imported:
     """One part as it is; or one after the other, with an array ``split`` of 0 (train) and 1 (test)."""
     splits = [options.split] if options.split != "all" else _splits(source)
-    parts = [read(source, options.options(split=split), progress) for split in splits]
+    named = {split: functools.partial(progress, what=f"{split} images") for split in splits}
+    parts = [read(source, options.options(split=split), named[split]) for split in splits]
     if len(parts) == 1:
         return _imported(name, source, parts[0])
     train, test = parts

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from inrkit import DataError, grid_centers
+from inrkit import DataError, Progress, grid_centers, quiet
 from inrkit_nerf.cameras import Cameras, project
 
 _SIDE = 40  # places on each axis that are looked at
@@ -17,7 +17,7 @@ def foreground(images: np.ndarray) -> np.ndarray:
     return (images < 250).any(-1)
 
 
-def box_of(arrays: dict[str, np.ndarray], names: list[str]) -> list[list[float]]:
+def box_of(arrays: dict[str, np.ndarray], names: list[str], progress: Progress = quiet) -> list[list[float]]:
     """Lower and upper corner of a box around all objects, a little larger than they are.
 
     Where cameras look at, and how far away they are, says where to search; a place that some view shows as background
@@ -38,6 +38,7 @@ def box_of(arrays: dict[str, np.ndarray], names: list[str]) -> list[list[float]]
         filled = places[_filled(places, arrays, seen, rows)]
         if len(filled):
             low, high = torch.minimum(low, filled.amin(0)), torch.maximum(high, filled.amax(0))
+        progress(number + 1, len(names), "measuring objects")
     if not (low < high).all():
         low, high = _centre(pose) - reach, _centre(pose) + reach
     margin = 2 * reach / _SIDE

@@ -9,10 +9,10 @@ import attrs
 import numpy as np
 import torch
 
-from inrkit import DataError, Entries, Imported, Importer, open_entries, option, parse_size
+from inrkit import DataError, Entries, Imported, Importer, Progress, open_entries, option, parse_size
 from inrkit_nerf.cameras import CONVENTIONS, check_range, pinhole, to_opencv
 from inrkit_nerf.hull import box_of
-from inrkit_nerf.posed import Progress, View, checked, stacked
+from inrkit_nerf.posed import View, checked, stacked
 
 
 @attrs.frozen(kw_only=True)
@@ -185,11 +185,11 @@ def _imported(
         if isinstance(data, DataError):
             raise data
         read[file] = data
-        progress(i + 1, len(views))
-    arrays = stacked(views, read, None if size is None else (size[0], size[1]))
+        progress(i + 1, len(views), "reading pictures")
+    arrays = stacked(views, read, None if size is None else (size[0], size[1]), progress)
     things = list(dict.fromkeys(view.thing for view in views))
     attributes = {"title": source.name.split(".")[0], "format": name, "objects": things, **_cameras_of(arrays)}
-    return Imported("nerf", arrays, attributes | {"box": box_of(arrays, things)} | (given or {}))
+    return Imported("nerf", arrays, attributes | {"box": box_of(arrays, things, progress)} | (given or {}))
 
 
 def _cameras_of(arrays: dict[str, np.ndarray]) -> dict[str, float]:

@@ -2,17 +2,15 @@
 
 import io
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, final
 
 import attrs
 import numpy as np
 from PIL import Image
 
-from inrkit import DataError
+from inrkit import DataError, Progress, quiet
 from inrkit_nerf.cameras import check_intrinsics, check_rigid, scale_intrinsics
-
-Progress = Callable[[int, int | None], None]
 
 
 @final
@@ -53,7 +51,9 @@ def decode(data: bytes, what: str, size: tuple[int, int] | None) -> np.ndarray:
     return pixels[..., :3] if pixels.shape[-1] == 4 and (pixels[..., 3] == 255).all() else pixels
 
 
-def stacked(views: list[View], read: Mapping[str, bytes], size: tuple[int, int] | None) -> dict[str, np.ndarray]:
+def stacked(
+    views: list[View], read: Mapping[str, bytes], size: tuple[int, int] | None, progress: Progress = quiet
+) -> dict[str, np.ndarray]:
     """The arrays of a store; an error names the object and the file where pictures differ in size."""
     images, intrinsics = [], []
     for view in views:
@@ -63,6 +63,7 @@ def stacked(views: list[View], read: Mapping[str, bytes], size: tuple[int, int] 
             a, b = (f"{x.shape[1]} x {x.shape[0]}" for x in (images[0], pixels))
             raise DataError(f"{what}: expected pictures of {a} like the first, found {b}; give a 'size' for all")
         images.append(pixels)
+        progress(len(images), len(views), "decoding pictures")
         k = scale_intrinsics(_tensor(view.intrinsics), old, (pixels.shape[0], pixels.shape[1]))
         intrinsics.append(k.numpy().astype(np.float32))
     if any(image.shape[-1] == 4 for image in images):

@@ -17,6 +17,7 @@ from inrkit.evaluation.evaluate import METRICS, chosen_metrics, constant_answer,
 from inrkit.inference.heldout import compared_of, source_of
 from inrkit.inference.model import Model, build_model
 from inrkit.report.tables import evaluation_blocks
+from inrkit.testing.recorder import Recorder
 
 
 @pytest.fixture
@@ -28,13 +29,13 @@ def model(tmp_path: Path) -> Model:
 
 def test_an_evaluation_is_plain_json_and_is_written_down(model: Model, tmp_path: Path) -> None:
     """What is returned is what stands in the file; the nearest neighbours are on a sheet; progress reaches the end."""
-    seen: list[tuple[str, int, int]] = []
-    result = evaluate(model, n=16, progress=lambda *line: seen.append(line))
+    recorder = Recorder("evaluate")
+    result = evaluate(model, n=16, progress=recorder)
+    recorder.finish()
     assert json.loads((tmp_path / "evaluation.json").read_text()) == result
     assert (tmp_path / "nearest.png").is_file()
     assert result["step"] == 7
-    assert all(0 <= done <= total for _, done, total in seen)
-    assert {stage for stage, done, total in seen if done == total} == {stage for stage, _, _ in seen}
+    assert {"encoding", "held-out signals", "noise levels"} <= set(recorder.calls)
 
 
 def test_sets_of_equal_size_stand_beside_floor_and_noise(model: Model) -> None:
@@ -61,7 +62,7 @@ def test_the_same_seed_gives_the_same_figures(model: Model) -> None:
 def test_only_what_is_asked_for_is_computed(model: Model, tmp_path: Path) -> None:
     """PSNR alone needs no samples."""
     stages = set()
-    result = evaluate(model, n=16, metrics=["psnr"], progress=lambda stage, *_: stages.add(stage))
+    result = evaluate(model, n=16, metrics=["psnr"], progress=lambda done, total=None, what="": stages.add(what))
     assert stages == {"encoding"}
     assert set(result["encode"]) == {"count", "psnr", "constant"}
     assert "sets" not in result

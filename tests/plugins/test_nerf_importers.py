@@ -1,76 +1,24 @@
 """Importers of posed pictures: every layout gives the same cameras; what is wrong is said with object and file."""
 
-import importlib
-import json
-import os
 import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from posed_files import CAMERAS, posed, scene, srn, views
 
-from inrkit import DataError, Imported, load_plugins, write_store
-from inrkit_nerf.cameras import Cameras, orbit, project
-from inrkit_nerf.cars import BOX, render_cars
+from inrkit import DataError, Imported, load_plugins, quiet, write_store
+from inrkit_nerf.cameras import Cameras, project
+from inrkit_nerf.cars import BOX
 from inrkit_nerf.importing import ViewOptions
 from inrkit_nerf.stored import StoredViews
 from inrkit_nerf.views import ViewSource
 
-CAMERAS = orbit(5, 1.3, 25, size=(24, 24))
-FLIP = np.diag([1.0, -1, -1, 1])
-
-
-def views(car: int) -> np.ndarray:
-    drawn = render_cars(torch.tensor([car]), CAMERAS, supersample=2)[0]
-    return (drawn * 255).round().byte().permute(0, 2, 3, 1).numpy()
-
-
-def srn(folder: Path, cars: int = 3) -> Path:
-    for car in range(cars):
-        home = folder / ("cars_test" if car == 2 else "cars_train") / f"car{car}"
-        for part in ("rgb", "pose"):
-            (home / part).mkdir(parents=True)
-        (home / "intrinsics.txt").write_text(f"{CAMERAS.intrinsics[0, 0]:.9f} 12 12 0.\n0. 0. 0.\n1.\n24 24\n")
-        for i, image in enumerate(views(car)):
-            Image.fromarray(image).save(home / f"rgb/{i:06d}.png")
-            (home / f"pose/{i:06d}.txt").write_text(" ".join(map(str, CAMERAS.pose[i].flatten().tolist())))
-    return folder
-
-
-def scene(folder: Path) -> Path:
-    angle = 2 * np.arctan(12 / float(CAMERAS.intrinsics[0, 0]))
-    for part, numbers in (("train", range(4)), ("test", range(4, 5))):
-        (folder / part).mkdir(parents=True)
-        frames = []
-        for i in numbers:
-            image = views(0)[i]
-            opacity = (255 * (image < 250).any(-1, keepdims=True)).astype(np.uint8)
-            Image.fromarray(np.concatenate([image, opacity], -1)).save(folder / f"{part}/r_{i}.png")
-            matrix = (CAMERAS.pose[i].double().numpy() @ FLIP).tolist()
-            frames.append({"file_path": f"./{part}/r_{i}", "transform_matrix": matrix})
-        table = {"camera_angle_x": float(angle), "frames": frames}
-        (folder / f"transforms_{part}.json").write_text(json.dumps(table))
-    return folder
-
-
-def posed(folder: Path, convention: str = "opencv") -> Path:
-    folder.mkdir()
-    listed = []
-    for i, image in enumerate(views(0)):
-        Image.fromarray(image).save(folder / f"{i}.png")
-        pose = CAMERAS.pose[i].double().numpy() @ (FLIP if convention == "opengl" else np.eye(4))
-        k = CAMERAS.intrinsics[i].tolist()
-        listed.append({"file": f"{i}.png", "object": "car", "pose": pose.tolist(), "intrinsics": k})
-    (folder / "cameras.json").write_text(json.dumps({"convention": convention, "images": listed}))
-    return folder
-
 
 def imported(name: str, source: Path, **options: object) -> Imported:
-    return load_plugins().importer(name)().run(source, ViewOptions(**options), lambda done, total: None)
+    return load_plugins().importer(name)().run(source, ViewOptions(**options), quiet)
 
 
 def test_every_layout_gives_the_same_cameras(tmp_path: Path) -> None:
@@ -86,24 +34,6 @@ def test_every_layout_gives_the_same_cameras(tmp_path: Path) -> None:
         np.testing.assert_allclose(poses, sorted(CAMERAS.pose.numpy().round(4).tolist()), atol=1e-3)
         np.testing.assert_allclose(one.arrays["intrinsics"], CAMERAS.intrinsics.numpy(), atol=1e-3)
         assert one.attributes["radius"] == pytest.approx(1.3, abs=1e-3)
-
-
-@pytest.mark.parametrize(("name", "make"), [("srn", srn), ("nerf-synthetic", scene), ("posed-images", posed)])
-def test_a_terminal_shows_how_far_the_import_is(
-    name: str, make: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a real terminal, where a bar counts the pictures."""
-    leader, follower = os.openpty()
-    with os.fdopen(follower, "w") as terminal:
-        monkeypatch.setattr(sys, "stderr", terminal)
-        monkeypatch.setenv("TERM", "xterm")
-        main = importlib.import_module("inrkit.cli.root").main
-        main(["data", "import", name, str(make(tmp_path / "raw")), str(tmp_path / "a.h5")], standalone_mode=False)
-        terminal.flush()
-        shown = os.read(leader, 1_000_000).decode()
-    os.close(leader)
-    assert "reading" in shown
-    assert "100%" in shown
 
 
 def test_splits_come_from_folders_and_files(tmp_path: Path) -> None:

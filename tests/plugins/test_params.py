@@ -68,7 +68,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def params(first: Path) -> Path:
     """Its params of 40 + 20 signals."""
     model = inrkit.load(first, device="cpu")
-    return encode_set(model, None, first.parent / "params.h5", limit=40, tell=lambda done, total: None)
+    return encode_set(model, None, first.parent / "params.h5", limit=40)
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,14 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Literal, final
 
 import attrs
 import numpy as np
 import torch
 from torch import Tensor
 
-from inrkit import DataError, FilesImporter, FilesOptions, Imported, Importer, option, resample
+from inrkit import DataError, FilesImporter, FilesOptions, Imported, Importer, Progress, option, resample
 from inrkit_shapes.distance import stored, values_of_cells
 from inrkit_shapes.mesh import read_mesh
 from inrkit_shapes.voxelise import voxelise
@@ -49,7 +49,7 @@ class VoxelsImporter(Importer):
     modality = "shapes"
     Options = VoxelsOptions
 
-    def run(self, source: Path, options: VoxelsOptions, progress: Any) -> Imported:
+    def run(self, source: Path, options: VoxelsOptions, progress: Progress) -> Imported:
         rows: list[np.ndarray] = []
         names: list[str] = []
         for file, cells, name in itertools.islice(_solids(source), options.limit):

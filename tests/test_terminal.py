@@ -1,0 +1,144 @@
+"""On a terminal of 80 columns: what takes its time shows a bar that moves, and no line is wider than the terminal."""
+
+import gzip
+import pickle
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from posed_files import posed, scene, srn
+from terminal import Terminal, terminal
+
+import inrkit
+from inrkit.cli import main
+from inrkit.cli.data import command_of
+
+EXAMPLES = Path(inrkit.__file__).parents[1] / "examples"
+RNG = np.random.default_rng(0)
+
+
+def ran(*args: object) -> Terminal:
+    """What a command showed on standard error."""
+    with terminal() as seen:
+        main([str(arg) for arg in args], standalone_mode=False)
+    return seen
+
+
+def check(seen: Terminal) -> None:
+    """A bar counted up to all that there was to do, within the width."""
+    assert max(map(len, seen.lines)) <= 80, max(seen.lines, key=len)
+    ended = [count for count in seen.counts if len(set(count.split("/"))) == 1]
+    assert ended, seen.lines
+    assert len(seen.counts) > 1, seen.lines
+
+
+# ---------------------------------------------------------------------------------------------- importers
+
+
+def pictures(folder: Path, count: int = 3) -> Path:
+    folder.mkdir()
+    for i in range(count):
+        Image.fromarray(RNG.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(folder / f"{i:03d}.png")
+    return folder
+
+
+def cifar10(folder: Path) -> Path:
+    folder.mkdir()
+    for name in ("data_batch_1", "test_batch"):
+        batch = {b"data": RNG.integers(0, 256, (4, 3072), dtype=np.uint8), b"labels": [0, 1, 2, 3]}
+        (folder / name).write_bytes(pickle.dumps(batch, protocol=4))
+    return folder
+
+
+def idx(folder: Path) -> Path:
+    folder.mkdir()
+    for part in ("train", "t10k"):
+        data = struct.pack(">BBBBIII", 0, 0, 8, 3, 5, 8, 8) + RNG.integers(0, 256, 320, dtype=np.uint8).tobytes()
+        (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(data))
+    return folder
+
+
+def npz(path: Path) -> Path:
+    path = path.with_suffix(".npz")
+    np.savez(path, images=RNG.integers(0, 256, (5, 8, 8, 3), dtype=np.uint8))
+    return path
+
+
+def wav(folder: Path) -> Path:
+    folder.mkdir()
+    for i in range(3):
+        (folder / f"{i}.wav").write_bytes(inrkit.write_wav(torch.rand(100), 8000))
+    return folder
+
+
+def maps(folder: Path) -> Path:
+    folder.mkdir()
+    for i in range(3):
+        np.save(folder / f"{i}.npy", RNG.random((6, 12), np.float32))
+    return folder
+
+
+def voxels(folder: Path) -> Path:
+    folder.mkdir()
+    for i in range(3):
+        np.save(folder / f"{i}.npy", np.pad(np.ones((4, 4, 4), bool), 2))
+    return folder
+
+
+def meshes(folder: Path) -> Path:
+    folder.mkdir()
+    corners = [f"v {x} {y} {z}" for x in (0, 1) for y in (0, 1) for z in (0, 1)]
+    faces = ["f 1 2 4 3", "f 5 7 8 6", "f 1 5 6 2", "f 3 4 8 7", "f 1 3 7 5", "f 2 6 8 4"]
+    for i in range(3):
+        (folder / f"{i}.obj").write_text("\n".join(corners + faces) + "\n")
+    return folder
+
+
+IMPORTERS: dict[str, Callable[[Path], Path]] = {
+    "images": pictures,
+    "cifar10": cifar10,
+    "idx": idx,
+    "npz": npz,
+    "srn": srn,
+    "nerf-synthetic": scene,
+    "posed-images": posed,
+    "inrkit_audio.modality:WavImporter": wav,
+    "inrkit_sphere.modality:LatLonImporter": maps,
+    "inrkit_shapes.importing:VoxelsImporter": voxels,
+    "inrkit_shapes.importing:MeshesImporter": meshes,
+}
+"""What makes something to import, by the importer's name, or where the class of an example is."""
+
+
+def importer_of(name: str, monkeypatch: pytest.MonkeyPatch) -> type[inrkit.Importer]:
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        return inrkit.load_plugins().importer(name)
+    monkeypatch.syspath_prepend(EXAMPLES / module.partition(".")[0])
+    found: type[inrkit.Importer] = getattr(__import__(module, fromlist=[attribute]), attribute)
+    return found
+
+
+def test_every_importer_is_driven() -> None:
+    """Those of the built-in plugins, and those of the examples."""
+    assert set(inrkit.load_plugins().importers) <= set(IMPORTERS)
+    defined = sum(path.read_text().count("Importer):\n") for path in EXAMPLES.glob("*/inrkit_*/*.py"))
+    assert defined == len([name for name in IMPORTERS if ":" in name])
+
+
+@pytest.mark.parametrize("name", IMPORTERS)
+def test_imports_show_how_far_they_are(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is counted: pictures, batches, recordings, solids, of which nobody knows how many there are."""
+    command = command_of(importer_of(name, monkeypatch))
+    source = IMPORTERS[name](tmp_path / "source")
+    with terminal() as seen:
+        command.main([str(source), str(tmp_path / "a.h5")], standalone_mode=False)
+    if name.endswith("VoxelsImporter"):
+        assert "3/?" in seen.counts
+        assert max(map(len, seen.lines)) <= 80
+    else:
+        check(seen)
