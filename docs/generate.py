@@ -160,9 +160,10 @@ def names() -> str:
         "# Names\n\nMade by `make docs`. Everything that `import inrkit` offers, by the module that holds it. The "
         "rest of a docstring is\nin `help(inrkit.NAME)`.\n"
     ]
-    for module, found in sorted(inrkit._PUBLIC.items()):
+    homes = inrkit._HOME
+    for module in sorted(set(homes.values())):
         rows = [f"## `{module}`\n", "| name | what |", "| --- | --- |"]
-        rows += [f"| `{name}` | {_sentence(name, getattr(inrkit, name))} |" for name in found]
+        rows += [f"| `{name}` | {_sentence(name, getattr(inrkit, name))} |" for name in homes if homes[name] == module]
         parts.append("\n".join(rows) + "\n")
     return "\n".join(parts)
 

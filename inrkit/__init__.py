@@ -11,100 +11,170 @@ The five nouns:
 Public names are imported when they are first used, so that ``import inrkit`` costs no torch.
 """
 
+import ast
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-_PUBLIC = {
-    "inrkit.core.denoiser": ["Denoiser"],
-    "inrkit.core.draws": ["Draws", "seed_of"],
-    "inrkit.core.dropout": ["SharedDropout", "shared_dropout"],
-    "inrkit.core.edit.between": ["interpolate"],
-    "inrkit.core.edit.level": ["noise_level"],
-    "inrkit.core.edit.operator": ["ChannelMean", "KnownCells", "Measured", "Operator", "PatchMeans"],
-    "inrkit.core.edit.task": ["Denoise", "Edit", "Restore", "Stroke", "descending"],
-    "inrkit.core.inr": ["Field", "INRFunction", "Params"],
-    "inrkit.core.modality": ["Modality", "Signals", "Source"],
-    "inrkit.core.noise": [
-        "DirectReadout",
-        "LiteralReadout",
-        "LogNormal",
-        "Preconditioning",
-        "Readout",
-        "TwoHeadedReadout",
-        "make_readout",
-    ],
-    "inrkit.core.objective": [
-        "Cd",
-        "CmFunc",
-        "Ct",
-        "Diffusion",
-        "Ect",
-        "Ict",
-        "Inrct",
-        "Loss",
-        "Objective",
-        "Reconstruction",
-    ],
-    "inrkit.core.observation": ["Batch", "Observation", "expand"],
-    "inrkit.core.option": ["at_least", "bounded", "option"],
-    "inrkit.core.pipeline": ["Pipeline", "Prediction"],
-    "inrkit.core.sample": ["sample"],
-    "inrkit.core.surface": ["Mesh", "Surface", "mesh_of"],
-    "inrkit.core.timing": ["ConstantPairing", "SigmoidPairing", "TimePairing", "ZeroPairing"],
-    "inrkit.core.train": ["PowerEMA"],
-    "inrkit.core.transform": ["Transform"],
-    "inrkit.config.run": ["Phase", "RunConfig"],
-    "inrkit.inference.encodeset": ["encode_set"],
-    "inrkit.inference.export": ["Exporter", "Opened", "export"],
-    "inrkit.inference.model": ["Model", "load", "rebuild", "render"],
-    "inrkit.config.parts": ["check_parts", "make_denoiser", "make_function"],
-    "inrkit.config.resolve": ["resolve"],
-    "inrkit.training.run": ["train"],
-    "inrkit.training.tracker": ["Tracker"],
-    "inrkit.errors": [
-        "DataError",
-        "DivergedError",
-        "InrkitError",
-        "PluginError",
-        "ResourceError",
-        "UsageError",
-        "did_you_mean",
-    ],
-    "inrkit.gridded.importing": ["FilesImporter", "FilesOptions"],
-    "inrkit.gridded.modality": ["GridModality"],
-    "inrkit.gridded.options": ["GridOptions", "tiny_preset"],
-    "inrkit.gridded.picture": ["curves", "heat", "maps", "pictures_of_grid", "spectrograms"],
-    "inrkit.gridded.wav": ["read_wav", "write_wav"],
-    "inrkit.hookspecs": ["Register", "hookimpl"],
-    "inrkit.storage.entries": ["Entries", "OneFile", "below", "open_entries"],
-    "inrkit.storage.importer": ["Imported", "Importer"],
-    "inrkit.storage.inrfile": ["InrFile", "load_inr", "pack_inr", "save_inr", "unpack_inr"],
-    "inrkit.storage.opener": ["SourceOpener"],
-    "inrkit.storage.store": ["Store", "write_store"],
-    "inrkit.metrics.feature": ["FeatureNetwork", "Features"],
-    "inrkit.nn.attention": ["Attention", "DecoderBlock", "EncoderBlock", "FeedForward", "attend"],
-    "inrkit.nn.condition": ["Condition"],
-    "inrkit.nn.fourier": ["FourierFeatures", "grid_centers", "noise_level_features"],
-    "inrkit.nn.grid": ["Grid", "GridObservation", "SampleGrid", "jitter", "parse_size"],
-    "inrkit.nn.head": ["ColumnHead", "GridHead", "TokenHead", "WeightHead", "make_heads"],
-    "inrkit.nn.hyper": ["HyperTransformer"],
-    "inrkit.nn.resample": ["resample"],
-    "inrkit.nn.space": ["closed_axes", "features_for", "on_sphere", "position_embedding"],
-    "inrkit.nn.tokenizer": ["PatchTokenizer", "Tokenizer", "patchify", "unpatchify"],
-    "inrkit.plugins": ["load_plugins"],
-    "inrkit.progress": ["Progress", "quiet"],
-}
-_HOME = {name: module for module, names in _PUBLIC.items() for name in names}
-__all__ = sorted([*_HOME, "__version__"])
+if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a running program reads it below
+    from inrkit.config.parts import check_parts as check_parts
+    from inrkit.config.parts import make_denoiser as make_denoiser
+    from inrkit.config.parts import make_function as make_function
+    from inrkit.config.resolve import resolve as resolve
+    from inrkit.config.run import Phase as Phase
+    from inrkit.config.run import RunConfig as RunConfig
+    from inrkit.core.denoiser import Denoiser as Denoiser
+    from inrkit.core.draws import Draws as Draws
+    from inrkit.core.draws import seed_of as seed_of
+    from inrkit.core.dropout import SharedDropout as SharedDropout
+    from inrkit.core.dropout import shared_dropout as shared_dropout
+    from inrkit.core.edit.between import interpolate as interpolate
+    from inrkit.core.edit.level import noise_level as noise_level
+    from inrkit.core.edit.operator import ChannelMean as ChannelMean
+    from inrkit.core.edit.operator import KnownCells as KnownCells
+    from inrkit.core.edit.operator import Measured as Measured
+    from inrkit.core.edit.operator import Operator as Operator
+    from inrkit.core.edit.operator import PatchMeans as PatchMeans
+    from inrkit.core.edit.task import Denoise as Denoise
+    from inrkit.core.edit.task import Edit as Edit
+    from inrkit.core.edit.task import Restore as Restore
+    from inrkit.core.edit.task import Stroke as Stroke
+    from inrkit.core.edit.task import descending as descending
+    from inrkit.core.inr import Field as Field
+    from inrkit.core.inr import INRFunction as INRFunction
+    from inrkit.core.inr import Params as Params
+    from inrkit.core.modality import Modality as Modality
+    from inrkit.core.modality import Signals as Signals
+    from inrkit.core.modality import Source as Source
+    from inrkit.core.noise import DirectReadout as DirectReadout
+    from inrkit.core.noise import LiteralReadout as LiteralReadout
+    from inrkit.core.noise import LogNormal as LogNormal
+    from inrkit.core.noise import Preconditioning as Preconditioning
+    from inrkit.core.noise import Readout as Readout
+    from inrkit.core.noise import TwoHeadedReadout as TwoHeadedReadout
+    from inrkit.core.noise import make_readout as make_readout
+    from inrkit.core.objective import Cd as Cd
+    from inrkit.core.objective import CmFunc as CmFunc
+    from inrkit.core.objective import Ct as Ct
+    from inrkit.core.objective import Diffusion as Diffusion
+    from inrkit.core.objective import Ect as Ect
+    from inrkit.core.objective import Ict as Ict
+    from inrkit.core.objective import Inrct as Inrct
+    from inrkit.core.objective import Loss as Loss
+    from inrkit.core.objective import Objective as Objective
+    from inrkit.core.objective import Reconstruction as Reconstruction
+    from inrkit.core.observation import Batch as Batch
+    from inrkit.core.observation import Observation as Observation
+    from inrkit.core.observation import expand as expand
+    from inrkit.core.option import at_least as at_least
+    from inrkit.core.option import bounded as bounded
+    from inrkit.core.option import option as option
+    from inrkit.core.pipeline import Pipeline as Pipeline
+    from inrkit.core.pipeline import Prediction as Prediction
+    from inrkit.core.sample import sample as sample
+    from inrkit.core.surface import Mesh as Mesh
+    from inrkit.core.surface import Surface as Surface
+    from inrkit.core.surface import mesh_of as mesh_of
+    from inrkit.core.timing import ConstantPairing as ConstantPairing
+    from inrkit.core.timing import SigmoidPairing as SigmoidPairing
+    from inrkit.core.timing import TimePairing as TimePairing
+    from inrkit.core.timing import ZeroPairing as ZeroPairing
+    from inrkit.core.train import PowerEMA as PowerEMA
+    from inrkit.core.transform import Transform as Transform
+    from inrkit.errors import DataError as DataError
+    from inrkit.errors import DivergedError as DivergedError
+    from inrkit.errors import InrkitError as InrkitError
+    from inrkit.errors import PluginError as PluginError
+    from inrkit.errors import ResourceError as ResourceError
+    from inrkit.errors import UsageError as UsageError
+    from inrkit.errors import did_you_mean as did_you_mean
+    from inrkit.gridded.importing import FilesImporter as FilesImporter
+    from inrkit.gridded.importing import FilesOptions as FilesOptions
+    from inrkit.gridded.modality import GridModality as GridModality
+    from inrkit.gridded.options import GridOptions as GridOptions
+    from inrkit.gridded.options import tiny_preset as tiny_preset
+    from inrkit.gridded.picture import curves as curves
+    from inrkit.gridded.picture import heat as heat
+    from inrkit.gridded.picture import maps as maps
+    from inrkit.gridded.picture import pictures_of_grid as pictures_of_grid
+    from inrkit.gridded.picture import spectrograms as spectrograms
+    from inrkit.gridded.wav import read_wav as read_wav
+    from inrkit.gridded.wav import write_wav as write_wav
+    from inrkit.hookspecs import Register as Register
+    from inrkit.hookspecs import hookimpl as hookimpl
+    from inrkit.inference.encodeset import encode_set as encode_set
+    from inrkit.inference.export import Exporter as Exporter
+    from inrkit.inference.export import Opened as Opened
+    from inrkit.inference.export import export as export
+    from inrkit.inference.model import Model as Model
+    from inrkit.inference.model import load as load
+    from inrkit.inference.model import rebuild as rebuild
+    from inrkit.inference.model import render as render
+    from inrkit.metrics.feature import FeatureNetwork as FeatureNetwork
+    from inrkit.metrics.feature import Features as Features
+    from inrkit.nn.attention import Attention as Attention
+    from inrkit.nn.attention import DecoderBlock as DecoderBlock
+    from inrkit.nn.attention import EncoderBlock as EncoderBlock
+    from inrkit.nn.attention import FeedForward as FeedForward
+    from inrkit.nn.attention import attend as attend
+    from inrkit.nn.condition import Condition as Condition
+    from inrkit.nn.fourier import FourierFeatures as FourierFeatures
+    from inrkit.nn.fourier import grid_centers as grid_centers
+    from inrkit.nn.fourier import noise_level_features as noise_level_features
+    from inrkit.nn.grid import Grid as Grid
+    from inrkit.nn.grid import GridObservation as GridObservation
+    from inrkit.nn.grid import SampleGrid as SampleGrid
+    from inrkit.nn.grid import jitter as jitter
+    from inrkit.nn.grid import parse_size as parse_size
+    from inrkit.nn.head import ColumnHead as ColumnHead
+    from inrkit.nn.head import GridHead as GridHead
+    from inrkit.nn.head import TokenHead as TokenHead
+    from inrkit.nn.head import WeightHead as WeightHead
+    from inrkit.nn.head import make_heads as make_heads
+    from inrkit.nn.hyper import HyperTransformer as HyperTransformer
+    from inrkit.nn.resample import resample as resample
+    from inrkit.nn.space import closed_axes as closed_axes
+    from inrkit.nn.space import features_for as features_for
+    from inrkit.nn.space import on_sphere as on_sphere
+    from inrkit.nn.space import position_embedding as position_embedding
+    from inrkit.nn.tokenizer import PatchTokenizer as PatchTokenizer
+    from inrkit.nn.tokenizer import Tokenizer as Tokenizer
+    from inrkit.nn.tokenizer import patchify as patchify
+    from inrkit.nn.tokenizer import unpatchify as unpatchify
+    from inrkit.plugins import load_plugins as load_plugins
+    from inrkit.progress import Progress as Progress
+    from inrkit.progress import quiet as quiet
+    from inrkit.storage.entries import Entries as Entries
+    from inrkit.storage.entries import OneFile as OneFile
+    from inrkit.storage.entries import below as below
+    from inrkit.storage.entries import open_entries as open_entries
+    from inrkit.storage.importer import Imported as Imported
+    from inrkit.storage.importer import Importer as Importer
+    from inrkit.storage.inrfile import InrFile as InrFile
+    from inrkit.storage.inrfile import load_inr as load_inr
+    from inrkit.storage.inrfile import pack_inr as pack_inr
+    from inrkit.storage.inrfile import save_inr as save_inr
+    from inrkit.storage.inrfile import unpack_inr as unpack_inr
+    from inrkit.storage.opener import SourceOpener as SourceOpener
+    from inrkit.storage.store import Store as Store
+    from inrkit.storage.store import write_store as write_store
+    from inrkit.training.run import train as train
+    from inrkit.training.tracker import Tracker as Tracker
+else:
 
+    def _homes() -> dict[str, str]:
+        """Each public name with the module that holds it."""
+        (names,) = (node.body for node in ast.parse(__loader__.get_source(__name__)).body if isinstance(node, ast.If))
+        return {alias.name: node.module for node in names for alias in node.names}
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'inrkit' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    _HOME = _homes()
+    __all__ = sorted([*_HOME, "__version__"])
 
+    def __getattr__(name: str) -> object:
+        if name not in _HOME:
+            raise AttributeError(f"module 'inrkit' has no attribute '{name}'")
+        return getattr(importlib.import_module(_HOME[name]), name)
 
-def __dir__() -> list[str]:
-    return __all__
+    def __dir__() -> list[str]:
+        return __all__

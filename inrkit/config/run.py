@@ -13,8 +13,8 @@ from inrkit.core.option import AT_LEAST_0, AT_LEAST_1, BELOW_1, POSITIVE, SHARE,
 class Phase:
     """A part of a run: its objective, its share of the steps, and which weights train."""
 
-    objective: str = option(attrs.NOTHING, "name of the objective (loss)")
-    share: float = option(attrs.NOTHING, "fraction of the run's training steps", SHARE)
+    objective: str = attrs.field(metadata={"help": "name of the objective (loss)"})
+    share: float = attrs.field(metadata={"help": "fraction of the run's training steps"}, validator=SHARE)
     trains: Literal["all", "function", "denoiser", "decoder"] = option(
         "all", "which weights are trained; decoder: everything except the encoder, which is skipped"
     )
@@ -26,7 +26,7 @@ class Phase:
 class RunConfig:
     """All that decides what a run computes; a run directory holds it, fully resolved, as `config.toml`."""
 
-    modality: str = option(attrs.NOTHING, "modality (kind of signal), by its registered name")
+    modality: str = attrs.field(metadata={"help": "modality (kind of signal), by its registered name"})
     preset: str | None = option(None, "preset that the other values were taken from")
     data: str | None = option(None, "data set to train on, as a store; none: the built-in synthetic signals")
     init: str | None = option(None, "run directory or checkpoint whose weights initialise the model")

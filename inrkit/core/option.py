@@ -2,24 +2,26 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
 from inrkit.errors import UsageError
 
+T = TypeVar("T")
 Check = Callable[[Any, Any, Any], None]
 
 
-def option(default: Any, help: str, check: Check | None = None) -> Any:
+def option(default: T, help: str, check: Check | None = None) -> T:
     """A field of an attrs class whose help text the documentation shows.
 
     Args:
-        default: Its value unless something is said; `attrs.NOTHING` for what must be said.
+        default: Its value unless something is said. To a type checker the field has a value of this type.
         help: What it means, in one line.
         check: Called with instance, attribute and value, such as `inrkit.at_least` gives.
     """
-    return attrs.field(default=default, metadata={"help": help}, validator=check)
+    field: T = attrs.field(default=default, metadata={"help": help}, validator=check)
+    return field
 
 
 def bounded(what: str, holds: Callable[[Any], bool]) -> Check:

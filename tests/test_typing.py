@@ -1,0 +1,99 @@
+"""What a type checker knows of inrkit in somebody else's program: the answers of mypy and of pyright."""
+
+import json
+import re
+import site
+import subprocess
+import sys
+import venv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import inrkit
+
+ROOT = Path(inrkit.__file__).parents[1]
+
+PROGRAM = """\
+import attrs
+import inrkit
+from inrkit import Denoizer  # refused
+
+model = inrkit.train(modality="image")
+reveal_type(model)
+reveal_type(inrkit.load("run"))
+reveal_type(model.sample(2))
+reveal_type(model.sample(2).params)
+reveal_type(model.pipeline.denoiser)
+inrkit.trian(modality="image")  # refused
+
+
+def report(model: inrkit.Model, prediction: inrkit.Prediction) -> None:
+    model.smaple(2)  # refused
+    prediction.field("here")  # refused
+
+
+@attrs.frozen
+class Options:
+    width: int = inrkit.option(64, "channels", inrkit.at_least(1))
+    size: tuple[int, int] | None = inrkit.option(None, "height and width")
+    rate: float = inrkit.option(1, "samples per second")
+    count: int = inrkit.option("1", "how many")  # refused
+
+
+reveal_type(Options().width)
+Options().widht  # refused
+Options(widht=3)  # refused
+Options(width="3")  # refused
+"""
+REVEALED = ["Model", "Model", "Prediction", "Mapping[str, Tensor]", "Denoiser", "int"]
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment that has inrkit as an installed package, where type checkers respect `py.typed`."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=False, symlinks=True)
+    (packages,) = folder.glob("lib/*/site-packages")
+    installed = [path for path in sys.path if path.endswith("site-packages")] or site.getsitepackages()
+    (packages / "inrkit.pth").write_text("\n".join([str(ROOT), *installed]))
+    return folder / "bin" / "python"
+
+
+def by_mypy(program: Path, python: Path) -> list[tuple[int, str]]:
+    """(line, message) of what mypy says."""
+    command = [sys.executable, "-m", "mypy", "--config-file=", "--no-error-summary", "--python-executable", str(python)]
+    said = subprocess.run([*command, program.name], cwd=program.parent, capture_output=True, text=True).stdout
+    return [(int(line), text) for line, text in re.findall(r"^\S+?:(\d+): (.*)$", said, re.MULTILINE)]
+
+
+def by_pyright(program: Path, python: Path) -> list[tuple[int, str]]:
+    """(line, message) of what pyright says, in its basic mode."""
+    (program.parent / "pyrightconfig.json").write_text('{"typeCheckingMode": "basic"}')
+    command = [sys.executable, "-m", "basedpyright", "--outputjson", "--pythonpath", str(python), "--project", "."]
+    said = subprocess.run(command, cwd=program.parent, capture_output=True, text=True).stdout
+    return [
+        (each["range"]["start"]["line"] + 1, f"{each['severity']}: {each['message']}")
+        for each in json.loads(said)["generalDiagnostics"]
+    ]
+
+
+@pytest.mark.parametrize("checker", [by_mypy, by_pyright])
+def test_public_names_have_types(
+    checker: Callable[[Path, Path], list[tuple[int, str]]], python: Path, tmp_path: Path
+) -> None:
+    """The first example's names have their types, and what is misspelt or of the wrong type is refused."""
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    said = checker(program, python)
+    refused = [number for number, line in enumerate(PROGRAM.splitlines(), 1) if line.endswith("# refused")]
+    assert sorted({line for line, text in said if text.startswith("error")}) == refused
+    revealed = [re.sub(r"[\w.]+\.", "", re.split('["`]', text)[-2]) for _, text in said if re.match("note|info", text)]
+    assert revealed == REVEALED
+
+
+def test_import_costs_no_torch() -> None:
+    """Public names are imported when they are first used."""
+    code = "import sys, inrkit; dir(inrkit); assert 'torch' not in sys.modules; assert inrkit.Model"
+    subprocess.run([sys.executable, "-c", code], check=True)
