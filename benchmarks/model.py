@@ -9,16 +9,16 @@ import inrkit
 from inrkit.core.pipeline import Pipeline
 
 
-def configured(width: int, *, size: int = 32, **values: Any) -> inrkit.RunConfig:
+def configured(width: int, *, size: int = 32, **values: Any) -> inrkit.Resolved:
     """The preset for the embedded faces, ``width`` wide with heads of 64, at ``size`` x ``size``; and other keys."""
     wide = {"width": width, "heads": max(1, width // 64), "hidden": 4 * width, "size": [size, size], "count": 512}
     options = {**wide, **values.pop("options", {})}
     return inrkit.resolve("image", "tiny", flags={**values, "options": options, "readout": "direct"})
 
 
-def reference_of(config: inrkit.RunConfig, pipeline: Pipeline, modality: Any) -> Reference:
+def reference_of(resolved: inrkit.Resolved, pipeline: Pipeline) -> Reference:
     """The plain implementation with the weights of a pipeline."""
-    reference = Reference(modality.options, config.readout_options["width"])
+    reference = Reference(resolved.modality.options, resolved.config.readout_options["width"])
     reference.load_state_dict(pipeline.state_dict())
     return reference
 

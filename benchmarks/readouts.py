@@ -31,7 +31,7 @@ def measure(readout: str, seed: int, args: argparse.Namespace) -> dict[str, floa
     """Trains one run, or takes it as it is, and evaluates it."""
     sets = [*SETS, f"options.size={args.size},{args.size}", f"readout={readout}", f"seed={seed}"]
     out = args.out / f"{readout}-{seed}"
-    inrkit.train(modality="image", steps=args.steps, sets=sets, out=out, progress=False, on_end=lambda *_: None)
+    inrkit.train(modality="image", steps=args.steps, overrides=sets, out=out, progress=False, on_end=lambda *_: None)
     model = inrkit.load(out, precision="auto")
     found = evaluate(model, n=args.n, metrics=["psnr", "frechet"])
     rows = found["sets"]["spaces"]["random-conv"]

@@ -26,7 +26,6 @@ from torch import Tensor
 
 import inrkit
 from inrkit.comparison.operations import operations
-from inrkit.config.resolve import modality_of, readout_of
 from inrkit.inference.model import Model, rebuild
 from inrkit.machine.precision import autocast
 from inrkit.storage.inrfile import load_inr, save_inr
@@ -59,12 +58,12 @@ def fresh(source: Path, size: int, threads: int) -> dict[str, float]:
 
 def encoded(width: int, source: Path) -> tuple[Model, Reference, dict[str, Tensor]]:
     """A model, its plain counterpart and the params of one image, which also stand in the file ``source``."""
-    config = configured(width)
-    modality = modality_of(config)
-    model = Model(modality, loosened(modality.build(readout_of(config)).eval()), config, Path("benchmark"), 0)
-    prediction = model.encode(modality.source(None, "test").read(range(1)))
+    resolved = configured(width)
+    pipeline = loosened(resolved.modality.build(resolved.readout).eval())
+    model = Model(resolved.modality, pipeline, resolved.config, Path("benchmark"), 0)
+    prediction = model.encode(resolved.source("test").read(range(1)))
     save_inr(source, model.inr(prediction, 0))
-    return model, reference_of(config, model.pipeline, modality), dict(prediction.params)
+    return model, reference_of(resolved, model.pipeline), dict(prediction.params)
 
 
 @torch.no_grad()

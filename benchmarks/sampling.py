@@ -22,7 +22,6 @@ from torch import Tensor
 
 import inrkit
 from inrkit.comparison.operations import operations
-from inrkit.config.resolve import modality_of, readout_of
 from inrkit.core.noise import T_MAX
 from inrkit.core.pipeline import Pipeline
 from inrkit.machine.precision import autocast
@@ -75,10 +74,10 @@ def agree(found: Tensor, expected: Tensor, precision: str) -> None:
 
 def measure(size: int, scale: int, chosen: argparse.Namespace) -> list[dict[str, Any]]:
     """Rows of the table for one size and scale."""
-    config, batch = configured(chosen.width, size=size), chosen.batch
-    modality = modality_of(config)
-    pipeline = loosened(modality.build(readout_of(config)).eval())
-    reference = reference_of(config, pipeline, modality)
+    resolved, batch = configured(chosen.width, size=size), chosen.batch
+    modality = resolved.modality
+    pipeline = loosened(modality.build(resolved.readout).eval())
+    reference = reference_of(resolved, pipeline)
     template, where = modality.template(batch), inrkit.Grid((scale * size, scale * size))
     expected = plain(reference, template, where)
     runs = {name: functools.partial(ours, pipeline, template, where, name) for name in TOLERANCE}

@@ -23,7 +23,6 @@ from torch import Tensor
 
 import inrkit
 from inrkit.comparison.operations import operations
-from inrkit.config.resolve import modality_of
 from inrkit.core.draws import Draws, seed_of
 from inrkit.core.objective import Inrct
 from inrkit.machine.precision import autocast, cpu_gain
@@ -83,9 +82,9 @@ def chance(learner: Learner) -> Draws:
     return learner.rows.draws(seed_of(learner.config.seed, "train", learner.step), (0, learner.rows.total), CPU)
 
 
-def halfway(config: inrkit.RunConfig, precision: str) -> Learner:
+def halfway(resolved: inrkit.Resolved, precision: str) -> Learner:
     """A learner in the middle of the last phase, with weights that are not those of the start."""
-    learner = Learner(config, modality_of(config), Ranks(), CPU, precision)
+    learner = Learner(resolved, Ranks(), CPU, precision)
     last = learner.phases[-1]
     learner.step = last.start + int(PROGRESS * (last.stop - last.start))
     loosened(learner.pipeline)
@@ -126,11 +125,10 @@ def agree(ours: Callable[[], float], plain: float, precision: str) -> None:
 
 def measure(width: int, batch: int, rounds: int, sizes: Sequence[int]) -> list[dict[str, Any]]:
     """Rows of the table for one width."""
-    config = configured(width, batch_size=batch)
-    modality = modality_of(config)
-    signals = modality.source(None, "train").read(range(batch))
-    learners = {name: halfway(config, name) for name in ("fp32", "bf16")}
-    reference = reference_of(config, learners["fp32"].pipeline, modality)
+    resolved = configured(width, batch_size=batch)
+    signals = resolved.source("train").read(range(batch))
+    learners = {name: halfway(resolved, name) for name in ("fp32", "bf16")}
+    reference = reference_of(resolved, learners["fp32"].pipeline)
     training = PlainTraining(reference, learners["fp32"], signals)
     plain = training.loss().item()
     work = needed(learners["bf16"], signals)

@@ -25,6 +25,6 @@ if not store.exists():
 
 width, height = args.size.split("x")
 sets = [f"options.size={height},{width}", *args.set]
-model = inrkit.train(modality="nerf", data=str(store), steps=args.steps, sets=sets, out=args.out)
+model = inrkit.train(modality="nerf", data=str(store), steps=args.steps, overrides=sets, out=args.out)
 turn = model.sample(1, seed=0).at(model.modality.places({"orbit": "36"})[0])
 print("written:", model.modality.write([turn[0]], args.out / "new.gif"))

@@ -27,5 +27,5 @@ if not store.exists():  # written once; the same command again goes on training
     inrkit.write_store(store, found.modality, found.arrays, found.attributes)
 
 sets = [f"options.size={args.size},{args.size}", *args.set]
-model = inrkit.train(modality="image", data=str(store), steps=args.steps, sets=sets, out=args.out)
+model = inrkit.train(modality="image", data=str(store), steps=args.steps, overrides=sets, out=args.out)
 print(f"trained {model.step} steps; open {model.run / 'report.html'}")

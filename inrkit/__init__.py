@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.config.parts import check_parts as check_parts
     from inrkit.config.parts import make_denoiser as make_denoiser
     from inrkit.config.parts import make_function as make_function
+    from inrkit.config.resolve import Resolved as Resolved
     from inrkit.config.resolve import resolve as resolve
     from inrkit.config.run import Phase as Phase
     from inrkit.config.run import RunConfig as RunConfig

@@ -95,4 +95,4 @@ def test_the_killed_run_is_identical(load: Load, capsys: pytest.CaptureFixture[s
 def test_what_tables_compare_can_be_trained(path: Path) -> None:
     """Each config resolves, and says in its first line what is special about it."""
     assert path.read_text().startswith("# ")
-    assert resolve(file=path).steps >= 100
+    assert resolve(file=path).config.steps >= 100

@@ -63,7 +63,7 @@ def test_library_example_runs_and_is_short(tmp_path: Path) -> None:
     lines = [line for line in code.splitlines() if line.strip() and not line.startswith("#")]
     assert len(lines) < 25
     sets = ", ".join(repr(f"options.{option}") for option in SMALL)
-    small = code.replace("steps=30", f"steps=2, batch_size=8, sets=[{sets}]")
+    small = code.replace("steps=30", f"steps=2, batch_size=8, overrides=[{sets}]")
     assert small != code
     done = subprocess.run([sys.executable, "-c", small], cwd=tmp_path, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr

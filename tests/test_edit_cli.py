@@ -39,7 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("edit") / "run"
     sets = [f"options.{option}" for option in SMALL]
     quiet = {"progress": False, "on_sample": lambda *_: None, "on_end": lambda *_: None}
-    inrkit.train(modality="image", steps=2, batch_size=4, precision="fp32", sets=sets, out=out, **quiet)
+    inrkit.train(modality="image", steps=2, batch_size=4, precision="fp32", overrides=sets, out=out, **quiet)
     return out
 
 

@@ -21,7 +21,7 @@ SMALL += ["options.count=64", "options.inr_width=16", "options.inr_inner=16", "b
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("example") / "run"
-    inrkit.train(modality="image", steps=2, sets=SMALL, out=out, progress=False)
+    inrkit.train(modality="image", steps=2, overrides=SMALL, out=out, progress=False)
     return out
 
 

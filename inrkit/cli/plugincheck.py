@@ -133,13 +133,13 @@ def _imported(registry: Registry, entry: Entry) -> dict[str, Any]:
 
 def _kept(modality: str, sets: tuple[str, ...], only: tuple[str, ...], how: dict[str, Any]) -> list[dict[str, Any]]:
     """The laws of a modality; which check is being made is said on the way."""
-    from inrkit.config.toml import apply_sets
+    from inrkit.config.toml import apply_overrides
     from inrkit.testing import CHECKS, cases_of
 
     for name in only:
         if name not in CHECKS:
             raise UsageError(f"no check named '{name}'; there are {', '.join(CHECKS)}.{did_you_mean(name, CHECKS)}")
-    options = apply_sets(load_plugins().modality(modality).Options, {}, sets)
+    options = apply_overrides(load_plugins().modality(modality).Options, {}, sets)
     rows = []
     for case in cases_of(modality, options=options, **how):
         if not only or case.name in only:

@@ -37,14 +37,14 @@ def render(
       inrkit render car.inr --orbit 60 -o car.gif              or .webp, .mp4, or a folder of frames
       inrkit render car.inr --at elevation=60 --at azimuth=120 --size 256x256
     """
-    from inrkit.config.resolve import find_modality
     from inrkit.config.toml import structure
     from inrkit.inference.model import render as render_inr
     from inrkit.machine.precision import choose_device
+    from inrkit.plugins import load_plugins
     from inrkit.storage.inrfile import load_inr
 
     inr = load_inr(file)
-    cls = find_modality(inr.modality)
+    cls = load_plugins().modality(inr.modality)
     modality = cls(structure(cls.Options, inr.modality_options, origin=str(file)))
     request = _request(size, orbit, places)
     values = render_inr(inr, request, device=str(choose_device(device)))

@@ -74,25 +74,22 @@ def train(
     if dry_run:
         say(_plan(resolved))
         return
-    out = out or Path("runs") / "-".join(filter(None, (resolved.modality, resolved.preset)))
     _run(resolved, out, progress=not no_progress, extend=extend)
 
 
-def _plan(config: Any) -> str:
+def _plan(resolved: Any) -> str:
     """The config as TOML that ``--config`` reads, below the sizes of what would be trained."""
-    from inrkit.config.resolve import modality_of, readout_of
-
-    pipeline = modality_of(config).build(readout_of(config))
+    pipeline = resolved.modality.build(resolved.readout)
     counts = {
         part: sum(parameter.numel() for parameter in getattr(pipeline, part).parameters())
         for part in ("denoiser", "function")
     }
     parts = ", ".join(f"{name} {count}" for name, count in counts.items())
-    return f"# {sum(counts.values())} parameters: {parts}\n{to_toml(unstructure(config))}".rstrip("\n")
+    return f"# {sum(counts.values())} parameters: {parts}\n{to_toml(unstructure(resolved.config))}".rstrip("\n")
 
 
-def _run(config: Any, out: Path, *, progress: bool, extend: bool) -> None:
+def _run(resolved: Any, out: Path | None, *, progress: bool, extend: bool) -> None:
     from inrkit.training.run import train as train_run
 
-    model = train_run(config, out, progress=None if progress else False, extend=extend)
-    say(f"{out}: trained to step {model.step}; see {out / 'report.html'}")
+    model = train_run(resolved, out, progress=None if progress else False, extend=extend)
+    say(f"{model.run}: trained to step {model.step}; see {model.run / 'report.html'}")

@@ -15,7 +15,7 @@ import attrs
 from inrkit.comparison.judge import Judge, load
 from inrkit.comparison.operations import of_training
 from inrkit.comparison.scoreboard import write_scoreboard
-from inrkit.config.resolve import resolve
+from inrkit.config.resolve import Resolved, resolve
 from inrkit.config.run import RunConfig
 from inrkit.config.toml import to_toml, unstructure
 from inrkit.errors import UsageError
@@ -103,14 +103,15 @@ def contenders_of(
     found: list[Contender] = []
     budget: float | None = None
     for one in given:
-        config, name = _read(one, sets)
+        resolved, name = _read(one, sets)
+        config = resolved.config
         if budget is None and equal:
-            budget = of_training(config)
+            budget = of_training(resolved)
         if Path(one).is_dir():
             found.append(Contender(_name_of_run(config, Path(one), found), Path(one)))
             continue
         if equal and budget is not None and len({c.name for c in found}):
-            own = of_training(config) / config.steps
+            own = of_training(resolved) / config.steps
             config = attrs.evolve(config, steps=max(1, round(budget / own)))
         name = _free(name, found)
         for number in seeds:
@@ -152,19 +153,19 @@ def _system(name: str) -> str:
     return name.partition(" #")[0]
 
 
-def _read(one: Path | str, sets: Sequence[str]) -> tuple[RunConfig, str]:
+def _read(one: Path | str, sets: Sequence[str]) -> tuple[Resolved, str]:
     """The config that something given stands for, and its name."""
     path, text = Path(one), str(one)
     if path.is_dir():
-        return read_config(path), path.name
+        return Resolved.of(read_config(path)), path.name
     if path.suffix == ".toml":
         if not path.is_file():
             raise UsageError(f"{path}: expected a config, found none")
-        return resolve(file=path, sets=sets), path.stem
+        return resolve(file=path, overrides=sets), path.stem
     modality, colon, preset = text.partition(":")
     if not colon:
         raise UsageError(f"{text}: expected a run directory, a .toml file or MODALITY:PRESET, found none of them")
-    return resolve(modality, preset, sets=sets), preset
+    return resolve(modality, preset, overrides=sets), preset
 
 
 def _name_of_run(config: RunConfig, run: Path, found: Sequence[Contender]) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from inrkit.comparison.operations import of_sample, of_training
+from inrkit.config.resolve import Resolved
 from inrkit.core.noise import T_MAX
 from inrkit.errors import UsageError
 from inrkit.evaluation import sets
@@ -53,7 +54,7 @@ class Judge:
             "step": model.step,
             "parameters": sum(p.numel() for p in model.pipeline.parameters()),
             "sample_operations": of_sample(model.pipeline, model.modality),
-            "step_operations": of_training(model.config) / model.config.steps,
+            "step_operations": of_training(Resolved.of(model.config, type(model.modality))) / model.config.steps,
             "training_seconds": round(history.seconds(), 1),
             "training_memory": history.memory(),
         }

@@ -3,18 +3,16 @@
 from collections.abc import Callable
 from typing import Any, final
 
-import attrs
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
-from inrkit.config.resolve import data_path, modality_of
-from inrkit.config.run import RunConfig
+from inrkit.config.resolve import Resolved
 from inrkit.core.modality import Modality
 from inrkit.core.noise import T_MAX
 from inrkit.core.pipeline import Pipeline
 from inrkit.machine.processes import Ranks
-from inrkit.machine.randomness import untouched
+from inrkit.machine.randomness import preserve_random_state
 from inrkit.training.learner import Learner
 from inrkit.training.order import Order
 
@@ -57,14 +55,13 @@ def of_sample(pipeline: Pipeline, modality: Modality) -> float:
     return float(operations(lambda: pipeline(template, level)))
 
 
-def of_training(config: RunConfig, modality: Modality | None = None) -> float:
+def of_training(resolved: Resolved) -> float:
     """Operations of the whole run, from one step in the middle of each phase; the optimizer's are among them."""
-    config = attrs.evolve(config, device="cpu", accumulate=1, workers=0)
-    kind = modality_of(config) if modality is None else modality
-    source = kind.source(data_path(config), "train")
-    order = Order(len(source), config.batch_size, config.seed)
-    with untouched(_CPU):
-        learner = Learner(config, kind, Ranks(), _CPU, "fp32")
+    resolved = resolved.evolve(device="cpu", accumulate=1, workers=0)
+    source = resolved.source("train")
+    order = Order(len(source), resolved.config.batch_size, resolved.config.seed)
+    with preserve_random_state(_CPU):
+        learner = Learner(resolved, Ranks(), _CPU, "fp32")
         total = 0.0
         for phase in learner.phases:
             learner.step = (phase.start + phase.stop) // 2

@@ -18,7 +18,7 @@ from inrkit.errors import UsageError
 _INT = re.compile(r"[+-]?\d+(_\d+)*")
 
 
-def apply_sets(cls: type, mapping: Mapping[str, Any], sets: Sequence[str], under: str = "") -> dict[str, Any]:
+def apply_overrides(cls: type, mapping: Mapping[str, Any], texts: Sequence[str], under: str = "") -> dict[str, Any]:
     """``mapping`` with each `a.b=text` put in, as values that TOML can hold; the mapping itself stays as it was.
 
     Text for a `str` stays text; `1,2,3` or `[1, 2, 3]` is a list, `{a = 1}` a table, `none` stands for None where the
@@ -26,7 +26,7 @@ def apply_sets(cls: type, mapping: Mapping[str, Any], sets: Sequence[str], under
     key of the table that ``mapping`` is, for messages.
     """
     result: Any = copy.deepcopy(dict(mapping))
-    for text in sets:
+    for text in texts:
         key, equals, value = text.partition("=")
         names = key.strip().split(".")
         if not equals or not all(names):

@@ -1,4 +1,4 @@
-"""Functions and denoisers by name: what a modality's options say, built by whichever plugin offers it."""
+"""Functions, denoisers and read-outs by name: what a config says, built by whichever plugin offers it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,9 @@ from typing import Any
 from inrkit.config.toml import structure
 from inrkit.core.denoiser import Denoiser
 from inrkit.core.inr import INRFunction
+from inrkit.core.noise import READOUTS, Readout
 from inrkit.core.observation import Observation
+from inrkit.errors import UsageError, did_you_mean
 from inrkit.plugins import load_plugins
 
 _FUNCTION = "options.function_options"
@@ -57,3 +59,10 @@ def check_parts(
     structure(registry.function(function).Options, function_options, origin=_FUNCTION)
     if denoiser is not None:
         structure(registry.denoiser(denoiser).Options, denoiser_options, origin=_DENOISER)
+
+
+def readout_class(name: str) -> type[Readout]:
+    """The read-out of this name."""
+    if name not in READOUTS:
+        raise UsageError(f"no read-out named '{name}'; there are {', '.join(READOUTS)}.{did_you_mean(name, READOUTS)}")
+    return READOUTS[name]

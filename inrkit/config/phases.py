@@ -5,12 +5,12 @@ from typing import final
 
 import attrs
 
-from inrkit.config.resolve import objective_class
 from inrkit.config.run import Phase, RunConfig
 from inrkit.config.toml import structure
 from inrkit.core.objective import Objective
 from inrkit.core.pipeline import Pipeline
 from inrkit.errors import UsageError
+from inrkit.plugins import load_plugins
 
 
 @final
@@ -68,7 +68,7 @@ def stretches(config: RunConfig) -> list[Stretch]:
         share += phase.share
         stop = config.steps if i == len(phases) - 1 else round(config.steps * share)
         if stop > start:
-            objective = structure(objective_class(phase.objective), phase.options, origin="objective_options")
+            objective = structure(load_plugins().objective(phase.objective), phase.options, origin="objective_options")
             name, number = phase.objective, len(result)
             result.append(Stretch(number, name, objective, phase.trains, start, stop, config.teacher_ema))
         start = max(start, stop)
@@ -86,7 +86,7 @@ def _derived(config: RunConfig) -> list[Phase]:
     A decoder does not learn alone where weights from elsewhere have an encoder that it would have to skip.
     """
     main = Phase(config.objective, 1 - config.warmup_share, options=config.objective_options)
-    trains = objective_class(config.objective).begins_with
+    trains = load_plugins().objective(config.objective).begins_with
     if trains is None or config.warmup_share == 0 or (trains == "decoder" and config.init is not None):
         return [attrs.evolve(main, share=1.0)]
     options = {key: value for key, value in config.objective_options.items() if key in ("distance", "c")}

@@ -3,14 +3,16 @@
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import attrs
 
+from inrkit.config.parts import readout_class
+from inrkit.config.phases import Stretch, stretches
 from inrkit.config.run import Phase, RunConfig
-from inrkit.config.toml import apply_sets, read_toml, structure, unstructure
-from inrkit.core.modality import Modality
-from inrkit.core.noise import READOUTS, Readout, make_readout
+from inrkit.config.toml import apply_overrides, read_toml, structure, unstructure
+from inrkit.core.modality import Modality, Source
+from inrkit.core.noise import Readout
 from inrkit.core.objective import Cd, Diffusion, Objective
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.plugins import load_plugins
@@ -18,27 +20,50 @@ from inrkit.plugins import load_plugins
 _TABLES = ("options", "objective_options", "readout_options")
 
 
-def find_modality(name: str | type[Modality]) -> type[Modality]:
-    """The class of a modality: itself, or the installed one of this name."""
-    if isinstance(name, type):
-        return name
-    return load_plugins().modality(name)
+@final
+@attrs.frozen(eq=False)
+class Resolved:
+    """A complete config and what it stands for; made once for a run, and handed down."""
+
+    config: RunConfig
+    modality: Modality
+    readout: Readout
+    phases: tuple[Stretch, ...]
+
+    @staticmethod
+    def of(config: RunConfig, cls: type[Modality] | None = None) -> "Resolved":
+        """What a config stands for that is complete already, such as that of a run directory.
+
+        ``cls`` is the modality's class, for one that is not installed as a plugin.
+        """
+        cls = load_plugins().modality(config.modality) if cls is None else cls
+        modality = cls(structure(cls.Options, config.options, origin="options"))
+        readout = structure(readout_class(config.readout), config.readout_options, origin="readout_options")
+        return Resolved(config, modality, readout, tuple(stretches(config)))
+
+    def evolve(self, **values: Any) -> "Resolved":
+        """The same with other values of some keys."""
+        return Resolved.of(attrs.evolve(self.config, **values), type(self.modality))
+
+    def source(self, split: str) -> Source:
+        """The signals of ``split``, "train" or "test"."""
+        return self.modality.source(self.config.store, split)
 
 
 def resolve(
     modality: str | type[Modality] | None = None,
     preset: str | None = None,
     file: Path | str | None = None,
-    sets: Sequence[str] = (),
+    overrides: Sequence[str] | Mapping[str, Any] = (),
     flags: Mapping[str, Any] | None = None,
-) -> RunConfig:
+) -> Resolved:
     """The complete config, with the modality's options fitted to the data.
 
     Args:
         modality: Name or class; may also stand in the file.
         preset: One of the modality's; by default its first.
         file: TOML with any of the keys.
-        sets: "key=value" texts, typed by the schema; they win.
+        overrides: "key=value" texts, typed by the schema; or values by key, as {"options.width": 128}. They win.
         flags: Values of keys; they win over preset and file.
     """
     given = read_toml(Path(file)) if file is not None else {}
@@ -46,62 +71,41 @@ def resolve(
     modality = given.get("modality") if modality is None else modality
     if modality is None:
         raise UsageError("expected a modality, found none; name one of those that `inrkit plugins list` shows")
-    cls = find_modality(modality)
+    cls = modality if isinstance(modality, type) else load_plugins().modality(modality)
+    flags = flags or {}
+    if isinstance(overrides, Mapping):
+        flags, overrides = _merged(flags, _nested(overrides)), ()
     values = _preset(cls, preset or given.get("preset"))
-    values = _merged(_merged(_for_others(values, given, flags or {}, sets), given), flags or {})
+    values = _merged(_merged(_for_others(values, given, flags, overrides), given), flags)
     values["modality"] = cls.name
-    values = _with_sets(cls, values, sets, origin)
+    values = _with_overrides(cls, values, overrides, origin)
     return complete(structure(RunConfig, values, origin=origin), cls)
 
 
-def complete(config: RunConfig, cls: type[Modality]) -> RunConfig:
+def complete(config: RunConfig, cls: type[Modality]) -> Resolved:
     """The config with every table checked and filled in, and the options fitted to the data."""
     config = attrs.evolve(config, data=_absolute(config.data), init=_absolute(config.init))
-    modality = cls(_settings(cls.Options, config.options, "options"))
-    options = modality.fitted(modality.source(data_path(config), "train"))
+    modality = cls(structure(cls.Options, config.options, origin="options"))
+    options = modality.fitted(modality.source(config.store, "train"))
     objective = _objective(config.objective, config.objective_options, "objective_options")
     table = _readout_table(config, options, objective)
-    readout = structure(_readout_class(config.readout), table, origin="readout_options")
+    readout = structure(readout_class(config.readout), table, origin="readout_options")
     phases = tuple(_complete_phase(phase) for phase in config.phases)
     if phases and abs(sum(phase.share for phase in phases) - 1) > 1e-6:
         raise UsageError(f"the 'share's of 'phases' must add up to 1 (got {sum(phase.share for phase in phases):g})")
     _check_teachers(phases or [Phase(config.objective, 1.0, options=unstructure(objective))])
-    return attrs.evolve(
+    config = attrs.evolve(
         config,
         phases=phases,
         options=unstructure(options),
         objective_options=unstructure(objective),
         readout_options=unstructure(readout),
     )
-
-
-def modality_of(config: RunConfig, cls: type[Modality] | None = None) -> Modality:
-    """The modality with the config's options."""
-    cls = find_modality(config.modality) if cls is None else cls
-    return cls(_settings(cls.Options, config.options, "options"))
-
-
-def readout_of(config: RunConfig) -> Readout:
-    """The config's read-out."""
-    return make_readout(config.readout, **config.readout_options)
-
-
-def objective_class(name: str) -> type[Objective]:
-    """The objective of this name."""
-    return load_plugins().objective(name)
-
-
-def data_path(config: RunConfig) -> Path | None:
-    """The store, or None for the embedded signals."""
-    return None if config.data is None else Path(config.data)
+    return Resolved(config, cls(options), readout, tuple(stretches(config)))
 
 
 def _absolute(path: str | None) -> str | None:
     return None if path is None else str(Path(path).expanduser().absolute())
-
-
-def _settings(cls: type, table: Mapping[str, Any], origin: str) -> Any:
-    return structure(cls, table, origin=origin)
 
 
 def _complete_phase(phase: Phase) -> Phase:
@@ -110,7 +114,7 @@ def _complete_phase(phase: Phase) -> Phase:
 
 def _objective(name: str, table: Mapping[str, Any], origin: str) -> Objective:
     """The objective with its options; paths among them are made absolute."""
-    objective = structure(objective_class(name), table, origin=origin)
+    objective = structure(load_plugins().objective(name), table, origin=origin)
     paths = [field.name for field in attrs.fields(type(objective)) if field.metadata.get("path")]
     return attrs.evolve(objective, **{path: _absolute(getattr(objective, path)) for path in paths})
 
@@ -131,16 +135,10 @@ def _check_teachers(phases: Sequence[Phase]) -> None:
         before = phase.objective
 
 
-def _readout_class(name: str) -> type[Readout]:
-    if name not in READOUTS:
-        raise UsageError(f"no read-out named '{name}'; there are {', '.join(READOUTS)}.{did_you_mean(name, READOUTS)}")
-    return READOUTS[name]
-
-
 def _readout_table(config: RunConfig, options: Any, objective: Objective) -> Mapping[str, Any]:
     """The read-out's options; its σ_data is the modality's, what counts as clean the objective's, where they say."""
     inherited = {"sigma_data": options.sigma_data} if hasattr(options, "sigma_data") else {}
-    if "t_encode" in attrs.fields_dict(_readout_class(config.readout)) and hasattr(objective, "t_recon"):
+    if "t_encode" in attrs.fields_dict(readout_class(config.readout)) and hasattr(objective, "t_recon"):
         inherited["t_encode"] = objective.t_recon
     return {**inherited, **config.readout_options}
 
@@ -157,10 +155,10 @@ def _preset(cls: type[Modality], name: str | None) -> dict[str, Any]:
 
 
 def _for_others(
-    values: dict[str, Any], given: Mapping[str, Any], flags: Mapping[str, Any], sets: Sequence[str]
+    values: dict[str, Any], given: Mapping[str, Any], flags: Mapping[str, Any], texts: Sequence[str]
 ) -> dict[str, Any]:
     """The preset, without its options for an objective or a read-out that the user replaces: another has its own."""
-    result, said = dict(values), dict(text.split("=", 1) for text in sets if "=" in text)
+    result, said = dict(values), dict(text.split("=", 1) for text in texts if "=" in text)
     for key in ("objective", "readout"):
         usual = values.get(key, attrs.fields_dict(RunConfig)[key].default)
         if next((source[key] for source in (said, flags, given) if key in source), usual) != usual:
@@ -168,16 +166,16 @@ def _for_others(
     return result
 
 
-def _with_sets(cls: type[Modality], values: dict[str, Any], sets: Sequence[str], origin: str) -> dict[str, Any]:
+def _with_overrides(cls: type[Modality], values: dict[str, Any], texts: Sequence[str], origin: str) -> dict[str, Any]:
     """--set for keys of our own, and for the tables by the classes that know what may stand in them."""
-    for text in sets:
+    for text in texts:
         table, dot, rest = text.partition(".")
         if not dot or table not in _TABLES or "=" in table:
-            values = apply_sets(RunConfig, values, [text])
+            values = apply_overrides(RunConfig, values, [text])
             continue
         if not isinstance(values.get(table, {}), Mapping):
             raise UsageError(f"{origin}: '{table}': expected a table")
-        values = {**values, table: apply_sets(_class_of(table, cls, values), values.get(table, {}), [rest], table)}
+        values = {**values, table: apply_overrides(_class_of(table, cls, values), values.get(table, {}), [rest], table)}
     return values
 
 
@@ -186,8 +184,8 @@ def _class_of(table: str, cls: type[Modality], values: Mapping[str, Any]) -> typ
         return cls.Options
     defaults = attrs.fields_dict(RunConfig)
     if table == "objective_options":
-        return objective_class(values.get("objective", defaults["objective"].default))
-    return _readout_class(values.get("readout", defaults["readout"].default))
+        return load_plugins().objective(values.get("objective", defaults["objective"].default))
+    return readout_class(values.get("readout", defaults["readout"].default))
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,4 +194,14 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     for key, value in above.items():
         old = result.get(key)
         result[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def _nested(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The table with each key "a.b" as a key "b" of a table "a"."""
+    result: dict[str, Any] = {}
+    for name, value in table.items():
+        for key in reversed(name.split(".")):
+            value = {key: value}
+        result = _merged(result, value)
     return result

@@ -26,12 +26,12 @@ import attrs
 import tomli_w
 
 from inrkit.config import schema
-from inrkit.config.overrides import apply_sets, plain
+from inrkit.config.overrides import apply_overrides, plain
 from inrkit.errors import UsageError
 
 __all__ = [
     "Key",
-    "apply_sets",
+    "apply_overrides",
     "config_hash",
     "describe",
     "difference",

@@ -3,9 +3,7 @@
 import math
 from typing import final
 
-from inrkit.config.resolve import data_path
-from inrkit.config.run import RunConfig
-from inrkit.core.modality import Modality
+from inrkit.config.resolve import Resolved
 from inrkit.errors import DataError, UsageError
 from inrkit.inference.heldout import Trained, batches, encode
 from inrkit.metrics.metric import psnr
@@ -19,9 +17,9 @@ _PEAK = 2.0  # values lie in [-1, 1]
 class Score:
     """The first signals of the test split; without one, nothing is measured."""
 
-    def __init__(self, modality: Modality, config: RunConfig) -> None:
+    def __init__(self, resolved: Resolved) -> None:
         try:
-            self.source = modality.source(data_path(config), "test")
+            self.source = resolved.source("test")
             self.count = min(_COUNT, len(self.source))
         except (DataError, UsageError):
             self.count = 0

@@ -8,7 +8,6 @@ import attrs
 import torch
 from torch import Tensor
 
-from inrkit.config.resolve import data_path
 from inrkit.config.run import RunConfig
 from inrkit.core.draws import Draws, seed_of
 from inrkit.core.modality import Modality, Source
@@ -61,7 +60,7 @@ class Encoded:
 
 def source_of(model: Trained, split: str, data: Path | None = None) -> Source:
     """The signals of a split, of other data than the model was trained on if so wished."""
-    return model.modality.source(data if data is not None else data_path(model.config), split)
+    return model.modality.source(data if data is not None else model.config.store, split)
 
 
 def device_of(model: Trained) -> torch.device:

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 import inrkit
-from inrkit.config.resolve import find_modality, modality_of, readout_of
+from inrkit.config.resolve import Resolved
 from inrkit.config.run import RunConfig
-from inrkit.config.toml import structure
 from inrkit.core.draws import Draws, seed_of
 from inrkit.core.edit.between import interpolate
 from inrkit.core.edit.task import Edit
@@ -24,7 +23,8 @@ from inrkit.errors import DataError, UsageError
 from inrkit.inference.labels import Label, check_guidance, labels_for
 from inrkit.inference.times import middle_of, sampler_of, times_of
 from inrkit.machine.precision import autocast, choose_device, choose_precision
-from inrkit.machine.randomness import untouched
+from inrkit.machine.randomness import preserve_random_state
+from inrkit.plugins import load_plugins
 from inrkit.storage.inrfile import InrFile
 from inrkit.storage.rundir import read_config
 from inrkit.storage.weights import find_checkpoint, put_average
@@ -82,9 +82,9 @@ class Model:
         run = Path(run)
         if not run.is_dir():
             raise DataError(f"{run}: expected a run directory, found none; train first")
-        config, place = read_config(run), choose_device(device)
+        resolved, place = Resolved.of(read_config(run), modality), choose_device(device)
         checkpoint = find_checkpoint(run, step)
-        model = build_model(config, modality_of(config, modality), run, checkpoint.step, place)
+        model = build_model(resolved, run, checkpoint.step, place)
         put_average(model.pipeline, checkpoint)
         model.precision = choose_precision(precision, place)
         model.facts = dict(checkpoint.state.get("facts", {}))
@@ -234,11 +234,11 @@ class Model:
         )
 
 
-def build_model(config: RunConfig, modality: Modality, run: Path, step: int, device: torch.device) -> Model:
+def build_model(resolved: Resolved, run: Path, step: int, device: torch.device) -> Model:
     """A model with untrained weights, without touching the random states."""
-    with untouched(device):
-        pipeline = modality.build(readout_of(config)).to(device).eval().requires_grad_(False)
-    return Model(modality, pipeline, config, run, step)
+    with preserve_random_state(device):
+        pipeline = resolved.modality.build(resolved.readout).to(device).eval().requires_grad_(False)
+    return Model(resolved.modality, pipeline, resolved.config, run, step)
 
 
 @torch.no_grad()
@@ -261,15 +261,15 @@ def render(
 
 def rebuild(inr: InrFile, device: torch.device, modality: type[Modality] | None = None) -> tuple[Modality, Pipeline]:
     """The modality and a pipeline of an INR file. Of the pipeline, the denoiser is untrained and not to be used."""
-    cls = find_modality(inr.modality) if modality is None else modality
-    try:
-        options: Any = structure(cls.Options, inr.modality_options, origin="the INR file's modality_options")
-    except UsageError as error:  # not what the user wrote, but what the file holds
-        raise DataError(f"{error}; the file was made by another version of the plugin, or altered") from error
-    kind = cls(options)
+    cls = load_plugins().modality(inr.modality) if modality is None else modality
     table = dict(inr.readout)
-    config = RunConfig(modality=cls.name, readout=str(table.pop("name", "direct")), readout_options=table)
-    pipeline = build_model(config, kind, Path(), 0, device).pipeline
+    name = str(table.pop("name", "direct"))
+    config = RunConfig(modality=cls.name, options=dict(inr.modality_options), readout=name, readout_options=table)
+    try:
+        resolved = Resolved.of(config, cls)
+    except UsageError as error:  # not what the user wrote, but what the file holds
+        raise DataError(f"the INR file: {error}; it was made by another version of the plugin, or altered") from error
+    pipeline = build_model(resolved, Path(), 0, device).pipeline
     found = type(pipeline.function).__name__
     if found != inr.function:
         raise DataError(f"the INR file needs the function '{inr.function}', '{cls.name}' builds '{found}'")
@@ -278,7 +278,7 @@ def rebuild(inr: InrFile, device: torch.device, modality: type[Modality] | None 
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise DataError(f"the INR file's function does not fit its modality's options: {reason}") from error
-    return kind, pipeline
+    return resolved.modality, pipeline
 
 
 def _moved(where: Any, device: str) -> Any:

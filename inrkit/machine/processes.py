@@ -53,7 +53,7 @@ class Ranks:
             dist.all_gather_object(values, value)
         return values
 
-    def from_first(self, make: Callable[[], T]) -> T:
+    def broadcast(self, make: Callable[[], T]) -> T:
         """What the first process makes, to everybody; if it cannot, everybody raises its error."""
         values: list[Any] = [None, None]
         if self.first:

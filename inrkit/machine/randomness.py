@@ -46,7 +46,7 @@ def restore(tensors: Mapping[str, Tensor], plain: Mapping[str, Any], device: tor
 
 
 @contextlib.contextmanager
-def untouched(device: torch.device) -> Iterator[None]:
+def preserve_random_state(device: torch.device) -> Iterator[None]:
     """Whatever happens inside leaves the random states as they were."""
     tensors, plain = capture(device)
     try:

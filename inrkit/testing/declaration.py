@@ -94,7 +94,7 @@ def presets_are_valid(subject: Subject) -> None:
         try:
             structure(RunConfig, {"modality": subject.name, **preset}, origin=f"preset '{name}'")
             structure(subject.cls.Options, preset.get("options", {}), origin=f"preset '{name}': options")
-            subject.resolved(name)
+            subject.resolve(name)
         except InrkitError as error:
             raise UnmetError(f"preset '{name}': {error}") from error
 

@@ -7,7 +7,7 @@ import torch
 
 from inrkit.errors import InrkitError
 from inrkit.inference.model import render
-from inrkit.machine.randomness import untouched
+from inrkit.machine.randomness import preserve_random_state
 from inrkit.storage.inrfile import load_inr, save_inr
 from inrkit.testing.check import NotAskedError, UnmetError, check, expect, expect_alike
 from inrkit.testing.subject import Subject
@@ -25,7 +25,7 @@ def inr_files_render_alone(subject: Subject) -> None:
         found = load_inr(save_inr(Path(folder) / "one.inr", inr))
     expect(dict(found.provenance).get("title") == "check", "expected the file's provenance to come back")
     for request in ({}, subject.request):
-        with untouched(torch.device("cpu")):
+        with preserve_random_state(torch.device("cpu")):
             torch.manual_seed(1)  # whatever the network is built with, the file does without
             shown = render(found, request, modality=subject.cls)
         for values, where in zip(shown, subject.modality.places(request), strict=True):

@@ -34,13 +34,12 @@ def a_tiny_run_learns(subject: Subject) -> None:
     """A short run that reconstructs brings the loss down."""
     steps = int(subject.values.get("steps", _STEPS))
     values = {**_TINY, "save_every": steps, "sample_every": steps, "steps": steps, **subject.values}
-    config = complete(attrs.evolve(subject.config, **values), subject.cls)
+    resolved = complete(attrs.evolve(subject.config, **values), subject.cls)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         train(
-            config,
+            resolved,
             run,
-            modality=subject.cls,
             progress=False,
             on_sample=lambda *_: None,
             on_end=lambda *_: None,

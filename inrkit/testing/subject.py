@@ -7,7 +7,7 @@ from typing import Any, final
 
 import torch
 
-from inrkit.config.resolve import data_path, modality_of, readout_of, resolve
+from inrkit.config.resolve import Resolved, resolve
 from inrkit.config.run import RunConfig
 from inrkit.core.draws import Draws, seed_of
 from inrkit.core.modality import Modality, Signals, Source
@@ -15,7 +15,7 @@ from inrkit.core.noise import Readout
 from inrkit.core.observation import Batch
 from inrkit.core.pipeline import Pipeline
 from inrkit.inference.model import Model
-from inrkit.machine.randomness import untouched
+from inrkit.machine.randomness import preserve_random_state
 from inrkit.plugins import Registry, load_plugins
 from inrkit.plugins.registry import Entry
 
@@ -85,11 +85,16 @@ class Subject:
         return self._modality if isinstance(self._modality, type) else self.registry.modality(self._modality)
 
     @cached_property
-    def config(self) -> RunConfig:
-        """A resolved config, its options fitted to the data."""
-        return self.resolved(self._preset, self._options)
+    def resolved(self) -> Resolved:
+        """The config, with the options fitted to the data."""
+        return self.resolve(self._preset, self._options)
 
-    def resolved(self, preset: str | None, options: Mapping[str, Any] | None = None) -> RunConfig:
+    @property
+    def config(self) -> RunConfig:
+        """The same as a config alone."""
+        return self.resolved.config
+
+    def resolve(self, preset: str | None, options: Mapping[str, Any] | None = None) -> Resolved:
         """The config of a preset, with these options instead of its own."""
         flags: dict[str, Any] = {"device": "cpu", "precision": "fp32", "options": dict(options or {})}
         if (data := self.data) is not None:
@@ -101,14 +106,14 @@ class Subject:
         """The store, or None for the embedded signals."""
         return self._data() if callable(self._data) else self._data
 
-    @cached_property
+    @property
     def modality(self) -> Modality:
         """The modality with these options."""
-        return modality_of(self.config, self.cls)
+        return self.resolved.modality
 
     def source(self, split: str = "train") -> Source:
         """The signals of a split, opened anew."""
-        return self.modality.source(data_path(self.config), split)
+        return self.resolved.source(split)
 
     @cached_property
     def signals(self) -> Signals:
@@ -130,14 +135,14 @@ class Subject:
         """As they are encoded and evaluated."""
         return self.observed(training=False)
 
-    @cached_property
+    @property
     def readout(self) -> Readout:
         """The config's read-out."""
-        return readout_of(self.config)
+        return self.resolved.readout
 
     def build(self, readout: Readout | None = None, *, seed: int = 0, spread: float = 0.02) -> Pipeline:
         """A new pipeline in evaluation mode, its weights moved a little, so that none is zero for a start."""
-        with untouched(torch.device("cpu")):
+        with preserve_random_state(torch.device("cpu")):
             torch.manual_seed(seed)
             pipeline = self.modality.build(readout or self.readout).eval()
             with torch.no_grad():

@@ -1,18 +1,18 @@
 """What learns: the pipeline with its optimizer, its averages and its place in the run; and one step of it."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, final
 
 import attrs
 import torch
 from torch import Tensor, nn
 
-from inrkit.config.phases import Stretch, at, stretches
-from inrkit.config.run import RunConfig
+from inrkit.config.phases import Stretch, at
+from inrkit.config.resolve import Resolved
 from inrkit.core.draws import seed_of
 from inrkit.core.guide import drop_labels
-from inrkit.core.modality import Modality, Signals
+from inrkit.core.modality import Signals
 from inrkit.core.observation import Batch
 from inrkit.core.train import PowerEMA, backward_step, check_finite, clip_gradients
 from inrkit.errors import DivergedError, PluginError
@@ -43,21 +43,18 @@ class Learner:
     """A pipeline in training.
 
     Args:
-        config: The resolved config.
-        modality: With the config's options.
+        resolved: The run's config.
         ranks: Who we are.
         device, precision: Where and how to compute.
     """
 
-    def __init__(
-        self, config: RunConfig, modality: Modality, ranks: Ranks, device: torch.device, precision: str
-    ) -> None:
-        self.config, self.modality, self.ranks = config, modality, ranks
-        self.device, self.precision = device, precision
+    def __init__(self, resolved: Resolved, ranks: Ranks, device: torch.device, precision: str) -> None:
+        self.resolved, self.ranks, self.device, self.precision = resolved, ranks, device, precision
+        config = self.config = resolved.config
+        self.modality, self.phases = resolved.modality, resolved.phases
         self.rows = Rows(config.batch_size, ranks.rank, ranks.world, config.accumulate)
-        self.phases = stretches(config)
-        self.pipeline = new_pipeline(config, modality, device)
-        self.teachers = Teachers(config, modality, self.phases, device)
+        self.pipeline = new_pipeline(resolved, device)
+        self.teachers = Teachers(resolved, device)
         self.optimizer = Optimizer(config, self.pipeline, precision)
         self.ema = PowerEMA(self.pipeline, config.ema)
         self.step = 0
@@ -168,7 +165,7 @@ class Learner:
         named = list(self.pipeline.named_parameters())
         observed = {f"support {i}": batch.support.values for i, batch in enumerate(batches)}
         observed |= {f"query {i}": batch.query.values for i, batch in enumerate(batches)}
-        suspects = [
+        suspects: list[tuple[str, Mapping[str, Tensor]]] = [
             ("weight", dict(named)),
             ("batch", observed),
             ("loss term", terms),

@@ -14,7 +14,7 @@ from inrkit.config.toml import config_hash, unstructure
 from inrkit.core.modality import Signals
 from inrkit.evaluation.score import Score
 from inrkit.inference.model import Model, build_model
-from inrkit.machine.randomness import untouched
+from inrkit.machine.randomness import preserve_random_state
 from inrkit.machine.signals import StoppedError, StopRequest
 from inrkit.storage.checkpoint import save_checkpoint
 from inrkit.training.learner import Learner
@@ -22,7 +22,7 @@ from inrkit.training.log import RunLog
 from inrkit.training.optimizer import learning_rate
 from inrkit.training.progress import RunProgress
 from inrkit.training.state import check_agreement, pack
-from inrkit.training.stopping import Guard, stop_early
+from inrkit.training.stopping import EarlyStopping, stop_early
 
 OnSample = Callable[[Model, Path, int], object]
 
@@ -34,7 +34,7 @@ class Loop:
 
     Args:
         run: The run directory.
-        guard: Watches for samples that become worse.
+        early: Watches for samples that become worse.
         facts: What the training data are; a resumed run must find the same.
         on_sample: Called with a model of the averaged weights, the run directory and the step.
     """
@@ -46,7 +46,7 @@ class Loop:
     progress: RunProgress
     stop: StopRequest
     score: Score
-    guard: Guard
+    early: EarlyStopping
     facts: dict[str, object]
     on_sample: OnSample
 
@@ -70,7 +70,7 @@ class Loop:
 
             best = False
             if last or step % config.sample_every == 0:
-                best, diverged = ranks.from_first(functools.partial(self._show, phase))
+                best, diverged = ranks.broadcast(functools.partial(self._show, phase))
                 if diverged:
                     return
             if last or outcome.stop or best or step % config.save_every == 0:
@@ -89,31 +89,31 @@ class Loop:
         Leaves the random states alone.
         """
         learner = self.learner
-        model = build_model(learner.config, learner.modality, self.run, learner.step, learner.device)
+        model = build_model(learner.resolved, self.run, learner.step, learner.device)
         model.facts = self.facts
         model.pipeline.load_state_dict(learner.pipeline.state_dict())
         learner.ema.copy_to(model.pipeline)
-        with untouched(learner.device):
+        with preserve_random_state(learner.device):
             measured = self.score.measure(model)
             if measured:
                 self._write({f"heldout/{name}": value for name, value in measured.items()})
                 self.progress.heldout(measured)
-            best = self._watch(model, phase) if self.guard.patience else False
+            best = self._watch(model, phase) if self.early.patience else False
             self.on_sample(model, self.run, learner.step)
-        if self.guard.stop:
-            stop_early(self.run, learner.step, self.guard)
+        if self.early.stop:
+            stop_early(self.run, learner.step, self.early)
             self.progress.say(
-                f"step {learner.step}: samples became worse {self.guard.worse} times in a row; stopped, and went back "
-                f"to the best checkpoint, of step {self.guard.best_step}"
+                f"step {learner.step}: samples became worse {self.early.worse} times in a row; stopped, and went back "
+                f"to the best checkpoint, of step {self.early.best_step}"
             )
-        return best, self.guard.stop
+        return best, self.early.stop
 
     def _watch(self, model: Model, phase: Stretch) -> bool:
         """Whether the samples are the best of their phase."""
-        step, value = self.learner.step, self.guard.measure(model)
+        step, value = self.learner.step, self.early.measure(model)
         self._write({"proxy/frechet": value if math.isfinite(value) else None})
         # After the last step of a phase its own stage, not the next phase's, made the samples.
-        return self.guard.see(step, phase.number, value, counts=phase.is_hard(step))
+        return self.early.see(step, phase.number, value, counts=phase.is_hard(step))
 
     def _save(self) -> None:
         learner, config = self.learner, self.learner.config
@@ -128,9 +128,9 @@ class Loop:
                 "config": config_hash(unstructure(config)),
             }
             state = {**state, "log": self.log.state(), "facts": self.facts}
-            best = self.guard.best_step
-            if self.guard.patience:
-                state["guard"] = self.guard.state()
+            best = self.early.best_step
+            if self.early.patience:
+                state["early_stopping"] = self.early.state()
             save_checkpoint(
                 self.run / "checkpoints",
                 learner.step,

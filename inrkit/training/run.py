@@ -2,13 +2,13 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from inrkit.config.resolve import data_path, modality_of, resolve
+from inrkit.config.resolve import Resolved, resolve
 from inrkit.config.run import RunConfig
 from inrkit.core.modality import Modality, Source
 from inrkit.errors import DataError, ResourceError, UsageError
@@ -29,16 +29,16 @@ from inrkit.training.loop import Loop, OnSample
 from inrkit.training.order import Order
 from inrkit.training.progress import RunProgress
 from inrkit.training.state import unpack
-from inrkit.training.stopping import Guard, finish, forget
+from inrkit.training.stopping import EarlyStopping, finish, forget
 
 
 def train(
-    config: RunConfig | Path | str | None = None,
+    config: Resolved | RunConfig | Path | str | None = None,
     out: Path | str | None = None,
     *,
     modality: str | type[Modality] | None = None,
     preset: str | None = None,
-    sets: Sequence[str] = (),
+    overrides: Sequence[str] | Mapping[str, Any] = (),
     progress: bool | None = None,
     extend: bool = False,
     on_sample: OnSample | None = None,
@@ -50,25 +50,29 @@ def train(
     ``inrkit.train(modality=M, steps=200, out="runs/first")``: the keys of `RunConfig` may be given by name.
 
     Args:
-        config: A resolved config, or a TOML file.
+        config: What `inrkit.resolve` gives, the config of a model, or a TOML file.
         out: The run directory; by default `runs/MODALITY-PRESET`.
         modality: Name or class.
         preset: One of the modality's.
-        sets: "key=value" texts.
+        overrides: "key=value" texts, or values by key, as {"options.width": 128}.
         progress: False for none, None for a bar in a terminal and lines elsewhere.
         extend: Allow another number of steps than the run in ``out`` was begun with.
         on_sample, on_end: In place of writing sample sheets and the report.
     """
-    if not isinstance(config, RunConfig):
-        config = resolve(modality, preset, config, sets, values)
-    elif values or sets or preset:
+    if not isinstance(config, Resolved | RunConfig):
+        resolved = resolve(modality, preset, config, overrides, values)
+    elif values or overrides or preset:
         raise UsageError("expected a resolved config or single values, found both; change the config instead")
-    kind = modality_of(config, modality if isinstance(modality, type) else None)
+    else:
+        cls = modality if isinstance(modality, type) else None
+        resolved = config if isinstance(config, Resolved) else Resolved.of(config, cls)
+    keys = resolved.config
     keep_freed_memory()
-    run = Path(out) if out is not None else Path("runs") / "-".join(filter(None, (config.modality, config.preset)))
-    with _machine_errors(config), joined(config.device) as ranks:
-        _train(config, run, kind, ranks, progress, extend, on_sample or write_samples)
-        model = Model.load(run, device=str(choose_device(config.device, ranks.local_rank)), modality=type(kind))
+    run = Path(out) if out is not None else Path("runs") / "-".join(filter(None, (keys.modality, keys.preset)))
+    with _machine_errors(keys), joined(keys.device) as ranks:
+        _train(resolved, run, ranks, progress, extend, on_sample or write_samples)
+        device = str(choose_device(keys.device, ranks.local_rank))
+        model = Model.load(run, device=device, modality=type(resolved.modality))
         if ranks.first:
             (on_end or write_report)(model, run)
         ranks.barrier()
@@ -76,15 +80,14 @@ def train(
 
 
 def _train(
-    config: RunConfig,
+    resolved: Resolved,
     run: Path,
-    modality: Modality,
     ranks: Ranks,
     progress: bool | None,
     extend: bool,
     on_sample: OnSample,
 ) -> None:
-    source = modality.source(data_path(config), "train")
+    config, source = resolved.config, resolved.source("train")
     facts = json.loads(json.dumps(dict(source.facts)))
     with contextlib.ExitStack() as stack:
         directory = RunDirectory(run)
@@ -99,9 +102,9 @@ def _train(
             found, passed_over = latest_checkpoint(directory.checkpoints)
             return None if found is None else str(found.path), passed_over, ended
 
-        path, passed_over, ended = ranks.from_first(enter)
+        path, passed_over, ended = ranks.broadcast(enter)
         checkpoint = None if path is None else load_checkpoint(Path(path))
-        learner = _learner(config, modality, ranks, checkpoint)
+        learner = _learner(resolved, ranks, checkpoint)
         stack.callback(learner.release)
         if checkpoint is not None:
             _check_facts(checkpoint, facts)
@@ -124,8 +127,8 @@ def _train(
                 RunProgress(config.steps, learner.step, config.batch_size, progress if ranks.first else False)
             ),
             stack.enter_context(StopRequest()),
-            Score(modality, config),
-            _guard(config, checkpoint),
+            Score(resolved),
+            _early_stopping(config, checkpoint),
             facts,
             on_sample,
         )
@@ -134,21 +137,22 @@ def _train(
         loop.train()
 
 
-def _learner(config: RunConfig, modality: Modality, ranks: Ranks, checkpoint: Checkpoint | None) -> Learner:
+def _learner(resolved: Resolved, ranks: Ranks, checkpoint: Checkpoint | None) -> Learner:
+    config = resolved.config
     device = choose_device(config.device, ranks.local_rank)
     allow_tf32(device)
     if checkpoint is None:
-        precision = ranks.from_first(lambda: choose_precision(config.precision, device))
+        precision = ranks.broadcast(lambda: choose_precision(config.precision, device))
     else:  # what was measured when the run began
         precision = str(checkpoint.state["precision"])
-    return Learner(config, modality, ranks, device, precision)
+    return Learner(resolved, ranks, device, precision)
 
 
-def _guard(config: RunConfig, checkpoint: Checkpoint | None) -> Guard:
-    guard = Guard(config.early_stop, trained=config.init is not None)
+def _early_stopping(config: RunConfig, checkpoint: Checkpoint | None) -> EarlyStopping:
+    early = EarlyStopping(config.early_stop, trained=config.init is not None)
     if checkpoint is not None and config.early_stop:
-        guard.load(checkpoint.state.get("guard", {}))
-    return guard
+        early.load(checkpoint.state.get("early_stopping", {}))
+    return early
 
 
 def _signals(config: RunConfig, learner: Learner, source: Source) -> Iterator[Any]:

@@ -29,7 +29,7 @@ FAR = 2.0
 
 @final
 @attrs.define
-class Guard:
+class EarlyStopping:
     """Worse is: more than the evaluation before, and more than the best of the phase by a tenth; or more than twice the
     best; or not finite.
 
@@ -96,9 +96,9 @@ class Guard:
             setattr(self, name, value)
 
 
-def stop_early(run: Path, step: int, guard: Guard) -> None:
+def stop_early(run: Path, step: int, early: EarlyStopping) -> None:
     """Notes why the run ended, and removes the checkpoints after the best one."""
-    note = {"step": step, "best_step": guard.best_step, "best": guard.best, "last": guard.last}
+    note = {"step": step, "best_step": early.best_step, "best": early.best, "last": early.last}
     text = json.dumps({name: value if math.isfinite(value or 0) else None for name, value in note.items()}, indent=2)
     atomic.write_text(run / STOPPED, text + "\n")
     finish(run)

@@ -1,15 +1,15 @@
 """Who sets the targets besides the student itself: a moving average of it, and a diffusion model that is distilled."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import nn
 
-from inrkit.config.phases import Stretch, stretches
-from inrkit.config.resolve import modality_of, readout_of
+from inrkit.config.phases import Stretch
+from inrkit.config.resolve import Resolved
 from inrkit.config.run import RunConfig
 from inrkit.core.modality import Modality
 from inrkit.core.objective import Cd, Diffusion
@@ -28,21 +28,19 @@ class Teachers:
     """What the phases of a run need; both are part of its checkpoints.
 
     Args:
-        config: Of the run.
-        modality: With the config's options.
-        phases: Of the run.
+        resolved: The run's config.
         device: Where to compute.
     """
 
-    def __init__(self, config: RunConfig, modality: Modality, phases: Sequence[Stretch], device: torch.device) -> None:
+    def __init__(self, resolved: Resolved, device: torch.device) -> None:
         self.average: Pipeline | None = None
         self.diffusion: Pipeline | None = None
-        self._starts_by_chance = config.init is None
-        if any(phase.decay(phase.start) > 0 for phase in phases):
-            self.average = new_pipeline(config, modality, device).requires_grad_(False)
-        for phase in phases:
+        self._starts_by_chance = resolved.config.init is None
+        if any(phase.decay(phase.start) > 0 for phase in resolved.phases):
+            self.average = new_pipeline(resolved, device).requires_grad_(False)
+        for phase in resolved.phases:
             if isinstance(phase.objective, Cd):
-                self.diffusion = _to_distil(phase.objective, config, modality, device)
+                self.diffusion = _to_distil(phase.objective, resolved, device)
 
     def __call__(self, phase: Stretch, step: int, student: Pipeline) -> Pipeline:
         """The pipeline that sets the targets of a step."""
@@ -84,13 +82,13 @@ class Teachers:
             torch._foreach_lerp_(kept, [p.detach() for p in student.parameters()], 1 - decay)
 
 
-def _to_distil(objective: Cd, config: RunConfig, modality: Modality, device: torch.device) -> Pipeline:
+def _to_distil(objective: Cd, resolved: Resolved, device: torch.device) -> Pipeline:
     """The diffusion model of a run; or one that the phase before is going to train."""
     if objective.teacher is None:
-        name, pipeline = "this run", new_pipeline(config, modality, device)
+        name, config, pipeline = "this run", resolved.config, new_pipeline(resolved, device)
     else:
         name = f"teacher '{objective.teacher}'"
-        config, pipeline = _load(Path(objective.teacher), modality, device)
+        config, pipeline = _load(Path(objective.teacher), resolved.modality, device)
     if objective.guidance != 1 and config.label_dropout == 0:
         raise UsageError(
             f"{name}: 'guidance' needs a diffusion model that was also trained without labels, found "
@@ -104,12 +102,12 @@ def _load(path: Path, modality: Modality, device: torch.device) -> tuple[RunConf
     checkpoint = find_checkpoint(path)
     config = read_config(path if (path / "config.toml").exists() else path.parents[1])
     _check(path, "a run of modality", modality.name, config.modality)
-    _check(path, "a run trained with", Diffusion.name, stretches(config)[-1].name)
-    theirs = modality_of(config, type(modality))
-    ours, found = (tuple(kind.template(1).values.shape[1:]) for kind in (modality, theirs))
+    theirs = Resolved.of(config, type(modality))
+    _check(path, "a run trained with", Diffusion.name, theirs.phases[-1].name)
+    ours, found = (tuple(kind.template(1).values.shape[1:]) for kind in (modality, theirs.modality))
     _check(path, "signals of shape", ours, found)
-    _check(path, "a run whose number of classes is", classes_of(modality), classes_of(theirs))
-    pipeline: Pipeline = new_pipeline(config, theirs, device)
+    _check(path, "a run whose number of classes is", classes_of(modality), classes_of(theirs.modality))
+    pipeline = new_pipeline(theirs, device)
     put_average(pipeline, checkpoint)
     return config, pipeline
 
@@ -124,7 +122,7 @@ def _alike(one: nn.Module, other: nn.Module) -> bool:
     return shapes[0] == shapes[1]
 
 
-def new_pipeline(config: RunConfig, modality: Modality, device: torch.device) -> Any:
+def new_pipeline(resolved: Resolved, device: torch.device) -> Pipeline:
     """An untrained pipeline; its weights depend on the config's seed alone."""
-    seed_everything(config.seed, "model")
-    return modality.build(readout_of(config)).to(device).train()
+    seed_everything(resolved.config.seed, "model")
+    return resolved.modality.build(resolved.readout).to(device).train()

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from inrkit.cli import main
 from inrkit.comparison.compare import compare, contenders_of, summary
 from inrkit.comparison.operations import of_training
-from inrkit.config.resolve import resolve
+from inrkit.config.resolve import Resolved, resolve
 from inrkit.config.toml import to_toml, unstructure
 from inrkit.errors import UsageError
 
@@ -79,15 +79,15 @@ def test_each_config_meets_each_seed(tmp_path: Path) -> None:
     assert len({c.run for c in found}) == 4
     assert [c.config.seed for c in found if c.config] == [0, 7, 0, 7]
     assert len({c.config.steps for c in found if c.config}) == 1
-    assert of_training(found[0].config) > 0 if found[0].config else False
+    assert of_training(Resolved.of(found[0].config)) > 0 if found[0].config else False
 
 
 def test_runs_with_other_seeds_are_one_system(tmp_path: Path) -> None:
     """Whatever their directories are called."""
     for seed, name in ((3, "mine-3"), (4, "other"), (5, "third")):
-        config = resolve("image", sets=[*SETS, f"steps={5 if name == 'third' else 4}"], flags={"seed": seed})
+        resolved = resolve("image", overrides=[*SETS, f"steps={5 if name == 'third' else 4}"], flags={"seed": seed})
         (tmp_path / name).mkdir()
-        (tmp_path / name / "config.toml").write_text(to_toml(unstructure(config)))
+        (tmp_path / name / "config.toml").write_text(to_toml(unstructure(resolved.config)))
     runs = [tmp_path / name for name in ("mine-3", "other", "third")]
     found = contenders_of(runs, tmp_path, seeds=(0,), equal=False, sets=())
     assert [c.name for c in found] == ["mine", "mine #4", "third"]

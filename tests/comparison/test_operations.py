@@ -1,13 +1,12 @@
 """Operations are counted as the mathematics has them."""
 
-import attrs
 import pytest
 import torch
 from torch.nn import functional as F
 from toy import ToyModality
 
 from inrkit.comparison.operations import of_sample, of_training, operations
-from inrkit.config.resolve import readout_of, resolve
+from inrkit.config.resolve import resolve
 
 
 def test_a_product_and_its_gradients_are_counted() -> None:
@@ -28,17 +27,15 @@ def test_fused_attention_is_counted_like_its_products() -> None:
 def test_training_grows_with_steps_and_batch_and_disturbs_nothing() -> None:
     """Twice the steps, or about twice the batch, is twice the work; no random state is touched."""
     state = torch.get_rng_state()
-    config = resolve(ToyModality, flags={"objective": "ect", "batch_size": 16, "steps": 10})
-    modality = ToyModality(ToyModality.Options())
-    once = of_training(config, modality)
-    assert of_training(attrs.evolve(config, steps=20), modality) == pytest.approx(2 * once, rel=0.25)
-    assert of_training(attrs.evolve(config, batch_size=32), modality) == pytest.approx(2 * once, rel=0.25)
+    resolved = resolve(ToyModality, flags={"objective": "ect", "batch_size": 16, "steps": 10})
+    once = of_training(resolved)
+    assert of_training(resolved.evolve(steps=20)) == pytest.approx(2 * once, rel=0.25)
+    assert of_training(resolved.evolve(batch_size=32)) == pytest.approx(2 * once, rel=0.25)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_training_step_is_more_than_three_samples() -> None:
     """Forward and backward for every signal of the batch, at the least."""
-    config = resolve(ToyModality, flags={"objective": "ect", "batch_size": 16, "steps": 10})
-    modality = ToyModality(ToyModality.Options())
-    sample = of_sample(modality.build(readout_of(config)), modality)
-    assert of_training(config, modality) >= 0.9 * 3 * 16 * 10 * sample
+    resolved = resolve(ToyModality, flags={"objective": "ect", "batch_size": 16, "steps": 10})
+    sample = of_sample(resolved.modality.build(resolved.readout), resolved.modality)
+    assert of_training(resolved) >= 0.9 * 3 * 16 * 10 * sample

@@ -6,8 +6,8 @@ import attrs
 import pytest
 from toy import ToyModality
 
-from inrkit.config.phases import at, stretches
-from inrkit.config.resolve import complete, resolve
+from inrkit.config.phases import at
+from inrkit.config.resolve import Resolved, complete, resolve
 from inrkit.config.run import Phase, RunConfig
 from inrkit.config.toml import describe, read_toml, structure, to_toml, unstructure
 from inrkit.errors import UsageError
@@ -18,15 +18,15 @@ def test_later_words_win(tmp_path: Path) -> None:
     """Preset, then file, then flags, then --set; tables are joined key by key."""
     file = tmp_path / "my.toml"
     file.write_text("steps = 7\nlr = 0.5\nseed = 3\n[options]\ncount = 9\n")
-    config = resolve(ToyModality, "smaller", file, ["seed=5", "options.dropout=0.25"], {"lr": 0.25, "seed": 4})
+    config = resolve(ToyModality, "smaller", file, ["seed=5", "options.dropout=0.25"], {"lr": 0.25, "seed": 4}).config
     assert (config.preset, config.steps, config.lr, config.seed) == ("smaller", 7, 0.25, 5)
     assert config.options == {"size": 16, "count": 9, "width": 8, "dropout": 0.25, "bad": -1, "missing": -1}
 
 
 def test_the_first_preset_is_the_default() -> None:
     """So that a command without options trains something that is known to work."""
-    assert resolve(ToyModality).preset == "small"
-    assert resolve(ToyModality).batch_size == 8
+    assert resolve(ToyModality).config.preset == "small"
+    assert resolve(ToyModality).config.batch_size == 8
 
 
 @pytest.mark.parametrize(
@@ -38,23 +38,23 @@ def test_a_preset_tells_nothing_to_another_objective(
     """Its options of an objective go with that objective; where the user takes another, they are that one's own."""
     own = {"objective_options": {"lambda_recon": 3.0, "stages": 5}}
     monkeypatch.setattr(ToyModality, "presets", {"small": {**ToyModality.presets["small"], **own}})
-    assert resolve(ToyModality).objective_options["lambda_recon"] == 3.0
-    config = resolve(ToyModality, sets=sets, flags=flags)
+    assert resolve(ToyModality).config.objective_options["lambda_recon"] == 3.0
+    config = resolve(ToyModality, overrides=sets, flags=flags).config
     assert config.objective == "ect"
     assert "lambda_recon" not in config.objective_options
     assert config.objective_options["stages"] == (3 if sets else 8)
-    assert resolve(ToyModality, flags={"objective": "inrct"}).objective_options["lambda_recon"] == 3.0
+    assert resolve(ToyModality, flags={"objective": "inrct"}).config.objective_options["lambda_recon"] == 3.0
 
 
 def test_a_resolved_config_is_complete_and_resolves_to_itself(tmp_path: Path) -> None:
     """`config.toml` of a run directory can be given back as ``--config``, and nothing changes."""
-    config = resolve(ToyModality, sets=["readout=two-headed", "objective_options.lambda_diff=0.5"])
+    config = resolve(ToyModality, overrides=["readout=two-headed", "objective_options.lambda_diff=0.5"]).config
     assert config.objective_options["distance"] == "l2"
     assert config.readout_options["sigma_data"] == 0.5
     file = tmp_path / "config.toml"
     file.write_text(to_toml(unstructure(config)))
     assert structure(RunConfig, read_toml(file)) == config
-    assert resolve(ToyModality, file=file) == config
+    assert resolve(ToyModality, file=file).config == config
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_resolved_config_is_complete_and_resolves_to_itself(tmp_path: Path) ->
 def test_mistakes_are_named_where_they_are_made(sets: list[str], message: str) -> None:
     """With the key, what was expected, and the nearest name."""
     with pytest.raises(UsageError, match=message):
-        resolve(ToyModality, sets=sets)
+        resolve(ToyModality, overrides=sets)
 
 
 def test_unknown_presets_and_missing_modalities_are_named() -> None:
@@ -95,33 +95,33 @@ def test_unknown_presets_and_missing_modalities_are_named() -> None:
 def test_paths_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run can be resumed and loaded from anywhere."""
     monkeypatch.chdir(tmp_path)
-    config = resolve(ToyModality, flags={"data": "store.h5", "init": "runs/a"})
+    config = resolve(ToyModality, flags={"data": "store.h5", "init": "runs/a"}).config
     assert (config.data, config.init) == (str(tmp_path / "store.h5"), str(tmp_path / "runs/a"))
 
 
 def test_inrct_begins_with_reconstruction() -> None:
     """Its phases follow from the objective; shares that leave no step leave no phase."""
-    config = resolve(ToyModality, flags={"steps": 100})
-    first, second = stretches(config)
+    resolved = resolve(ToyModality, flags={"steps": 100})
+    first, second = resolved.phases
     assert [(p.name, p.start, p.stop) for p in (first, second)] == [("reconstruction", 0, 10), ("inrct", 10, 100)]
     assert at([first, second], 9) is first
     assert at([first, second], 10) is second
     assert second.progress(10) == 0
     assert second.progress(99) == pytest.approx(89 / 90)
-    assert [p.name for p in stretches(attrs.evolve(config, steps=4))] == ["inrct"]
-    assert [p.name for p in stretches(attrs.evolve(config, objective="ect", objective_options={}))] == ["ect"]
+    assert [p.name for p in resolved.evolve(steps=4).phases] == ["inrct"]
+    assert [p.name for p in resolved.evolve(objective="ect", objective_options={}).phases] == ["ect"]
 
 
 def test_explicit_phases_divide_the_run() -> None:
     """Each with its objective, its options and the weights that train; their shares make one."""
-    config = resolve(ToyModality, flags={"steps": 10})
+    config = resolve(ToyModality, flags={"steps": 10}).config
     phases = (Phase("diffusion", 0.34, "denoiser"), Phase("ect", 0.66, options={"stage_offset": 1}))
     explicit = complete(attrs.evolve(config, phases=phases), ToyModality)
-    assert [(p.name, p.start, p.stop, p.trains) for p in stretches(explicit)] == [
+    assert [(p.name, p.start, p.stop, p.trains) for p in explicit.phases] == [
         ("diffusion", 0, 3, "denoiser"),
         ("ect", 3, 10, "all"),
     ]
-    assert stretches(explicit)[1].objective.stage_offset == 1
+    assert explicit.phases[1].objective.stage_offset == 1
     with pytest.raises(UsageError, match="add up to 1"):
         complete(attrs.evolve(config, phases=phases[:1]), ToyModality)
     with pytest.raises(UsageError, match="Did you mean 'stage_offset'"):
@@ -130,7 +130,7 @@ def test_explicit_phases_divide_the_run() -> None:
 
 def test_machine_keys_do_not_make_another_run() -> None:
     """Everything else does."""
-    config = resolve(ToyModality)
+    config = resolve(ToyModality).config
     assert changed_keys(config, attrs.evolve(config, device="cpu", workers=3, accumulate=2, keep=5)) == []
     assert changed_keys(config, attrs.evolve(config, seed=1, precision="fp32")) == ["precision", "seed"]
 
@@ -138,3 +138,25 @@ def test_machine_keys_do_not_make_another_run() -> None:
 def test_every_key_is_documented() -> None:
     """A help text for each, which the command line shows."""
     assert all(key.help for key in describe(RunConfig))
+
+
+def test_overrides_may_be_values() -> None:
+    """The same as texts; keys of tables are joined by dots, or nested; they win over everything."""
+    texts = resolve(ToyModality, overrides=["options.width=8", "lr=0.5", "readout=two-headed"], flags={"lr": 0.25})
+    given = {"options.width": 8, "lr": 0.5, "readout": "two-headed"}
+    assert resolve(ToyModality, overrides=given, flags={"lr": 0.25}).config == texts.config
+    nested = {"options": {"width": 8}, "lr": 0.5, "readout": "two-headed"}
+    assert resolve(ToyModality, overrides=nested, flags={"lr": 0.25}).config == texts.config
+    with pytest.raises(UsageError, match="'wdith'"):
+        resolve(ToyModality, overrides={"options.wdith": 8})
+
+
+def test_what_is_resolved_is_made_once_and_resolved_again_from_its_config() -> None:
+    """Modality, read-out and phases are those of the complete config."""
+    resolved = resolve(ToyModality, overrides={"readout": "two-headed", "options.width": 8})
+    again = Resolved.of(resolved.config, ToyModality)
+    assert again.readout == resolved.readout
+    assert again.phases == resolved.phases
+    assert again.modality.options == resolved.modality.options
+    assert resolved.evolve(steps=10).phases[-1].stop == 10
+    assert len(resolved.source("test")) == 4

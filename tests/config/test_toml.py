@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from inrkit.config import toml as config
 from inrkit.config.toml import (
-    apply_sets,
+    apply_overrides,
     config_hash,
     describe,
     difference,
@@ -130,7 +130,7 @@ def test_any_set_text_is_a_value_or_a_usage_error(key: str, value: str) -> None:
         key,
     ):
         with contextlib.suppress(UsageError):
-            assert isinstance(structure(Run, apply_sets(Run, {}, [text]), origin="--set"), Run)
+            assert isinstance(structure(Run, apply_overrides(Run, {}, [text]), origin="--set"), Run)
 
 
 @given(runs)
@@ -141,7 +141,7 @@ def test_set_says_what_toml_says(run: Run) -> None:
     sets = [f"{key}={table[key]}" for key in ("name", "steps", "device", "mode", "out")]
     sets += [f"note={table.get('note', 'none')}", f"amp={str(run.amp).lower()}", f"optimizer.lr={run.optimizer.lr!r}"]
     sets += [f"widths={','.join(map(str, run.widths))}", f"optimizer.clip={run.optimizer.clip}".replace("None", "none")]
-    made = structure(Run, apply_sets(Run, {}, sets))
+    made = structure(Run, apply_overrides(Run, {}, sets))
     for key in ("name", "steps", "mode", "note", "amp", "widths", "out"):
         assert getattr(made, key) == getattr(run, key)
     assert (made.optimizer.lr, made.optimizer.clip) == (run.optimizer.lr, run.optimizer.clip)
@@ -265,7 +265,7 @@ SETS = [
 @pytest.mark.parametrize(("text", "key", "value"), SETS, ids=lambda value: value if isinstance(value, str) else "")
 def test_sets_are_typed_by_the_field(text: str, key: str, value: Any) -> None:
     """The same text is a number, a word or a list by what the field is; the result is something TOML can hold."""
-    mapping = apply_sets(Run, {"name": "before"}, [text])
+    mapping = apply_overrides(Run, {"name": "before"}, [text])
     assert to_toml(mapping)
     made = getattr(structure(Run, mapping), key)
     assert repr(made) == repr(value)
@@ -297,13 +297,13 @@ WRONG_SETS = [
 def test_wrong_sets_name_key_and_expectation(text: str, message: str) -> None:
     """What cannot be meant is said with the nearest thing that can."""
     with pytest.raises(UsageError, match=message):
-        apply_sets(Run, {}, [text])
+        apply_overrides(Run, {}, [text])
 
 
 def test_sets_change_nothing_else() -> None:
     """The given mapping stays as it was, later texts win, and what was set before stays."""
     mapping = {"optimizer": {"clip": 2.0}, "phases": [{"steps": 1}]}
-    made = apply_sets(Run, mapping, ["optimizer.lr=1", "optimizer.lr=2", "phases.0.objective=ect"])
+    made = apply_overrides(Run, mapping, ["optimizer.lr=1", "optimizer.lr=2", "phases.0.objective=ect"])
     assert mapping == {"optimizer": {"clip": 2.0}, "phases": [{"steps": 1}]}
     assert made == {"optimizer": {"clip": 2.0, "lr": 2.0}, "phases": [{"steps": 1, "objective": "ect"}]}
 

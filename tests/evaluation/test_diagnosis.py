@@ -18,8 +18,7 @@ from inrkit.report.tables import evaluation_blocks
 
 @pytest.fixture
 def model(tmp_path: Path) -> Model:
-    config = resolve(ToyModality)
-    return build_model(config, ToyModality(ToyModality.Options(size=16)), tmp_path, 7, torch.device("cpu"))
+    return build_model(resolve(ToyModality), tmp_path, 7, torch.device("cpu"))
 
 
 def test_both_diagnostics_are_figures_and_curves(model: Model, tmp_path: Path) -> None:

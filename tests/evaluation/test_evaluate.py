@@ -23,8 +23,7 @@ from inrkit.testing.recorder import Recorder
 @pytest.fixture
 def model(tmp_path: Path) -> Model:
     """An untrained toy in a run directory of its own."""
-    config = resolve(ToyModality)
-    return build_model(config, ToyModality(ToyModality.Options(size=16)), tmp_path, 7, torch.device("cpu"))
+    return build_model(resolve(ToyModality), tmp_path, 7, torch.device("cpu"))
 
 
 def test_an_evaluation_is_plain_json_and_is_written_down(model: Model, tmp_path: Path) -> None:
@@ -72,7 +71,7 @@ def test_only_what_is_asked_for_is_computed(model: Model, tmp_path: Path) -> Non
 def test_similarity_is_of_pictures_where_values_have_no_room(model: Model) -> None:
     """A wave of 16 values is compared as it is, one of 8 by its picture; equal signals are at 1 either way."""
     for size in (16, 8):
-        small = build_model(model.config, ToyModality(ToyModality.Options(size=size)), model.run, 7, model.device)
+        small = build_model(resolve(ToyModality, flags={"options": {"size": size}}), model.run, 7, model.device)
         held_out = source_of(small, "test")
         truth = compared_of(small, held_out, range(4)).values
         assert similarity(small, truth, truth).tolist() == pytest.approx([1.0] * 4)

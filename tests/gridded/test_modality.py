@@ -122,7 +122,7 @@ def test_a_dozen_lines_learn(tmp_path: Path) -> None:
         out=tmp_path / "run",
         progress=False,
         precision="fp32",
-        sets=[
+        overrides=[
             "steps=100",
             "warmup=5",
             "batch_size=16",

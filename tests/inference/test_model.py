@@ -130,5 +130,5 @@ def test_training_values_can_be_given_by_name(tmp_path: Path) -> None:
 def test_an_inr_file_whose_options_are_not_the_modalitys_is_bad_data(model: Model) -> None:
     """What stands in a file is not the user's usage: it is refused as data that another version made, or altered."""
     inr = attrs.evolve(model.inr(model.sample(1), 0), modality_options={"no_such": 1})
-    with pytest.raises(DataError, match=r"modality_options: 'no_such'.*altered"):
+    with pytest.raises(DataError, match=r"options: 'no_such'.*altered"):
         render(inr, modality=type(model.modality))

@@ -25,8 +25,7 @@ from inrkit.report.sheets import write_report
 
 def untrained(run: Path, **values: object) -> Model:
     """A toy in a run directory of its own."""
-    config = resolve(ToyModality, flags=values)
-    return build_model(config, ToyModality(ToyModality.Options(size=16)), run, 7, torch.device("cpu"))
+    return build_model(resolve(ToyModality, flags=values), run, 7, torch.device("cpu"))
 
 
 # ---------------------------------------------------------------------------------------------- defaults

@@ -27,8 +27,7 @@ from inrkit.report.sheets import samples_over_time, write_report, write_samples
 @pytest.fixture
 def model(tmp_path: Path) -> Model:
     """An untrained toy in a run directory of its own."""
-    config = resolve(ToyModality)
-    return build_model(config, ToyModality(ToyModality.Options(size=16)), tmp_path, 7, torch.device("cpu"))
+    return build_model(resolve(ToyModality), tmp_path, 7, torch.device("cpu"))
 
 
 def changed(model: Model, **methods: object) -> Model:

@@ -17,7 +17,7 @@ from inrkit.errors import UsageError
 from inrkit.inference.model import Model
 from inrkit.machine.processes import Ranks
 from inrkit.machine.signals import StoppedError
-from inrkit.training.stopping import Guard
+from inrkit.training.stopping import EarlyStopping
 
 
 def free_port() -> int:
@@ -80,7 +80,7 @@ def test_two_processes_stop_together_and_resume_bit_for_bit(tmp_path: Path) -> N
 
 def test_two_processes_stop_early_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the first looks at samples; what it decides, both do, and the best checkpoint is left."""
-    monkeypatch.setattr(Guard, "measure", lambda self, model: 1.0 + abs(model.step - 4))
+    monkeypatch.setattr(EarlyStopping, "measure", lambda self, model: 1.0 + abs(model.step - 4))
     train_ranks(2, tmp_path / "run", sample_every=2, early_stop=2, warmup_share=0.0)
     assert Model.load(tmp_path / "run", modality=ToyModality).step == 4
     assert json.loads((tmp_path / "run" / "stopped.json").read_text())["step"] == 8
@@ -109,7 +109,7 @@ def test_alone_nothing_is_exchanged() -> None:
     alone, module = Ranks(), torch.nn.Linear(1, 1)
     assert alone.first
     assert alone.gather("x") == ["x"]
-    assert alone.from_first(lambda: "y") == "y"
+    assert alone.broadcast(lambda: "y") == "y"
     assert alone.wrap(module) is module
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 from toy_run import fingerprint, train_toy
 
-from inrkit.config.phases import stretches
 from inrkit.config.resolve import resolve
 from inrkit.core.objective import Ct, Diffusion, Ect, Ict
 from inrkit.report.history import History, read_lines
 from inrkit.report.sheets import write_report
 from inrkit.storage.checkpoint import list_checkpoints
 from inrkit.training.learner import Learner
-from inrkit.training.stopping import Guard
+from inrkit.training.stopping import EarlyStopping
 
 SHORT = {"steps": 24, "sample_every": 2, "save_every": 8, "warmup_share": 0.0, "early_stop": 2}
 HEALTHY = {**SHORT, "objective": "diffusion", "steps": 100, "sample_every": 10, "save_every": 100, "lr": 3e-3}
@@ -22,7 +21,7 @@ HEALTHY = {**SHORT, "objective": "diffusion", "steps": 100, "sample_every": 10, 
 
 def verdicts(values: list[float], patience: int = 2, counts: bool = True, trained: bool = True) -> list[bool]:
     """Whether the guard would stop, after each evaluation."""
-    guard, found = Guard(patience, trained=trained), []
+    guard, found = EarlyStopping(patience, trained=trained), []
     for step, value in enumerate(values):
         guard.see(step, 0, value, counts=counts)
         found.append(guard.stop)
@@ -76,7 +75,7 @@ def test_a_beginner_may_become_worse_first() -> None:
 def test_an_easy_task_stops_nobody_and_a_new_phase_starts_anew() -> None:
     """Before the curriculum moves on nothing is held against a run, nor is what another phase reached."""
     assert not any(verdicts([1, 2, 3, 4, 5], counts=False))
-    guard = Guard(2)
+    guard = EarlyStopping(2)
     for step, (phase, value) in enumerate([(0, 1.0), (0, 2.0), (1, 3.0), (1, 2.5)]):
         guard.see(step, phase, value)
     assert not guard.stop
@@ -86,12 +85,12 @@ def test_an_easy_task_stops_nobody_and_a_new_phase_starts_anew() -> None:
 def test_the_guard_goes_on_where_it_was() -> None:
     """Law: saved and loaded, it decides as if nothing had happened."""
     values = [5.0, 4.0, math.inf, 4.1, 4.6, 4.0, 4.5, 5.0]
-    whole = Guard(2)
-    parts = Guard(2)
+    whole = EarlyStopping(2)
+    parts = EarlyStopping(2)
     for step, value in enumerate(values):
         whole.see(step, 0, value)
         parts.see(step, 0, value)
-        again = Guard(2)
+        again = EarlyStopping(2)
         again.load(json.loads(json.dumps(parts.state())))
         parts = again
         assert parts.state() == whole.state()
@@ -105,9 +104,9 @@ def test_stages_of_the_curricula() -> None:
     assert [Ct().stage(p) for p in (0.0, 1.0)] == [2, 151]
     assert Diffusion().stage(0) == Diffusion().stage(1)
     config = resolve("image", flags={"steps": 80, "objective": "ect"})
-    (ect,) = stretches(config)
+    (ect,) = config.phases
     assert [ect.is_hard(step) for step in (0, 9, 10, 80)] == [False, False, True, True]
-    (diffusion,) = stretches(resolve("image", flags={"steps": 80, "objective": "diffusion"}))
+    (diffusion,) = resolve("image", flags={"steps": 80, "objective": "diffusion"}).phases
     assert diffusion.is_hard(0)
 
 
@@ -117,10 +116,10 @@ def test_stages_of_the_curricula() -> None:
 def measured(monkeypatch: pytest.MonkeyPatch, worst_after: int, best: float = 1.0) -> None:
     """Evaluations that improve until a step and become worse from then on, whatever the samples."""
 
-    def measure(self: Guard, model: object) -> float:
+    def measure(self: EarlyStopping, model: object) -> float:
         return best + abs(model.step - worst_after)  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(Guard, "measure", measure)
+    monkeypatch.setattr(EarlyStopping, "measure", measure)
 
 
 def steps_of(run: Path) -> list[int]:

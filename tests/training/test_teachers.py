@@ -10,9 +10,7 @@ from test_resume import CrashError, crash_at
 from toy import ToyModality
 from toy_run import fingerprint, train_toy, weights
 
-from inrkit.config.phases import stretches
-from inrkit.config.resolve import resolve
-from inrkit.config.run import RunConfig
+from inrkit.config.resolve import Resolved, resolve
 from inrkit.core.denoiser import Denoiser
 from inrkit.errors import DataError, UsageError
 from inrkit.inference.model import Model
@@ -30,7 +28,7 @@ RUNS: dict[str, dict[str, Any]] = {
 }
 
 
-def resolved(values: dict[str, Any]) -> RunConfig:
+def resolved(values: dict[str, Any]) -> Resolved:
     return resolve(ToyModality, flags=values)
 
 
@@ -116,7 +114,7 @@ def test_the_average_follows_as_the_objective_says(tmp_path: Path) -> None:
     """θ⁻ ← μ θ⁻ + (1 - μ) θ with μ of the step, from the weights at the beginning of the phase."""
     options = {"s0": 4, "s1": 4, "mu0": 0.5}
     train_toy(tmp_path, objective="ct", objective_options=options, steps=2, save_every=1)
-    decay = stretches(resolved({"objective": "ct", "objective_options": options, "steps": 2}))[0].decay(1)
+    decay = resolved({"objective": "ct", "objective_options": options, "steps": 2}).phases[0].decay(1)
     before, after = (tensors(tmp_path, "teacher", step) for step in (1, 2))
     for name, weight in tensors(tmp_path, "model", 2).items():
         torch.testing.assert_close(after[name], torch.lerp(weight, before[name], decay))
@@ -134,8 +132,8 @@ def test_the_decay_of_the_run_goes_before_that_of_the_objective() -> None:
     """``teacher_ema`` is for trying an average where the paper has none, or another."""
     for objective, plain in (("ict", 0.0), ("inrct", 0.0), ("ct", 0.81)):
         values = {"objective": objective, "warmup_share": 0.0}
-        assert stretches(resolved(values))[0].decay(0) == pytest.approx(plain)
-        assert stretches(resolved({**values, "teacher_ema": 0.99}))[0].decay(0) == 0.99
+        assert resolved(values).phases[0].decay(0) == pytest.approx(plain)
+        assert resolved({**values, "teacher_ema": 0.99}).phases[0].decay(0) == 0.99
 
 
 # ------------------------------------------------------------------------------------------------- decoder alone
@@ -144,11 +142,11 @@ def test_the_decay_of_the_run_goes_before_that_of_the_objective() -> None:
 def test_cm_func_begins_with_the_decoder_alone(tmp_path: Path) -> None:
     """In the first phase encoder, noise level and class stay as they were, and all the rest learns; then all learns."""
     config = resolved({**RUNS["cm-func"]})
-    assert [(phase.name, phase.trains) for phase in stretches(config)] == [
+    assert [(phase.name, phase.trains) for phase in config.phases] == [
         ("reconstruction", "decoder"),
         ("cm-func", "all"),
     ]
-    assert stretches(config)[0].objective.distance == "squared"
+    assert config.phases[0].objective.distance == "squared"
     values = {**RUNS["cm-func"], "warmup_share": 0.5, "save_every": 5, "keep": 9}
     train_toy(tmp_path, **values)
     start, first, last = (tensors(tmp_path, "model", step) for step in (5, 10, 20))
@@ -173,15 +171,13 @@ def test_a_skipped_encoder_is_one_that_has_not_learned() -> None:
 
 
 def resolved_readout() -> Any:
-    from inrkit.config.resolve import readout_of
-
-    return readout_of(resolved({}))
+    return resolved({}).readout
 
 
 def test_a_decoder_that_has_learned_does_not_learn_alone(diffusion: Path) -> None:
     """With weights from elsewhere there is an encoder to use."""
     values = {**RUNS["cm-func"], "init": str(diffusion)}
-    assert [(phase.name, phase.trains) for phase in stretches(resolved(values))] == [("cm-func", "all")]
+    assert [(phase.name, phase.trains) for phase in resolved(values).phases] == [("cm-func", "all")]
 
 
 def test_a_network_without_an_encoder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,10 +228,10 @@ def test_a_checkpoint_can_be_the_teacher(tmp_path: Path, diffusion: Path) -> Non
 def test_the_path_of_the_teacher_is_made_absolute(monkeypatch: pytest.MonkeyPatch, diffusion: Path) -> None:
     """So that a run goes on from anywhere."""
     monkeypatch.chdir(diffusion.parent)
-    config = resolved({"objective": "cd", "objective_options": {"teacher": "run"}})
+    config = resolved({"objective": "cd", "objective_options": {"teacher": "run"}}).config
     assert config.objective_options["teacher"] == str(diffusion)
     phases = [{"objective": "cd", "share": 1.0, "options": {"teacher": "run"}}]
-    assert resolved({"phases": phases}).phases[0].options["teacher"] == str(diffusion)
+    assert resolved({"phases": phases}).config.phases[0].options["teacher"] == str(diffusion)
 
 
 # ------------------------------------------------------------------------------------------------- mistakes
@@ -324,7 +320,7 @@ def test_a_diffusion_model_becomes_a_consistency_model(
 def test_what_counts_as_clean_is_one_number() -> None:
     """The literal read-out follows the objective's ``t_recon``, unless it is told otherwise."""
     values = {"readout": "literal", "objective_options": {"t_recon": 0.01}}
-    assert resolved(values).readout_options["t_encode"] == 0.01
-    assert resolved({**values, "readout_options": {"t_encode": 0.02}}).readout_options["t_encode"] == 0.02
-    assert resolved({"readout": "literal"}).readout_options["t_encode"] == 0.007
-    assert "t_encode" not in resolved({}).readout_options
+    assert resolved(values).config.readout_options["t_encode"] == 0.01
+    assert resolved({**values, "readout_options": {"t_encode": 0.02}}).config.readout_options["t_encode"] == 0.02
+    assert resolved({"readout": "literal"}).config.readout_options["t_encode"] == 0.007
+    assert "t_encode" not in resolved({}).config.readout_options
