@@ -106,9 +106,8 @@ def needed(learner: Learner, signals: inrkit.Signals) -> int:
 
     def passes() -> None:
         with autocast("bf16", CPU):  # in which attention is made of plain products, that can be counted
-            loss = phase.objective.loss(
-                learner.pipeline, learner.pipeline, batch, draws.fork("loss"), phase.progress(learner.step)
-            )
+            pipeline, progress = learner.pipeline, phase.progress(learner.step)
+            loss = phase.objective.loss(inrkit.Step(pipeline, pipeline, batch, draws.fork("loss"), progress))
         loss.total.backward()
 
     counted = operations(passes)

@@ -8,7 +8,7 @@ import argparse
 import torch
 
 import inrkit
-from inrkit import Draws, Reconstruction
+from inrkit import Draws, Reconstruction, Step
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("picture", nargs="?", help="any image file; an embedded face by default")
@@ -27,7 +27,7 @@ objective = Reconstruction()
 optimizer = torch.optim.AdamW(pipeline.parameters(), lr=1e-3)
 for step in range(args.steps):
     batch = modality.observe(signals, Draws(step, total=1), training=True)
-    loss = objective.loss(pipeline, pipeline, batch, Draws(step, total=1), progress=0.0)
+    loss = objective.loss(Step(pipeline, pipeline, batch, Draws(step, total=1), progress=0.0))
     optimizer.zero_grad()
     loss.total.backward()
     optimizer.step()

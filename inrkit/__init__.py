@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.core.inr import Field as Field
     from inrkit.core.inr import INRFunction as INRFunction
     from inrkit.core.inr import Params as Params
+    from inrkit.core.measure import Measure as Measure
     from inrkit.core.modality import Modality as Modality
     from inrkit.core.modality import Signals as Signals
     from inrkit.core.modality import Source as Source
@@ -59,12 +60,14 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.core.objective import CmFunc as CmFunc
     from inrkit.core.objective import Ct as Ct
     from inrkit.core.objective import Diffusion as Diffusion
+    from inrkit.core.objective import Distilled as Distilled
     from inrkit.core.objective import Ect as Ect
     from inrkit.core.objective import Ict as Ict
     from inrkit.core.objective import Inrct as Inrct
     from inrkit.core.objective import Loss as Loss
     from inrkit.core.objective import Objective as Objective
     from inrkit.core.objective import Reconstruction as Reconstruction
+    from inrkit.core.objective import Step as Step
     from inrkit.core.observation import Batch as Batch
     from inrkit.core.observation import Observation as Observation
     from inrkit.core.observation import expand as expand

@@ -87,8 +87,9 @@ def is_for_types(node: ast.If) -> bool:
 
 
 def module_imports(path: Path) -> Iterator[str]:
-    """The modules that a module needs in order to be imported."""
-    for node in ast.parse(path.read_text()).body:
+    """The modules that a module needs in order to be imported, or whose types its own are made of."""
+    body = ast.parse(path.read_text()).body
+    for node in [*body, *(inner for block in body if isinstance(block, ast.If) for inner in block.body)]:
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("inrkit."):
             for alias in node.names:
                 dotted = f"{node.module}.{alias.name}"

@@ -6,6 +6,7 @@ from typing import Any
 from inrkit.config.toml import structure
 from inrkit.core.denoiser import Denoiser
 from inrkit.core.inr import INRFunction
+from inrkit.core.measure import Measure
 from inrkit.core.noise import READOUTS, Readout
 from inrkit.core.observation import Observation
 from inrkit.errors import UsageError, did_you_mean
@@ -35,6 +36,7 @@ def make_denoiser(
     template: Observation,
     shapes: Mapping[str, tuple[int, ...]],
     classes: int = 0,
+    measure: Measure | None = None,
 ) -> Denoiser:
     """The denoiser of this name, with these options.
 
@@ -42,10 +44,11 @@ def make_denoiser(
         template: One row as it will be observed.
         shapes: Of the function's params.
         classes: Number of class labels; 0 for none.
+        measure: What becomes of the params, which a denoiser that fits them to the signal must know.
     """
     cls = load_plugins().denoiser(name)
     settings: Any = structure(cls.Options, options, origin=_DENOISER)
-    return cls.build(settings, template=template, shapes=shapes, classes=classes)
+    return cls.build(settings, template=template, shapes=shapes, classes=classes, measure=measure)
 
 
 def check_parts(

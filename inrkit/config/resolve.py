@@ -9,11 +9,11 @@ import attrs
 
 from inrkit.config.parts import readout_class
 from inrkit.config.phases import Stretch, stretches
-from inrkit.config.run import Phase, RunConfig
+from inrkit.config.run import RunConfig
 from inrkit.config.toml import apply_overrides, read_toml, structure, unstructure
 from inrkit.core.modality import Modality, Source
 from inrkit.core.noise import Readout
-from inrkit.core.objective import Cd, Diffusion, Objective
+from inrkit.core.objective import Diffusion, Objective
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.plugins import load_plugins
 
@@ -90,10 +90,11 @@ def complete(config: RunConfig, cls: type[Modality]) -> Resolved:
     objective = _objective(config.objective, config.objective_options, "objective_options")
     table = _readout_table(config, options, objective)
     readout = structure(readout_class(config.readout), table, origin="readout_options")
-    phases = tuple(_complete_phase(phase) for phase in config.phases)
+    each = [_objective(phase.objective, phase.options, "phases.options") for phase in config.phases]
+    phases = tuple(attrs.evolve(p, options=unstructure(o)) for p, o in zip(config.phases, each, strict=True))
     if phases and abs(sum(phase.share for phase in phases) - 1) > 1e-6:
         raise UsageError(f"the 'share's of 'phases' must add up to 1 (got {sum(phase.share for phase in phases):g})")
-    _check_teachers(phases or [Phase(config.objective, 1.0, options=unstructure(objective))])
+    _check_distilled(each or [objective])
     config = attrs.evolve(
         config,
         phases=phases,
@@ -108,10 +109,6 @@ def _absolute(path: str | None) -> str | None:
     return None if path is None else str(Path(path).expanduser().absolute())
 
 
-def _complete_phase(phase: Phase) -> Phase:
-    return attrs.evolve(phase, options=unstructure(_objective(phase.objective, phase.options, "phases.options")))
-
-
 def _objective(name: str, table: Mapping[str, Any], origin: str) -> Objective:
     """The objective with its options; paths among them are made absolute."""
     objective = structure(load_plugins().objective(name), table, origin=origin)
@@ -119,20 +116,18 @@ def _objective(name: str, table: Mapping[str, Any], origin: str) -> Objective:
     return attrs.evolve(objective, **{path: _absolute(getattr(objective, path)) for path in paths})
 
 
-def _check_teachers(phases: Sequence[Phase]) -> None:
+def _check_distilled(objectives: Sequence[Objective]) -> None:
     """Whoever distils a diffusion model has one, and only one."""
-    before = ""
-    if len(named := {phase.options.get("teacher") for phase in phases if phase.objective == Cd.name}) > 1:
+    if len(runs := {objective.distils.run for objective in objectives if objective.distils is not None}) > 1:
         raise UsageError(
-            f"the phases of a run distil one 'teacher', found {len(named)}; distil them one after the other"
+            f"the phases of a run distil one 'teacher', found {len(runs)}; distil them one after the other"
         )
-    for phase in phases:
-        if phase.objective == Cd.name and phase.options.get("teacher") is None and before != Diffusion.name:
+    for before, objective in zip([None, *objectives], objectives, strict=False):
+        if objective.distils is not None and objective.distils.run is None and not isinstance(before, Diffusion):
             raise UsageError(
-                f"'{phase.objective}' needs a teacher, found none; name a run trained with 'diffusion' as "
+                f"'{objective.name}' needs a teacher, found none; name a run trained with 'diffusion' as "
                 "objective_options.teacher, or let a phase 'diffusion' go before it"
             )
-        before = phase.objective
 
 
 def _readout_table(config: RunConfig, options: Any, objective: Objective) -> Mapping[str, Any]:

@@ -2,16 +2,14 @@
 
 import abc
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
 from inrkit.core.inr import Params
+from inrkit.core.measure import Measure
 from inrkit.core.observation import Observation
 from inrkit.errors import UsageError
-
-if TYPE_CHECKING:
-    from inrkit.core.pipeline import Pipeline
 
 
 class Denoiser(nn.Module, abc.ABC):
@@ -30,7 +28,15 @@ class Denoiser(nn.Module, abc.ABC):
         return ()
 
     @classmethod
-    def build(cls, options: Any, *, template: Observation, shapes: Mapping[str, tuple[int, ...]], classes: int) -> Self:
+    def build(
+        cls,
+        options: Any,
+        *,
+        template: Observation,
+        shapes: Mapping[str, tuple[int, ...]],
+        classes: int,
+        measure: Measure | None,
+    ) -> Self:
         """The network for observations like the template.
 
         Args:
@@ -38,14 +44,9 @@ class Denoiser(nn.Module, abc.ABC):
             template: One row; its values mean nothing.
             shapes: Of the params to be written, as the function declares them.
             classes: Number of class labels; 0 for none.
+            measure: What becomes of the params, for those that must know it; None where nobody can say.
         """
         raise UsageError(f"`{cls.__name__}` cannot be built by name; it has no 'build'")
-
-    def join(self, pipeline: "Pipeline") -> None:
-        """Called once, by the pipeline that we became a part of. For those that must know what becomes of their params.
-
-        It must not be kept as a module: its weights are not ours.
-        """
 
     @abc.abstractmethod
     def forward(self, observation: Observation, noise_level: Tensor, label: Tensor | None = None) -> Params:

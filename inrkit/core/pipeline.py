@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from inrkit.core.denoiser import Denoiser
 from inrkit.core.inr import Field, INRFunction, Params
+from inrkit.core.measure import Measure
 from inrkit.core.noise import Preconditioning, Readout
 from inrkit.core.observation import Observation
 from inrkit.core.transform import Transform
@@ -76,7 +77,6 @@ class Pipeline(nn.Module):
         super().__init__()
         self.denoiser, self.function = denoiser, function
         self.transform, self.preconditioning, self.readout = transform, preconditioning, readout
-        denoiser.join(self)
 
     def params(self, noisy: Observation, t: Tensor, label: Tensor | None = None) -> Params:
         """β = G_θ(c_in(t) O_t, c_noise(t))."""
@@ -98,13 +98,16 @@ class Pipeline(nn.Module):
 
     def show(self, params: Params, where: Any, t: Tensor) -> Tensor:
         """The signal of params made at noise level t, measured anywhere."""
-        return self.readout.signal(self.render(params, where), t)
+        return self.measure(params, where, t)
 
     def render(self, params: Params, where: Any) -> Tensor:
         """All heads of the INR, measured anywhere, (B, heads * C, ...)."""
-        measured = self.transform(self.function.bind(params), where)
-        # Under autocast a function may answer in bf16; what follows, read-out and loss, takes at least fp32.
-        return measured.to(torch.promote_types(measured.dtype, torch.float32))
+        return self.measure.render(params, where)
+
+    @property
+    def measure(self) -> Measure:
+        """All of us that comes after the denoiser."""
+        return Measure(self.function, self.transform, self.preconditioning, self.readout)
 
     @torch.no_grad()
     def encode(self, observation: Observation, label: Tensor | None = None) -> Prediction:

@@ -1,17 +1,13 @@
 """One step of training, and the moving average of the weights. No files, no clock, no loop: see `inrkit.training`."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
-from inrkit.core.draws import Draws
-from inrkit.core.objective import Loss, Objective
-from inrkit.core.objective.ode import Denoise
-from inrkit.core.observation import Batch
-from inrkit.core.pipeline import Pipeline, Prediction
+from inrkit.core.objective import Loss, Objective, Step
 from inrkit.errors import DivergedError, UsageError
 
 
@@ -60,19 +56,9 @@ def gamma_of(width: float) -> float:
     return middle
 
 
-def backward_step(
-    objective: Objective,
-    student: Callable[..., Prediction],
-    teacher: Pipeline,
-    batch: Batch,
-    draws: Draws,
-    progress: float,
-    *,
-    share: float = 1.0,
-    diffusion: Denoise | None = None,
-) -> Loss:
-    """Adds the gradient of this batch to the weights; ``share`` is its part of the global batch."""
-    loss = objective.loss(student, teacher, batch, draws, progress, diffusion)
+def backward_step(objective: Objective, step: Step, *, share: float = 1.0) -> Loss:
+    """Adds the gradient of these rows to the weights; ``share`` is their part of the global batch."""
+    loss = objective.loss(step)
     (loss.total * share).backward()
     return loss
 

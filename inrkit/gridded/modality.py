@@ -15,6 +15,7 @@ from inrkit.config.parts import check_parts, make_denoiser, make_function
 from inrkit.core.denoiser import Denoiser
 from inrkit.core.draws import Draws
 from inrkit.core.inr import INRFunction
+from inrkit.core.measure import Measure
 from inrkit.core.modality import Modality, Signals, Source
 from inrkit.core.noise import Preconditioning, Readout
 from inrkit.core.observation import Batch
@@ -210,9 +211,9 @@ class GridModality(Modality, abc.ABC):
             channels=self.channels * readout.heads,
             size=self.query_size,
         )
-        denoiser: Denoiser
+        transform, preconditioning = self.transform(), Preconditioning(o.sigma_data or 0.5)
         if o.denoiser == _OWN:
-            denoiser = self._hyper(function)
+            denoiser: Denoiser = self._hyper(function)
         else:
             denoiser = make_denoiser(
                 o.denoiser,
@@ -220,8 +221,9 @@ class GridModality(Modality, abc.ABC):
                 template=self.template(1),
                 shapes=function.param_shapes,
                 classes=o.classes or 0,
+                measure=Measure(function, transform, preconditioning, readout),
             )
-        return Pipeline(denoiser, function, self.transform(), Preconditioning(o.sigma_data or 0.5), readout)
+        return Pipeline(denoiser, function, transform, preconditioning, readout)
 
     def _hyper(self, function: INRFunction) -> HyperTransformer:
         o = self.options

@@ -13,6 +13,7 @@ from inrkit.config.resolve import Resolved
 from inrkit.core.draws import seed_of
 from inrkit.core.guide import drop_labels
 from inrkit.core.modality import Signals
+from inrkit.core.objective import Loss, Step
 from inrkit.core.observation import Batch
 from inrkit.core.train import PowerEMA, backward_step, check_finite, clip_gradients
 from inrkit.errors import DivergedError, PluginError
@@ -95,18 +96,8 @@ class Learner:
             batch = self.modality.observe(next(signals), draws, training=True)
             batch = drop_labels(batch, draws.fork("label"), self.config.label_dropout)
             with self._exchange(last=i == len(parts) - 1):
-                losses.append(
-                    backward_step(
-                        phase.objective,
-                        student,
-                        teacher,
-                        batch,
-                        draws.fork("loss"),
-                        phase.progress(self.step),
-                        share=1 / len(parts),
-                        diffusion=diffusion,
-                    )
-                )
+                step = Step(student, teacher, batch, draws.fork("loss"), phase.progress(self.step), diffusion)
+                losses.append(backward_step(phase.objective, step, share=1 / len(parts)))
             batches.append(batch)
         if self.ranks.world > 1:
             self._check_all_used(phase)
@@ -117,7 +108,7 @@ class Learner:
         if outcome.finite:
             self._move(phase)
         elif self.config.nan == "stop" or not self._weights_finite():
-            raise DivergedError(self._blame(batches, {"total": total, **terms}))
+            raise DivergedError(self._blame(batches, losses, {"total": total, **terms}))
         else:
             self.skipped += 1
         self.optimizer.zero()
@@ -160,14 +151,16 @@ class Learner:
     def _weights_finite(self) -> bool:
         return all(bool(torch.isfinite(p).all()) for p in self.pipeline.parameters())
 
-    def _blame(self, batches: list[Batch], terms: dict[str, Tensor]) -> str:
+    def _blame(self, batches: list[Batch], losses: list[Loss], terms: dict[str, Tensor]) -> str:
         """The first thing that is not finite, causes before effects, among all processes."""
         named = list(self.pipeline.named_parameters())
         observed = {f"support {i}": batch.support.values for i, batch in enumerate(batches)}
         observed |= {f"query {i}": batch.query.values for i, batch in enumerate(batches)}
+        targets = {f"target {i}": loss.target for i, loss in enumerate(losses) if loss.target is not None}
         suspects: list[tuple[str, Mapping[str, Tensor]]] = [
             ("weight", dict(named)),
             ("batch", observed),
+            ("the teacher's output", targets),
             ("loss term", terms),
             ("gradient", {name: p.grad for name, p in named if p.grad is not None}),
         ]

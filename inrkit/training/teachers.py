@@ -12,7 +12,7 @@ from inrkit.config.phases import Stretch
 from inrkit.config.resolve import Resolved
 from inrkit.config.run import RunConfig
 from inrkit.core.modality import Modality
-from inrkit.core.objective import Cd, Diffusion
+from inrkit.core.objective import Diffusion, Distilled
 from inrkit.core.objective.ode import Denoise, denoise
 from inrkit.core.pipeline import Pipeline
 from inrkit.core.train import PowerEMA
@@ -39,8 +39,8 @@ class Teachers:
         if any(phase.decay(phase.start) > 0 for phase in resolved.phases):
             self.average = new_pipeline(resolved, device).requires_grad_(False)
         for phase in resolved.phases:
-            if isinstance(phase.objective, Cd):
-                self.diffusion = _to_distil(phase.objective, resolved, device)
+            if phase.objective.distils is not None:
+                self.diffusion = _to_distil(phase.objective.distils, resolved, device)
 
     def __call__(self, phase: Stretch, step: int, student: Pipeline) -> Pipeline:
         """The pipeline that sets the targets of a step."""
@@ -64,8 +64,8 @@ class Teachers:
         Distilling the phase before it begins at its averaged weights; distilling a run begins at those of the run, if
         they fit and nothing was learned before.
         """
-        if self.diffusion is not None and isinstance(phase.objective, Cd):
-            if phase.objective.teacher is None:
+        if self.diffusion is not None and phase.objective.distils is not None:
+            if phase.objective.distils.run is None:
                 ema.copy_to(student)
                 self.diffusion.load_state_dict(student.state_dict())
             elif phase.start == 0 and self._starts_by_chance and _alike(student, self.diffusion):
@@ -82,14 +82,14 @@ class Teachers:
             torch._foreach_lerp_(kept, [p.detach() for p in student.parameters()], 1 - decay)
 
 
-def _to_distil(objective: Cd, resolved: Resolved, device: torch.device) -> Pipeline:
+def _to_distil(distilled: Distilled, resolved: Resolved, device: torch.device) -> Pipeline:
     """The diffusion model of a run; or one that the phase before is going to train."""
-    if objective.teacher is None:
+    if distilled.run is None:
         name, config, pipeline = "this run", resolved.config, new_pipeline(resolved, device)
     else:
-        name = f"teacher '{objective.teacher}'"
-        config, pipeline = _load(Path(objective.teacher), resolved.modality, device)
-    if objective.guidance != 1 and config.label_dropout == 0:
+        name = f"teacher '{distilled.run}'"
+        config, pipeline = _load(Path(distilled.run), resolved.modality, device)
+    if distilled.guidance != 1 and config.label_dropout == 0:
         raise UsageError(
             f"{name}: 'guidance' needs a diffusion model that was also trained without labels, found "
             "'label_dropout' = 0; train one with more"

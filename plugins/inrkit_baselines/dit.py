@@ -7,7 +7,7 @@ import attrs
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrkit import Condition, Denoiser, EncoderBlock, Observation, Params, PatchTokenizer, option, unpatchify
+from inrkit import Condition, Denoiser, EncoderBlock, Measure, Observation, Params, PatchTokenizer, option, unpatchify
 from inrkit_baselines.shape import GridShape
 
 
@@ -45,7 +45,13 @@ class DiT(Denoiser):
 
     @classmethod
     def build(
-        cls, options: DiTOptions, *, template: Observation, shapes: Mapping[str, tuple[int, ...]], classes: int
+        cls,
+        options: DiTOptions,
+        *,
+        template: Observation,
+        shapes: Mapping[str, tuple[int, ...]],
+        classes: int,
+        measure: Measure | None,
     ) -> Self:
         return cls(options, GridShape.of("dit", template, shapes, divisor=options.patch), classes)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrkit import Attention, Condition, Denoiser, Observation, Params, SharedDropout, option
+from inrkit import Attention, Condition, Denoiser, Measure, Observation, Params, SharedDropout, option
 from inrkit_baselines.shape import GridShape
 
 _CONVOLUTIONS: Mapping[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -71,7 +71,13 @@ class UNet(Denoiser):
 
     @classmethod
     def build(
-        cls, options: UNetOptions, *, template: Observation, shapes: Mapping[str, tuple[int, ...]], classes: int
+        cls,
+        options: UNetOptions,
+        *,
+        template: Observation,
+        shapes: Mapping[str, tuple[int, ...]],
+        classes: int,
+        measure: Measure | None,
     ) -> Self:
         shape = GridShape.of("unet", template, shapes, divisor=2 ** (len(options.multipliers) - 1))
         return cls(options, shape, classes)

@@ -12,6 +12,7 @@ from inrkit import (
     Condition,
     Denoiser,
     FeedForward,
+    Measure,
     Observation,
     Params,
     PatchTokenizer,
@@ -61,7 +62,13 @@ class UViT(Denoiser):
 
     @classmethod
     def build(
-        cls, options: UViTOptions, *, template: Observation, shapes: Mapping[str, tuple[int, ...]], classes: int
+        cls,
+        options: UViTOptions,
+        *,
+        template: Observation,
+        shapes: Mapping[str, tuple[int, ...]],
+        classes: int,
+        measure: Measure | None,
     ) -> Self:
         return cls(options, GridShape.of("uvit", template, shapes, divisor=options.patch), classes)
 

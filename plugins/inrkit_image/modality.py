@@ -16,6 +16,7 @@ from inrkit import (
     GridObservation,
     HyperTransformer,
     INRFunction,
+    Measure,
     Modality,
     PatchTokenizer,
     Pipeline,
@@ -128,6 +129,7 @@ class ImageModality(Modality):
         function = make_function(
             o.function, self._function_options, axes=2, channels=self._channels * readout.heads, size=self._query_size
         )
+        transform, preconditioning = SampleGrid(), Preconditioning(o.sigma_data)
         if o.denoiser == _OWN:
             denoiser: Denoiser = self._hyper(function)
         else:
@@ -137,8 +139,9 @@ class ImageModality(Modality):
                 template=self.template(1),
                 shapes=function.param_shapes,
                 classes=o.classes or 0,
+                measure=Measure(function, transform, preconditioning, readout),
             )
-        return Pipeline(denoiser, function, SampleGrid(), Preconditioning(o.sigma_data), readout)
+        return Pipeline(denoiser, function, transform, preconditioning, readout)
 
     def _hyper(self, function: INRFunction) -> HyperTransformer:
         o = self.options

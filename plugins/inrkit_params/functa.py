@@ -1,16 +1,13 @@
 """Encoding by gradient descent (functa): the params are those that a few steps lead to from a learned start."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Self, final
+from typing import Self, final
 
 import attrs
 import torch
 from torch import Tensor, nn
 
-from inrkit import Denoiser, Observation, Params, UsageError, option
-
-if TYPE_CHECKING:
-    from inrkit import Pipeline
+from inrkit import Denoiser, Measure, Observation, Params, UsageError, option
 
 
 @attrs.frozen
@@ -32,35 +29,39 @@ class Functa(Denoiser):
 
     Options = FunctaOptions
 
-    def __init__(self, options: FunctaOptions, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(self, options: FunctaOptions, shapes: Mapping[str, tuple[int, ...]], measure: Measure) -> None:
         super().__init__()
         self.names, self.steps = tuple(shapes), options.steps
         self.start = nn.ParameterList(torch.zeros(shape) for shape in shapes.values())
         self.rate = nn.ParameterList(torch.full(shape, options.rate) for shape in shapes.values())
-        self._joined: tuple[Pipeline, ...] = ()  # in a tuple, so that it does not count as a part of ours
+        self.measure = measure
 
     @classmethod
     def build(
-        cls, options: FunctaOptions, *, template: Observation, shapes: Mapping[str, tuple[int, ...]], classes: int
+        cls,
+        options: FunctaOptions,
+        *,
+        template: Observation,
+        shapes: Mapping[str, tuple[int, ...]],
+        classes: int,
+        measure: Measure | None,
     ) -> Self:
         if classes:
             raise UsageError("'functa' fits signals and learns no classes (got 'classes' > 0); leave that to stage two")
-        return cls(options, shapes)
-
-    def join(self, pipeline: "Pipeline") -> None:
-        self._joined = (pipeline,)
+        if measure is None:
+            raise UsageError("'functa' fits params to signals, and the modality does not say how they are measured")
+        return cls(options, shapes, measure)
 
     def forward(self, observation: Observation, noise_level: Tensor, label: Tensor | None = None) -> Params:
-        (pipeline,) = self._joined
         rows, device = len(observation), observation.values.device
         t = torch.exp(4 * noise_level)
-        scale = pipeline.preconditioning.c_in(t).reshape(-1, *[1] * (observation.values.ndim - 1))
+        scale = self.measure.preconditioning.c_in(t).reshape(-1, *[1] * (observation.values.ndim - 1))
         target, clean = observation.values / scale, torch.zeros(rows, device=device)
         # The descent is part of the answer, so it needs gradients even where the caller wants none, and in fp32.
         with torch.enable_grad(), torch.autocast(device.type, enabled=False):
             values = [start.expand(rows, *start.shape).clone().requires_grad_() for start in self.start]
             for _ in range(self.steps):
-                shown = pipeline.show(dict(zip(self.names, values, strict=True)), observation.where, clean)
+                shown = self.measure(dict(zip(self.names, values, strict=True)), observation.where, clean)
                 distance = 0.5 * (shown - target.to(shown)).square().flatten(2).mean(2).sum()
                 slopes = torch.autograd.grad(distance, values, create_graph=self.training)
                 values = [value - rate * slope for value, rate, slope in zip(values, self.rate, slopes, strict=True)]

@@ -17,6 +17,7 @@ from inrkit import (
     Grid,
     GridObservation,
     InrFile,
+    Measure,
     Modality,
     Pipeline,
     Preconditioning,
@@ -135,15 +136,16 @@ class ParamsModality(Modality):
         if readout.name == "literal":
             raise UsageError("the modality 'params' needs a read-out that shows the params: direct or two-headed")
         function = make_function("grid", _FUNCTION, axes=1, channels=readout.heads, size=(self._length,))
+        transform, preconditioning = ReadParams(self._length, self._first, readout), Preconditioning(o.sigma_data)
         denoiser = make_denoiser(
             o.denoiser,
             o.denoiser_options,
             template=self.template(1),
             shapes=function.param_shapes,
             classes=o.classes or 0,
+            measure=Measure(function, transform, preconditioning, readout),
         )
-        transform = ReadParams(self._length, self._first, readout)
-        return Pipeline(denoiser, function, transform, Preconditioning(o.sigma_data), readout)
+        return Pipeline(denoiser, function, transform, preconditioning, readout)
 
     # ------------------------------------------------------------------------------------------ showing
 

@@ -17,7 +17,7 @@ import torch
 from gaussian import MEAN, STD, Linear, gain_at, gaussian_batch, linear_pipeline, observed
 from torch import Tensor
 
-from inrkit import Cd, CmFunc, Ct, Diffusion, DirectReadout, Draws, Ect, Ict, Objective, Pipeline, PowerEMA
+from inrkit import Cd, CmFunc, Ct, Diffusion, DirectReadout, Draws, Ect, Ict, Objective, Pipeline, PowerEMA, Step
 from inrkit.core.objective.discrete import OnGrid
 from inrkit.core.objective.ode import Denoise, Pair, denoise, euler, guided, heun
 from inrkit.core.train import backward_step
@@ -47,7 +47,7 @@ def train(
         batch = gaussian_batch(rows, generator)
         batch = type(batch)(batch.support, batch.support, torch.zeros(rows, dtype=torch.long))
         progress = step / steps
-        backward_step(objective, pipeline, teacher, batch, Draws(step, rows), progress, diffusion=diffusion)
+        backward_step(objective, Step(pipeline, teacher, batch, Draws(step, rows), progress, diffusion=diffusion))
         optimizer.step()
         ema.update(pipeline)
         with torch.no_grad():

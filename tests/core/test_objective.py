@@ -29,6 +29,7 @@ from inrkit import (
     Preconditioning,
     Readout,
     Reconstruction,
+    Step,
     TwoHeadedReadout,
     UsageError,
     at_least,
@@ -74,7 +75,7 @@ def test_student_and_teacher_see_the_same_noise() -> None:
     """Law: x_t - x = t z and x_r - x = r z with one z; the query's noise is the support's."""
     student, teacher = two_toys()
     batch, t, r = batch_of(torch.randn(4, 1, 2)), torch.tensor([0.5, 1, 2, 3]), torch.tensor([0.1, 0.9, 1, 2.5])
-    prediction, target = consistency_pair(student, teacher, batch, Draws(0, 4), t, r)
+    prediction, target = consistency_pair(Step(student, teacher, batch, Draws(0, 4)), t, r)
     (x_t, t_seen, _), (x_r, r_seen, _) = passes(student)[0], passes(teacher)[0]
     assert torch.allclose(t_seen, t)
     assert torch.allclose(r_seen, r)
@@ -94,7 +95,7 @@ def test_target_is_clean_where_r_is_zero() -> None:
     student, teacher = two_toys()
     batch = batch_of(torch.randn(4, 1, 2), torch.arange(4))
     t, r = torch.full((4,), 2.0), torch.tensor([0.0, 1.0, 0.0, 0.5])
-    _, target = consistency_pair(student, teacher, batch, Draws(0, 4), t, r)
+    _, target = consistency_pair(Step(student, teacher, batch, Draws(0, 4)), t, r)
     assert torch.equal(target[[0, 2]], batch.query.values[[0, 2]])
     assert not torch.isclose(target[[1, 3]], batch.query.values[[1, 3]]).any()
     (_, level, label) = passes(teacher)[0]
@@ -109,21 +110,20 @@ def test_target_is_clean_where_r_is_zero() -> None:
 def test_no_teacher_pass_while_every_r_is_zero() -> None:
     """Law: one student pass, and no teacher pass at all when all targets are clean."""
     student, teacher = two_toys()
-    consistency_pair(student, teacher, batch_of(torch.randn(3, 1, 2)), Draws(0, 3), torch.ones(3), torch.zeros(3))
+    consistency_pair(Step(student, teacher, batch_of(torch.randn(3, 1, 2)), Draws(0, 3)), torch.ones(3), torch.zeros(3))
     assert len(passes(student)) == 1
     assert passes(teacher) == []
 
 
-def test_target_that_is_not_finite_becomes_zero() -> None:
-    """A teacher that overflows does not spoil the batch (ECT's nan_to_num)."""
+def test_a_teacher_that_is_not_finite_is_kept_for_the_blame() -> None:
+    """Nothing is made of its NaN in silence: the loss is not finite, and says what it was compared with."""
     student, teacher = two_toys()
     with torch.no_grad():
         teacher.denoiser.get_parameter("bias").fill_(math.nan)
-    _, target = consistency_pair(
-        student, teacher, batch_of(torch.randn(2, 1, 2)), Draws(0, 2), torch.full((2,), 2.0), torch.tensor([0.0, 1.0])
-    )
-    assert torch.isfinite(target).all()
-    assert target[1].abs().sum() == 0
+    loss = Ect(stage_offset=3).loss(Step(student, teacher, batch_of(torch.randn(2, 1, 2)), Draws(0, 2)))
+    assert loss.target is not None
+    assert loss.target.isnan().any()
+    assert loss.total.isnan()
 
 
 def test_query_elsewhere_is_the_target() -> None:
@@ -132,7 +132,9 @@ def test_query_elsewhere_is_the_target() -> None:
     values = torch.randn(3, 1, 8)
     batch = Batch(observed(values), GridObservation(values[:, :, index], Grid((8,), index)))
     pipeline = transformer_pipeline()
-    prediction, target = consistency_pair(pipeline, pipeline, batch, Draws(0, 3), torch.ones(3), torch.full((3,), 0.5))
+    prediction, target = consistency_pair(
+        Step(pipeline, pipeline, batch, Draws(0, 3)), torch.ones(3), torch.full((3,), 0.5)
+    )
     assert prediction.observation.values.shape == target.shape == (3, 1, 2)
 
 
@@ -144,7 +146,7 @@ def test_query_elsewhere_is_the_target() -> None:
 def test_one_student_pass(objective: Objective, progress: float) -> None:
     """Law: every loss is made of one student pass and at most one teacher pass."""
     student, teacher = two_toys()
-    objective.loss(student, teacher, batch_of(torch.randn(20, 1, 2)), Draws(0, 20), progress)
+    objective.loss(Step(student, teacher, batch_of(torch.randn(20, 1, 2)), Draws(0, 20), progress))
     assert len(passes(student)) == 1
     assert len(passes(teacher)) <= 1
     if isinstance(objective, Inrct | Ect):
@@ -160,7 +162,7 @@ def test_one_student_pass(objective: Objective, progress: float) -> None:
 def test_teacher_gets_no_gradient(objective: Objective, progress: float) -> None:
     """Law: the target is constant: the teacher's weights get no gradient."""
     student, teacher = two_toys()
-    objective.loss(student, teacher, batch_of(torch.randn(20, 1, 2)), Draws(0, 20), progress).total.backward()
+    objective.loss(Step(student, teacher, batch_of(torch.randn(20, 1, 2)), Draws(0, 20), progress)).total.backward()
     assert all(p.grad is None for p in teacher.parameters())
     assert all(p.grad is not None for p in student.parameters())
 
@@ -170,8 +172,8 @@ def test_own_weights_as_teacher_are_constant_too() -> None:
     pipeline = transformer_pipeline()
     twin = copy.deepcopy(pipeline)
     batch, draws = batch_of(torch.randn(8, 1, 8)), (Draws(0, 8), Draws(0, 8))
-    Ect().loss(pipeline, pipeline, batch, draws[0], 1.0).total.backward()
-    Ect().loss(twin, copy.deepcopy(twin), batch, draws[1], 1.0).total.backward()
+    Ect().loss(Step(pipeline, pipeline, batch, draws[0], 1.0)).total.backward()
+    Ect().loss(Step(twin, copy.deepcopy(twin), batch, draws[1], 1.0)).total.backward()
     for a, b in zip(pipeline.parameters(), twin.parameters(), strict=True):
         assert a.grad is not None
         assert torch.allclose(a.grad, b.grad)
@@ -184,12 +186,12 @@ def test_loss_splits_over_micro_batches(objective: Objective, progress: float, c
     """Law: the loss of a batch, its parts and its gradient are the weighted means over any split; dropout included."""
     pipeline = transformer_pipeline(dropout=0.3).train()
     batch = batch_of(torch.randn(10, 1, 8))
-    whole = objective.loss(pipeline, pipeline, batch, Draws(2, 10), progress)
+    whole = objective.loss(Step(pipeline, pipeline, batch, Draws(2, 10), progress))
     expected = torch.autograd.grad(whole.total, list(pipeline.parameters()), materialize_grads=True)
     total, terms = torch.zeros(()), dict.fromkeys(whole.terms, 0.0)
     for a, b in itertools.pairwise(cuts):
         rows = batch.rows(slice(a, b))
-        part = objective.loss(pipeline, pipeline, rows, Draws(2, 10, start=a, stop=b), progress)
+        part = objective.loss(Step(pipeline, pipeline, rows, Draws(2, 10, start=a, stop=b), progress))
         total = total + part.total * (b - a) / 10
         terms = {name: terms[name] + float(part.terms[name]) * (b - a) / 10 for name in terms}
     assert torch.allclose(total, whole.total, rtol=1e-4)
@@ -204,7 +206,8 @@ def test_same_seed_same_loss(objective: Objective) -> None:
     """Law: a loss is a function of weights, batch, seed and progress."""
     pipeline, batch = transformer_pipeline(dropout=0.3).train(), batch_of(torch.randn(10, 1, 8))
     first, again, other = (
-        float(objective.loss(pipeline, pipeline, batch, Draws(seed, 10), 0.5).total.detach()) for seed in (1, 1, 2)
+        float(objective.loss(Step(pipeline, pipeline, batch, Draws(seed, 10), 0.5)).total.detach())
+        for seed in (1, 1, 2)
     )
     assert first == again
     assert first != other
@@ -222,7 +225,7 @@ def test_gradient_agrees_with_finite_differences(objective: Objective, readout: 
     direction = [torch.randn_like(p) for p in student.parameters()]
 
     def loss() -> Tensor:
-        return objective.loss(student, teacher, batch, Draws(3, 20), 1.0).total
+        return objective.loss(Step(student, teacher, batch, Draws(3, 20), 1.0)).total
 
     slope = sum(
         float((g * d).sum())
@@ -260,7 +263,7 @@ def test_clean_rows_are_encoded_without_noise() -> None:
     """Clean rows go in at t = 0, untouched; the others at their own t."""
     student, teacher = two_toys()
     batch = batch_of(torch.randn(10, 1, 2))
-    Inrct(clean_share=0.5).loss(student, teacher, batch, Draws(0, 10), 0.0)
+    Inrct(clean_share=0.5).loss(Step(student, teacher, batch, Draws(0, 10), 0.0))
     values, level, _ = passes(student)[0]
     clean = Inrct(clean_share=0.5).clean_rows(torch.arange(10))
     assert torch.allclose(level[clean], torch.full((5,), 0.003))
@@ -304,7 +307,7 @@ def test_inrct_terms_by_hand(t_recon: float, weight: Any, readout: Readout) -> N
         lambda_gene=0.7, lambda_recon=1.3, lambda_diff=0.4, t_recon=t_recon, t_diff=0.5, weight_recon=weight
     )
     pipeline, batch = transformer_pipeline(readout), batch_of(torch.randn(20, 1, 8))
-    loss = objective.loss(pipeline, pipeline, batch, Draws(4, 20), 0.0)
+    loss = objective.loss(Step(pipeline, pipeline, batch, Draws(4, 20), 0.0))
     terms = by_hand(objective, pipeline, batch, 4)
     for name, term in loss.terms.items():
         assert torch.allclose(term, terms[name], rtol=1e-4), name
@@ -316,7 +319,7 @@ def test_terms_carry_no_graph() -> None:
     """What is logged holds no graph, what is differentiated does."""
     for objective in ALL:
         pipeline = linear_pipeline()
-        loss = objective.loss(pipeline, pipeline, batch_of(torch.randn(10, 1, 2)), Draws(0, 10), 0.5)
+        loss = objective.loss(Step(pipeline, pipeline, batch_of(torch.randn(10, 1, 2)), Draws(0, 10), 0.5))
         assert loss.total.requires_grad
         assert not any(term.requires_grad for term in loss.terms.values())
 
@@ -326,7 +329,9 @@ def test_diffusion_is_ect_without_a_curriculum() -> None:
     pipeline, batch = transformer_pipeline(), batch_of(torch.randn(10, 1, 8))
     ect = Ect(distance="squared", weight="1/t")
     diffusion = Diffusion(weight="1/t", p_mean=-1.1, p_std=2.0)
-    a, b = (float(one.loss(pipeline, pipeline, batch, Draws(0, 10), 0.0).total.detach()) for one in (ect, diffusion))
+    a, b = (
+        float(one.loss(Step(pipeline, pipeline, batch, Draws(0, 10), 0.0)).total.detach()) for one in (ect, diffusion)
+    )
     assert a == pytest.approx(b)
 
 
@@ -335,14 +340,14 @@ def test_reconstruction_shows_nearly_clean_signals(t_recon: float) -> None:
     """t ~ U(0, t_recon): exactly clean for 0."""
     student, teacher = two_toys()
     batch = batch_of(torch.randn(50, 1, 2))
-    Reconstruction(t_recon=t_recon).loss(student, teacher, batch, Draws(0, 50), 0.0)
+    Reconstruction(t_recon=t_recon).loss(Step(student, teacher, batch, Draws(0, 50), 0.0))
     assert passes(student)[0][1].max() <= max(t_recon, 0.003) * 1.001
 
 
 def test_offset_stage_needs_a_teacher_at_once() -> None:
     """Warm starts have exponent 1 from the first step."""
     student, teacher = two_toys()
-    Ect(stage_offset=1).loss(student, teacher, batch_of(torch.randn(40, 1, 2)), Draws(0, 40), 0.0)
+    Ect(stage_offset=1).loss(Step(student, teacher, batch_of(torch.randn(40, 1, 2)), Draws(0, 40), 0.0))
     assert len(passes(teacher)) == 1
     assert passes(teacher)[0][0].shape[0] < 20
 
@@ -380,7 +385,7 @@ def test_neighbours_on_a_grid_are_compared() -> None:
     student, teacher = two_toys()
     batch = batch_of(torch.randn(30, 1, 2))
     objective = Ct(s0=5, s1=5, sigma_min=0.01, sigma_max=10.0)
-    objective.loss(student, teacher, batch, Draws(0, 30), 0.0)
+    objective.loss(Step(student, teacher, batch, Draws(0, 30), 0.0))
     (x_t, t, _), (x_r, r, _) = passes(student)[0], passes(teacher)[0]
     levels = objective.levels(0.0).float()
     index = (t[:, None] - levels).abs().argmin(1)
@@ -395,7 +400,7 @@ def test_grid_loss_by_hand(objective: Ct | Ict) -> None:
     """L = mean of λ(t, r) d(f(x_t, t), sg f(x_r, r)): squared and unweighted in ct; pseudo-Huber / (t - r) in ict."""
     student, teacher = transformer_pipeline(), transformer_pipeline(LiteralReadout())
     batch = batch_of(torch.randn(12, 1, 8))
-    loss = objective.loss(student, teacher, batch, Draws(3, 12), 0.5)
+    loss = objective.loss(Step(student, teacher, batch, Draws(3, 12), 0.5))
     draws = Draws(3, 12)
     t, r = objective.times(0.5, draws)
     z, x = draws.normal(1, 8), batch.support.values
@@ -416,7 +421,7 @@ def test_weight_of_denoising_follows_the_data() -> None:
     for sigma in (0.5, 0.2):
         pipeline = transformer_pipeline(DirectReadout())
         pipeline.preconditioning = Preconditioning(sigma_data=sigma)
-        found = Diffusion().loss(pipeline, pipeline, batch, Draws(0, 6), 0.0)
+        found = Diffusion().loss(Step(pipeline, pipeline, batch, Draws(0, 6), 0.0))
         draws = Draws(0, 6)
         t, z = torch.exp(1.2 * draws.normal() - 1.2), draws.normal(1, 8)
         noisy = batch.support.perturb(z, t)

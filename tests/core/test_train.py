@@ -33,6 +33,7 @@ from inrkit import (
     Readout,
     Reconstruction,
     SigmoidPairing,
+    Step,
     TwoHeadedReadout,
     UsageError,
     sample,
@@ -138,10 +139,10 @@ def test_average_is_a_copy() -> None:
 def test_gradients_add_up_over_parts() -> None:
     """Law: two halves of a batch, each with its share, leave the gradient of the whole."""
     whole, parts, batch = transformer_pipeline(), transformer_pipeline(), batch_of(torch.randn(10, 1, 8))
-    backward_step(Ect(), whole, whole, batch, Draws(0, 10), 0.5)
+    backward_step(Ect(), Step(whole, whole, batch, Draws(0, 10), 0.5))
     for a, b in ((0, 4), (4, 10)):
         rows = batch.rows(slice(a, b))
-        backward_step(Ect(), parts, parts, rows, Draws(0, 10, start=a, stop=b), 0.5, share=(b - a) / 10)
+        backward_step(Ect(), Step(parts, parts, rows, Draws(0, 10, start=a, stop=b), 0.5), share=(b - a) / 10)
     for p, q in zip(whole.parameters(), parts.parameters(), strict=True):
         assert p.grad is not None
         assert q.grad is not None
@@ -186,7 +187,7 @@ def train(objective: Objective, pipeline: Pipeline, steps: int, lr: float = 0.01
             group["lr"] = lr * (1 - step / steps)
         optimizer.zero_grad()
         batch = gaussian_batch(rows, generator)
-        backward_step(objective, pipeline, pipeline, batch, Draws(step, rows), step / steps)
+        backward_step(objective, Step(pipeline, pipeline, batch, Draws(step, rows), step / steps))
         optimizer.step()
         ema.update(pipeline)
     ema.copy_to(pipeline)

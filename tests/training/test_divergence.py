@@ -1,15 +1,19 @@
 """Numbers that are not finite stop a run at once, by name, and never reach a checkpoint."""
 
+import copy
 from pathlib import Path
 
 import pytest
 import torch
 from toy_run import fingerprint, train_toy
 
+from inrkit.config.phases import Stretch
 from inrkit.core.objective import WEIGHTINGS
+from inrkit.core.pipeline import Pipeline
 from inrkit.errors import DivergedError
 from inrkit.storage.checkpoint import list_checkpoints
 from inrkit.training.learner import Learner
+from inrkit.training.teachers import Teachers
 
 
 def step_of_signal(number: int) -> int:
@@ -60,6 +64,34 @@ def test_a_bad_weight_is_named_even_when_skipping(tmp_path: Path, monkeypatch: p
     spoil(monkeypatch, 7, lambda learner: learner.pipeline.function.scale.data.fill_(float("nan")))
     with pytest.raises(DivergedError, match=r"step 7: weight 'function\.scale' has 1 of 1"):
         train_toy(tmp_path, nan="skip")
+
+
+def spoil_teacher(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """The teacher of one step is not finite, while the student's weights are."""
+    choose = Teachers.__call__
+
+    def spoilt(self: Teachers, phase: Stretch, step: int, student: Pipeline) -> Pipeline:
+        if step != at:
+            return choose(self, phase, step, student)
+        teacher = copy.deepcopy(student)
+        teacher.get_parameter("function.scale").data.fill_(float("nan"))
+        return teacher
+
+    monkeypatch.setattr(Teachers, "__call__", spoilt)
+
+
+def test_a_bad_teacher_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its NaN does not become a target of 0 in silence."""
+    spoil_teacher(monkeypatch, 13)
+    with pytest.raises(DivergedError, match=r"step 13: the teacher's output 'target 0' has \d+ of 128 values"):
+        train_toy(tmp_path)
+
+
+def test_a_bad_teacher_can_be_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As any step that is not finite."""
+    spoil_teacher(monkeypatch, 13)
+    assert train_toy(tmp_path, nan="skip").step == 20
+    assert '"skipped": 1}' in (tmp_path / "metrics.jsonl").read_text().splitlines()[-2]
 
 
 def test_a_bad_gradient_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

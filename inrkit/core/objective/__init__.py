@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from inrkit.core.objective.base import Loss, Objective
+from inrkit.core.objective.base import Distilled, Loss, Objective, Step
 from inrkit.core.objective.continuous import Diffusion, Ect
 from inrkit.core.objective.discrete import CmFunc, Ct, Ict
 from inrkit.core.objective.distance import DISTANCES, Distance, l2_norm, pseudo_huber, squared
@@ -21,12 +21,14 @@ __all__ = [
     "Ct",
     "Diffusion",
     "Distance",
+    "Distilled",
     "Ect",
     "Ict",
     "Inrct",
     "Loss",
     "Objective",
     "Reconstruction",
+    "Step",
     "Weighting",
     "consistency_pair",
     "l2_norm",

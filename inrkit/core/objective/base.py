@@ -1,37 +1,99 @@
-"""What every objective is: a batch in, a loss out; and who may be its teacher.
+"""What every objective is: a step of training in, a loss out; and who may be its teacher.
 
 Everything is a mean over the rows of a batch, and every row is weighed on its own, so that a batch may be split over
 processes or micro-batches without changing the loss.
 """
 
 import abc
+import contextlib
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, final
 
 import attrs
 from torch import Tensor
 
 from inrkit.core.draws import Draws
+from inrkit.core.dropout import shared_dropout
 from inrkit.core.objective.ode import Denoise
 from inrkit.core.observation import Batch
 from inrkit.core.pipeline import Pipeline, Prediction
 
 
+@final
+@attrs.frozen(eq=False)
+class Step:
+    """What an objective makes a loss of: some rows of a global batch, and who is asked about them.
+
+    Args:
+        student: The pipeline that learns, wrapped where there are several processes. It may be called more than once:
+            the gradients of all passes add up, and are exchanged once. Forward-mode derivatives (`torch.func.jvp`) are
+            taken through ``teacher``, which is never wrapped: the wrapper would not exchange the gradients of such a
+            pass.
+        teacher: The pipeline that sets the target: the student's own weights, or a moving average of them.
+        batch: Clean observations.
+        draws: Chance for these rows.
+        progress: From 0 to 1 through the phase.
+        diffusion: The trained diffusion model, where the objective ``distils`` one.
+    """
+
+    student: Callable[..., Prediction]
+    teacher: Pipeline
+    batch: Batch
+    draws: Draws
+    progress: float = 0.0
+    diffusion: Denoise | None = None
+
+    def dropout(self, index: Tensor | slice = slice(None)) -> contextlib.AbstractContextManager[None]:
+        """Inside, all passes over these rows drop the same elements, the student's and the teacher's alike."""
+        return shared_dropout(self.draws.seed, self.draws.total, self.draws.rows[index])
+
+
+def _detached(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: term.detach() for name, term in terms.items()}
+
+
+@final
 @attrs.frozen(eq=False)
 class Loss:
-    """The mean over our rows, to be differentiated, and the named parts it is made of, to be logged."""
+    """What a step gave.
+
+    Args:
+        total: The mean over our rows, to be differentiated.
+        terms: The named parts it is made of, to be logged.
+        target: What the student was compared with, so that a teacher which is not finite can be named.
+    """
 
     total: Tensor
-    terms: Mapping[str, Tensor]
+    terms: Mapping[str, Tensor] = attrs.field(converter=_detached)
+    target: Tensor | None = None
+
+
+@final
+@attrs.frozen
+class Distilled:
+    """A diffusion model that was trained before.
+
+    Args:
+        run: Its run directory; None for the phase before this one.
+        guidance: How far it is led towards the labels; other than 1, it must have been trained without labels too.
+    """
+
+    run: str | None = None
+    guidance: float = 1.0
 
 
 @attrs.frozen
 class Objective(abc.ABC):
-    """Turns a batch into a loss. Its fields are its options."""
+    """Turns a step of training into a loss. Its fields are its options."""
 
     name: ClassVar[str]
     begins_with: ClassVar[Literal["all", "decoder"] | None] = None
     """What trains in a first phase of reconstruction alone; None: there is no such phase unless a run lists it."""
+
+    @property
+    def distils(self) -> "Distilled | None":
+        """The trained diffusion model that it learns from; None for an objective that needs none."""
+        return None
 
     def stage(self, progress: float) -> int:
         """The number of its curriculum's stage, which grows as the task becomes harder; constant without one."""
@@ -42,25 +104,8 @@ class Objective(abc.ABC):
         return 0.0
 
     @abc.abstractmethod
-    def loss(
-        self,
-        student: Callable[..., Prediction],
-        teacher: Pipeline,
-        batch: Batch,
-        draws: Draws,
-        progress: float,
-        diffusion: Denoise | None = None,
-    ) -> Loss:
-        """The loss of these rows.
-
-        Args:
-            student: The pipeline that learns, possibly wrapped for several processes. Called exactly once.
-            teacher: The pipeline that sets the target; its own weights or a moving average of them.
-            batch: Clean observations.
-            draws: Chance for these rows.
-            progress: From 0 to 1 through the phase.
-            diffusion: The trained model that `Cd` distils.
-        """
+    def loss(self, step: Step) -> Loss:
+        """The loss of these rows."""
 
 
 def mean(per_row: Tensor, weight: Tensor) -> Tensor:

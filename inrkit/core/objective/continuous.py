@@ -1,21 +1,17 @@
 """Times from a continuous distribution: ECT and denoising. `Inrct` shares their options."""
 
-from collections.abc import Callable
 from typing import final
 
 import attrs
+import torch
 
-from inrkit.core.draws import Draws
 from inrkit.core.noise import LogNormal
-from inrkit.core.objective.base import Loss, Objective, mean
+from inrkit.core.objective.base import Loss, Objective, Step
 from inrkit.core.objective.distance import Distance, distance_of
-from inrkit.core.objective.ode import Denoise
-from inrkit.core.objective.pair import consistency_pair
-from inrkit.core.objective.weighting import WEIGHTINGS, Weighting
-from inrkit.core.observation import Batch
+from inrkit.core.objective.pair import pair_loss
+from inrkit.core.objective.weighting import Weighting
 from inrkit.core.option import AT_LEAST_0, AT_LEAST_1, POSITIVE, option
-from inrkit.core.pipeline import Pipeline, Prediction
-from inrkit.core.timing import SigmoidPairing, TimePairing, ZeroPairing, stage_of
+from inrkit.core.timing import SigmoidPairing, TimePairing, stage_of
 
 DISTANCE_HELP = "distance between the student's and the teacher's output: l2 (not squared), pseudo-huber, squared"
 C_HELP = "constant c of the pseudo-Huber distance; none: 0.00054 sqrt(d) for d values, as in iCT"
@@ -54,16 +50,9 @@ class Ect(Curriculum, Objective):
     p_mean: float = option(-1.1, P_MEAN_HELP)
     p_std: float = option(2.0, P_STD_HELP, POSITIVE)
 
-    def loss(
-        self,
-        student: Callable[..., Prediction],
-        teacher: Pipeline,
-        batch: Batch,
-        draws: Draws,
-        progress: float,
-        diffusion: Denoise | None = None,
-    ) -> Loss:
-        return _pair_loss(self, self.pairing, student, teacher, batch, draws, progress)
+    def loss(self, step: Step) -> Loss:
+        t = LogNormal(self.p_mean, self.p_std).sample(step.draws)
+        return pair_loss(step, t, self.pairing.r(t, step.progress), distance_of(self.distance, self.c), self.weight)
 
 
 @final
@@ -78,30 +67,6 @@ class Diffusion(Objective):
     p_mean: float = option(-1.2, P_MEAN_HELP)
     p_std: float = option(1.2, P_STD_HELP, POSITIVE)
 
-    def loss(
-        self,
-        student: Callable[..., Prediction],
-        teacher: Pipeline,
-        batch: Batch,
-        draws: Draws,
-        progress: float,
-        diffusion: Denoise | None = None,
-    ) -> Loss:
-        return _pair_loss(self, ZeroPairing(), student, teacher, batch, draws, progress)
-
-
-def _pair_loss(
-    objective: Ect | Diffusion,
-    pairing: TimePairing,
-    student: Callable[..., Prediction],
-    teacher: Pipeline,
-    batch: Batch,
-    draws: Draws,
-    progress: float,
-) -> Loss:
-    t = LogNormal(objective.p_mean, objective.p_std).sample(draws)
-    r = pairing.r(t, progress)
-    prediction, target = consistency_pair(student, teacher, batch, draws, t, r)
-    distance = distance_of(objective.distance, objective.c)(prediction.observation.values, target)
-    gene = mean(distance, WEIGHTINGS[objective.weight](t, r, prediction.sigma_data))
-    return Loss(gene, {"gene": gene.detach()})
+    def loss(self, step: Step) -> Loss:
+        t = LogNormal(self.p_mean, self.p_std).sample(step.draws)
+        return pair_loss(step, t, torch.zeros_like(t), distance_of(self.distance, self.c), self.weight)

@@ -1,7 +1,6 @@
 """Times on a grid of noise levels: Song's consistency training, CM-Func, and iCT."""
 
 import abc
-from collections.abc import Callable
 from typing import Literal, final
 
 import attrs
@@ -16,15 +15,13 @@ from inrkit.core.karras import (
     square_root_count,
     uniform_pairs,
 )
-from inrkit.core.objective.base import Loss, Objective, mean
+from inrkit.core.objective.base import Loss, Objective, Step
 from inrkit.core.objective.continuous import C_HELP, DISTANCE_HELP, P_MEAN_HELP, P_STD_HELP, WEIGHT_HELP
 from inrkit.core.objective.distance import Distance, distance_of
 from inrkit.core.objective.ode import Denoise, Move
-from inrkit.core.objective.pair import consistency_pair
-from inrkit.core.objective.weighting import WEIGHTINGS, Weighting
-from inrkit.core.observation import Batch
+from inrkit.core.objective.pair import pair_loss
+from inrkit.core.objective.weighting import Weighting
 from inrkit.core.option import AT_LEAST_2, BELOW_1, POSITIVE, option
-from inrkit.core.pipeline import Pipeline, Prediction
 from inrkit.errors import UsageError
 
 
@@ -62,20 +59,9 @@ class OnGrid(Objective):
         """How what is seen at r comes from what is seen at t; None: with the same noise."""
         return None
 
-    def loss(
-        self,
-        student: Callable[..., Prediction],
-        teacher: Pipeline,
-        batch: Batch,
-        draws: Draws,
-        progress: float,
-        diffusion: Denoise | None = None,
-    ) -> Loss:
-        t, r = self.times(progress, draws)
-        prediction, target = consistency_pair(student, teacher, batch, draws, t, r, self.move(diffusion))
-        distance = distance_of(self.distance, self.c)(prediction.observation.values, target)
-        gene = mean(distance, WEIGHTINGS[self.weight](t, r, prediction.sigma_data))
-        return Loss(gene, {"gene": gene.detach()})
+    def loss(self, step: Step) -> Loss:
+        t, r = self.times(step.progress, step.draws)
+        return pair_loss(step, t, r, distance_of(self.distance, self.c), self.weight, self.move(step.diffusion))
 
 
 @attrs.frozen

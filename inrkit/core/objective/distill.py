@@ -7,6 +7,7 @@ from torch import Tensor
 
 from inrkit.core.draws import Draws
 from inrkit.core.karras import uniform_pairs
+from inrkit.core.objective.base import Distilled
 from inrkit.core.objective.discrete import OnGrid
 from inrkit.core.objective.ode import SOLVERS, Denoise, Move, guided
 from inrkit.core.option import AT_LEAST_0, AT_LEAST_1, AT_LEAST_2, BELOW_1, option
@@ -42,6 +43,10 @@ class Cd(OnGrid):
         OnGrid.__attrs_post_init__(self)
         if self.skip >= self.n:
             raise UsageError(f"'skip' must be less than the number of levels, 'n' = {self.n} (got {self.skip})")
+
+    @property
+    def distils(self) -> Distilled:
+        return Distilled(self.teacher, self.guidance)
 
     def count(self, progress: float) -> int:
         return self.n

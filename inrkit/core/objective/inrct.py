@@ -1,23 +1,18 @@
 """INRCT: one network that generates and encodes; and reconstruction alone, which it begins with."""
 
-from collections.abc import Callable
 from typing import final
 
 import attrs
 import torch
 from torch import Tensor
 
-from inrkit.core.draws import Draws
 from inrkit.core.noise import T_ENCODE, LogNormal
-from inrkit.core.objective.base import Loss, Objective, mean
+from inrkit.core.objective.base import Loss, Objective, Step, mean
 from inrkit.core.objective.continuous import C_HELP, DISTANCE_HELP, P_MEAN_HELP, P_STD_HELP, Curriculum
 from inrkit.core.objective.distance import Distance, distance_of
-from inrkit.core.objective.ode import Denoise
 from inrkit.core.objective.pair import consistency_pair
 from inrkit.core.objective.weighting import WEIGHTINGS, Weighting
-from inrkit.core.observation import Batch
 from inrkit.core.option import AT_LEAST_0, POSITIVE, SHARE, option
-from inrkit.core.pipeline import Pipeline, Prediction
 
 
 @final
@@ -50,21 +45,13 @@ class Inrct(Curriculum, Objective):
         """Which rows (numbers in the global batch) are given to reconstruction, spread evenly; at least the first."""
         return ((rows + 1) * self.clean_share).ceil() > (rows * self.clean_share).ceil()
 
-    def loss(
-        self,
-        student: Callable[..., Prediction],
-        teacher: Pipeline,
-        batch: Batch,
-        draws: Draws,
-        progress: float,
-        diffusion: Denoise | None = None,
-    ) -> Loss:
-        clean = self.clean_rows(draws.rows)
-        t = LogNormal(self.p_mean, self.p_std).sample(draws)
-        r = self.pairing.r(t, progress).masked_fill(clean, 0)
-        prediction, target = consistency_pair(student, teacher, batch, draws, t.masked_fill(clean, 0), r)
+    def loss(self, step: Step) -> Loss:
+        clean = self.clean_rows(step.draws.rows)
+        t = LogNormal(self.p_mean, self.p_std).sample(step.draws)
+        r = self.pairing.r(t, step.progress).masked_fill(clean, 0)
+        prediction, target = consistency_pair(step, t.masked_fill(clean, 0), r)
 
-        distance, signal = distance_of(self.distance, self.c), batch.query.values
+        distance, signal = distance_of(self.distance, self.c), step.batch.query.values
         sigma = prediction.sigma_data
         gene = distance(prediction.observation.values, target)
         recon = distance(prediction.signal, signal)
@@ -78,7 +65,7 @@ class Inrct(Curriculum, Objective):
             diff = distance(prediction.observation.values, signal)
             terms["diff"] = mean(diff, WEIGHTINGS[self.weight_diff](t, r, sigma) * (~clean & (t < self.t_diff)))
             total = total + self.lambda_diff * terms["diff"]
-        return Loss(total, {name: term.detach() for name, term in terms.items()})
+        return Loss(total, terms, target)
 
 
 @final
@@ -94,16 +81,8 @@ class Reconstruction(Objective):
     c: float | None = option(None, C_HELP)
     t_recon: float = option(0.0, "highest noise level that is added to the input; 0: the input is clean", AT_LEAST_0)
 
-    def loss(
-        self,
-        student: Callable[..., Prediction],
-        teacher: Pipeline,
-        batch: Batch,
-        draws: Draws,
-        progress: float,
-        diffusion: Denoise | None = None,
-    ) -> Loss:
-        t = draws.uniform() * self.t_recon
-        prediction, _ = consistency_pair(student, teacher, batch, draws, t, torch.zeros_like(t))
-        recon = distance_of(self.distance, self.c)(prediction.signal, batch.query.values).mean()
-        return Loss(recon, {"recon": recon.detach()})
+    def loss(self, step: Step) -> Loss:
+        t = step.draws.uniform() * self.t_recon
+        prediction, target = consistency_pair(step, t, torch.zeros_like(t))
+        recon = distance_of(self.distance, self.c)(prediction.signal, target).mean()
+        return Loss(recon, {"recon": recon})
