@@ -156,4 +156,4 @@ def _save_sheet(model: Any, rows: list[dict[str, Any]], seen: Sequence[Any], pat
     original = pictures_of(model, torch.cat([found.truth for found in seen])[:_ON_SHEET])
     encoded = pictures_of(model, torch.cat([found.shown for found in seen])[:_ON_SHEET])
     captions = [f"{row['psnr']:.1f} dB" for row in rows[:_ON_SHEET]]
-    save_png(labelled_rows({"original": original, "encode": encoded}, captions=captions), path)
+    save_png(labelled_rows({"original": original, "reconstruction": encoded}, captions=captions), path)

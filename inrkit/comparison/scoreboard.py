@@ -19,18 +19,18 @@ def table_of(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     good = next(row for row in systems if "reason" not in row)
     cells: dict[str, Callable[[Mapping[str, Any]], str]] = {
         "runs": lambda row: str(row["runs"]) + (f", {row['failed']} failed" if row["failed"] else ""),
-        "weights": lambda row: _count(row["parameters"]),
-        "FLOP a sample": lambda row: _count(row["sample_operations"]),
-        "FLOP a step": lambda row: _count(row["step_operations"]),
+        "parameters": lambda row: _count(row["parameters"]),
+        "FLOPs per sample": lambda row: _count(row["sample_operations"]),
+        "FLOPs per step": lambda row: _count(row["step_operations"]),
         "steps": lambda row: f"{row['step']:,.0f}",
-        "FLOP in all": lambda row: _count(row["training_operations"]),
-        "minutes": lambda row: _figure(row["training_seconds"], 1 / 60, 1),
+        "training FLOPs": lambda row: _count(row["training_operations"]),
+        "training min": lambda row: _figure(row["training_seconds"], 1 / 60, 1),
         "memory": lambda row: _figure(row["training_memory"], 1 / 2**20, 0, " MiB"),
-        "ms a sample": lambda row: _figure(row["sample_seconds"], 1000, 2),
+        "ms per sample": lambda row: _figure(row["sample_seconds"], 1000, 2),
     }
     for place in good["rate"]:
-        cells[f"a second at {place}"] = lambda row, place=place: _figure(row["rate"][place], 1, 1)  # type: ignore[misc]
-    cells["encode, dB"] = lambda row: _figure(row["encode"], 1, 2)
+        cells[f"samples/s at {place}"] = lambda row, place=place: _figure(row["rate"][place], 1, 1)  # type: ignore[misc]
+    cells["PSNR, dB"] = lambda row: _figure(row["encode"], 1, 2)
     # A diffusion model has no samples of one step, and a consistency model need not show those of many.
     for times in dict.fromkeys(name for row in systems for name in row.get("frechet", {})):
         cells[f"Fréchet, {times}"] = lambda row, times=times: _figure(row["frechet"].get(times, {}), 1, 2)  # type: ignore[misc]
@@ -47,9 +47,9 @@ def note_of(result: Mapping[str, Any]) -> str:
     """What the figures are."""
     spaces = " and ".join(result["spaces"])
     return (
-        f"Fréchet figures are multiples of what as many training signals have, in the features {spaces} "
-        f"of {result['n']:,} signals each; 1 is perfect. Means over runs, ± standard deviation. Operations are those "
-        "of matrix products and convolutions; a step's are forward, backward, teacher and optimizer."
+        f"PSNR: reconstruction of held-out signals. Fréchet distances, in the features {spaces} of {result['n']:,} "
+        "signals, are divided by those of as many training signals; 1 is perfect. Means over runs, ± standard "
+        "deviation. FLOPs count matrix products and convolutions; a step is forward, backward, teacher and optimizer."
     )
 
 
@@ -73,8 +73,8 @@ def write_scoreboard(result: Mapping[str, Any], shown: Mapping[str, Mapping[str,
     save_report(report, out / "compare.html")
 
 
-_SAMPLES = "Generated. In each column all start from the same noise. Not chosen."
-_LEADS = {"encode": "Held-out signals in the first row, and what each system's INRs of them show."}
+_SAMPLES = "Uncurated samples; all of a column start from the same noise."
+_LEADS = {"encode": "Held-out signals in the first row, and each system's reconstructions below."}
 
 
 def _pictures(kind: str, shown: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -62,7 +62,7 @@ def charts(evaluation: Mapping[str, Any]) -> dict[str, str]:
         series = {**curves, "x_t itself": [[t, t] for t in levels if t <= 1.2 * worst]}
         drawn["Denoising distance"] = _chart(series, "distance to the clean signal")
     if curves := evaluation.get("trajectory", {}).get("curves"):
-        drawn["Drift of f for every doubling of the noise level"] = _chart(curves, "drift")
+        drawn["Change of f along a trajectory, for every doubling of the noise level"] = _chart(curves, "change")
     return drawn
 
 

@@ -29,18 +29,18 @@ def search_middle(model: Trained, n: int = 1000, seed: int = 0, progress: Progre
         progress: Shows how far the search is.
     """
     if model.sampler != "consistency":
-        raise UsageError("a diffusion run has no middle level to search; two steps are for a consistency function")
+        raise UsageError("a diffusion run has no intermediate noise level to search: it is sampled by its ODE")
     proxy = Proxy(model, n, seed, progress)
     done = 0
 
     def distance(t: float) -> float:
         nonlocal done
-        progress(done, COARSE + FINE, "searching the middle noise level")
+        progress(done, COARSE + FINE, "searching the intermediate noise level")
         done += 1
         return proxy.distance(model, (T_MAX, t))
 
     tried = sorted(minimise(distance, LOW, HIGH))
-    progress(COARSE + FINE, COARSE + FINE, "searching the middle noise level")
+    progress(COARSE + FINE, COARSE + FINE, "searching the intermediate noise level")
     middle, best = min(tried, key=lambda point: point[1])
     if not math.isfinite(best):
         raise DataError(
@@ -60,8 +60,8 @@ def charts(evaluation: Mapping[str, Any]) -> dict[str, str]:
     """Title to drawing of what was searched."""
     curves = evaluation.get("times", {}).get("curves", {})
     points = {name: [(float(x), float(y)) for x, y in values] for name, values in curves.items()}
-    title = "Fréchet distance from training signals, by the middle noise level of two steps"
-    return {title: chart(points, title="distance", x_label="middle noise level", log_x=True)} if points else {}
+    title = "Fréchet distance from training signals, by the intermediate noise level of two-step sampling"
+    return {title: chart(points, title="distance", x_label="intermediate noise level", log_x=True)} if points else {}
 
 
 def minimise(

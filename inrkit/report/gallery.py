@@ -38,8 +38,8 @@ def encodes(model: Trained, source: Source, count: int = 10) -> list[Block]:
     captions = [f"{value:.1f} dB" for value in decibels]
     rows = [
         ("original", _row(truth)),
-        ("encode", _row(shown, captions)),
-        ("4 x error", _row((4 * (shown - truth)).abs())),
+        ("reconstruction", _row(shown, captions)),
+        ("error x 4", _row((4 * (shown - truth)).abs())),
     ]
     return [Rows(rows)]
 
@@ -55,7 +55,7 @@ def zoom(model: Trained, source: Source, number: int = 0) -> list[Block]:
     if not found:
         return []
     side = max(found) * largest
-    row = [Picture(_fitted(render[0], side), f"the INR at {_size(render)}") for render in found.values()]
+    row = [Picture(_fitted(render[0], side), f"INR at {_size(render)}") for render in found.values()]
     return [Beside(row), Beside(_comparison(model, source, number, found))]
 
 
@@ -71,7 +71,7 @@ def params_between(model: Trained, source: Source, steps: int = 9) -> list[Block
         with torch.no_grad():
             where = encoded.observation.rows(torch.zeros(steps, dtype=torch.int64, device=share.device)).where
             values = model.pipeline.show(mixed, where, encoded.t[:1].expand(steps))
-        rows.append(("encodes", _row(pictures_of(model, values))))
+        rows.append(("encodings", _row(pictures_of(model, values))))
     return [Rows(rows)]
 
 
@@ -102,14 +102,14 @@ def _comparison(model: Trained, source: Source, number: int, found: Mapping[int,
     shown = {
         f"{_size(base)}, nearest": F.interpolate(base, size, mode="nearest"),
         f"{_size(base)}, bicubic": F.interpolate(base, size, mode="bicubic").clamp(0, 1),
-        f"the INR at {_size(found[factor])}": found[factor],
+        f"INR at {_size(found[factor])}": found[factor],
     }
     place = model.modality.places({"size": f"{size[1]}x{size[0]}"})[0]
     truth = model.modality.truth(source, [number], place)
     if truth is not None:
         known = pictures_of(model, truth)
         shown = {f"{name}: {float(psnr(p, known, peak=1)):.1f} dB": p for name, p in shown.items()}
-        shown[f"the truth at {_size(known)}"] = known
+        shown[f"ground truth at {_size(known)}"] = known
     return [Picture(_fitted(picture[0], max(size)), name) for name, picture in shown.items()]
 
 

@@ -71,15 +71,15 @@ class History:
             unit = ", dB" if name.endswith("psnr") else ""
             drawn[f"Held-out {_spelled(name)}{unit}"] = self._chart([name], marks, log_y=False)
         if watched in names:
-            drawn["Samples: Fréchet distance from training signals"] = self._chart([watched], marks)
+            drawn["Fréchet distance of samples from training signals"] = self._chart([watched], marks)
         if "loss" in names:
             drawn["Loss"] = self._chart(["loss"], marks, smooth=True)
         if len(terms) > 1:
-            drawn["Terms of the loss"] = self._chart(terms, marks, smooth=True)
+            drawn["Loss terms"] = self._chart(terms, marks, smooth=True)
         if "lr" in names:
             drawn["Learning rate"] = self._chart(["lr"], marks, log_y=False)
         if "norm" in names:
-            drawn["Norm of the gradient"] = self._chart(["norm"], marks, smooth=True)
+            drawn["Gradient norm"] = self._chart(["norm"], marks, smooth=True)
         for name in names:
             known = {"loss", "lr", "norm", watched, *terms, *held_out}
             if name not in known and any(value for _, value in self.points(name)):

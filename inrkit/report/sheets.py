@@ -65,33 +65,33 @@ def _sections(
         Section(
             "Encoded",
             gallery.encodes(model, held_out) if held_out else [],
-            "Signals that were held out from training, and the functions that one pass made of them.",
+            "Held-out signals and their reconstructions: one forward pass encodes each of them as an INR.",
         ),
         Section(
             "Any resolution",
             gallery.zoom(model, held_out) if held_out else [],
-            "One encoded function, rendered at sizes that it was never trained at. "
-            "Enlarging its smallest render is what it has to beat.",
+            "One encoded INR, rendered at resolutions that it was not trained at. "
+            "For comparison, its smallest render is enlarged by interpolation.",
         ),
         Section("Training", [Charts(charts)] if (charts := history.charts()) else []),
         Section(
             "Samples over training",
             samples_over_time(run_dir),
-            "The same noise each time.",
+            "From the same noise at every step.",
         ),
         Section(
-            "In between",
+            "Interpolation",
             [
                 *(gallery.params_between(model, held_out) if held_out else []),
                 *(gallery.noise_between(model) if model.sampler == "consistency" else []),
             ],
-            "From one encode to another along a straight line between their weights; from one sample to another "
-            "by way of the noises between.",
+            "Between two encodings, linearly in the params of their INRs; between two samples, spherically in the "
+            "noise that they start from.",
         ),
         Section(
             "Generated in two steps",
             gallery.samples(model, 24, model.times(2), columns=12) if model.sampler == "consistency" else [],
-            "From the same noise.",
+            "From the same noise as the samples in one step.",
         ),
         Section("Evaluation", evaluation_blocks(evaluation, run_dir), evaluation_lead(evaluation)),
         Section("Config", [Listing(to_toml(unstructure(model.config)))], folded=True),
@@ -104,12 +104,12 @@ def _generated(model: Trained) -> Section:
     times = model.times()
     if len(times) == 1:
         title = "Generated in one step"
-        lead = "each is one pass of the hyper-network, from noise to the weights of a function"
+        lead = "one forward pass of the hyper-network maps noise to the params of an INR"
     else:
         title = f"Generated in {len(times)} steps"
         passes = passes_of(model.sampler, len(times))
-        lead = f"each is the end of the path from noise that the model defines, in {passes} passes"
-    return Section(title, gallery.samples(model, 48, times, columns=12), f"Not chosen: {lead}.")
+        lead = f"each follows the probability-flow ODE of the diffusion model, in {passes} network evaluations"
+    return Section(title, gallery.samples(model, 48, times, columns=12), f"Uncurated: {lead}.")
 
 
 def samples_over_time(run_dir: Path, most: int = 8) -> list[Rows]:
@@ -155,9 +155,9 @@ def _numbers(
         evaluation = {}  # its figures are another checkpoint's
     weights = sum(p.numel() for p in model.pipeline.parameters())
     numbers = {
-        "Held-out encode": _held_out_psnr(history, evaluation),
+        "Reconstruction PSNR": _held_out_psnr(history, evaluation),
         "Parameters": (f"{weights / 1e6:.2f}" if weights < 1e7 else f"{weights / 1e6:.0f}", "M"),
-        "Params of an INR": (f"{_params_of_one(model):,}", ""),
+        "Params per INR": (f"{_params_of_one(model):,}", ""),
         "Training signals": (f"{len(training):,}", ""),
         "Signals seen": (f"{model.step * model.config.batch_size:,}", ""),
         "Time": _duration(history.seconds()),

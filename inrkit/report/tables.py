@@ -11,7 +11,7 @@ from inrkit.evaluation import diagnose, search
 
 _COLUMNS = {
     "frechet": "Fréchet ↓",
-    "frechet_ratio": "of floor",
+    "frechet_ratio": "/ floor",
     "kid": "KID ↓",
     "precision": "precision ↑",
     "recall": "recall ↑",
@@ -20,14 +20,14 @@ _COLUMNS = {
     "coverage": "coverage ↑",
     "diversity": "diversity",
     "sliced_wasserstein": "sliced W. ↓",
-    "sliced_wasserstein_ratio": "of floor",
+    "sliced_wasserstein_ratio": "/ floor",
 }
 _SPACES = {
-    "values": "The values themselves, in their unit.",
-    "random-conv": "Random convolutions: local structure and coarse layout.",
-    "whitened-pca": "Whitened principal components: how the set varies.",
+    "values": "The values themselves.",
+    "random-conv": "Features of a random convolutional network: local structure and coarse layout.",
+    "whitened-pca": "Whitened principal components of the values: how the set varies.",
 }
-_ROWS = {"real": "real signals (floor)", "noise": "noise"}
+_ROWS = {"real": "training signals (floor)", "noise": "Gaussian noise"}
 
 
 def evaluation_blocks(evaluation: Mapping[str, Any], run_dir: Path) -> list[Block]:
@@ -42,7 +42,7 @@ def evaluation_blocks(evaluation: Mapping[str, Any], run_dir: Path) -> list[Bloc
     sheet = run_dir / "nearest.png"
     if "memorisation" in evaluation and sheet.is_file():
         with Image.open(sheet) as opened:
-            caption = "The samples that lie nearest to a training signal, and below each that signal."
+            caption = "The samples that are closest to a training signal, each above that signal."
             blocks.append(Picture(opened.convert("RGB"), caption))
     return blocks
 
@@ -54,17 +54,21 @@ def evaluation_lead(evaluation: Mapping[str, Any]) -> str:
 
 def _signal_table(evaluation: Mapping[str, Any]) -> list[Block]:
     encode, resolution = evaluation.get("encode", {}), evaluation.get("resolution", {})
-    names = {"psnr": "encode PSNR, dB", "ssim": "encode SSIM", "constant": "PSNR of the mean training signal, dB"}
-    own = {name: f"encode {name}" for name in encode if name not in (*names, "count")}  # the modality's
+    names = {
+        "psnr": "reconstruction PSNR, dB",
+        "ssim": "reconstruction SSIM",
+        "constant": "PSNR of the mean training signal, dB",
+    }
+    own = {name: f"reconstruction {name}" for name in encode if name not in (*names, "count")}  # the modality's
     found = {text: encode.get(name) for name, text in (names | own).items()}
-    found |= {f"{name} render averaged back, dB": spread for name, spread in resolution.items()}
+    found |= {f"PSNR of the {name} render, averaged down, dB": spread for name, spread in resolution.items()}
     rows = [
         (name, *(_text(spread[key]) for key in ("mean", "std", "p5", "median", "p95")))
         for name, spread in found.items()
         if spread and "mean" in spread
     ]
-    head = ("over held-out signals", "mean", "spread", "5 %", "median", "95 %")
-    note = f"Of {encode['count']:,} signals." if "count" in encode else ""
+    head = ("over held-out signals", "mean", "std", "5 %", "median", "95 %")
+    note = f"{encode['count']:,} signals." if "count" in encode else ""
     return [Table(head, rows, note)] if rows else []
 
 
@@ -87,10 +91,10 @@ def _memorisation(found: Mapping[str, Any] | None) -> list[Block]:
     ]
     note = (
         f"Distances are root mean squares over values on [-1, 1], to {found['training']:,} training signals. "
-        f"{found['suspicious']:.1%} of the samples are nearer than 99 % of the held-out signals; "
-        "1 % is expected of new signals."
+        f"{found['suspicious']:.1%} of the samples are closer to one than 99 % of the held-out signals are; "
+        "1 % is expected where nothing is memorised."
     )
-    return [Table(("distance to the nearest training signal", "median", "least"), rows, note)]
+    return [Table(("distance to the nearest training signal", "median", "smallest"), rows, note)]
 
 
 def _text(value: float) -> str:

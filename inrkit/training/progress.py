@@ -76,8 +76,8 @@ class RunProgress:
         rate = (number - self.start) * self.batch_size / max(now - self._begin, 1e-9)
         parts = [f"{name.removeprefix('loss/')} {self._smooth[name]:.4g}" for name in values if name != "norm"]
         if self._psnr is not None:
-            parts.append(f"held-out {self._psnr:.2f} dB")
-        return "  ".join([*parts, f"{rate:.0f} obs/s" if rate >= 10 else f"{rate:.2g} obs/s"])
+            parts.append(f"held-out PSNR {self._psnr:.2f} dB")
+        return "  ".join([*parts, f"{rate:.0f} signals/s" if rate >= 10 else f"{rate:.2g} signals/s"])
 
 
 def _bar(console: Console) -> Progress:

@@ -29,7 +29,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ended = CliRunner().invoke(main, ["compare", *args, "-n", "16", "--sizes", "16x16", "-o", str(folder / "table")])
     assert ended.exit_code == 0, ended.output
     assert "small" in ended.stdout
-    assert "FLOP a sample" in ended.stdout
+    assert "FLOPs per sample" in ended.stdout
     return folder / "table"
 
 

@@ -71,7 +71,7 @@ def test_a_diffusion_run_is_sampled_and_measured_along_its_path(tmp_path: Path) 
     assert set(spaces["random-conv"]) == {"18 steps", "real", "noise"}
     report = write_report(model, tmp_path).read_text()
     assert "Generated in 18 steps" in report
-    assert "35 passes" in report
+    assert "35 network evaluations" in report
     assert "Generated in one step" not in report
 
 
@@ -150,7 +150,7 @@ def test_a_damaged_evaluation_changes_nothing(tmp_path: Path, text: str) -> None
 
 def test_there_is_nothing_to_search_in_a_diffusion_run(tmp_path: Path) -> None:
     """One line."""
-    with pytest.raises(UsageError, match="a diffusion run has no middle level"):
+    with pytest.raises(UsageError, match="no intermediate noise level to search"):
         search_middle(untrained(tmp_path, objective="diffusion"))
 
 

@@ -65,7 +65,7 @@ def test_a_report_needs_nothing_but_a_model(model: Model, tmp_path: Path) -> Non
     page = write_report(model, tmp_path).read_text()
     assert "Generated in one step" in page
     assert "Encoded" in page
-    assert "In between" in page
+    assert "Interpolation" in page
     assert "Samples over training" not in page
     assert "Evaluation" not in page
     # A wave on a line cannot be asked for a width and a height.
@@ -84,7 +84,7 @@ def test_a_report_shows_what_the_run_wrote_down(model: Model, tmp_path: Path) ->
     (tmp_path / "evaluation.json").write_text('{"step": 7, "seed": 0, "encode": {"count": 3, "psnr": {"finite": 1.0}}}')
     write_samples(model, tmp_path, 10)
     page = write_report(model, tmp_path).read_text()
-    for text in ("Learning rate", "Terms of the loss", "Held-out PSNR, dB", "21.2", "step 10", "objective = "):
+    for text in ("Learning rate", "Loss terms", "Held-out PSNR, dB", "21.2", "step 10", "objective = "):
         assert text in page
     assert History.read(tmp_path).seconds() == 7.0
 

@@ -133,7 +133,7 @@ def test_a_run_that_diverges_ends_at_its_best(tmp_path: Path, monkeypatch: pytes
     assert model.step == 10
     assert steps_of(tmp_path)[-1] == 10
     assert "stopped early" in write_report(model, tmp_path).read_text()
-    assert "Samples: Fréchet distance from training signals" in History.read(tmp_path).charts()
+    assert "Fréchet distance of samples from training signals" in History.read(tmp_path).charts()
     assert json.loads((tmp_path / "stopped.json").read_text())["step"] == 14
     lines = [line for line in read_lines(tmp_path / "metrics.jsonl") if "proxy/frechet" in line]
     assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12, 14]
