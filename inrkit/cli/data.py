@@ -57,7 +57,7 @@ def import_() -> None:
     """
 
 
-class Typed(click.ParamType):
+class Typed(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click alone
     """A value of an options field, read as ``--set`` reads it."""
 
     def __init__(self, field: schema.Field) -> None:

@@ -1,6 +1,7 @@
 """``inrkit export``."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -35,6 +36,6 @@ def export(file: Path, what: str, sets: tuple[str, ...], out: Path | None) -> No
     from inrkit.storage.inrfile import load_inr
 
     exporter = load_plugins().exporter(what)
-    options = structure(exporter.Options, apply_overrides(exporter.Options, {}, sets), origin="--set")
+    options: Any = structure(exporter.Options, apply_overrides(exporter.Options, {}, sets), origin="--set")
     for path in export_inr(load_inr(file), exporter(), options, out or file.with_suffix(exporter.suffix)):
         say(str(path))

@@ -25,7 +25,7 @@ class Operations(TorchDispatchMode):
     modules, and with the processors' fused attention, which torch leaves out."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's own is not annotated
         self.total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -44,7 +44,8 @@ def operations(run: Callable[[], object]) -> int:
     """Operations in the matrix products of a run, forward and backward; a multiplication and an addition are two."""
     with Operations() as counter:
         run()
-    return counter.total
+    total: int = counter.total
+    return total
 
 
 @torch.no_grad()

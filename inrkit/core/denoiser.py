@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from torch import Tensor, nn
 
@@ -60,3 +60,6 @@ class Denoiser(nn.Module, abc.ABC):
         Returns:
             For each name that the function declares, a tensor (B, *shape).
         """
+
+    if TYPE_CHECKING:  # `nn.Module` calls `forward`, but says neither with what nor for what
+        __call__ = forward

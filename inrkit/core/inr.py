@@ -6,7 +6,7 @@ that a transform ever sees.
 
 import abc
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from torch import Tensor, nn
 
@@ -54,6 +54,9 @@ class INRFunction(nn.Module, abc.ABC):
     @abc.abstractmethod
     def forward(self, params: Params, coords: Tensor) -> Tensor:
         """Outputs (B, P, channels) at coords (B or 1, P, axes)."""
+
+    if TYPE_CHECKING:  # `nn.Module` calls `forward`, but says neither with what nor for what
+        __call__ = forward
 
     def bind(self, params: Params) -> Field:
         """The field of these params."""

@@ -19,7 +19,7 @@ def karras_levels(count: int, sigma_min: float = 0.002, sigma_max: float = 80.0,
     """The levels σ_0 = σ_max ... σ_(N-1) = σ_min, (N,), in double precision."""
     share = torch.linspace(0, 1, count, dtype=torch.float64)
     top, bottom = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
-    levels = (top + share * (bottom - top)) ** rho
+    levels: Tensor = (top + share * (bottom - top)) ** rho
     levels[0], levels[-1] = sigma_max, sigma_min  # exactly, whatever the powers round to
     return levels
 

@@ -3,7 +3,7 @@
 observation ─perturb→ noisy ─Denoiser→ params ─INRFunction.bind→ field ─Transform→ render ─Readout→ prediction
 """
 
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import attrs
 import torch
@@ -89,6 +89,9 @@ class Pipeline(nn.Module):
     ) -> Prediction:
         """From a noisy observation (and the query, equally noisy; by default the same) to the prediction."""
         return self.predict(self.params(noisy, t, label), t, noisy if query is None else query)
+
+    if TYPE_CHECKING:  # `nn.Module` calls `forward`, but says neither with what nor for what
+        __call__ = forward
 
     def predict(self, params: Params, t: Tensor, query: Observation) -> Prediction:
         """The second half of the flow: params, measured where the noisy query was."""

@@ -88,7 +88,8 @@ def _similarity(x: Tensor, y: Tensor, peak: float, window: int) -> Tensor:
     c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
     similar = (2 * mx * my + c1) * (2 * (xy - mx * my) + c2)
     total = (mx * mx + my * my + c1) * (xx - mx * mx + yy - my * my + c2)
-    return (similar / total).flatten(1).mean(dim=1)
+    each: Tensor = (similar / total).flatten(1).mean(dim=1)
+    return each
 
 
 def _blur(x: Tensor, taps: int) -> Tensor:
@@ -195,7 +196,8 @@ def frechet_distance(a: FeatureStatistics | Tensor, b: FeatureStatistics | Tenso
 def _root(covariance: Tensor) -> Tensor:
     """The symmetric root; eigenvalues that rounding made negative are 0."""
     values, vectors = torch.linalg.eigh(covariance)
-    return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+    root: Tensor = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+    return root
 
 
 @torch.no_grad()
@@ -253,7 +255,7 @@ def sliced_wasserstein(a: Tensor, b: Tensor, *, generator: torch.Generator, dire
         unit = F.normalize(drawn, dim=0).to(x.device)
         p, q = (x @ unit).sort(dim=0).values, (y @ unit).sort(dim=0).values
         total += float((share[:, None] * (p[left] - q[right]).square()).sum())
-    return (total / directions) ** 0.5
+    return float((total / directions) ** 0.5)
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """Attention, and the transformer blocks of the hyper-network."""
 
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """
     low = torch.is_autocast_enabled("cpu") or q.dtype == torch.bfloat16
     if q.device.type == "cpu" and low and q[..., 0].numel() * k.shape[-2] <= _FEW:
-        return (q @ (k * q.shape[-1] ** -0.5).transpose(-1, -2)).softmax(-1).to(v.dtype) @ v
+        scores: Tensor = q @ (k * q.shape[-1] ** -0.5).transpose(-1, -2)
+        return scores.softmax(-1).to(v.dtype) @ v
     return F.scaled_dot_product_attention(q, k, v)
 
 
@@ -61,7 +62,11 @@ class Attention(nn.Module):
         """x (B, N, dim), to (B, M, dim), result (B, N, dim)."""
         q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         k, v = self.kv(x if to is None else to).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return self.out(attend(q, k, v).transpose(1, 2).flatten(2))
+        out: Tensor = self.out(attend(q, k, v).transpose(1, 2).flatten(2))
+        return out
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
 
 @final
@@ -78,7 +83,11 @@ class FeedForward(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.narrow(self.dropout(F.gelu(self.wide(x))))
+        out: Tensor = self.narrow(self.dropout(F.gelu(self.wide(x))))
+        return out
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
 
 @final
@@ -99,7 +108,7 @@ class EncoderBlock(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """x (B, N, dim), condition (B, dim)."""
-        modulation = self.modulation(F.silu(condition))[:, None]
+        modulation: Tensor = self.modulation(F.silu(condition))[:, None]
         shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = modulation.chunk(6, dim=-1)
         x = x + gate_a * self.attention(torch.addcmul(shift_a, self.norm(x), 1 + scale_a))
         return x + gate_f * self.feed_forward(torch.addcmul(shift_f, self.norm(x), 1 + scale_f))

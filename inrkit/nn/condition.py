@@ -43,4 +43,5 @@ class Condition(nn.Module):
             if label is not None:
                 raise UsageError("a label was given to a network that learned no classes; leave it out")
             return condition
-        return condition + self.label(label_rows(label, len(condition), self.classes, condition.device))
+        embedded: Tensor = self.label(label_rows(label, len(condition), self.classes, condition.device))
+        return condition + embedded

@@ -81,12 +81,13 @@ class HyperTransformer(Denoiser):
 
     def condition(self, noise_level: Tensor, label: Tensor | None) -> Tensor:
         """What modulates the encoder: the embedded noise level, plus the embedded class, (B, dim)."""
-        condition = self.level(noise_level_features(noise_level, 256))
+        condition: Tensor = self.level(noise_level_features(noise_level, 256))
         if self.label is None:
             if label is not None:
                 raise UsageError("a label was given to a network that learned no classes; leave it out")
             return condition
-        return condition + self.label(label_rows(label, len(condition), self.classes, condition.device))
+        embedded: Tensor = self.label(label_rows(label, len(condition), self.classes, condition.device))
+        return condition + embedded
 
 
 def _key(name: str) -> str:

@@ -75,5 +75,5 @@ class PatchTokenizer(Tokenizer):
         expected = (self.channels, *self.size)
         if tuple(observation.values.shape[1:]) != expected:
             raise UsageError(f"the model needs values of shape {expected}, got {tuple(observation.values.shape[1:])}")
-        patches = patchify(observation.values, (self.patch,) * len(self.size))
-        return self.embed(patches) + self.position
+        tokens: Tensor = self.embed(patchify(observation.values, (self.patch,) * len(self.size)))
+        return tokens + self.position

@@ -109,7 +109,8 @@ class Kind(Generic[T]):
 
     def settings(self, found: Any) -> type | None:
         """The attrs class of what can be set for something of this kind."""
-        return {"Options": getattr(found, "Options", None), "fields": found, None: None}[self.options]
+        settings: type | None = found if self.options == "fields" else getattr(found, self.options or "", None)
+        return settings
 
     def _checked(self, entry: Entry, found: Any, base: type) -> object:
         where = entry.where

@@ -41,4 +41,5 @@ def positions(index: Index, length: int) -> np.ndarray:
     places = places.astype(np.int64)
     if np.any(places < -length) or np.any(places >= length):
         raise IndexError(f"expected an index from {-length} to {length - 1}, found {index!r}")
-    return places + length * (places < 0)
+    counted: np.ndarray = places + length * (places < 0)
+    return counted

@@ -94,7 +94,8 @@ def _to_distil(distilled: Distilled, resolved: Resolved, device: torch.device) -
             f"{name}: 'guidance' needs a diffusion model that was also trained without labels, found "
             "'label_dropout' = 0; train one with more"
         )
-    return pipeline.eval().requires_grad_(False)
+    frozen: Pipeline = pipeline.eval().requires_grad_(False)
+    return frozen
 
 
 def _load(path: Path, modality: Modality, device: torch.device) -> tuple[RunConfig, Pipeline]:

@@ -1,5 +1,6 @@
 """The U-Net of the diffusion papers: residual convolutions, down to coarse scales and up again (DDPM++)."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Self, final
 
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 from inrkit import Attention, Condition, Denoiser, Measure, Observation, Params, SharedDropout, option
 from inrkit_baselines.shape import GridShape
 
-_CONVOLUTIONS: Mapping[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_CONVOLUTIONS: Mapping[int, type[nn.Conv1d | nn.Conv2d | nn.Conv3d]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _POOLS: Mapping[int, Any] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
@@ -120,11 +121,11 @@ class Residual(nn.Module):
         scale, shift = self.modulation(condition).reshape(len(x), -1, *[1] * (x.ndim - 2)).chunk(2, dim=1)
         h = self.convolve_in(F.silu(self.norm_in(x)))
         h = F.silu(torch.addcmul(shift, self.norm_out(h), 1 + scale))
-        x = (self.skip(x) + self.convolve_out(self.dropout(h))) * 0.5**0.5
+        x = (self.skip(x) + self.convolve_out(self.dropout(h))) * math.sqrt(0.5)
         if self.attention is None or self.norm_attention is None:
             return x
         tokens = self.norm_attention(x).flatten(2).transpose(1, 2)
-        return (x + self.attention(tokens).transpose(1, 2).reshape(x.shape)) * 0.5**0.5
+        return (x + self.attention(tokens).transpose(1, 2).reshape(x.shape)) * math.sqrt(0.5)
 
 
 @final
@@ -136,7 +137,8 @@ class Halve(nn.Module):
         self.pool, self.convolve = _POOLS[axes], _convolution(axes, width, width)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        return self.convolve(self.pool(x, 2))
+        halved: Tensor = self.convolve(self.pool(x, 2))
+        return halved
 
 
 @final
@@ -148,15 +150,19 @@ class Double(nn.Module):
         self.convolve = _convolution(axes, width, width)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        return self.convolve(F.interpolate(x, scale_factor=2, mode="nearest"))
+        doubled: Tensor = self.convolve(F.interpolate(x, scale_factor=2, mode="nearest"))
+        return doubled
 
 
-def _convolution(axes: int, entering: int, width: int, *, kernel: int = 3, scale: float = 1.0) -> nn.Module:
-    layer: nn.Module = _CONVOLUTIONS[axes](entering, width, kernel, padding=kernel // 2)
+def _convolution(
+    axes: int, entering: int, width: int, *, kernel: int = 3, scale: float = 1.0
+) -> nn.Conv1d | nn.Conv2d | nn.Conv3d:
+    layer = _CONVOLUTIONS[axes](entering, width, kernel, padding=kernel // 2)
     nn.init.xavier_uniform_(layer.weight)
     with torch.no_grad():
         layer.weight.mul_(scale)
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer
 
 

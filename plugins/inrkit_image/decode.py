@@ -8,7 +8,7 @@ from typing import Literal
 
 import attrs
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from inrkit import DataError, Entries, UsageError
 
@@ -69,7 +69,7 @@ def decode(data: bytes, name: str, how: Decoding) -> np.ndarray:
     except Image.DecompressionBombError as error:
         raise DataError(f"{name}: expected at most {how.max_pixels} pixels, found more: {error}") from error
     except Exception as error:  # Pillow answers damage with a dozen kinds of exceptions
-        reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
+        reason = "not an image" if isinstance(error, UnidentifiedImageError) else str(error) or repr(error)
         raise DataError(f"{name}: expected a PNG, JPEG, WebP, GIF or BMP image, found damage: {reason}.") from error
     return conform(array, how)
 
@@ -167,4 +167,5 @@ _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
-    return np.ascontiguousarray(_UPRIGHT.get(orientation, lambda a: a)(array))
+    turn = _UPRIGHT.get(orientation)
+    return np.ascontiguousarray(array if turn is None else turn(array))

@@ -24,7 +24,7 @@ def similarity(tilt: Tensor, scale: Tensor, dx: Tensor, dy: Tensor) -> Tensor:
     """(B,) each -> (B, 3, 3), the map from the picture's coordinates back to those of the upright figure."""
     cos, sin, zero = tilt.cos() / scale, tilt.sin() / scale, torch.zeros_like(tilt)
     rows = (cos, sin, -(cos * dx + sin * dy), -sin, cos, sin * dx - cos * dy, zero, zero, zero + 1)
-    return torch.stack(rows, -1).unflatten(-1, (3, 3))
+    return torch.unflatten(torch.stack(rows, -1), -1, (3, 3))
 
 
 def moved(forms: Tensor, back: Tensor) -> Tensor:

@@ -94,10 +94,11 @@ class ANR(INRFunction):
         layers: list[nn.Module] = []
         for _ in range(depth - 1):
             layers += [nn.Linear(width, width), nn.ReLU(inplace=True)]
-        self.mlp = nn.Sequential(*layers, nn.Linear(width, channels))
-        self._start(localized)
+        last = nn.Linear(width, channels)
+        self.mlp = nn.Sequential(*layers, last)
+        self._start(localized, last)
 
-    def _start(self, localized: bool) -> None:
+    def _start(self, localized: bool, last: nn.Linear) -> None:
         if localized:
             nn.init.orthogonal_(self.q.weight, gain=_gain(self.width, self.heads, self.q.out_features))
             with torch.no_grad():
@@ -106,7 +107,7 @@ class ANR(INRFunction):
             if isinstance(layer, nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 nn.init.zeros_(layer.bias)
-        nn.init.xavier_uniform_(self.mlp[-1].weight)
+        nn.init.xavier_uniform_(last.weight)
 
     @property
     def param_shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -114,24 +115,26 @@ class ANR(INRFunction):
 
     def token_positions(self) -> Tensor:
         """The features of the places where the tokens lie: what localized tokens start from, (n, width)."""
-        return self.features(grid_centers(self.grid))
+        features: Tensor = self.features(grid_centers(self.grid))
+        return features
 
     def forward(self, params: Params, coords: Tensor) -> Tensor:
         tokens = params["tokens"]
         q = self._split(self.q(self.features(coords.to(tokens.device)))).expand(len(tokens), -1, -1, -1)
         k, v = self._split(self.k(tokens)), self._split(self.v(tokens))
         look_up = self._attend_above_threshold if self.threshold else attend
-        x = look_up(q, k, v).transpose(1, 2).flatten(2)
-        return self.mlp(self.out(x)).float()
+        values: Tensor = self.mlp(self.out(look_up(q, k, v).transpose(1, 2).flatten(2)))
+        return values.float()
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return torch.unflatten(x, -1, (self.heads, -1)).transpose(1, 2)
 
     def _attend_above_threshold(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         attention = (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).float().softmax(-1)
         attention = (attention - self.threshold).clamp_min(0)
         # A place where every token lies below the threshold would otherwise divide by zero.
-        return (attention / (attention.sum(-1, keepdim=True) + 1e-8)).to(v.dtype) @ v
+        shares: Tensor = attention / (attention.sum(-1, keepdim=True) + 1e-8)
+        return shares.to(v.dtype) @ v
 
 
 def _gain(width: int, heads: int, inner: int) -> float:

@@ -103,7 +103,8 @@ class Windows(INRFunction):
     def _waves(self, offset: Tensor) -> Tensor:
         angles = (offset[..., None] * self.turns).flatten(-2)
         features = torch.cat([torch.ones_like(angles[..., :1]), angles.cos(), angles.sin()], dim=-1)
-        return self.waves(features).float().unflatten(-1, (self.channels, self.width))
+        waves: Tensor = self.waves(features)
+        return torch.unflatten(waves.float(), -1, (self.channels, self.width))
 
     def _tokens_at(self, tokens: Tensor, cell: Tensor) -> Tensor:
         """The tokens (B, P, width) of cells (B or 1, P, axes); beyond an open border the outermost go on."""

@@ -104,8 +104,8 @@ def render_cars(seeds: Tensor, cameras: Cameras, *, supersample: int = 1, pixels
         directions = directions_at(flat_cameras[block], positions if shared else positions[block])
         colours = scenes.seen(row[block], flat_cameras.pose[block], directions)
         out[block] = colours.unflatten(1, (supersample**2, -1)).mean(1).mT
-    out = out.unflatten(0, (count, views))
-    return out if pixels is not None else out.unflatten(-1, cameras.size)
+    out = torch.unflatten(out, 0, (count, views))
+    return out if pixels is not None else torch.unflatten(out, -1, cameras.size)
 
 
 def _spread(positions: Tensor, supersample: int) -> Tensor:
@@ -158,7 +158,7 @@ class Cars(Views):
             cameras = self.cameras(car, view[:, None])
             drawn = render_cars(car + SPLITS[self.split], cameras, supersample=self.supersample)
             self._drawn.update(zip(missing, (drawn[:, 0] * 255).round().to(torch.uint8), strict=True))
-        return torch.stack([self._drawn[key] for key in keys]).unflatten(0, views.shape)
+        return torch.unflatten(torch.stack([self._drawn[key] for key in keys]), 0, views.shape)
 
     def truth(self, numbers: Tensor, cameras: Cameras) -> Tensor:
         """The same cars seen by any cameras (B or 1, V)."""

@@ -1,6 +1,6 @@
 """Positional encoding of points, and of what a pixel's cone covers around them (mip-NeRF)."""
 
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,9 @@ class PositionalEncoding(nn.Module):
             return features
         damped = (-0.5 * variance.float()[..., None] * self.frequencies**2).exp().flatten(-2)
         return features * torch.cat([damped, damped], dim=-1)
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
 
 def cone_variance(directions: Tensor, start: Tensor, stop: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ def foreground(images: np.ndarray) -> np.ndarray:
     """Which pixels (M, H, W) show an object: what is not fully transparent, or else not white."""
     if images.shape[-1] == 4:
         return images[..., 3] > 2
-    return (images < 250).any(-1)
+    return np.asarray((images < 250).any(-1))
 
 
 def box_of(arrays: dict[str, np.ndarray], names: list[str], progress: Progress = quiet) -> list[list[float]]:
@@ -58,7 +58,8 @@ def _filled(places: torch.Tensor, arrays: dict[str, np.ndarray], seen: np.ndarra
     row = torch.arange(len(rows))[:, None].expand_as(x)
     shown = mask[row, y.clamp(0, height - 1), x.clamp(0, width - 1)]
     # what a view does not show may be anything, but few objects lie outside of half of their views
-    return (shown | ~inside).all(0) & (2 * inside.sum(0) >= len(rows))
+    inner: torch.Tensor = (shown | ~inside).all(0) & (2 * inside.sum(0) >= len(rows))
+    return inner
 
 
 def _centre(pose: torch.Tensor) -> torch.Tensor:
@@ -66,4 +67,5 @@ def _centre(pose: torch.Tensor) -> torch.Tensor:
     eye, forward = pose[:, :3, 3], pose[:, :3, 2]
     across = torch.eye(3) - forward[:, :, None] * forward[:, None, :]
     total, right = across.sum(0), (across @ eye[..., None]).sum(0)
-    return torch.linalg.lstsq(total, right).solution[:, 0]
+    solution: torch.Tensor = torch.linalg.lstsq(total, right).solution
+    return solution[:, 0]

@@ -30,8 +30,8 @@ def integrate(
         weighed, opacity = _packed(starts, ends, density, colours, active)
     else:
         weighed, opacity = _batched(starts, ends, density, colours, active)
-    arrived = weighed.unflatten(0, shape[:2])
-    return arrived + (1 - opacity.unflatten(0, shape[:2])) * background.to(arrived)[:, None]
+    arrived, opacity = torch.unflatten(weighed, 0, shape[:2]), torch.unflatten(opacity, 0, shape[:2])
+    return arrived + (1 - opacity) * background.to(arrived)[:, None]
 
 
 def _batched(

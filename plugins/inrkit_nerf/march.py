@@ -87,7 +87,7 @@ class MarchRays(Transform):
             colours = self._all(field, rays)
         else:
             colours = self._by_chunks(field, rays)
-        return colours.mT.unflatten(2, rays.shape)
+        return torch.unflatten(colours.mT, 2, rays.shape)
 
     # ------------------------------------------------------------------------------------------ in training
 
@@ -221,4 +221,5 @@ def ask(field: Field, coords: Tensor, wanted: Tensor) -> Tensor:
     answers = torch.cat([field(part).float() for part in gathered.split(step, dim=1)], 1)
     answers = answers * flat.gather(1, order)[..., None]
     result = answers.new_zeros(objects, rays * samples, answers.shape[-1])
-    return result.scatter_(1, order[..., None].expand(-1, -1, answers.shape[-1]), answers).unflatten(1, (rays, samples))
+    result.scatter_(1, order[..., None].expand(-1, -1, answers.shape[-1]), answers)
+    return torch.unflatten(result, 1, (rays, samples))

@@ -75,8 +75,8 @@ class NerfModality(Modality):
         for name in ("box", "radius", "focal"):
             if getattr(options, name) is None:
                 found = facts[name]
-                found = (*found[0], *found[1]) if name == "box" else float(found)
-                options = attrs.evolve(options, **{name: found})
+                chosen: dict[str, Any] = {name: (*found[0], *found[1]) if name == "box" else float(found)}
+                options = attrs.evolve(options, **chosen)
         if options.background == "random" and facts["channels"] != 4:
             raise UsageError("'options.background' is random, but the data's views have no opacity; use white or black")
         if facts["views"] <= options.views:

@@ -28,7 +28,7 @@ class Occupancy:
         place = ((points - self.low) / (self.high - self.low) * side).long().clamp(0, side - 1)
         number = (place[..., 0] * side + place[..., 1]) * side + place[..., 2]
         flat = number.flatten(1).expand(objects, -1)
-        return self.cells.flatten(1).gather(1, flat).unflatten(1, number.shape[1:])
+        return torch.unflatten(self.cells.flatten(1).gather(1, flat), 1, number.shape[1:])
 
 
 def occupancy_of(

@@ -82,7 +82,7 @@ def _bounds(pieces: Pieces, group: slice, count: int, pose: Tensor, directions: 
     # directions have z = 1, so that a bound in z alone is constant
     never = bound.new_tensor((0.0, 0.0, _FAR_OFF))
     d = directions.mT.contiguous()
-    upper = torch.bmm(torch.where(above[..., None], bound, never), d).unflatten(1, shape[1:]).amin(2)
+    upper: Tensor = torch.bmm(torch.where(above[..., None], bound, never), d).unflatten(1, shape[1:]).amin(2)
     lower = torch.bmm(torch.where(above[..., None], -never, bound), d).unflatten(1, shape[1:]).amax(2)
     return upper.mul_((upper >= lower) & (upper > 0))
 

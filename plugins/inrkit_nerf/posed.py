@@ -55,7 +55,8 @@ def stacked(
     views: list[View], read: Mapping[str, bytes], size: tuple[int, int] | None, progress: Progress = quiet
 ) -> dict[str, np.ndarray]:
     """The arrays of a store; an error names the object and the file where pictures differ in size."""
-    images, intrinsics = [], []
+    images: list[np.ndarray] = []
+    intrinsics: list[np.ndarray] = []
     for view in views:
         what = f"{view.thing}: {view.file}"
         pixels, old = decode(read[view.file], what, size), _size_of(read[view.file], what)

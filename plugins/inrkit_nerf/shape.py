@@ -128,7 +128,6 @@ def _box(corners: Tensor) -> list[HalfSpace]:
     planes: list[HalfSpace] = []
     for axis in range(3):
         for sign, corner in ((-1.0, 0), (1.0, 1)):
-            normal = tuple(sign if i == axis else 0.0 for i in range(3))
-            point = tuple(corners[:, corner, i] for i in range(3))
-            planes.append((normal, point))
+            x, y, z = (sign if i == axis else 0.0 for i in range(3))
+            planes.append(((x, y, z), (corners[:, corner, 0], corners[:, corner, 1], corners[:, corner, 2])))
     return planes

@@ -60,7 +60,7 @@ class StoredViews(Views):
 
     def images(self, numbers: Tensor, views: Tensor) -> Tensor:
         read = torch.from_numpy(self._store.read("images", self._rows(numbers, views)))
-        return read.movedim(-1, 1).unflatten(0, views.shape)
+        return torch.unflatten(read.movedim(-1, 1), 0, views.shape)
 
     @property
     def facts(self) -> dict[str, object]:

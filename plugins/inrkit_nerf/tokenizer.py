@@ -39,4 +39,5 @@ class RayTokenizer(Tokenizer):
         first = torch.linalg.cross(origins, directions, dim=-1) if self.plucker else origins
         rays = torch.cat([first, directions], -1).mT.unflatten(2, where.shape).expand(len(values), -1, -1, -1, -1)
         pixels = torch.cat([values, rays.to(values)], 1)  # (B, 9, V, H, W)
-        return self.embed(patchify(pixels, (1, self.patch, self.patch)))
+        tokens: Tensor = self.embed(patchify(pixels, (1, self.patch, self.patch)))
+        return tokens

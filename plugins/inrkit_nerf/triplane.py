@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Mapping
-from typing import ClassVar, Self, final
+from typing import Self, final
 
 import attrs
 import torch
@@ -44,7 +44,7 @@ class TriPlane(INRFunction):
     """
 
     Options = TriPlaneOptions
-    head: ClassVar[str] = "tokens"
+    head = "tokens"
 
     def __init__(
         self,
@@ -64,14 +64,15 @@ class TriPlane(INRFunction):
         self.pairs = list(itertools.combinations(range(axes), 2))
         widths = [features, *[width] * (depth - 1), channels]
         layers: list[nn.Module] = []
-        for before, after in itertools.pairwise(widths):
+        for before, after in itertools.pairwise(widths[:-1]):
             layers += [nn.Linear(before, after), nn.ReLU(inplace=True)]
-        self.decoder = nn.Sequential(*layers[:-1])
+        last = nn.Linear(widths[-2], channels)
+        self.decoder = nn.Sequential(*layers, last)
         for layer in self.decoder:
             if isinstance(layer, nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 nn.init.zeros_(layer.bias)
-        nn.init.xavier_uniform_(layers[-2].weight)
+        nn.init.xavier_uniform_(last.weight)
 
     @classmethod
     def build(cls, options: TriPlaneOptions, *, axes: int, channels: int, size: tuple[int, ...]) -> Self:
@@ -109,7 +110,7 @@ class TriPlane(INRFunction):
                 found = found + self._blurred(plane, places, variance[..., list(pair)].mean(-1))
             else:
                 found = found + look_up(plane, places)
-        outputs = self.decoder(found / math.sqrt(len(self.pairs)))
+        outputs: Tensor = self.decoder(found / math.sqrt(len(self.pairs)))
         return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
 
     def _blurred(self, plane: Tensor, places: Tensor, variance: Tensor) -> Tensor:

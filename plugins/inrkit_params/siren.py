@@ -60,4 +60,5 @@ class Siren(INRFunction):
         x = coords.to(shifts)
         for i, layer in enumerate(self.layers):
             x = torch.sin(self.frequency * (layer(x) + shifts[:, :, i]))
-        return self.last(x).float()
+        values: Tensor = self.last(x)
+        return values.float()

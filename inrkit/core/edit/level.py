@@ -14,4 +14,5 @@ def noise_level(values: Tensor) -> Tensor:
     for axis in range(2, values.ndim):
         if values.shape[axis] > 1:
             difference = difference.diff(dim=axis) / 2**0.5
-    return difference.flatten(1).abs().median(1).values / torch.distributions.Normal(0.0, 1.0).icdf(torch.tensor(0.75))
+    quartile: Tensor = torch.distributions.Normal(0.0, 1.0).icdf(torch.tensor(0.75))
+    return difference.flatten(1).abs().median(1).values / quartile
