@@ -279,7 +279,7 @@ def test_plugins_list_shows_why_one_is_broken(tmp_path: Path, monkeypatch: pytes
 
 def test_the_flag_plugins_loads_only_those() -> None:
     """The flag stands before the command, and its effect ends with it."""
-    assert json.loads(succeed("--plugins", "", "plugins", "list", "--json")) == []
+    assert [row["plugin"] for row in json.loads(succeed("--plugins", "", "plugins", "list", "--json"))] == ["inrkit"]
     assert "no modality named 'image'; installed: none" in fail(2, "--plugins", "", "train", "--dry-run")
     assert "Did you mean 'image'?" in fail(2, "--plugins", "imago", "plugins", "list")
     assert "INRKIT_PLUGINS" not in os.environ

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from inrkit.cli import main
 from inrkit.cli.root import COMMANDS
 from inrkit.errors import UsageError
-from inrkit.plugins.loading import RESERVED
+from inrkit.plugins.offering import RESERVED
 from inrkit.plugins.template import texts, write_plugin
 from inrkit.testing import CHECKS, run
 
@@ -159,13 +159,13 @@ def test_check_refuses_what_it_does_not_know() -> None:
     assert inrkit("plugins", "check", "image", "--at", "size").exit_code == 2
 
 
-@pytest.mark.parametrize(("code", "how"), [("import os; os._exit(3)", "(3)"), ("import os; os.abort()", "SIGABRT")])
+@pytest.mark.parametrize(("code", "how"), [("os._exit(3)", "exit code 3"), ("os.abort()", "SIGABRT")])
 def test_check_survives_a_plugin_that_ends_the_process(code: str, how: str, module: Callable[[str, str], None]) -> None:
     """It is loaded in a process of its own first: the one kind of plugin that nothing else could name."""
-    module("killer", code)
+    module("killer", f"import os; {code}")
     found = inrkit("plugins", "check", "killer")
     assert found.exit_code == 4
-    assert "plugin 'killer' ends the process that loads it" in found.output
+    assert "plugin 'killer' is broken: it ends the process that loads it" in found.output
     assert how in found.output
 
 

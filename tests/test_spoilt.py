@@ -48,7 +48,7 @@ def test_a_law_of_importers_that_is_broken_is_found_to_be(name: str) -> None:
     """Importers are those that the modality's plugin registers."""
     subject = Subject(Waves, options=GRID, suffix=".npy")
     entry = Entry("importer", "odd", f"spoilt:{IMPORTERS[name]}", "anything", "nobody", "")
-    subject.registry = Registry(importers={"odd": entry})
+    subject.registry = Registry({"importer": {"odd": entry}})
     result = outcome(subject, name)
     assert result.state == "failed", name
     assert "expected" in result.reason, result.reason

@@ -75,6 +75,8 @@ def explain(error: BaseException) -> tuple[str, int]:
     if any(sign in text for sign in _LOST):
         return f"lost another process, whose own message says why ({_line(text)[:80]})", ResourceError.exit_code
     plugin = _plugin_of(error)
+    if isinstance(error, SystemExit):
+        return f"{plugin} called sys.exit({error.code!r}) while it was asked for something", PluginError.exit_code
     advice = f"this is a bug of {plugin or 'inrkit'}; {DEBUG}=1 shows where it happened"
     return f"{_line(text)[:300]} ({advice})", PluginError.exit_code if plugin else 1
 
@@ -93,6 +95,13 @@ def _plugin_of(error: BaseException) -> str | None:
         if package == GROUP:
             return None
     return None
+
+
+def in_the_midst(error: SystemExit) -> bool:
+    """Whether code of a plugin that we had called wants to end the program; a plugin's own command may."""
+    modules = [str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    ours = any(name.startswith(f"{GROUP}.") and name != f"{GROUP}.cli.root" for name in modules)
+    return ours and _plugin_of(error) is not None
 
 
 def _line(text: str) -> str:

@@ -1,9 +1,7 @@
 """``inrkit plugins check``."""
 
-import os
-import signal
-import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +9,7 @@ import click
 
 from inrkit.cli.output import as_json, note, say_json, say_table
 from inrkit.errors import InrkitError, PluginError, UsageError, did_you_mean
-from inrkit.plugins import VARIABLE, Registry, load_plugins
-from inrkit.plugins.guard import seconds_allowed
+from inrkit.plugins import GROUP, Registry, load_plugins
 from inrkit.plugins.registry import Entry
 
 
@@ -53,10 +50,10 @@ def check(
       inrkit plugins check nerf --only a_tiny_run_learns
     """
     point = _point_of(name)
-    _check_alone(point)
+    rows = [] if point == GROUP else [_loads(point)]
     registry = load_plugins()
     entries = [entry for entry in registry.entries() if entry.plugin == point]
-    rows = [_imported(registry, entry) for entry in entries]
+    rows += [_imported(registry, entry) for entry in entries]
     how: dict[str, Any] = {"data": data, "expected_failures": _pairs(expected, "--expect")}
     if places:
         how["request"] = _pairs(places, "--at")
@@ -82,9 +79,7 @@ def _point_of(name: str) -> str:
     """The plugin of this name, which is not loaded yet; or the one that brings the modality of this name."""
     import importlib.metadata
 
-    from inrkit.plugins import GROUP
-
-    points = sorted({point.name for point in importlib.metadata.entry_points(group=GROUP)})
+    points = sorted({GROUP, *(point.name for point in importlib.metadata.entry_points(group=GROUP))})
     if name in points:
         return name
     registry = load_plugins()
@@ -94,30 +89,16 @@ def _point_of(name: str) -> str:
     raise UsageError(f"no plugin or modality named '{name}'; there are {', '.join(points)}.{did_you_mean(name, known)}")
 
 
-def _check_alone(plugin: str) -> None:
-    """Loads a plugin in a process of its own, which it may end; and says why it is broken, if it is."""
-    program = "from inrkit.plugins import load_plugins as p; print(*(b.reason for b in p().broken), sep='; ')"
-    environment = {**os.environ, VARIABLE: plugin, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    try:
-        child = subprocess.run(
-            [sys.executable, "-c", f"{program}; print('whole')"],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=seconds_allowed() + 30,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise PluginError(
-            f"plugin '{plugin}' does not load within {error.timeout:g} s, and cannot be stopped"
-        ) from error
-    lines = child.stdout.splitlines()
-    if not lines or lines[-1] != "whole":
-        how = f"signal {signal.Signals(-child.returncode).name}" if child.returncode < 0 else f"{child.returncode}"
-        raise PluginError(
-            f"plugin '{plugin}' ends the process that loads it ({how}); uninstall it, or leave it out of {VARIABLE}"
-        )
-    if lines[0]:
-        raise PluginError(f"plugin '{plugin}' is broken: {lines[0]}")
+def _loads(plugin: str) -> dict[str, Any]:
+    """Whether a plugin can be loaded, in a process of its own, which it may end; and leaves all else alone."""
+    from inrkit.plugins.sandbox import examine
+
+    begin = time.perf_counter()
+    found = examine(plugin)
+    if found.broken is not None:
+        raise PluginError(f"plugin '{plugin}' is broken: {found.broken}")
+    state, law = "failed" if found.remarks else "passed", "Loading it leaves the program alone."
+    return _row(plugin, "loads", state, "; ".join(found.remarks), law, time.perf_counter() - begin)
 
 
 def _imported(registry: Registry, entry: Entry) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 import inrkit
-from inrkit.cli.failure import report
+from inrkit.cli.failure import in_the_midst, report
 from inrkit.cli.lazy import LazyGroup
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.plugins import VARIABLE, load_plugins
+from inrkit.plugins.loading import left_running
 
 COMMANDS = {
     "train": ("inrkit.cli.train:train", "Train a hyper-network, or resume a run."),
@@ -50,6 +51,17 @@ class Root(LazyGroup):
             with formatter.section("Commands of plugins"):
                 formatter.write_dl(rows)
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As a program of its own, which ends although a plugin left a thread running."""
+        try:
+            return super().__call__(*args, **kwargs)
+        except SystemExit as end:
+            if any(thread.is_alive() for thread in left_running):
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(end.code if isinstance(end.code, int) else 1)
+            raise
+
     def main(
         self,
         args: Sequence[str] | None = None,
@@ -62,9 +74,9 @@ class Root(LazyGroup):
             return super().main(args, prog_name, complete_var, standalone_mode, **extra)
         try:
             code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
-        except SystemExit:
-            raise
         except BaseException as error:
+            if isinstance(error, SystemExit) and not in_the_midst(error):
+                raise
             sys.exit(report(error))
         sys.exit(code if isinstance(code, int) else 0)
 

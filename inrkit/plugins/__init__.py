@@ -3,10 +3,10 @@
 ``INRKIT_PLUGINS`` names the plugins to load, separated by commas; empty means none, unset means all. Loading imports
 the plugins' own modules, but none of the targets they register.
 
-    entry points ──loading, under guard──▶ Entry, Broken, Remark ──▶ Registry
+    entry points ──loading──▶ Entry, Broken, Remark ──▶ Registry
 
-Against one thing nothing helps in the same process: a plugin that ends it (`os._exit`, a crash in C) while it is
-imported. ``INRKIT_PLUGINS`` leaves such a one out, and ``inrkit plugins check NAME`` finds it, in a process of its own.
+A start imports, collects and reports. What else a plugin does while it is loaded (prints, hangs, changes what all
+share, ends the process) ``inrkit plugins check NAME`` looks at, in a process of its own: `inrkit.plugins.sandbox`.
 """
 
 from inrkit.plugins.loading import GROUP, VARIABLE, discover, load_plugins

@@ -177,6 +177,11 @@ class Registry:
         """Everything that is registered, kind by kind."""
         return tuple(entry for kind in KINDS for entry in self.offers.get(kind, {}).values())
 
+    def origin(self, kind: str, name: str) -> str:
+        """How messages speak of something that is in use: "modality 'sonar' of plugin 'sonar' (inrkit-sonar)"."""
+        entry = self.offers.get(kind, {}).get(name)
+        return f"{kind} '{name}'" + (f" of plugin '{entry.plugin}' ({entry.distribution})" if entry else "")
+
     def entry(self, kind: str, name: str) -> Entry:
         """What is registered under this name, or why nothing is."""
         known = self.offers.get(kind, {})

@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 
 from inrkit.errors import UsageError
-from inrkit.plugins.loading import NAME
+from inrkit.plugins.offering import NAME
 
 PYPROJECT = """\
 [build-system]

@@ -20,6 +20,7 @@ from inrkit.errors import DivergedError, PluginError
 from inrkit.machine.precision import autocast
 from inrkit.machine.processes import Ranks
 from inrkit.machine.randomness import seed_everything
+from inrkit.plugins import load_plugins
 from inrkit.training.optimizer import Optimizer, learning_rate
 from inrkit.training.order import Rows
 from inrkit.training.teachers import Teachers, new_pipeline
@@ -94,6 +95,9 @@ class Learner:
         for i, part in enumerate(parts):
             draws = self.rows.draws(seed, part, self.device)
             batch = self.modality.observe(next(signals), draws, training=True)
+            if not isinstance(batch, Batch):
+                origin = load_plugins().origin("modality", self.modality.name)
+                raise PluginError(f"{origin}: 'observe' must return an `inrkit.Batch` (got {batch!r})")
             batch = drop_labels(batch, draws.fork("label"), self.config.label_dropout)
             with self._exchange(last=i == len(parts) - 1):
                 step = Step(student, teacher, batch, draws.fork("loss"), phase.progress(self.step), diffusion)
