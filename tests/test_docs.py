@@ -59,7 +59,7 @@ def commands(text: str) -> list[list[str]]:
 
 def test_library_example_runs_and_is_short(tmp_path: Path) -> None:
     """The README's Python, with a smaller network, in fewer than 25 lines; its comments tell the truth."""
-    (code,) = blocks(README, "python")
+    _, code = blocks(README, "python")
     lines = [line for line in code.splitlines() if line.strip() and not line.startswith("#")]
     assert len(lines) < 25
     sets = ", ".join(repr(f"options.{option}") for option in SMALL)
@@ -70,6 +70,12 @@ def test_library_example_runs_and_is_short(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == re.findall(r"print\(.*\)  # (.*)", code)
     with Image.open(tmp_path / "face.png") as picture:
         assert picture.size == (512, 512)
+
+
+def test_training_loop_is_that_of_the_example() -> None:
+    """The README quotes the loop of `examples/fit_one_image.py`, which `tests/test_examples.py` runs."""
+    loop, _ = blocks(README, "python")
+    assert loop in (ROOT / "examples" / "fit_one_image.py").read_text()
 
 
 # ---------------------------------------------------------------------------------------------- commands
