@@ -27,7 +27,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, to: Tensor) -> Tensor:
         k, v = self.kv(to).chunk(2, dim=-1)
-        return self.out(softmax_attention(self.q(x), k, v, self.heads))
+        out: Tensor = self.out(softmax_attention(self.q(x), k, v, self.heads))
+        return out
 
 
 def softmax_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
@@ -43,7 +44,8 @@ class FeedForward(nn.Module):
         self.wide, self.narrow = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.narrow(F.gelu(self.wide(x)))
+        out: Tensor = self.narrow(F.gelu(self.wide(x)))
+        return out
 
 
 class EncoderBlock(nn.Module):
@@ -57,7 +59,8 @@ class EncoderBlock(nn.Module):
         shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = self.modulation(F.silu(condition))[:, None].chunk(6, dim=2)
         y = self.norm(x) * (1 + scale_a) + shift_a
         x = x + gate_a * self.attention(y, y)
-        return x + gate_f * self.feed_forward(self.norm(x) * (1 + scale_f) + shift_f)
+        out: Tensor = x + gate_f * self.feed_forward(self.norm(x) * (1 + scale_f) + shift_f)
+        return out
 
 
 class DecoderBlock(nn.Module):
@@ -72,7 +75,8 @@ class DecoderBlock(nn.Module):
         y = self.norm_self(x)
         x = x + self.self_attention(y, y)
         x = x + self.cross_attention(self.norm_cross(x), to)
-        return x + self.feed_forward(self.norm_feed(x))
+        out: Tensor = x + self.feed_forward(self.norm_feed(x))
+        return out
 
 
 class Tokenizer(nn.Module):
@@ -83,7 +87,8 @@ class Tokenizer(nn.Module):
         self.position = nn.Parameter(torch.zeros(patches, dim))
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.embed(F.unfold(images, self.patch, stride=self.patch).transpose(1, 2)) + self.position
+        out: Tensor = self.embed(F.unfold(images, self.patch, stride=self.patch).transpose(1, 2)) + self.position
+        return out
 
 
 class Head(nn.Module):
@@ -93,7 +98,8 @@ class Head(nn.Module):
         self.scale, self.offset = nn.Parameter(torch.ones(count, width)), nn.Parameter(torch.zeros(count, width))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.offset + self.scale * self.linear(self.norm(tokens))
+        out: Tensor = self.offset + self.scale * self.linear(self.norm(tokens))
+        return out
 
 
 class HyperNetwork(nn.Module):
@@ -116,7 +122,8 @@ class HyperNetwork(nn.Module):
         tokens = self.tokens.expand(len(x), -1, -1)
         for block in self.decoder:
             tokens = block(tokens, x)
-        return self.heads["tokens"](tokens)
+        out: Tensor = self.heads["tokens"](tokens)
+        return out
 
 
 class Function(nn.Module):
@@ -135,7 +142,8 @@ class Function(nn.Module):
         angles = (coords[..., None] * self.frequencies).flatten(2)
         features = torch.cat([angles.cos(), angles.sin()], dim=2)
         found = softmax_attention(self.q(features), self.k(tokens), self.v(tokens), self.heads)
-        return self.mlp(self.out(found))
+        out: Tensor = self.mlp(self.out(found))
+        return out
 
 
 class Reference(nn.Module):
@@ -157,7 +165,8 @@ class Reference(nn.Module):
         """What the INRs of noisy images (B, C, H, W) show at coords (B, P, 2): (B, C, P)."""
         scaled = images / torch.sqrt(self.sigma_data**2 + t**2)[:, None, None, None]
         tokens = self.denoiser(scaled, t.clamp_min(0.003).log() / 4)
-        return self.function(tokens, coords).transpose(1, 2)
+        out: Tensor = self.function(tokens, coords)
+        return out.transpose(1, 2)
 
     def forward(self, images: Tensor, t: Tensor, coords: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """f at the pixels of these numbers, which lie at ``coords``, and the signal itself, both (B, C, P)."""
@@ -194,7 +203,8 @@ def noisy(images: Tensor, t: Tensor, noise: Tensor) -> Tensor:
 def coords_of(batch: Batch) -> Tensor:
     """The coordinates of the query's pixels, worked out and kept for each row, (B, P, 2)."""
     where = batch.query.where
-    return where.coords(0, where.count).expand(len(batch), -1, -1).contiguous()
+    coords: Tensor = where.coords(0, where.count)
+    return coords.expand(len(batch), -1, -1).contiguous()
 
 
 def pixels_of(batch: Batch) -> Tensor:

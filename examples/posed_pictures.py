@@ -17,7 +17,7 @@ parser.add_argument("--out", type=Path, default=Path("runs/posed"), help="[%(def
 args = parser.parse_args()
 
 importer = inrkit.load_plugins().importer("posed-images")
-found = importer().run(args.folder, importer.Options(size=args.size), lambda done, total: None)
+found = importer().run(args.folder, importer.Options(size=args.size), inrkit.quiet)
 store = args.out.with_suffix(".h5")
 store.parent.mkdir(parents=True, exist_ok=True)
 if not store.exists():

@@ -21,7 +21,7 @@ store.parent.mkdir(parents=True, exist_ok=True)
 if not store.exists():  # written once; the same command again goes on training
     images = inrkit.load_plugins().importer("images")
     options = images.Options(size=f"{args.size}x{args.size}", channels="rgb", skip_broken=True)
-    found = images().run(args.folder, options, lambda done, total: None)
+    found = images().run(args.folder, options, inrkit.quiet)
     for reason in found.skipped:
         print("skipped", reason)
     inrkit.write_store(store, found.modality, found.arrays, found.attributes)

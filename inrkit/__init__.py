@@ -13,6 +13,7 @@ Public names are imported when they are first used, so that ``import inrkit`` co
 
 import ast
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
@@ -165,14 +166,17 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.storage.store import write_store as write_store
     from inrkit.training.run import train as train
     from inrkit.training.tracker import Tracker as Tracker
-else:
 
-    def _homes() -> dict[str, str]:
-        """Each public name with the module that holds it."""
-        (names,) = (node.body for node in ast.parse(__loader__.get_source(__name__)).body if isinstance(node, ast.If))
-        return {alias.name: node.module for node in names for alias in node.names}
 
-    _HOME = _homes()
+def _homes() -> dict[str, str]:
+    """Each public name with the module that holds it, as the imports above say."""
+    names = next(node.body for node in ast.parse(Path(__file__).read_bytes()).body if isinstance(node, ast.If))
+    return {alias.name: str(node.module) for node in names if isinstance(node, ast.ImportFrom) for alias in node.names}
+
+
+_HOME = _homes()
+
+if not TYPE_CHECKING:  # a type checker that knew `__getattr__` would let any misspelt name pass
     __all__ = sorted([*_HOME, "__version__"])
 
     def __getattr__(name: str) -> object:

@@ -52,7 +52,7 @@ class GridModality(Modality, abc.ABC):
     """
 
     axes: ClassVar[int]
-    Options = GridOptions
+    Options: ClassVar[type[GridOptions]] = GridOptions
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"tiny": tiny_preset()}
     space: ClassVar[str] = "line"
     """Where coordinates live: "line", "circle" for closed axes, a word for each axis, or "sphere"."""
@@ -114,7 +114,7 @@ class GridModality(Modality, abc.ABC):
         size = self.options.query_size or self.options.size or self.invented_size or _SIZES.get(self.axes, ())
         return InventedSignals(self.invent, self.name, split, self.options.count, self._checked(size))
 
-    def fitted(self, source: Source) -> GridOptions:
+    def fitted(self, source: Source) -> Any:
         facts, options = source.facts, self.options
         for name in ("channels", "classes"):
             wanted, found = getattr(options, name), facts[name]

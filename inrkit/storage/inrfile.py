@@ -43,7 +43,7 @@ class InrFile:
     provenance: Mapping[str, Any] = attrs.field(factory=dict)
 
 
-def save_inr(path: Path, inr: InrFile) -> Path:
+def save_inr(path: Path | str, inr: InrFile) -> Path:
     """Write the file atomically, replacing what was there."""
     atomic.write_bytes(Path(path), pack_inr(inr, what=str(path)))
     return Path(path)
@@ -60,7 +60,7 @@ def pack_inr(inr: InrFile, *, what: str = "INR") -> bytes:
     return packed
 
 
-def load_inr(path: Path) -> InrFile:
+def load_inr(path: Path | str) -> InrFile:
     """The signal at ``path``; `DataError` for a foreign, cut off or altered file."""
     return unpack_inr(atomic.read_regular_file(Path(path).resolve()), origin=str(path))
 

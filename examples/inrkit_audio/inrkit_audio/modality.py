@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import attrs
 import numpy as np
@@ -33,7 +33,7 @@ class AudioModality(inrkit.GridModality):
     name, summary, axes, suffix = "audio", "waveforms, heard at any sampling rate", 1, ".wav"
     invented_size = (512,)
     Options = AudioOptions
-    presets: Mapping[str, Any] = {
+    presets: ClassVar[Mapping[str, Any]] = {
         "tiny": inrkit.tiny_preset(800, p_mean=-1.0, patch=16),
         "speech": inrkit.tiny_preset(1700, p_mean=-1.0, **SPEECH),
     }
@@ -49,12 +49,13 @@ class AudioModality(inrkit.GridModality):
             seconds = 0.032 * (x + 1) - 0.02 * start
             waves = torch.sin(2 * math.pi * (100 * 2**pitch * overtone * seconds + phase)) * loud / overtone
             dying = torch.exp(-seconds * (5 + 15 * decay) * overtone**0.5) * torch.sigmoid(2000 * seconds)
-            return (waves * dying).sum(1, keepdim=True)
+            return torch.sum(waves * dying, 1, keepdim=True)
 
         return tone
 
     def fitted(self, source: inrkit.Source) -> AudioOptions:
-        return attrs.evolve(super().fitted(source), rate=self.options.rate or source.facts.get("rate", 8000))
+        options: AudioOptions = super().fitted(source)
+        return attrs.evolve(options, rate=self.options.rate or source.facts.get("rate", 8000))
 
     def load(self, path: Path) -> Tensor:
         sound, (length,) = torch.from_numpy(inrkit.read_wav(path.read_bytes(), self.rate)), self.query_size
@@ -103,7 +104,7 @@ class WavImporter(inrkit.FilesImporter):
         length = max(1, round(options.seconds * options.rate))
         sound = inrkit.read_wav(data, options.rate)[:length]
         sound = np.pad(sound, (0, length - len(sound))) * (options.peak / max(np.abs(sound).max(), 1e-3))
-        return np.round(32767 * sound).astype(np.int16)[None]
+        return np.asarray(np.round(32767 * sound), np.int16)[None]
 
     def attributes(self, options: WavOptions) -> Mapping[str, Any]:
         return {"rate": options.rate}

@@ -53,7 +53,8 @@ def ring(p: Tensor, radius: float, thick: float) -> Tensor:
 
 def _rounded(q: Tensor, r: float) -> Tensor:
     q = q + r
-    return q.clamp_min(0).norm(dim=1) + q.amax(1).clamp_max(0) - r
+    outside: Tensor = q.clamp_min(0).norm(dim=1)
+    return outside + q.amax(1).clamp_max(0) - r
 
 
 def union(*parts: Tensor, k: float = 0.02) -> Tensor:

@@ -32,7 +32,8 @@ def centers(n: int) -> torch.Tensor:
 
 
 def ball(n: int, radius: float) -> torch.Tensor:
-    return (centers(n).norm(dim=1) < radius).reshape(n, n, n)
+    inside: torch.Tensor = centers(n).norm(dim=1) < radius
+    return inside.reshape(n, n, n)
 
 
 # ---------------------------------------------------------------------------------------------- distances
@@ -172,13 +173,17 @@ def test_an_exported_mesh_is_read_back_as_the_same_solid() -> None:
 
 def run(name: str, source: Path, **options: Any) -> inrkit.Imported:
     importer = inrkit.load_plugins().importer(name)
-    return importer().run(source, importer.Options(**options), lambda done, total: None)
+    return importer().run(source, importer.Options(**options), inrkit.quiet)
 
 
 def test_packed_bits_and_plain_cells_give_the_same_solids(tmp_path: Path) -> None:
     """`occ_packed` with `shape` and `names`, booleans, and numbers: one solid, however it is kept."""
     cells = torch.stack([ball(12, 0.5), ball(12, 0.8)]).numpy()
-    packed = {"occ_packed": np.packbits(cells, axis=-1), "shape": cells.shape, "names": np.array(["a", "b"])}
+    packed: dict[str, Any] = {
+        "occ_packed": np.packbits(cells, axis=-1),
+        "shape": cells.shape,
+        "names": np.array(["a", "b"]),
+    }
     np.savez(tmp_path / "packed.npz", **packed)
     np.savez(tmp_path / "plain.npz", cells=cells)
     np.save(tmp_path / "numbers.npy", cells.astype(np.float32))

@@ -51,7 +51,7 @@ class Globe:
     @property
     def sky(self) -> Tensor:
         """Where there is nothing to be seen, (*size)."""
-        return (torch.hypot(*self._seen(0, self.count)) > 1).unflatten(0, self.size)
+        return torch.unflatten(torch.hypot(*self._seen(0, self.count)) > 1, 0, self.size)
 
     def _seen(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """How far up and how far to the right of the middle, in radii."""

@@ -3,7 +3,7 @@
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import attrs
 import numpy as np
@@ -20,7 +20,7 @@ class SphereModality(inrkit.GridModality):
 
     name, summary, axes, space = "sphere", "fields on latitude and longitude, seen from any side", 2, "sphere"
     invented_size = (24, 48)
-    presets: Mapping[str, Any] = {"tiny": inrkit.tiny_preset(steps=600, patch=6)}
+    presets: ClassVar[Mapping[str, Any]] = {"tiny": inrkit.tiny_preset(steps=600, patch=6)}
 
     def invent(self, chance: torch.Generator) -> Callable[[Tensor], Tensor]:
         """Weather: warm around an equator that moves with the season, waves of all sizes, and some cyclones."""
@@ -86,7 +86,8 @@ class LatLonImporter(inrkit.FilesImporter):
             raise inrkit.DataError(
                 f"expected finite numbers (latitudes, longitudes), found {found.dtype} {found.shape}"
             )
-        return ((found[None] - options.low) * (2 / (options.high - options.low)) - 1).astype(np.float32)
+        values: np.ndarray = (found[None] - options.low) * (2 / (options.high - options.low)) - 1
+        return values.astype(np.float32)
 
     def attributes(self, options: LatLonOptions) -> Mapping[str, Any]:
         return {"low": options.low, "high": options.high}

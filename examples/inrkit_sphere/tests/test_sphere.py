@@ -79,8 +79,8 @@ def test_maps_are_imported_between_their_limits(tmp_path: Path) -> None:
     """From degrees to values; what is no map of finite numbers is refused."""
     importer = inrkit.load_plugins().importer("latlon")
     np.save(tmp_path / "a.npy", np.array([[-40.0, 0.0, 40.0]]))
-    found = importer().run(tmp_path, importer.Options(low=-40, high=40), lambda done, total: None)
+    found = importer().run(tmp_path, importer.Options(low=-40, high=40), inrkit.quiet)
     assert found.arrays["values"].tolist() == [[[[-1, 0, 1]]]]
     np.save(tmp_path / "b.npy", np.array([[np.nan, 0.0, 1.0]]))
     with pytest.raises(inrkit.DataError, match=r"b.npy: expected finite numbers \(latitudes, longitudes\)"):
-        importer().run(tmp_path, importer.Options(), lambda done, total: None)
+        importer().run(tmp_path, importer.Options(), inrkit.quiet)
