@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 import inrkit
-from inrkit_image.faces import Faces
-from inrkit_image.files import write_image
+from inrkit_image.embedded.faces import EmbeddedFaces
+from inrkit_image.formats.picture import write_image
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 SMALL = ["options.width=16", "options.heads=2", "options.hidden=16", "options.depth=1", "options.decoder_depth=1"]
@@ -71,8 +71,8 @@ def test_fit_one_image(run: Runner) -> None:
 def test_train_on_a_folder(run: Runner) -> None:
     """Pictures in, a run with a report out, broken files reported; the same command again finds all done."""
     (run.folder / "pictures").mkdir()
-    for i, picture in enumerate(Faces("train", 24, (36, 32)).images(torch.arange(24))):
-        write_image(picture * 2 - 1, run.folder / "pictures" / f"{i:02d}.png")
+    for i, picture in enumerate(EmbeddedFaces("train", 24, (36, 32)).read(range(24))["values"]):
+        write_image(picture / 127.5 - 1, run.folder / "pictures" / f"{i:02d}.png")
     (run.folder / "pictures" / "broken.png").write_bytes(b"not a picture")
     command = ["pictures", "--size", 16, "--steps", 2, "--out", "runs/f", *(p for s in SMALL for p in ("--set", s))]
     said = run("train_on_a_folder.py", *command)

@@ -2,7 +2,7 @@
 
 import abc
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,7 +25,7 @@ from inrkit.drawing.sheet import save_png, to_image
 from inrkit.errors import DataError, UsageError
 from inrkit.gridded.options import GridOptions, side_for, tiny_preset
 from inrkit.gridded.picture import pictures_of_grid
-from inrkit.gridded.source import InventedSignals, StoredGrids
+from inrkit.gridded.source import DrawnSignals, InventedSignals, StoredGrids
 from inrkit.nn.grid import Grid, GridObservation, SampleGrid, jitter, parse_size
 from inrkit.nn.head import make_heads
 from inrkit.nn.hyper import HyperTransformer
@@ -34,6 +34,7 @@ from inrkit.nn.space import closed_axes
 from inrkit.nn.tokenizer import PatchTokenizer
 from inrkit.plugins import load_plugins
 from inrkit.storage.atomic import write_bytes
+from inrkit.storage.entries import OneFile, open_entries
 
 _OWN = "hyper"  # the denoiser whose options are the modality's own
 
@@ -43,10 +44,11 @@ class GridModality(Modality, abc.ABC):
 
     A subclass names itself and says how many axes there are. Besides, each only where it differs from what is here:
 
-        invent       signals to learn from where there are no data
+        invent       signals to learn from where there are no data; `embedded` for a data set of its own
         values_of    from what a store holds to values in [-1, 1], and
-        load         a file of the user, in the same form as the store; `write`, the other way round
-        augmented    changes of training signals that leave them as good as new
+        decode       a file of the user, in the same form as the store; `write`, the other way round
+        resize, fit  values, and files of the user, at another size
+        augment      changes of training signals that leave them as good as new
         size_at      what a request such as {"rate": "16000"} means, or `places` for what is not a grid
         pictures, presets, Options
     """
@@ -59,6 +61,13 @@ class GridModality(Modality, abc.ABC):
     suffix: ClassVar[str] = ".npy"
     invented_size: ClassVar[tuple[int, ...]] = ()
     """The grid of invented signals; by default 64, 32 x 32 or 16 x 16 x 16."""
+    held_out: ClassVar[int] = 500
+    """Embedded signals of the test split; and at most so many of a store that has no test split of its own."""
+    array: ClassVar[str] = "values"
+    """The store's array of signals, (N, C, *size), or (N, *size, C) if ``channels_last``."""
+    channels_last: ClassVar[bool] = False
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """Endings of the names of files that `decode` reads, in a folder or an archive; by default ``suffix`` alone."""
 
     options: GridOptions
 
@@ -76,24 +85,38 @@ class GridModality(Modality, abc.ABC):
         if stored.is_floating_point():
             return stored.float()
         bounds = torch.iinfo(stored.dtype)
-        return (stored.float() - bounds.min) * (2 / (bounds.max - bounds.min)) - 1
+        return (stored.float() - bounds.min) / ((bounds.max - bounds.min) / 2) - 1
 
-    def load(self, path: Path) -> Tensor:
+    def decode(self, data: bytes, name: str) -> Tensor:
         """A file of the user as a store would hold it, (C, *size): a .npy file with or without the axis of channels."""
         try:
-            found = torch.from_numpy(np.load(io.BytesIO(path.read_bytes()), allow_pickle=False))
+            found = torch.from_numpy(np.load(io.BytesIO(data), allow_pickle=False))
         except (ValueError, TypeError, EOFError) as error:
-            raise DataError(f"{path}: expected an array as .npy, found {' '.join(str(error).split())}") from error
+            raise DataError(f"{name}: expected an array as .npy, found {' '.join(str(error).split())}") from error
         found = found[None] if found.ndim == self.axes else found
         if found.ndim != self.axes + 1:
-            raise DataError(f"{path}: expected an array (C, ...) with {self.axes} axes, found {tuple(found.shape)}")
+            raise DataError(f"{name}: expected an array (C, ...) with {self.axes} axes, found {tuple(found.shape)}")
         return found
 
-    def augmented(self, values: Tensor, draws: Draws) -> Tensor:
-        """Training values (B, C, *size), changed as nature might have; here, moved by up to ``shift`` of each axis.
+    def resize(self, values: Tensor, size: tuple[int, ...]) -> Tensor:
+        """Values (B, C, *old) at another size."""
+        return resample(values, size, closed=self.closed)
+
+    def fit(self, stored: Tensor, size: tuple[int, ...]) -> Tensor:
+        """What `decode` found, (B, C, *old), at the size that the model works on, as a store would hold it."""
+        if tuple(stored.shape[2:]) == size:
+            return stored
+        values = resample(stored.float(), size, closed=self.closed)
+        return values.to(stored.dtype) if stored.is_floating_point() else values.round().to(stored.dtype)
+
+    def augment(self, values: Tensor, draws: Draws) -> Tensor:
+        """Training values (B, C, *size), changed as nature might have: mirrored, and moved by a share of each axis.
 
         What leaves a closed axis comes back on the other side; an open one goes on as it begins or ends.
         """
+        if self.options.flip:
+            flipped = draws.uniform(*[1] * (values.ndim - 1)) < 0.5
+            values = torch.where(flipped, values.flip(-1), values)
         if not self.options.shift:
             return values
         for axis in range(self.axes):
@@ -109,10 +132,23 @@ class GridModality(Modality, abc.ABC):
     # ------------------------------------------------------------------------------------------ data
 
     def source(self, data: Path | None, split: str) -> Source:
-        if data is not None:
-            return StoredGrids(data, self.name, self.axes, split)
-        size = self.options.query_size or self.options.size or self.invented_size or _SIZES.get(self.axes, ())
-        return InventedSignals(self.invent, self.name, split, self.options.count, self._checked(size))
+        if data is None:
+            o = self.options
+            size = self._checked(o.query_size or o.size or self.invented_size or _SIZES.get(self.axes, ()))
+            return self.embedded(split, o.count if split == "train" else self.held_out, size)
+        return StoredGrids(
+            data,
+            self.name,
+            self.axes,
+            split,
+            array=self.array,
+            channels_last=self.channels_last,
+            held_out=self.held_out,
+        )
+
+    def embedded(self, split: str, count: int, size: tuple[int, ...]) -> Source:
+        """The signals to learn from where there are no data."""
+        return InventedSignals(self.invent, self.name, split, count, size)
 
     def fitted(self, source: Source) -> Any:
         facts, options = source.facts, self.options
@@ -121,7 +157,8 @@ class GridModality(Modality, abc.ABC):
             if wanted is None:
                 options = attrs.evolve(options, **{name: found})
             elif wanted != found and (name == "channels" or wanted != 0):
-                raise UsageError(f"'options.{name}' is {wanted}, but the data have {found}")
+                more = " classes; set that, or 0" if name == "classes" else ""
+                raise UsageError(f"'options.{name}' is {wanted}, but the data have {found}{more}")
         size = self._checked(tuple(facts["size"]) if options.size is None else options.size)
         self._checked(options.query_size or size)
         if options.sigma_data is None:
@@ -144,38 +181,49 @@ class GridModality(Modality, abc.ABC):
         check_parts(o.function, self.function_options, None if own else o.denoiser, o.denoiser_options)
 
     def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
-        rows = []
+        """A path is a file, or a folder or an archive, which stands for the signals in it."""
+        rows, names = [], []
         for path in paths:
-            stored = self._loaded(path)[None]
-            if stored.shape[1] != self.channels:
-                raise DataError(f"{path}: expected {self.channels} channels, found {stored.shape[1]}")
-            rows.append(self._stored_at(stored, self.query_size))
-        return {"values": torch.cat(rows)}, [str(path) for path in paths]
+            for name, stored in self._decoded(path):
+                if len(stored) != self.channels:
+                    raise DataError(f"{name}: expected {self.channels} channels, found {len(stored)}")
+                rows.append(self.fit(stored[None], self.query_size))
+                names.append(name)
+        return {"values": torch.cat(rows)}, names
 
-    def _loaded(self, path: Path) -> Tensor:
-        """`load`, with errors that name the file."""
-        try:
-            return self.load(path)
-        except OSError as error:
-            raise DataError(f"{path}: expected a readable file, found {error.strerror}") from error
-        except DataError as error:
-            raise error if str(path) in str(error) else DataError(f"{path}: {error}") from error
+    def _decoded(self, path: Path) -> Iterator[tuple[str, Tensor]]:
+        """What is in a file, a folder or an archive, with errors that name it."""
+        with open_entries(path) as entries:
+            alone = isinstance(entries, OneFile)
+            suffixes = self.suffixes or (self.suffix,)
+            names = [name for name in entries.names() if alone or name.lower().endswith(suffixes)]
+            if not names:
+                raise DataError(f"{path}: expected files inside that end in {', '.join(suffixes)}, found none")
+            found = dict(entries.read(names))
+        for name in names:
+            data, named = found[name], str(path) if alone else f"{path}/{name}"
+            if isinstance(data, DataError):
+                raise data
+            try:
+                yield named, self.decode(data, named)
+            except DataError as error:
+                raise error if named in str(error) else DataError(f"{named}: {error}") from error
 
-    def _stored_at(self, stored: Tensor, size: tuple[int, ...]) -> Tensor:
-        """At another size what a store would hold, in the type that it would hold it in."""
-        if tuple(stored.shape[2:]) == size:
-            return stored
-        values = resample(stored.float(), size, closed=self.closed)
-        return values.to(stored.dtype) if stored.is_floating_point() else values.round().to(stored.dtype)
+    def coarse(self, path: Path, factor: int) -> Tensor | None:
+        if path.is_dir():
+            return None
+        for _, stored in self._decoded(path):
+            if tuple(stored.shape) == (self.channels, *(n // factor for n in self.size)):
+                return self.values_of(stored[None])[0]
+        return None
 
     # ------------------------------------------------------------------------------------------ observations
 
     def observe(self, signals: Signals, draws: Draws, *, training: bool) -> Batch:
         values = self.values_of(signals["values"].to(draws.device))
         if training:
-            values = self.augmented(values, draws)
-        support = self.on_grid(resample(values, self.size, closed=self.closed))
-        query = self.on_grid(resample(values, self.query_size, closed=self.closed))
+            values = self.augment(values, draws)
+        support, query = (self.on_grid(self.resize(values, size)) for size in (self.size, self.query_size))
         if training:
             query = self._subsampled(query, draws)
         known = self.options.classes and "label" in signals
@@ -260,6 +308,8 @@ class GridModality(Modality, abc.ABC):
             "inner": o.inr_inner,
             "heads": o.inr_heads,
             "depth": o.inr_depth,
+            "max_frequency": o.max_frequency,
+            "threshold": o.threshold,
             "localized": o.localized,
         }
         return {**own, **space, **o.function_options}
@@ -280,11 +330,8 @@ class GridModality(Modality, abc.ABC):
         return pictures_of_grid(values)
 
     def truth(self, source: Source, numbers: Sequence[int], where: Any) -> Tensor | None:
-        coords = where.coords(0, where.count).cpu()
-        if not isinstance(source, InventedSignals) or len(coords) > 1:
-            return None
-        values = self.values_of(source.at(numbers, coords[0]).transpose(1, 2))
-        return values if where.index is not None else values.unflatten(2, where.size)
+        known = source.at(numbers, where) if isinstance(source, DrawnSignals) else None
+        return None if known is None else self.values_of(known)
 
     def write(self, values: Sequence[Tensor], path: Path) -> Path:
         """The picture; or, for a name that ends in .npy, the values as they are."""

@@ -33,6 +33,7 @@ class GridOptions:
         None, "standard deviation of the clean values (as in EDM); none: measured", at_least(0.001)
     )
     shift: float = option(0.0, "data augmentation: random shifts by up to this fraction of each axis", at_least(0))
+    flip: bool = option(False, "data augmentation: random flips of the last axis")
 
     patch: int | None = option(
         None, "patch size of the transformer's input; none: gives 16 patches or more", at_least(1)
@@ -53,6 +54,12 @@ class GridOptions:
     inr_inner: int = option(64, "dimension of the INR's attention (all heads together)", at_least(1))
     inr_heads: int = option(2, "attention heads of the INR's localized attention layer", at_least(1))
     inr_depth: int = option(3, "layers of the INR's MLP, which follows the attention", at_least(1))
+    max_frequency: float | None = option(
+        None, "highest Fourier-feature frequency of anr; none: Nyquist of the training target"
+    )
+    threshold: float = option(
+        0.0, "attention weights of anr below this become zero (ANR: 0.0015); 0 is faster", at_least(0)
+    )
     localized: bool = option(True, "initialise so that each INR token attends to its own place on the grid")
     function: str = option("anr", "implicit function (INR architecture), by its registered name")
     function_options: dict[str, Any] = attrs.field(

@@ -43,7 +43,7 @@ Signals of the modality `$name`, on a grid with $count, for [inrkit](https://pyp
 
 ## What to change, in this order
 
-1. `load` and `decode` in `$package/modality.py`: how a file of yours is read. As it is, a file is a `.npy` array
+1. `array_of` in `$package/modality.py`: how a file of yours is read. As it is, a file is a `.npy` array
    (channels, $sizes), and `inrkit data import $name-files FOLDER data.h5` makes a data set of a folder of them.
 2. `invent`: signals to try things out with where there are no data. Leave it out, and data have to be given.
 3. `values_of`: what a data set holds as values in [-1, 1].
@@ -82,7 +82,6 @@ MODALITY = '''\
 
 import io
 from collections.abc import Callable
-from pathlib import Path
 from typing import final
 
 import numpy as np
@@ -102,14 +101,9 @@ class ${title}Modality(inrkit.GridModality):
         """$invented"""
 $invent
 
-    def load(self, path: Path) -> Tensor:
+    def decode(self, data: bytes, name: str) -> Tensor:
         """A file of the user, (channels, $sizes)."""
-        try:
-            return torch.from_numpy(decode(path.read_bytes()))
-        except OSError as error:
-            raise inrkit.DataError(f"{path}: expected a file, found {error.strerror}") from error
-        except inrkit.DataError as error:
-            raise inrkit.DataError(f"{path}: {error}") from error
+        return torch.from_numpy(array_of(data))
 
 
 @final
@@ -120,10 +114,10 @@ class ${title}Importer(inrkit.FilesImporter):
     suffixes = (".npy",)
 
     def decode(self, data: bytes, options: inrkit.FilesOptions) -> np.ndarray:
-        return decode(data)
+        return array_of(data)
 
 
-def decode(data: bytes) -> np.ndarray:
+def array_of(data: bytes) -> np.ndarray:
     """What a file holds, as a data set keeps it: integers, or floats in [-1, 1], (channels, $sizes)."""
     try:
         found = np.load(io.BytesIO(data), allow_pickle=False)

@@ -23,7 +23,7 @@ def register_functions(register: Register) -> None:
 
 @inrkit.hookimpl
 def register_importers(register: Register) -> None:
-    home = "inrkit_image.importing"
+    home = "inrkit_image.formats.importing"
     register("images", f"{home}:ImagesImporter", "a folder or a tar file of images; subfolders may be classes")
     register("cifar10", f"{home}:Cifar10Importer", "CIFAR-10, as python batches or as folders of images")
     register("idx", f"{home}:IdxImporter", "idx files, as MNIST and Fashion-MNIST have them")

@@ -1,64 +1,28 @@
 """What can be set for images, and presets that are known to work."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 
-from inrkit import UsageError, at_least, option
-
-
-def _size(instance: Any, attribute: Any, value: tuple[int, int] | None) -> None:
-    if value is not None and (len(value) != 2 or min(value) < 1):
-        raise UsageError(f"'{attribute.name}' must be two positive numbers, height and width (got {value})")
+from inrkit import GridOptions, at_least, option
 
 
 @attrs.frozen
-class ImageOptions:
-    """Options of the image modality; every field is a config key under ``options``."""
+class ImageOptions(GridOptions):
+    """Options of the image modality: those of any grid, with other defaults."""
 
-    size: tuple[int, int] | None = option(None, "height and width of the network's input; none: from the data", _size)
-    query_size: tuple[int, int] | None = option(
-        None, "resolution of the training target; none: the same as 'size'", _size
-    )
-    channels: int | None = option(None, "number of channels; none: as in the data", at_least(1))
-    classes: int | None = option(0, "classes that the network is conditioned on; 0: unconditional", at_least(0))
     count: int = option(20_000, "number of synthetic training images (faces), where no data set is given", at_least(1))
-    flip: bool = option(False, "data augmentation: random horizontal flips")
-    sigma_data: float = option(0.5, "standard deviation of the clean pixel values in [-1, 1] (EDM's sigma_data)")
-
-    patch: int = option(4, "patch size of the transformer's input, in pixels", at_least(1))
+    sigma_data: float | None = option(
+        0.5, "standard deviation of the clean pixel values in [-1, 1] (EDM's sigma_data)", at_least(0.001)
+    )
+    patch: int | None = option(4, "patch size of the transformer's input, in pixels", at_least(1))
     width: int = option(256, "embedding dimension of the transformer", at_least(4))
     depth: int = option(3, "transformer encoder blocks", at_least(1))
     decoder_depth: int = option(2, "transformer decoder blocks", at_least(1))
-    heads: int = option(4, "attention heads of the transformer", at_least(1))
     hidden: int = option(1024, "hidden dimension of the feed-forward layers", at_least(1))
-    dropout: float = option(0.0, "dropout probability in the feed-forward layers", at_least(0))
-
-    token_patch: int = option(4, "side in pixels of the square that each INR token stands for", at_least(1))
+    token_patch: int | None = option(4, "side in pixels of the square that each INR token stands for", at_least(1))
     inr_width: int = option(64, "dimension of the INR's tokens and of its hidden layers", at_least(4))
-    inr_inner: int = option(64, "dimension of the INR's attention (all heads together)", at_least(1))
-    inr_heads: int = option(2, "attention heads of the INR's localized attention layer", at_least(1))
-    inr_depth: int = option(3, "layers of the INR's MLP, which follows the attention", at_least(1))
-    max_frequency: float | None = option(
-        None, "highest Fourier-feature frequency; none: Nyquist of the training target"
-    )
-    threshold: float = option(0.0, "attention weights below this become zero (ANR: 0.0015); 0 is faster", at_least(0))
-    localized: bool = option(True, "initialise so that each INR token attends to its own place in the image")
-    function: str = option("anr", "implicit function (INR architecture), by its registered name: anr, mlp, grid, siren")
-    function_options: dict[str, Any] = attrs.field(
-        factory=dict,
-        metadata={"help": "options of the implicit function; those of anr can also be set by the keys above"},
-    )
-    denoiser: str = option("hyper", "network that predicts the INR's params: hyper, unet, uvit, dit, functa")
-    denoiser_options: dict[str, Any] = attrs.field(
-        factory=dict, metadata={"help": "options of that network; those of hyper are the keys above"}
-    )
-    groups: int = option(16, "weight tokens per layer of a function such as mlp (as in TransINR)", at_least(1))
-    jitter: Literal["none", "shared", "each"] = option(
-        "shared", "variational coordinates (ANR): one shift per batch or per image"
-    )
-    query_points: int = option(0, "pixels of the query used in a training step; 0 for all", at_least(0))
 
 
 _PAPER_64 = {

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from image_files import encoded, folder, packed, picture, tar
 
-from inrkit import DataError, load_plugins
-from inrkit_image.importers import Decoding, ImportOptions, import_cifar10, import_idx, import_npz
-from inrkit_image.importing import SplitOptions
+from inrkit import DataError, load_plugins, quiet
+from inrkit_image.formats.importers import Decoding, ImportOptions, import_cifar10, import_idx, import_npz
+from inrkit_image.formats.importing import SplitOptions
 
 
 def batch(seed: int, count: int = 4) -> tuple[np.ndarray, list[int]]:
@@ -256,6 +256,6 @@ def test_a_single_file_is_one_part_whatever_its_name(tmp_path: Path) -> None:
     images = np.arange(12 * 16, dtype=np.uint8).reshape(12, 4, 4)
     source = tmp_path / "t10k-images-idx3-ubyte"
     source.write_bytes(bytes([0, 0, 8, 3, *np.array([12, 4, 4], ">u4").tobytes()]) + images.tobytes())
-    imported = load_plugins().importer("idx")().run(source, SplitOptions(), None)
+    imported = load_plugins().importer("idx")().run(source, SplitOptions(), quiet)
     assert len(imported.arrays["images"]) == 12
     assert "split" not in imported.arrays

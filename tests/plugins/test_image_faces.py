@@ -8,11 +8,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from inrkit.errors import UsageError
-from inrkit_image.dice import Dice
-from inrkit_image.ellipses import coverage, edges, monomials, quadratic_forms
-from inrkit_image.faces import CLASS_NAMES, SPLITS, Faces, draw_faces, face_labels
-from inrkit_image.portrait import describe
+from inrkit import Grid, UsageError
+from inrkit_image.embedded.dice import Dice
+from inrkit_image.embedded.ellipses import coverage, edges, monomials, quadratic_forms
+from inrkit_image.embedded.faces import CLASS_NAMES, SPLITS, EmbeddedFaces, draw_faces, face_labels
+from inrkit_image.embedded.portrait import describe
 
 
 @pytest.fixture(autouse=True)
@@ -102,26 +102,23 @@ def test_labels_are_hair_kinds_of_the_faces() -> None:
 
 def test_splits_are_disjoint_and_index_independent() -> None:
     """Seeds of different splits never meet, and any order of indices gives the same faces."""
-    train, test = Faces("train", 100), Faces("test", 50, size=(16, 16))
-    assert (len(train), len(test)) == (100, 50)
+    test = EmbeddedFaces("test", 50, (16, 16))
+    assert len(test) == 50
     starts = sorted(SPLITS.values())
     assert all(b - a >= 1 << 40 for a, b in itertools.pairwise(starts))
-    images = test.images(torch.tensor([7, 3]))
-    torch.testing.assert_close(images.flip(0), test.images(torch.tensor([3, 7])), atol=1e-4, rtol=0)
-    assert test.images(torch.tensor([7]), (8, 8)).shape == (1, 3, 8, 8)
-    assert torch.equal(test.labels(torch.tensor([7])), face_labels(torch.tensor([SPLITS["test"] + 7])))
+    signals = test.read([7, 3])
+    assert torch.equal(signals["values"].flip(0), test.read([3, 7])["values"])
+    assert torch.equal(signals["label"][:1], face_labels(torch.tensor([SPLITS["test"] + 7])))
+    finer = test.at([7], Grid((8, 8)))
+    assert finer is not None
+    assert finer.shape == (1, 3, 8, 8)
+    assert test.at([7], Grid((8, 8), index=torch.arange(3))) is None
 
 
 def test_wrong_arguments_are_named() -> None:
-    """A wrong split, count, size or index says what was expected."""
-    with pytest.raises(UsageError, match="'split' must be one of train, test, validation"):
-        Faces("held-out")
-    with pytest.raises(UsageError, match="'count'"):
-        Faces("train", -1)
+    """A wrong size says what was expected."""
     with pytest.raises(UsageError, match="at least 1"):
         draw_faces(torch.arange(1), (0, 8))
-    with pytest.raises(IndexError, match="from 0 to 9"):
-        Faces("train", 10).images(torch.tensor([10]))
 
 
 def test_dice_are_uniform_and_unrelated() -> None:

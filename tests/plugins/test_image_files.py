@@ -8,7 +8,13 @@ import torch
 from PIL import Image
 
 from inrkit import DataError, UsageError
-from inrkit_image.files import read_images, write_image
+from inrkit_image.formats.picture import write_image
+from inrkit_image.modality import ImageModality, ImageOptions
+
+
+def read(paths: list[Path], size: tuple[int, int], channels: int) -> tuple[torch.Tensor, list[str]]:
+    signals, names = ImageModality(ImageOptions(size=size, channels=channels)).read(paths)
+    return signals["values"], list(names)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -17,7 +23,7 @@ def test_what_is_written_is_read_back(channels: int, tmp_path: Path) -> None:
     values = torch.rand(channels, 6, 5, generator=torch.Generator().manual_seed(0)) * 2 - 1
     path = write_image(values, tmp_path / "picture")
     assert path == tmp_path / "picture.png"
-    images, names = read_images([path], (6, 5), channels)
+    images, names = read([path], (6, 5), channels)
     assert names == [str(path)]
     assert (images[0] * 2 - 1 - values).abs().max() <= 1 / 255 + 1e-6
     assert list(tmp_path.iterdir()) == [path]
@@ -29,7 +35,7 @@ def test_images_of_any_kind_come_to_one_shape(tmp_path: Path) -> None:
     Image.fromarray(np.full((9, 7), 255, np.uint8)).save(tmp_path / "in" / "b.png")
     Image.fromarray(np.zeros((4, 4, 4), np.uint8)).save(tmp_path / "in" / "a.png")
     Image.fromarray(np.full((4, 4), 65535, np.uint16)).save(tmp_path / "deep.png")
-    images, names = read_images([tmp_path / "deep.png", tmp_path / "in"], (4, 4), 3)
+    images, names = read([tmp_path / "deep.png", tmp_path / "in"], (4, 4), 3)
     assert images.shape == (3, 3, 4, 4)
     assert [Path(name).name for name in names] == ["deep.png", "a.png", "b.png"]
     assert torch.equal(images, torch.ones_like(images))  # white, see-through on white, white
@@ -45,15 +51,15 @@ def test_values_outside_the_range_are_cut_off(tmp_path: Path) -> None:
 def test_mistakes_are_named(tmp_path: Path) -> None:
     """Missing, broken, empty and unknown: each with its own message."""
     with pytest.raises(DataError, match="found nothing there"):
-        read_images([tmp_path / "none.png"], (4, 4), 3)
+        read([tmp_path / "none.png"], (4, 4), 3)
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(DataError, match=r"text\.png"):
-        read_images([tmp_path / "text.png"], (4, 4), 3)
+        read([tmp_path / "text.png"], (4, 4), 3)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="expected images inside"):
-        read_images([tmp_path / "empty"], (4, 4), 3)
+    with pytest.raises(DataError, match=r"expected files inside that end in \.png"):
+        read([tmp_path / "empty"], (4, 4), 3)
     with pytest.raises(UsageError, match="5 channels"):
-        read_images([], (4, 4), 5)
+        read([tmp_path / "text.png"], (4, 4), 5)
     with pytest.raises(UsageError, match="expected a name ending in"):
         write_image(torch.zeros(3, 2, 2), tmp_path / "x.tiff")
     with pytest.raises(UsageError, match="1 to 4 channels"):

@@ -11,7 +11,7 @@ from image_files import deep_png, encoded, folder, packed, picture, png, tar
 from PIL import Image, ImageOps
 
 from inrkit import DataError, UsageError
-from inrkit_image.importers import Decoding, ImportOptions, import_images
+from inrkit_image.formats.importers import Decoding, ImportOptions, import_images
 
 CLASSES = {f"set/{kind}/{i}.png": encoded(picture(10 * ord(kind) + i)) for kind in "ba" for i in range(3)}
 

@@ -57,8 +57,8 @@ class AudioModality(inrkit.GridModality):
         options: AudioOptions = super().fitted(source)
         return attrs.evolve(options, rate=self.options.rate or source.facts.get("rate", 8000))
 
-    def load(self, path: Path) -> Tensor:
-        sound, (length,) = torch.from_numpy(inrkit.read_wav(path.read_bytes(), self.rate)), self.query_size
+    def decode(self, data: bytes, name: str) -> Tensor:
+        sound, (length,) = torch.from_numpy(inrkit.read_wav(data, self.rate)), self.query_size
         return F.pad(sound[:length], (0, max(0, length - len(sound))))[None]
 
     def size_at(self, request: Mapping[str, str]) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """Importers of solids: occupied cells in an array, and meshes. Both become truncated distances, as bytes."""
 
+import io
 import itertools
 import zipfile
 import zlib
@@ -78,18 +79,13 @@ class MeshesImporter(FilesImporter):
         return row_of_mesh(data, options.size, options.up)[None]
 
 
-def values_of_file(path: Path, size: int) -> Tensor:
+def values_of_file(data: bytes, name: str, size: int) -> Tensor:
     """A mesh, or an array with the cells of one solid, as it would be stored: (size, size, size)."""
-    if path.suffix.lower() in MeshesImporter.suffixes:
-        try:
-            return torch.from_numpy(row_of_mesh(path.read_bytes(), size))
-        except OSError as error:
-            raise DataError(f"{path}: expected a mesh, found no file that can be read: {error.strerror}") from error
-        except DataError as error:
-            raise DataError(f"{path}: {error}") from error
-    cells, _ = cells_of(path)
+    if name.lower().endswith(MeshesImporter.suffixes):
+        return torch.from_numpy(row_of_mesh(data, size))
+    cells, _ = cells_of(io.BytesIO(data), name)
     if len(cells) != 1:
-        raise DataError(f"{path}: expected one solid, found {len(cells)}; import them with 'inrkit data import voxels'")
+        raise DataError(f"{name}: expected one solid, found {len(cells)}; import them with 'inrkit data import voxels'")
     return torch.from_numpy(_row(cells[0], size))
 
 
@@ -108,16 +104,15 @@ def _solids(source: Path) -> Iterator[tuple[Path, Tensor, str]]:
     """Each file, and the cells and names of the solids in it."""
     files = sorted(p for p in source.rglob("*") if p.suffix in (".npz", ".npy")) if source.is_dir() else [source]
     for file in files:
-        for cells, name in zip(*cells_of(file), strict=True):
+        for cells, name in zip(*cells_of(file, str(file)), strict=True):
             yield file, cells, name
 
 
-def cells_of(path: Path) -> tuple[Tensor, list[str]]:
+def cells_of(file: Path | io.BytesIO, path: str) -> tuple[Tensor, list[str]]:
     """The occupied cells (N, n, n, n) of an .npz or .npy file, and a name for each solid."""
     try:
-        with path.open("rb") as file:
-            found = np.load(file, allow_pickle=False)
-            arrays = {path.stem: found} if isinstance(found, np.ndarray) else dict(found)
+        found = np.load(file, allow_pickle=False)
+        arrays = {Path(path).stem: found} if isinstance(found, np.ndarray) else dict(found)
     except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             f"{path}: expected an intact .npz or .npy file, found: {' '.join(str(error).split())}"
@@ -136,7 +131,7 @@ def cells_of(path: Path) -> tuple[Tensor, list[str]]:
     return occupied, [str(name) for name in names] if known else [str(i) for i in range(len(cells))]
 
 
-def _unpacked(arrays: dict[str, np.ndarray], path: Path) -> np.ndarray:
+def _unpacked(arrays: dict[str, np.ndarray], path: str) -> np.ndarray:
     """Bits along the last axis, as `numpy.packbits` makes them."""
     packed, shape = arrays["occ_packed"], tuple(int(n) for n in arrays.get("shape", np.zeros(0)).ravel())
     if packed.dtype != np.uint8 or len(shape) != packed.ndim or packed.shape != (*shape[:-1], -(-shape[-1] // 8)):

@@ -1,7 +1,6 @@
 """Solids on three axes."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar, final
 
 import attrs
@@ -11,7 +10,7 @@ from torch import Tensor
 from inrkit import Draws, GridModality, GridOptions, Params, Pipeline, Surface, option, tiny_preset
 from inrkit_shapes import picture, solids
 from inrkit_shapes.distance import REACH
-from inrkit_shapes.importing import values_of_file
+from inrkit_shapes.importing import MeshesImporter, values_of_file
 
 _AT_ONCE = 4096  # points of a surface: more of them together are slower
 
@@ -46,6 +45,7 @@ class ShapesModality(GridModality):
     axes = 3
     Options = ShapesOptions
     invented_size = (32, 32, 32)
+    suffixes = (*MeshesImporter.suffixes, ".npz", ".npy")
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"tiny": {**_TINY, "objective_options": _OBJECTIVE}}
 
     options: ShapesOptions
@@ -53,14 +53,14 @@ class ShapesModality(GridModality):
     def invent(self, chance: torch.Generator) -> Any:
         return solids.invent(chance)
 
-    def load(self, path: Path) -> Tensor:
+    def decode(self, data: bytes, name: str) -> Tensor:
         """A mesh, occupied cells, or values that `write` left."""
-        if path.suffix == ".npy" and (found := super().load(path)).is_floating_point():
+        if name.endswith(".npy") and (found := super().decode(data, name)).is_floating_point():
             return found
-        return values_of_file(path, max(self.query_size))[None]
+        return values_of_file(data, name, max(self.query_size))[None]
 
-    def augmented(self, values: Tensor, draws: Draws) -> Tensor:
-        values = super().augmented(values, draws)
+    def augment(self, values: Tensor, draws: Draws) -> Tensor:
+        values = super().augment(values, draws)
         if not self.options.turn:
             return values
         for axis in (2, 3):  # x and y

@@ -71,7 +71,8 @@ def test_invented_weather_is_one_field_on_every_grid(modality: inrkit.GridModali
     (globe,) = modality.places({"latitude": "90", "size": "3"})
     seen = modality.truth(source, [5], globe)
     assert seen is not None
-    pole = source.at([5], torch.tensor([[-1.0, 0.3]]))
+    north = inrkit.Grid((2, 2), jitter=torch.tensor([[[-0.5, 0.8]]]), index=torch.tensor([0]))  # (-1, 0.3)
+    pole = source.at([5], north)
     assert float(seen[0, 0, 1, 1]) == pytest.approx(float(pole), abs=1e-4)
 
 

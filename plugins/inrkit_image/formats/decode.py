@@ -8,7 +8,10 @@ from typing import Literal
 
 import attrs
 import numpy as np
+import torch
+from kornia.geometry.transform import resize
 from PIL import Image, UnidentifiedImageError
+from torch import Tensor
 
 from inrkit import DataError, Entries, UsageError
 
@@ -79,7 +82,10 @@ def conform(image: np.ndarray, how: Decoding) -> np.ndarray:
     if image.shape[-1] in (2, 4):
         image = _composite(image, how.background)
     image = with_channels(image, how.channels)
-    return fitted(image, how.size) if how.size else image
+    if how.size is None or image.shape[:2] == how.size:
+        return image
+    pixels = torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None]
+    return _typed(covering(pixels, how.size)[0].permute(1, 2, 0).numpy(), image.dtype)
 
 
 def with_channels(image: np.ndarray, channels: Channels | None) -> np.ndarray:
@@ -92,20 +98,16 @@ def with_channels(image: np.ndarray, channels: Channels | None) -> np.ndarray:
     return image
 
 
-def fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(H, W, C) -> (*size, C): scaled, without aliasing, to cover the size, and cut to its centre."""
-    if image.shape[:2] == tuple(size):
-        return image
-    import torch
-    from kornia.geometry.transform import resize
-
-    height, width = image.shape[:2]
+def covering(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, C, H, W) -> (B, C, *size): scaled, without aliasing, to cover the size, and cut to its centre."""
+    height, width = pixels.shape[2:]
+    if (height, width) == size:
+        return pixels
     scale = max(size[0] / height, size[1] / width)
     scaled = (max(size[0], round(height * scale)), max(size[1], round(width * scale)))
-    pixels = torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None]
-    pixels = resize(pixels, scaled, interpolation="bilinear", antialias=True)[0].permute(1, 2, 0)
+    found: Tensor = resize(pixels, scaled, interpolation="bilinear", antialias=True)
     top, left = (scaled[0] - size[0]) // 2, (scaled[1] - size[1]) // 2
-    return _typed(pixels[top : top + size[0], left : left + size[1]].numpy(), image.dtype)
+    return found[:, :, top : top + size[0], left : left + size[1]]
 
 
 def _typed(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

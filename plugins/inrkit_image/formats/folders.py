@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from inrkit import DataError, Entries, Progress, below, open_entries, quiet
-from inrkit_image.decode import SUFFIXES, Decoding, decode, looks_like_image, with_channels
-from inrkit_image.imported import DEFAULTS, ImportedImages, ImportOptions, spread
+from inrkit_image.formats.decode import SUFFIXES, Decoding, decode, looks_like_image, with_channels
+from inrkit_image.formats.imported import DEFAULTS, ImportedImages, ImportOptions, spread
 
 # Folders called so are parts of a data set and no classes, unless asked for.
 SPLIT_FOLDERS = frozenset(("train", "test", "val", "valid", "validation"))

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 
 from inrkit import Imported, Importer, Progress, open_entries, option, parse_size
-from inrkit_image.importers import (
+from inrkit_image.formats.importers import (
     Decoding,
     ImportedImages,
     ImportOptions,

@@ -6,11 +6,11 @@
 Files are told by their content. Every problem with a source is a `DataError` that names the file.
 """
 
-from inrkit_image.arrays import import_idx, import_npz
-from inrkit_image.cifar10 import import_cifar10
-from inrkit_image.decode import Decoding
-from inrkit_image.folders import import_images
-from inrkit_image.imported import ImportedImages, ImportOptions
+from inrkit_image.formats.arrays import import_idx, import_npz
+from inrkit_image.formats.cifar10 import import_cifar10
+from inrkit_image.formats.decode import Decoding
+from inrkit_image.formats.folders import import_images
+from inrkit_image.formats.imported import ImportedImages, ImportOptions
 
 __all__ = [
     "Decoding",

@@ -1,7 +1,6 @@
-"""Pictures of the user: read for encoding, and written after rendering."""
+"""Pictures as files, written after rendering."""
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,47 +8,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from inrkit import DataError, OneFile, UsageError, open_entries
-from inrkit_image.decode import SUFFIXES, Channels, Decoding, decode
+from inrkit import UsageError
 
-_CHANNELS: dict[int, Channels] = {1: "grey", 3: "rgb"}
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".gif": "GIF"}
-
-
-def read_images(paths: Sequence[Path], size: tuple[int, int], channels: int) -> tuple[Tensor, list[str]]:
-    """Images (N, C, H, W) in [0, 1], scaled to cover ``size`` and cut to its centre, and the name of each.
-
-    A path is an image, or a folder or an archive, which stands for the images in it.
-    """
-    if channels not in _CHANNELS:
-        raise UsageError(f"the model works on {channels} channels, which image files do not have; encode a data set")
-    how = Decoding(size=size, channels=_CHANNELS[channels])
-    images, names = [], []
-    for path in paths:
-        with open_entries(path) as entries:
-            alone = isinstance(entries, OneFile)
-            wanted = [name for name in entries.names() if alone or name.lower().endswith(SUFFIXES)]
-            if not wanted:
-                raise DataError(f"{path}: expected images inside, found none")
-            found = dict(entries.read(wanted))
-        for name in wanted:
-            data = found[name]
-            if isinstance(data, DataError):
-                raise data
-            images.append(_unit(decode(data, name, how)))
-            names.append(str(path) if alone else f"{path}/{name}")
-    return torch.from_numpy(np.stack(images)).movedim(-1, 1).contiguous(), names
-
-
-def read_image_of(path: Path, size: tuple[int, int], channels: int) -> Tensor | None:
-    """The image (C, H, W) in [0, 1] of a file that has this very size; None for any other file."""
-    if path.is_dir() or channels not in _CHANNELS:
-        return None
-    image = decode(path.read_bytes(), str(path), Decoding(channels=_CHANNELS[channels]))
-    if image.shape[:2] != size:
-        return None
-    return torch.from_numpy(_unit(image)).movedim(-1, 0).contiguous()
 
 
 def write_image(values: Tensor, path: Path) -> Path:
@@ -82,12 +44,6 @@ def _levels(values: Tensor) -> np.ndarray:
         levels = part.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
         array[top : top + band] = levels.movedim(0, -1).numpy()
     return array
-
-
-def _unit(image: np.ndarray) -> np.ndarray:
-    """Integers to floats in [0, 1]."""
-    full = 1.0 if image.dtype.kind == "f" else np.iinfo(image.dtype).max
-    return image.astype(np.float32) / np.float32(full)
 
 
 def _write(path: Path, data: bytes) -> None:

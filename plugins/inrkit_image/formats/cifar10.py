@@ -6,10 +6,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from inrkit import DataError, Entries, Progress, open_entries, quiet
-from inrkit_image.arrays import assembled
-from inrkit_image.folders import images_among
-from inrkit_image.imported import DEFAULTS, ImportedImages, ImportOptions
-from inrkit_image.pickled import read_pickled_dict
+from inrkit_image.formats.arrays import assembled
+from inrkit_image.formats.folders import images_among
+from inrkit_image.formats.imported import DEFAULTS, ImportedImages, ImportOptions
+from inrkit_image.formats.pickled import read_pickled_dict
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 

@@ -6,20 +6,21 @@ at any resolution has a truth to be compared with. The labels are kinds of hair.
     images = draw_faces(torch.arange(64), (32, 32))  # (64, 3, 32, 32) in [0, 1]
 """
 
-import typing
+from collections.abc import Sequence
+from typing import final
 
 import torch
 from torch import Tensor
 
-from inrkit import UsageError
-from inrkit_image.ellipses import coverage, edges, monomials
-from inrkit_image.layers import COLOURS, layers
-from inrkit_image.portrait import HAIR, Portrait, describe, hair_kind
+from inrkit import DrawnSignals, Grid, UsageError
+from inrkit_image.embedded.ellipses import coverage, edges, monomials
+from inrkit_image.embedded.layers import COLOURS, layers
+from inrkit_image.embedded.portrait import HAIR, Portrait, describe, hair_kind
 
 CLASS_NAMES = HAIR
 
 # Seeds of a split start here and are consecutive, so that splits share no face.
-SPLITS = {"train": 0, "test": 1 << 40, "validation": 1 << 41}
+SPLITS = {"train": 0, "test": 1 << 40}
 
 # Ellipses times samples drawn at once: what stays in a processor's cache; and faces described at once.
 _AT_ONCE = 1 << 18
@@ -46,37 +47,27 @@ def face_labels(seeds: Tensor) -> Tensor:
     return hair_kind(seeds)
 
 
-@typing.final
-class Faces:
-    """``count`` faces of a split, drawn when asked for; the splits have no face in common."""
+@final
+class EmbeddedFaces(DrawnSignals):
+    """``count`` faces of a split, drawn when they are first read and kept as bytes; splits have no face in common."""
 
-    class_names = CLASS_NAMES
+    def __init__(self, split: str, count: int, size: tuple[int, int]) -> None:
+        super().__init__("procedural faces", count, size, CLASS_NAMES)
+        self._first = SPLITS[split]
 
-    def __init__(self, split: str = "train", count: int = 20_000, size: tuple[int, int] = (32, 32)):
-        if split not in SPLITS:
-            raise UsageError(f"'split' must be one of {', '.join(SPLITS)} (got '{split}').")
-        if not 0 <= count <= 1 << 40:
-            raise UsageError(f"'count' must be from 0 to 2^40 (got {count}).")
-        self.split, self.count, self.size = split, count, (size[0], size[1])
+    def at(self, numbers: Sequence[int], where: Grid) -> Tensor | None:
+        if where.index is not None or where.jitter is not None:
+            return None
+        return draw_faces(self._seeds(numbers), (where.size[0], where.size[1]))
 
-    def __len__(self) -> int:
-        return self.count
+    def labels(self, numbers: Sequence[int]) -> Tensor:
+        return face_labels(self._seeds(numbers))
 
-    def seeds(self, indices: Tensor) -> Tensor:
-        """(B,) indices below the count -> (B,) seeds."""
-        if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < self.count:
-            raise IndexError(
-                f"indices must be from 0 to {self.count - 1} (got {int(indices.min())} to {int(indices.max())})"
-            )
-        return indices.long() + SPLITS[self.split]
+    def stored(self, values: Tensor) -> Tensor:
+        return (values * 255).round().to(torch.uint8)
 
-    def images(self, indices: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-        """(B,) -> (B, 3, H, W) float32 in [0, 1], at the set's size or, the same faces, at any other."""
-        return draw_faces(self.seeds(indices), size or self.size)
-
-    def labels(self, indices: Tensor) -> Tensor:
-        """(B,) -> (B,) int64 index into ``class_names``."""
-        return face_labels(self.seeds(indices))
+    def _seeds(self, numbers: Sequence[int]) -> Tensor:
+        return torch.as_tensor(numbers, dtype=torch.int64) + self._first
 
 
 def _draw(portrait: Portrait, images: Tensor, supersample: int) -> None:

@@ -7,7 +7,7 @@ import attrs
 import numpy as np
 
 from inrkit import UsageError
-from inrkit_image.decode import Decoding
+from inrkit_image.formats.decode import Decoding
 
 
 @attrs.frozen(eq=False)

@@ -10,9 +10,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from inrkit_image.dice import Dice
-from inrkit_image.ellipses import moved, quadratic_forms, similarity
-from inrkit_image.layers import COLOURS, TUFTS
+from inrkit_image.embedded.dice import Dice
+from inrkit_image.embedded.ellipses import moved, quadratic_forms, similarity
+from inrkit_image.embedded.layers import COLOURS, TUFTS
 
 HAIR = ("bald", "short", "spiky", "curly", "bob", "long", "bun", "pigtails")
 BALD, SHORT, SPIKY, CURLY, BOB, LONG, BUN, PIGTAILS = range(len(HAIR))

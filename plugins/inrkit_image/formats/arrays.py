@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from inrkit import DataError, Progress, quiet
-from inrkit_image.decode import conform
-from inrkit_image.imported import DEFAULTS, ImportedImages, ImportOptions, spread
+from inrkit_image.formats.decode import conform
+from inrkit_image.formats.imported import DEFAULTS, ImportedImages, ImportOptions, spread
 
 IMAGE_KEYS = ("images", "image", "x", "X", "data", "samples", "arr_0")
 LABEL_KEYS = ("labels", "label", "y", "targets", "arr_1")
