@@ -36,7 +36,7 @@ ROOMS: dict[str, set[str]] = {
     "inference": {"torch", "attrs", "numpy", "PIL"},
     "evaluation": {"torch", "attrs", "numpy"},
     "report": {"torch", "attrs", "PIL"},
-    "training": {"torch", "attrs", "numpy", "rich", "tensorboard"},
+    "training": {"torch", "attrs", "numpy", "rich"},
     "comparison": {"torch", "attrs"},
     "testing": {"torch", "attrs", "numpy", "pytest"},
     "cli": {"click", "rich", "torch", "attrs"},

@@ -220,7 +220,8 @@ def test_the_variable_chooses_the_plugins(install: Install, monkeypatch: pytest.
     points = importlib.metadata.entry_points(group="inrkit")
     assert [name for name, _ in discover(points, ["sound"]).loaded] == ["inrkit", "sound"]
     with pytest.raises(
-        UsageError, match=r"no plugin named 'soudn'; .*baselines, image, nerf, params, sound\. Did you mean 'sound'\?"
+        UsageError,
+        match=r"no plugin named 'soudn'; .*baselines, image, nerf, params, sound, trackers\. Did you mean 'sound'\?",
     ):
         discover(points, ["soudn"])
 

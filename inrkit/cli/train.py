@@ -39,6 +39,9 @@ from inrkit.config.toml import read_toml, to_toml, unstructure
 @click.option("--device", metavar="NAME", help="Device: auto, cpu, cuda or cuda:N.")
 @click.option("--precision", metavar="NAME", help="Number format: fp32, bf16 (mixed precision) or auto.")
 @click.option("--init", type=click.Path(path_type=str), help="Run whose weights initialise the model.")
+@click.option(
+    "--tracker", "trackers", multiple=True, metavar="NAME", help="Experiment tracker: tensorboard, wandb; repeatable."
+)
 @click.option("--extend", is_flag=True, help="Resume the run in OUT with another number of steps.")
 @click.option("--dry-run", is_flag=True, help="Print the complete config and the number of parameters, and stop.")
 @click.option("--no-progress", is_flag=True, help="Show no progress on stderr.")
@@ -48,6 +51,7 @@ def train(
     config: Path | None,
     sets: tuple[str, ...],
     out: Path | None,
+    trackers: tuple[str, ...],
     extend: bool,
     dry_run: bool,
     no_progress: bool,
@@ -70,6 +74,8 @@ def train(
     if modality is None:
         modality = "image" if config is None else read_toml(config).get("modality", "image")
     given = {key: value for key, value in flags.items() if value is not None}
+    if trackers:
+        given["trackers"] = trackers
     resolved = resolve(modality, preset, config, sets, given)
     if dry_run:
         say(_plan(resolved))

@@ -84,6 +84,8 @@ def resolve(
 
 def complete(config: RunConfig, cls: type[Modality]) -> Resolved:
     """The config with every table checked and filled in, and the options fitted to the data."""
+    for name in config.trackers:
+        load_plugins().tracker(name)
     config = attrs.evolve(config, data=_absolute(config.data), init=_absolute(config.init))
     modality = cls(structure(cls.Options, config.options, origin="options"))
     options = modality.fitted(modality.source(config.store, "train"))

@@ -74,7 +74,7 @@ class RunConfig:
     sample_every: int = option(500, "steps between held-out evaluations, each with a sheet of samples", AT_LEAST_1)
     log_every: int = option(10, "steps between logged metrics", AT_LEAST_1)
     keep: int = option(2, "most recent checkpoints that are kept", bounded("at least 2", lambda value: value >= 2))
-    tensorboard: bool = option(False, "also write TensorBoard event files (needs the extra 'tensorboard')")
+    trackers: tuple[str, ...] = option((), "experiment trackers to log to, such as tensorboard or wandb")
 
     phases: tuple[Phase, ...] = option((), "phases of training in order; by default they follow from 'objective'")
     options: dict[str, Any] = attrs.field(factory=dict, metadata={"help": "options of the modality"})
@@ -87,5 +87,5 @@ class RunConfig:
         return None if self.data is None else Path(self.data)
 
 
-MACHINE = frozenset({"device", "workers", "accumulate", "tensorboard", "keep", "early_stop"})
+MACHINE = frozenset({"device", "workers", "accumulate", "trackers", "keep", "early_stop"})
 """Keys that do not change what a run computes: a resumed run may have others."""

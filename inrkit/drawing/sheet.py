@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
+import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
@@ -120,6 +121,12 @@ def save_png(image: Image.Image, path: Path) -> Path:
     """Write the file atomically, replacing what was there."""
     atomic.write_bytes(path, png(image))
     return path
+
+
+def read_png(path: Path) -> Tensor:
+    """A picture that was saved, (3, H, W) in [0, 1]."""
+    with Image.open(path) as opened:
+        return torch.from_numpy(np.array(opened.convert("RGB"))).permute(2, 0, 1) / 255
 
 
 def first_row(image: Image.Image, count: int) -> Image.Image:

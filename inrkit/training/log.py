@@ -18,9 +18,9 @@ from typing import Any, final
 
 import torch
 
-from inrkit.errors import UsageError
 from inrkit.machine.memory import forget_peak, peak_memory
 from inrkit.storage.atomic import disk_errors
+from inrkit.training.tracker import Trackers
 
 
 @final
@@ -75,12 +75,12 @@ class Window:
 
 @final
 class RunLog:
-    """Metrics, timing and TensorBoard of the first process; for others, ``folder`` is None and nothing is written."""
+    """Metrics and timing of the first process, and its trackers; for others, ``folder`` is None and nothing is
+    written."""
 
-    def __init__(self, folder: Path | None, device: torch.device, *, tensorboard: bool = False) -> None:
+    def __init__(self, folder: Path | None, device: torch.device, trackers: Trackers) -> None:
         self._device = device
-        self.window = Window()
-        self._board = _summary_writer(folder) if tensorboard and folder is not None else None
+        self.window, self.trackers = Window(), trackers
         self._metrics = None if folder is None else LineFile(folder / "metrics.jsonl")
         self._timing = None if folder is None else LineFile(folder / "timing.jsonl")
         self._started, self._first = time.monotonic(), 0
@@ -108,20 +108,10 @@ class RunLog:
         rate = (step - self._first) / max(seconds, 1e-9)
         timing = {"step": step, "seconds": round(seconds, 3), "steps_per_second": round(rate, 4)}
         self._timing.append({**timing, "memory": peak_memory(self._device)})
-        if self._board is not None:
-            for name, value in values.items():
-                if isinstance(value, float):
-                    self._board.add_scalar(name, value, step)
+        self.trackers.log(step, values)
 
     def close(self) -> None:
-        for file in (self._metrics, self._timing, self._board):
+        self.trackers.finish()
+        for file in (self._metrics, self._timing):
             if file is not None:
                 file.close()
-
-
-def _summary_writer(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise UsageError('tensorboard = true needs TensorBoard; run: pip install "inrkit[tensorboard]"') from error
-    return SummaryWriter(str(folder / "tensorboard"))

@@ -99,7 +99,7 @@ class Loop:
                 self._write({f"heldout/{name}": value for name, value in measured.items()})
                 self.progress.heldout(measured)
             best = self._watch(model, phase) if self.early.patience else False
-            self.on_sample(model, self.run, learner.step)
+            self.log.trackers.sheet(learner.step, self.on_sample(model, self.run, learner.step))
         if self.early.stop:
             stop_early(self.run, learner.step, self.early)
             self.progress.say(

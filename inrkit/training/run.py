@@ -10,6 +10,7 @@ import torch
 
 from inrkit.config.resolve import Resolved, resolve
 from inrkit.config.run import RunConfig
+from inrkit.config.toml import unstructure
 from inrkit.core.modality import Modality, Source
 from inrkit.errors import DataError, ResourceError, UsageError
 from inrkit.evaluation.score import Score
@@ -30,6 +31,7 @@ from inrkit.training.order import Order
 from inrkit.training.progress import RunProgress
 from inrkit.training.state import unpack
 from inrkit.training.stopping import EarlyStopping, finish, forget
+from inrkit.training.tracker import Trackers
 
 
 def train(
@@ -114,9 +116,8 @@ def _train(
             learner.restart()
         if learner.step >= config.steps or ended:
             return
-        log = stack.enter_context(
-            contextlib.closing(RunLog(run if ranks.first else None, learner.device, tensorboard=config.tensorboard))
-        )
+        trackers = Trackers(config.trackers if ranks.first else (), run, unstructure(config), learner.step)
+        log = stack.enter_context(contextlib.closing(RunLog(run if ranks.first else None, learner.device, trackers)))
         log.resume(None if checkpoint is None else checkpoint.state["log"], learner.step)
         loop = Loop(
             run,

@@ -1,17 +1,24 @@
-"""Where a run is followed besides its own files: an experiment tracker, as plugins offer them (`register_trackers`)."""
+"""Where a run is followed besides its own files: experiment trackers, as plugins offer them (`register_trackers`)."""
 
 import abc
-from collections.abc import Mapping
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 from torch import Tensor
+
+from inrkit.drawing.sheet import read_png
+from inrkit.errors import UsageError
+from inrkit.plugins import load_plugins, reason_of
 
 
 class Tracker(abc.ABC):
     """Is told what a run writes down, as it goes. One is made, without arguments, for each run, in its first process.
 
-    A tracker that raises is dropped with a warning, and the run goes on; nothing that it does reaches the run.
+    A tracker that raises is dropped with a warning, and the run goes on. Only an `inrkit.UsageError` in ``start``, such
+    as that a package is missing, ends the run, before its first step.
     """
 
     name: ClassVar[str]
@@ -38,3 +45,50 @@ class Tracker(abc.ABC):
     @abc.abstractmethod
     def finish(self) -> None:
         """Called last, also when the run is stopped or fails."""
+
+
+@final
+class Trackers:
+    """All trackers of a run, each told on its own.
+
+    Args:
+        names: Of registered trackers; none for processes other than the first.
+        run, config, step: As `Tracker.start` is told.
+    """
+
+    def __init__(self, names: Sequence[str], run: Path, config: Mapping[str, Any], step: int) -> None:
+        self._following: dict[str, Tracker] = {}
+        for name in names:
+            self._following[name] = load_plugins().tracker(name)()
+        self._tell(lambda tracker: tracker.start(run, config, step), (KeyboardInterrupt, UsageError))
+
+    def log(self, step: int, values: Mapping[str, Any]) -> None:
+        """A line of metrics; what is no finite number is left out."""
+        numbers = {
+            name: float(value)
+            for name, value in values.items()
+            if isinstance(value, int | float) and math.isfinite(value)
+        }
+        self._tell(lambda tracker: tracker.log(step, numbers))
+
+    def sheet(self, step: int, path: object) -> None:
+        """The sheet of samples that was saved, if one was."""
+        if self._following and isinstance(path, Path):
+            values = read_png(path)
+            self._tell(lambda tracker: tracker.picture(step, "samples", values))
+
+    def finish(self) -> None:
+        self._tell(lambda tracker: tracker.finish())
+
+    def _tell(
+        self, what: Callable[[Tracker], object], ends: tuple[type[BaseException], ...] = (KeyboardInterrupt,)
+    ) -> None:
+        for name, tracker in list(self._following.items()):
+            try:
+                what(tracker)
+            except ends:
+                raise
+            except BaseException as error:  # whatever it is, a run of days is worth more
+                del self._following[name]
+                origin = load_plugins().origin("tracker", name)
+                logging.getLogger("inrkit").warning("%s is dropped: %s", origin, reason_of(error))

@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import random
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -262,13 +261,6 @@ def test_a_run_that_never_saved_may_get_another_config(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="multiple"):
         train_toy(tmp_path, accumulate=3)
     assert train_toy(tmp_path, batch_size=6, accumulate=3, steps=2).config.batch_size == 6
-
-
-def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """TensorBoard is one."""
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(UsageError, match=r"pip install .inrkit\[tensorboard\]"):
-        train_toy(tmp_path, tensorboard=True)
 
 
 def test_progress_is_plain_where_there_is_no_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,15 @@
+"""Experiment trackers: TensorBoard and Weights & Biases.
+
+inrkit train --tracker tensorboard --out runs/first
+tensorboard --logdir runs
+"""
+
+import inrkit
+
+INRKIT_API = 1
+
+
+@inrkit.hookimpl
+def register_trackers(register: inrkit.Register) -> None:
+    register("tensorboard", "inrkit_trackers.board:TensorBoardTracker", "event files for TensorBoard, in the run")
+    register("wandb", "inrkit_trackers.wandb_run:WandbTracker", "a run of Weights & Biases, offline by default")
