@@ -26,9 +26,9 @@ from torch import Tensor
 
 import inrkit
 from inrkit.comparison.operations import operations
-from inrkit.inference.model import Model, rebuild
+from inrkit.inference.model import Model
 from inrkit.machine.precision import autocast
-from inrkit.storage.inrfile import load_inr, save_inr
+from inrkit.storage.inrfile import save_inr
 
 CPU = torch.device("cpu")
 IN_TURNS_UP_TO = 512
@@ -38,13 +38,12 @@ TOLERANCE = 1e-3
 def render_once(source: Path, size: int, threads: int) -> dict[str, float]:
     """What the fresh process does: seconds of rendering and of writing, and bytes of memory before and at most."""
     torch.set_num_threads(threads)
-    inr = load_inr(source)
-    modality, _ = rebuild(inr, CPU)
-    inrkit.render(inr)
+    opened = inrkit.open_inr(source)
+    opened.render()
     before, begin = peak_memory(), time.perf_counter()
-    values = inrkit.render(inr, {"size": f"{size}x{size}"})
+    values = opened.render({"size": f"{size}x{size}"})
     rendered = time.perf_counter()
-    modality.write(values, source.with_suffix(".png"))
+    opened.modality.write(values, source.with_suffix(".png"))
     written = time.perf_counter()
     return {"render": rendered - begin, "write": written - rendered, "before": before, "peak": peak_memory()}
 

@@ -111,12 +111,12 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.hookspecs import hookimpl as hookimpl
     from inrkit.inference.encodeset import encode_set as encode_set
     from inrkit.inference.export import Exporter as Exporter
-    from inrkit.inference.export import Opened as Opened
     from inrkit.inference.export import export as export
     from inrkit.inference.model import Model as Model
     from inrkit.inference.model import load as load
-    from inrkit.inference.model import rebuild as rebuild
-    from inrkit.inference.model import render as render
+    from inrkit.inference.opened import Opened as Opened
+    from inrkit.inference.opened import open_inr as open_inr
+    from inrkit.inference.opened import render as render
     from inrkit.metrics.feature import FeatureNetwork as FeatureNetwork
     from inrkit.metrics.feature import Features as Features
     from inrkit.nn.attention import Attention as Attention

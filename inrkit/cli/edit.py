@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from inrkit.cli.output import as_json, say, say_json
+from inrkit.cli.output import as_json, bar, say, say_json
 from inrkit.cli.sample import parse_labels
 from inrkit.errors import UsageError
 
@@ -136,7 +136,8 @@ def _edited(
     if shown is None:
         edited = model.interpolate(support, len(labels), given["level"], seed, classes)
     else:
-        edited = model.edit(shown, _task(task, operator, given), seed, classes)
+        with bar("editing") as progress:
+            edited = model.edit(shown, _task(task, operator, given), seed, classes, progress=progress)
     made_folder(sheet.parent)
     options = {key: str(value) if isinstance(value, Path) else value for key, value in given.items() if value}
     options |= {} if classes is None else {"label": classes}
@@ -197,9 +198,9 @@ def _task(task: str, operator: Any, given: Mapping[str, Any]) -> Any:
 
 def _targets(inputs: Sequence[Path], labels: Sequence[str], out: Path) -> tuple[list[Path], Path]:
     """The picture of each result, and the sheet, in one folder. Inputs are never replaced."""
-    from inrkit.cli.files import names_for
+    from inrkit.cli.files import is_file_name, names_for
 
-    if out.suffix[1:2].isalpha():
+    if is_file_name(out):
         if len(labels) != 1:
             raise UsageError(f"{out}: expected one result for one file, found {len(labels)}; give a folder instead")
         picture = out.with_suffix(".png") if out.suffix in (".inr", ".npy") else out

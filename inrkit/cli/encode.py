@@ -1,14 +1,20 @@
 """``inrkit encode``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from inrkit.cli.output import as_json, bar, say, say_json
+from inrkit.cli.output import as_json, bar, note, say, say_json
 from inrkit.cli.sample import parse_labels
-from inrkit.errors import UsageError
+from inrkit.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from inrkit.core.modality import Signals
+    from inrkit.inference.model import Model
 
 _BATCH = 64
 _ON_SHEET = 24
@@ -29,6 +35,7 @@ _ON_SHEET = 24
     "-n", "limit", type=click.IntRange(min=1), help="Maximum number of signals of each split.  [default: all]"
 )
 @click.option("--label", metavar="K,...", help="Class label of the INPUTs by number or name; several are used in turn.")
+@click.option("--skip-broken", is_flag=True, help="Leave out files that cannot be read, instead of stopping.")
 @click.option("--device", default="auto", show_default=True, help="Device: auto, cpu, cuda or cuda:N.")
 @click.option(
     "-o",
@@ -44,6 +51,7 @@ def encode(
     split: str,
     limit: int | None,
     label: str | None,
+    skip_broken: bool,
     device: str,
     out: Path | None,
     as_json: bool,
@@ -71,24 +79,27 @@ def encode(
     from inrkit.inference.model import Model
 
     model = Model.load(run, device=device)
-    signals, names = model.modality.read(inputs)
+    signals, names = _read(model, inputs, skip_broken=skip_broken)
     classes = None if label is None else model.labels(len(names), 0, parse_labels(label))
     signals = signals if classes is None else {**signals, "label": classes}
     files, sheet = _targets(run, inputs, names, out)
     for folder in {file.parent for file in files}:
         made_folder(folder)
     rows: list[dict[str, Any]] = []
-    seen: list[Any] = []
+    pairs: list[tuple[Any, Any]] = []
     with bar("encoding") as progress:
-        for start, found in _encoded(model, signals):
-            stop = start + len(found.truth)
-            origins = [{"kind": "encode", "source": Path(name).name} for name in names[start:stop]]
-            save_all(model, found.prediction, files[start:stop], origins)
-            rows += _rows(names[start:stop], files[start:stop], found)
-            seen += [found] if start < _ON_SHEET else []
-            progress(stop, len(names))
+        for start in range(0, len(names), _BATCH):
+            part = slice(start, min(start + _BATCH, len(names)))
+            batch = model.observe({name: value[part] for name, value in signals.items()}, range(len(names))[part])
+            prediction = model.encode(batch)
+            shown = prediction.at(batch.query.where)
+            origins = [{"kind": "encode", "source": Path(name).name} for name in names[part]]
+            save_all(model, prediction, files[part], origins)
+            rows += _rows(names[part], files[part], shown, batch.query.values)
+            pairs += [(batch.query.values, shown)] if start < _ON_SHEET else []
+            progress(part.stop, len(names))
     if sheet is not None:
-        _save_sheet(model, rows, seen, sheet)
+        _save_sheet(model, rows, pairs, sheet)
     if as_json:
         say_json(rows)
         return
@@ -112,48 +123,69 @@ def _targets(
     run: Path, inputs: Sequence[Path], names: Sequence[str], out: Path | None
 ) -> tuple[list[Path], Path | None]:
     """The .inr file of each signal; and of the sheet, which one file goes without."""
-    from inrkit.cli.files import names_for
+    from inrkit.cli.files import is_file_name, names_for
 
     if out is not None and out.suffix == ".inr":
         if len(names) != 1:
             raise UsageError(f"{out}: expected one input for one .inr file, found {len(names)}; give a folder instead")
         return [out], None
     folder = out or run / "encoded"
+    if is_file_name(folder):
+        raise UsageError(f"{folder}: expected an .inr file or a folder; 'inrkit render' makes pictures of .inr files")
     sheet = folder / "sheet.png"
     if sheet.resolve() in {path.resolve() for path in inputs}:
         raise UsageError(f"{sheet}: the sheet of the encodes would replace this input; choose another folder")
     return [folder / f"{name}.inr" for name in names_for(names)], sheet
 
 
-def _encoded(model: Any, signals: Any) -> Any:
-    """(first number, what was encoded), some at a time."""
-    from inrkit.cli.files import Given
-    from inrkit.inference.heldout import batches
-    from inrkit.inference.heldout import encode as encode_numbers
+def _read(model: "Model", inputs: Sequence[Path], *, skip_broken: bool) -> tuple["Signals", list[str]]:
+    """The signals of files, folders and archives; those that cannot be read are named and left out if so wished."""
+    import torch
 
-    source = Given(signals)
-    for part in batches(len(source), _BATCH):
-        yield part.start, encode_numbers(model, source, part)
+    if not skip_broken:
+        try:
+            signals, names = model.modality.read(inputs)
+        except DataError as error:
+            raise DataError(f"{error}; --skip-broken leaves out what cannot be read") from error
+        return signals, list(names)
+    found: list[Signals] = []
+    named: list[str] = []
+    for path in (file for given in inputs for file in (_files(given) if given.is_dir() else [given])):
+        try:
+            signals, names = model.modality.read([path])
+        except DataError as error:
+            note(f"skipped {error}")
+            continue
+        found.append(signals)
+        named += names
+    if not found:
+        raise DataError(f"{inputs[0]}: expected signals, found only what cannot be read")
+    return {name: torch.cat([signals[name] for signals in found]) for name in found[0]}, named
 
 
-def _rows(names: Any, files: list[Path], found: Any) -> list[dict[str, Any]]:
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+
+
+def _rows(names: Sequence[str], files: Sequence[Path], shown: "Tensor", truth: "Tensor") -> list[dict[str, Any]]:
     from inrkit.metrics.metric import psnr
 
-    decibels = psnr(found.shown.clamp(-1, 1), found.truth, peak=2).tolist()  # values lie in [-1, 1]
+    decibels = psnr(shown.clamp(-1, 1), truth, peak=2).tolist()  # values lie in [-1, 1]
     return [
         {"source": str(name), "file": str(file), "psnr": value}
         for name, file, value in zip(names, files, decibels, strict=True)
     ]
 
 
-def _save_sheet(model: Any, rows: list[dict[str, Any]], seen: Sequence[Any], path: Path) -> None:
+def _save_sheet(
+    model: "Model", rows: Sequence[Mapping[str, Any]], pairs: Sequence[tuple["Tensor", "Tensor"]], path: Path
+) -> None:
     """The first originals, above their encodes."""
     import torch
 
     from inrkit.drawing.sheet import labelled_rows, save_png
     from inrkit.inference.heldout import pictures_of
 
-    original = pictures_of(model, torch.cat([found.truth for found in seen])[:_ON_SHEET])
-    encoded = pictures_of(model, torch.cat([found.shown for found in seen])[:_ON_SHEET])
+    original, encoded = (pictures_of(model, torch.cat(values)[:_ON_SHEET]) for values in zip(*pairs, strict=True))
     captions = [f"{row['psnr']:.1f} dB" for row in rows[:_ON_SHEET]]
     save_png(labelled_rows({"original": original, "reconstruction": encoded}, captions=captions), path)

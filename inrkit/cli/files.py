@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 from torch import Tensor
 
-from inrkit.core.modality import Signals, Source
 from inrkit.core.pipeline import Prediction
 from inrkit.drawing.sheet import save_png, to_image
 from inrkit.errors import UsageError
@@ -47,22 +46,9 @@ def shown(model: Model, prediction: Prediction, size: str | None) -> Tensor:
     return pictures
 
 
-@final
-class Given(Source):
-    """Signals that were read from files of the user."""
-
-    def __init__(self, signals: Signals) -> None:
-        self.signals = signals
-
-    def __len__(self) -> int:
-        return len(next(iter(self.signals.values())))
-
-    def read(self, numbers: Sequence[int]) -> Signals:
-        return {name: value[list(numbers)] for name, value in self.signals.items()}
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        return {"count": len(self)}
+def is_file_name(path: Path) -> bool:
+    """Whether a name of something that is to be written means a file: it has an ending, such as .png."""
+    return path.suffix[1:2].isalpha() and not path.is_dir()
 
 
 def names_for(names: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from inrkit.cli.output import say
+from inrkit.cli.output import bar, say
 from inrkit.errors import UsageError
 
 
@@ -37,20 +37,17 @@ def render(
       inrkit render car.inr --orbit 60 -o car.gif              or .webp, .mp4, or a folder of frames
       inrkit render car.inr --at elevation=60 --at azimuth=120 --size 256x256
     """
-    from inrkit.config.toml import structure
-    from inrkit.inference.model import render as render_inr
-    from inrkit.machine.precision import choose_device
-    from inrkit.plugins import load_plugins
-    from inrkit.storage.inrfile import load_inr
+    from inrkit.cli.files import made_folder
+    from inrkit.inference.opened import open_inr
 
-    inr = load_inr(file)
-    cls = load_plugins().modality(inr.modality)
-    modality = cls(structure(cls.Options, inr.modality_options, origin=str(file)))
     request = _request(size, orbit, places)
-    values = render_inr(inr, request, device=str(choose_device(device)))
+    opened = open_inr(file, device)
     asked = "-".join(value if key == "size" else f"{key}{value}" for key, value in request.items() if "/" not in value)
-    written = modality.write(values, out or file.with_name(f"{file.stem}-{asked or 'render'}{modality.suffix}"))
-    say(str(written))
+    path = out or file.with_name(f"{file.stem}-{asked or 'render'}{opened.modality.suffix}")
+    with bar("rendering") as progress:
+        values = opened.render(request, progress=progress)
+    made_folder(path.parent)
+    say(str(opened.modality.write(values, path)))
 
 
 def _request(size: str | None, orbit: str | None, places: tuple[str, ...]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from inrkit.cli.output import say
+from inrkit.cli.output import bar, say
 from inrkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def sample(
     labels = None if label is None else parse_labels(label)
     known = model.labels(count, seed, labels)
     folder = made_folder(out or run / "generated")
-    prediction = model.sample(count, seed, levels, labels, sampler=kind, guidance=guidance)
+    with bar("sampling") as progress:
+        prediction = model.sample(count, seed, levels, labels, sampler=kind, guidance=guidance, progress=progress)
     pictures = shown(model, prediction, size)
     origin = {"kind": "sample", "seed": seed, "times": list(levels), "sampler": kind, "guidance": guidance}
     files = [folder / f"{i:04d}.inr" for i in range(count)]

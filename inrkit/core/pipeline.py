@@ -3,6 +3,7 @@
 observation ─perturb→ noisy ─Denoiser→ params ─INRFunction.bind→ field ─Transform→ render ─Readout→ prediction
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, final
 
 import attrs
@@ -15,10 +16,14 @@ from inrkit.core.measure import Measure
 from inrkit.core.noise import Preconditioning, Readout
 from inrkit.core.observation import Observation
 from inrkit.core.transform import Transform
+from inrkit.errors import UsageError
+
+Request = Mapping[str, Any] | str | int | Sequence[int]
+"""What a user asks for: {"size": "64x48"}, {"orbit": 60}; or a size alone, "64x48" or as a shape (48, 64)."""
 
 
 @final
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Prediction:
     """What one pass of the denoiser gave: everything that losses, samplers, editors and stores need.
 
@@ -27,13 +32,20 @@ class Prediction:
         t: The noise level of each row at which they were made, (B,).
         observation: f(O_t, t) at the query's place.
         signal: What the INR shows there, (B, C, ...): equal to f's values but for the share of x_t in them.
+        places: From a request to places, if the prediction is a model's.
     """
 
     params: Params
     t: Tensor
     observation: Observation
     signal: Tensor
-    _pipeline: "Pipeline" = attrs.field(repr=False)
+    _pipeline: "Pipeline"
+    _places: Callable[[Request], Sequence[Any]] | None = None
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} {'x'.join(map(str, value.shape[1:]))}" for name, value in self.params.items())
+        signal = "x".join(map(str, self.signal.shape[1:]))
+        return f"<Prediction of {len(self.t)} signals {signal}, each with the params {sizes}>"
 
     @property
     def field(self) -> Field:
@@ -46,12 +58,19 @@ class Prediction:
         return self._pipeline.preconditioning.sigma_data
 
     def at(self, where: Any) -> Tensor:
-        """The signal measured at any other place: another size, another view."""
-        return self._pipeline.show(self.params, where, self.t)
+        """The signal measured at any other place; or, of a model's predictions, as a request says: "256x256"."""
+        if not isinstance(where, str | int | Sequence | Mapping):
+            return self._pipeline.show(self.params, where, self.t)
+        if self._places is None:
+            raise UsageError(f"expected a place such as 'observation.where', found {where!r}; see `Modality.places`")
+        place = self._places(where)[0]
+        return torch.cat([self.rows(slice(i, i + 1)).at(place) for i in range(len(self.t))])
 
     def rows(self, index: Tensor | slice) -> "Prediction":
         params = {name: value[index] for name, value in self.params.items()}
-        return Prediction(params, self.t[index], self.observation.rows(index), self.signal[index], self._pipeline)
+        return attrs.evolve(
+            self, params=params, t=self.t[index], observation=self.observation.rows(index), signal=self.signal[index]
+        )
 
 
 @final

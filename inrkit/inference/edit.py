@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inrkit.core.draws import Draws
 from inrkit.core.edit.operator import ChannelMean, Operator, PatchMeans
 from inrkit.core.observation import Observation
 from inrkit.core.pipeline import Prediction
@@ -106,8 +105,7 @@ def observed(model: Model, paths: Sequence[Path], operator: Operator | None) -> 
 
 def _read(model: Model, paths: Sequence[Path]) -> tuple[Observation, list[str]]:
     signals, names = model.modality.read([Path(path) for path in paths])
-    draws = Draws(0, len(names), device=model.device)
-    return model.modality.observe(signals, draws, training=False).support, list(names)
+    return model.observe(signals).support, list(names)
 
 
 def repeated(observation: Observation, count: int) -> Observation:

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inrkit.core.draws import Draws, seed_of
 from inrkit.core.modality import Source
 from inrkit.errors import UsageError
 from inrkit.inference.heldout import batches
@@ -69,8 +68,7 @@ def encode_set(
 def _encoded(model: Model, source: Source, part: range) -> dict[str, np.ndarray]:
     """The arrays of some signals."""
     signals = source.read(part)
-    draws = Draws(seed_of("encode set", *part), len(part), device=model.device)
-    batch = model.modality.observe(signals, draws, training=False)
+    batch = model.observe(signals, part)
     clean = torch.zeros(len(part), device=model.device)
     params = model.pipeline.params(batch.support, clean, batch.label)
     arrays = {f"params.{name}": value.float().cpu().numpy() for name, value in params.items()}

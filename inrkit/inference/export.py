@@ -7,29 +7,15 @@ from typing import Any, ClassVar, final
 import attrs
 import torch
 
-from inrkit.core.inr import Params
-from inrkit.core.modality import Modality
 from inrkit.core.option import option
-from inrkit.core.pipeline import Pipeline
 from inrkit.core.surface import mesh_of
 from inrkit.drawing.meshfile import picture, save_mesh
 from inrkit.drawing.sheet import save_png
 from inrkit.errors import UsageError
-from inrkit.inference.model import rebuild
+from inrkit.inference.opened import Opened, open_inr
 from inrkit.storage import tensorfile
 from inrkit.storage.atomic import write_bytes
 from inrkit.storage.inrfile import InrFile
-
-
-@final
-@attrs.frozen(eq=False)
-class Opened:
-    """An INR file, ready to be asked: modality, a pipeline whose denoiser is not to be used, params (1, ...)."""
-
-    modality: Modality
-    pipeline: Pipeline
-    params: Params
-    file: InrFile
 
 
 class Exporter(abc.ABC):
@@ -97,8 +83,6 @@ class WeightsExporter(Exporter):
 
 
 @torch.no_grad()
-def export(inr: InrFile, exporter: Exporter, options: Any, path: Path) -> list[Path]:
+def export(inr: InrFile | Path | str, exporter: Exporter, options: Any, path: Path) -> list[Path]:
     """Writes an INR file in another form."""
-    modality, pipeline = rebuild(inr, torch.device("cpu"))
-    params = {name: value[None] for name, value in inr.params.items()}
-    return exporter.run(Opened(modality, pipeline, params, inr), options, path)
+    return exporter.run(open_inr(inr), options, path)

@@ -1,6 +1,6 @@
 """A trained model in use: it samples, encodes, and hands out INR files."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -13,27 +13,26 @@ from inrkit.config.resolve import Resolved
 from inrkit.config.run import RunConfig
 from inrkit.core.draws import Draws, seed_of
 from inrkit.core.edit.between import interpolate
-from inrkit.core.edit.task import Edit
+from inrkit.core.edit.operator import Operator
+from inrkit.core.edit.task import Edit, Restore
 from inrkit.core.inr import Params
-from inrkit.core.modality import Modality, Signals
+from inrkit.core.modality import Modality
 from inrkit.core.observation import Batch, Observation
-from inrkit.core.pipeline import Pipeline, Prediction
+from inrkit.core.pipeline import Pipeline, Prediction, Request
 from inrkit.core.sample import Sampler, sample
 from inrkit.errors import DataError, UsageError
+from inrkit.inference.given import Given, observe, places
 from inrkit.inference.labels import Label, check_guidance, labels_for
 from inrkit.inference.times import middle_of, sampler_of, times_of
 from inrkit.machine.precision import autocast, choose_device, choose_precision
 from inrkit.machine.randomness import preserve_random_state
-from inrkit.plugins import load_plugins
+from inrkit.progress import Progress, quiet
 from inrkit.storage.inrfile import InrFile
 from inrkit.storage.rundir import read_config
 from inrkit.storage.weights import find_checkpoint, put_average
 
 BLOCK = 64
 """Rows in flight at a time; each block has its own stream of chance, so that results do not depend on their number."""
-
-Given = Signals | Observation | Path | str | Sequence[Path | str]
-"""What a model is given to work on: raw signals, files of the user, or an observation."""
 
 
 @final
@@ -90,6 +89,15 @@ class Model:
         model.facts = dict(checkpoint.state.get("facts", {}))
         return model
 
+    def __repr__(self) -> str:
+        count = sum(p.numel() for p in self.pipeline.parameters())
+        return f"<Model of {self.run}, '{self.modality.name}', step {self.step}: {count:,} parameters, {self.device}>"
+
+    def to(self, device: str | torch.device) -> "Model":
+        """The same model, its weights moved to a device."""
+        self.pipeline.to(choose_device(str(device)))
+        return self
+
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
@@ -118,6 +126,7 @@ class Model:
         sampler: Sampler | None = None,
         guidance: float = 1.0,
         clamp: bool = False,
+        progress: Progress = quiet,
     ) -> Prediction:
         """``n`` generated signals. The first of many are the same as those of few, on any device.
 
@@ -128,9 +137,10 @@ class Model:
             sampler: By default "consistency", or "heun" for a diffusion model.
             guidance: 1 for none; more leans further towards the class. Needs a run with 'label_dropout'.
             clamp: Keep values within [-1, 1] between steps.
+            progress: Shows how many are done.
         """
-        if n < 1:
-            raise UsageError(f"'n' must be at least 1 (got {n})")
+        if not isinstance(n, int) or n < 1:
+            raise UsageError(f"'n' must be at least 1, a whole number (got {n!r})")
         labels = self.labels(n, seed, label)
         check_guidance(guidance, self.config.label_dropout)
         kind = self.sampler if sampler is None else sampler
@@ -144,41 +154,51 @@ class Model:
                 self.pipeline, template, draws, times=levels, sampler=kind, label=part, guidance=guidance, clamp=clamp
             )
 
-        return self._joined(self.modality.template(n).to(self.device), make)
+        return self._joined(self.modality.template(n).to(self.device), make, progress, "sampling")
 
-    def encode(self, what: Given, label: Label | Sequence[Label] | None = None) -> Prediction:
-        """The INRs of signals: files of the user, or raw signals as a source reads them; of a class, if it is known."""
+    def encode(
+        self, what: Given, label: Label | Sequence[Label] | None = None, *, progress: Progress = quiet
+    ) -> Prediction:
+        """The INRs of signals; of a class, if it is known."""
         batch = self._classed(self.observe(what), label)
-        return self._joined(
-            batch.support,
-            lambda rows: self.pipeline.encode(
-                batch.support.rows(rows), None if batch.label is None else batch.label[rows]
-            ),
-        )
 
-    def observe(self, what: Given) -> Batch:
-        """Files of the user, or raw signals as a source reads them, as the denoiser sees them."""
-        if isinstance(what, Observation):
-            return Batch(what.to(self.device), what.to(self.device))
-        if not isinstance(what, Mapping):
-            paths = [what] if isinstance(what, str | Path) else what
-            what, _ = self.modality.read([Path(path) for path in paths])
-        count = len(next(iter(what.values())))
-        return self.modality.observe(what, Draws(seed_of(0, "encode"), count, device=self.device), training=False)
+        def make(rows: slice) -> Prediction:
+            return self.pipeline.encode(batch.support.rows(rows), None if batch.label is None else batch.label[rows])
 
-    def edit(self, what: Given, edit: Edit, seed: int = 0, label: Label | Sequence[Label] | None = None) -> Prediction:
+        return self._joined(batch.support, make, progress, "encoding")
+
+    def observe(self, what: Given, numbers: Sequence[int] | None = None) -> Batch:
+        """Signals as the denoiser sees them; ``numbers`` are those of a source, if it read them."""
+        return observe(self.modality, self.pipeline, what, numbers)
+
+    def edit(
+        self,
+        what: Given,
+        edit: Edit | Operator,
+        seed: int = 0,
+        label: Label | Sequence[Label] | None = None,
+        *,
+        progress: Progress = quiet,
+    ) -> Prediction:
         """Signals changed by one of the edits: `inrkit.Restore`, `inrkit.Denoise`, `inrkit.Stroke`.
 
-        ``observation.values`` of the answer are the edited signals, and its params those of their INRs.
+        An operator such as `inrkit.KnownCells` stands for `inrkit.Restore` of what it measures. ``observation.values``
+        of the answer are the edited signals, and its params those of their INRs.
         """
+        change = Restore(edit) if isinstance(edit, Operator) else edit
+        if not isinstance(change, Edit):
+            raise UsageError(
+                "expected an edit such as inrkit.Denoise() or an operator such as inrkit.KnownCells(known), found "
+                f"{edit!r}"
+            )
         batch = self._classed(self.observe(what), label)
 
         def make(rows: slice) -> Prediction:
             part = batch.support.rows(rows)
             draws = Draws(seed_of(seed, "edit", rows.start), BLOCK, stop=len(part))
-            return edit(self.pipeline, part, draws, None if batch.label is None else batch.label[rows])
+            return change(self.pipeline, part, draws, None if batch.label is None else batch.label[rows])
 
-        return self._joined(batch.support, make)
+        return self._joined(batch.support, make, progress, "editing")
 
     @torch.no_grad()
     def interpolate(
@@ -221,17 +241,27 @@ class Model:
         )
 
     @torch.no_grad()
-    def _joined(self, where: Observation, make: Callable[[slice], Prediction]) -> Prediction:
+    def _joined(
+        self, where: Observation, make: Callable[[slice], Prediction], progress: Progress, what: str
+    ) -> Prediction:
         """Predictions made block by block, as one, observed as ``where`` is."""
+        parts = []
         with autocast(self.precision, self.device):
-            parts = [make(rows) for rows in _blocks(len(where))]
+            for start in range(0, len(where), BLOCK):
+                parts.append(make(slice(start, min(start + BLOCK, len(where)))))
+                progress(min(start + BLOCK, len(where)), len(where), what)
         return Prediction(
             {name: torch.cat([part.params[name] for part in parts]) for name in parts[0].params},
             torch.cat([part.t for part in parts]),
             where.with_values(torch.cat([part.observation.values for part in parts])),
             torch.cat([part.signal for part in parts]),
             self.pipeline,
+            self.places,
         )
+
+    def places(self, asked: Request | None = None) -> Sequence[Any]:
+        """The places that a request such as {"size": "64x64"} or "64x64" means, on our device."""
+        return places(self.modality, asked, self.device)
 
 
 def build_model(resolved: Resolved, run: Path, step: int, device: torch.device) -> Model:
@@ -239,55 +269,6 @@ def build_model(resolved: Resolved, run: Path, step: int, device: torch.device) 
     with preserve_random_state(device):
         pipeline = resolved.modality.build(resolved.readout).to(device).eval().requires_grad_(False)
     return Model(resolved.modality, pipeline, resolved.config, run, step)
-
-
-@torch.no_grad()
-def render(
-    inr: InrFile,
-    request: Mapping[str, str] | None = None,
-    *,
-    device: str = "cpu",
-    modality: type[Modality] | None = None,
-) -> list[Tensor]:
-    """An INR file measured at each place of a request, such as {"size": "512x512"}: a tensor (C, ...) for each.
-
-    Needs the modality's plugin, but no checkpoint.
-    """
-    kind, pipeline = rebuild(inr, choose_device(device), modality)
-    params = {name: value[None].to(device) for name, value in inr.params.items()}
-    t = torch.full((1,), inr.t, device=device)
-    return [pipeline.show(params, _moved(where, device), t)[0].float().cpu() for where in kind.places(request or {})]
-
-
-def rebuild(inr: InrFile, device: torch.device, modality: type[Modality] | None = None) -> tuple[Modality, Pipeline]:
-    """The modality and a pipeline of an INR file. Of the pipeline, the denoiser is untrained and not to be used."""
-    cls = load_plugins().modality(inr.modality) if modality is None else modality
-    table = dict(inr.readout)
-    name = str(table.pop("name", "direct"))
-    config = RunConfig(modality=cls.name, options=dict(inr.modality_options), readout=name, readout_options=table)
-    try:
-        resolved = Resolved.of(config, cls)
-    except UsageError as error:  # not what the user wrote, but what the file holds
-        raise DataError(f"the INR file: {error}; it was made by another version of the plugin, or altered") from error
-    pipeline = build_model(resolved, Path(), 0, device).pipeline
-    found = type(pipeline.function).__name__
-    if found != inr.function:
-        raise DataError(f"the INR file needs the function '{inr.function}', '{cls.name}' builds '{found}'")
-    try:
-        pipeline.function.load_state_dict(dict(inr.function_state))
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"the INR file's function does not fit its modality's options: {reason}") from error
-    return resolved.modality, pipeline
-
-
-def _moved(where: Any, device: str) -> Any:
-    return where.to(device) if hasattr(where, "to") else where
-
-
-def _blocks(count: int) -> Iterator[slice]:
-    for start in range(0, count, BLOCK):
-        yield slice(start, min(start + BLOCK, count))
 
 
 load = Model.load

@@ -10,7 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inrkit import DataError, InrFile, Modality, Params, Pipeline, Store, rebuild, unpack_inr
+from inrkit import DataError, InrFile, Modality, Params, Pipeline, Store, open_inr, unpack_inr
 
 SPREAD = 0.5
 """Standard deviation of every entry of the observed vectors, like that of the values of other signals."""
@@ -75,8 +75,8 @@ def open_first(store: Store) -> First:
 def _open(path: str, digest: str) -> First:
     attributes = Store(path).attributes
     mean, std = (_inr(path, attributes, name) for name in ("mean", "std"))
-    kind, pipeline = rebuild(mean, torch.device("cpu"))
-    return First(mean, vector_of(mean.params), vector_of(std.params), kind, pipeline)
+    opened = open_inr(mean)
+    return First(mean, vector_of(mean.params), vector_of(std.params), opened.modality, opened.pipeline)
 
 
 def _inr(path: str, attributes: Mapping[str, Any], name: str) -> InrFile:

@@ -12,7 +12,8 @@ from toy_run import train_toy
 
 import inrkit
 from inrkit.errors import DataError, UsageError
-from inrkit.inference.model import BLOCK, Model, render
+from inrkit.inference.model import BLOCK, Model
+from inrkit.inference.opened import render
 from inrkit.storage.checkpoint import list_checkpoints, load_checkpoint
 from inrkit.storage.inrfile import load_inr, save_inr
 
