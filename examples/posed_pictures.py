@@ -26,5 +26,5 @@ if not store.exists():
 width, height = args.size.split("x")
 sets = [f"options.size={height},{width}", *args.set]
 model = inrkit.train(modality="nerf", data=str(store), steps=args.steps, overrides=sets, out=args.out)
-turn = model.sample(1, seed=0).at(model.modality.places({"orbit": "36"})[0])
-print("written:", model.modality.write([turn[0]], args.out / "new.gif"))
+turn = inrkit.render(model.inr(model.sample(1, seed=0), 0), {"orbit": 36})
+print("written:", model.modality.write(turn, args.out / "new.gif"))

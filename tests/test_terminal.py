@@ -142,3 +142,61 @@ def test_imports_show_how_far_they_are(name: str, tmp_path: Path, monkeypatch: p
         assert max(map(len, seen.lines)) <= 80
     else:
         check(seen)
+
+
+# ---------------------------------------------------------------------------------------------- commands
+
+
+def options(**values: object) -> list[str]:
+    return [part for key, value in values.items() for part in ("--set", f"options.{key}={value}")]
+
+
+SMALL = {"width": 16, "depth": 1, "decoder_depth": 1, "heads": 2, "hidden": 16}
+IMAGE = options(size="8,8", inr_width=16, inr_inner=16, inr_depth=2, count=64, **SMALL)
+NERF = options(size="8,8", groups=4, count=6, object_views=4, query_views=2, query_rays=10, samples=4, **SMALL)
+NERF += options(render_samples=6, occupancy=4, function_options="{width=16,depth=3,frequencies=2,octaves=2.0}")
+TRAIN = ["train", "--steps", 3, "--batch-size", 4, "--precision", "fp32", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Terminal]:
+    """A run, and what its training showed."""
+    out = tmp_path_factory.mktemp("terminal") / "run"
+    return out, ran(*TRAIN, *IMAGE, "--out", out)
+
+
+def test_training_shows_how_far_it_is(trained: tuple[Path, Terminal]) -> None:
+    """From the first step to the last."""
+    check(trained[1])
+    assert "3/3" in trained[1].counts
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("sample", "RUN", "-n", 70, "-o", "OUT"),
+        ("encode", "RUN", "PICTURES", "-o", "OUT"),
+        ("encode", "RUN", "--data", "embedded", "-n", 70, "-o", "OUT.h5"),
+        ("evaluate", "RUN", "-n", 16),
+        ("edit", "RUN", "PICTURES", "--task", "stroke", "-o", "OUT"),
+        ("compare", "RUN", "RUN", "-n", 16, "-o", "OUT"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_commands_show_how_far_they_are(
+    command: tuple[object, ...], trained: tuple[Path, Terminal], tmp_path: Path
+) -> None:
+    """Signals that are generated, encoded, edited or measured are counted."""
+    names = {"RUN": trained[0], "OUT": tmp_path / "out", "OUT.h5": tmp_path / "out.h5"}
+    if "PICTURES" in command:
+        names["PICTURES"] = pictures(tmp_path / "pictures", 70)
+    check(ran(*(names.get(str(word), word) for word in command)))
+
+
+def test_a_turntable_counts_its_views(tmp_path: Path) -> None:
+    """A few at a time, as they are rendered."""
+    ran(*TRAIN, "--modality", "nerf", *NERF, "--out", tmp_path / "cars")
+    ran("sample", tmp_path / "cars", "-n", 1, "-o", tmp_path / "new")
+    seen = ran("render", tmp_path / "new/0000.inr", "--orbit", 9, "-o", tmp_path / "turn.gif")
+    check(seen)
+    assert "3/3" in seen.counts

@@ -5,16 +5,20 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from inrkit.cli.failure import rank
 from inrkit.progress import Progress, quiet
 
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 _LISTED = 16  # things that a cell names; programs read all of them as JSON
+_LIVE: list["Bars"] = []
 _NOTHING: tuple[int, int | None] = (0, None)
 _PAUSE = 0.02  # seconds between two looks of a bar
 _PIPED_WIDTH = 10_000  # rows that another program reads are not to be folded
@@ -27,8 +31,10 @@ def say(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Something by the way, on stderr."""
-    if rank() == 0:
+    """Something by the way, on stderr, above the bar if there is one."""
+    if rank() == 0 and _LIVE:
+        _LIVE[-1].console.print(text, markup=False, highlight=False, soft_wrap=True)
+    elif rank() == 0:
         click.echo(text.encode("utf-8", "backslashreplace").decode(), err=True)
 
 
@@ -103,5 +109,9 @@ def bar(what: str) -> Iterator[Progress]:
                 shown_at = time.monotonic()
                 bars.update(task, completed=done, total=total)
 
-        yield show
+        _LIVE.append(bars)
+        try:
+            yield show
+        finally:
+            _LIVE.pop()
         bars.update(task, completed=latest[0], total=latest[1])

@@ -63,7 +63,11 @@ class Prediction:
             return self._pipeline.show(self.params, where, self.t)
         if self._places is None:
             raise UsageError(f"expected a place such as 'observation.where', found {where!r}; see `Modality.places`")
-        place = self._places(where)[0]
+        place, *others = self._places(where)
+        if others:
+            raise UsageError(
+                f"{where!r} means {1 + len(others)} places; measure at each of them, or `render` an INR file"
+            )
         return torch.cat([self.rows(slice(i, i + 1)).at(place) for i in range(len(self.t))])
 
     def rows(self, index: Tensor | slice) -> "Prediction":

@@ -22,7 +22,7 @@ _TEXTS = ("function", "modality")
 _MAPPINGS = ("function_options", "modality_options", "readout", "where", "provenance")
 
 
-@attrs.frozen(eq=False, kw_only=True)
+@attrs.frozen(eq=False, kw_only=True, repr=False)
 class InrFile:
     """One signal: what its function, its coordinates and its read-out need, and where it came from.
 
@@ -41,6 +41,10 @@ class InrFile:
     t: float = 0.0
     where: Mapping[str, Any] = attrs.field(factory=dict)
     provenance: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def __repr__(self) -> str:
+        count = sum(value.numel() for value in self.params.values())
+        return f"<InrFile of '{self.modality}': {self.function} with {count:,} params, made at noise level {self.t:g}>"
 
 
 def save_inr(path: Path | str, inr: InrFile) -> Path:

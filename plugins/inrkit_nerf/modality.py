@@ -40,6 +40,7 @@ HELD_OUT = 500
 """Embedded objects of the test split."""
 
 _SOLID = 15.0  # density of a surface: half the light is lost within a twentieth of a typical object
+_AT_ONCE = 4  # views of a turntable that are rendered at a time
 _SHOWN = 8  # views beside each other in a picture
 
 
@@ -173,7 +174,8 @@ class NerfModality(Modality):
     # ------------------------------------------------------------------------------------------ showing
 
     def places(self, request: Mapping[str, str]) -> Sequence[Rays]:
-        return [Rays(cameras_of(request, self._fitted, self._size))]
+        cameras = cameras_of(request, self._fitted, self._size)
+        return [Rays(cameras[:, i : i + _AT_ONCE]) for i in range(0, cameras.pose.shape[1], _AT_ONCE)]
 
     def pictures(self, values: Tensor) -> Tensor:
         views = values[:, :, :: -(-values.shape[2] // _SHOWN)]
