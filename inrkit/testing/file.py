@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from inrkit.errors import InrkitError
-from inrkit.inference.model import render
+from inrkit.inference.opened import render
 from inrkit.machine.randomness import preserve_random_state
 from inrkit.storage.inrfile import load_inr, save_inr
 from inrkit.testing.check import NotAskedError, UnmetError, check, expect, expect_alike
