@@ -75,7 +75,7 @@ def encode(
             raise UsageError("'--label' is for files; a data set has its own labels")
         _encode_set(run, data, split, limit, device, out or run / "params.h5")
         return
-    from inrkit.cli.files import made_folder, save_all
+    from inrkit.cli.files import made_folder
     from inrkit.inference.model import Model
 
     model = Model.load(run, device=device)
@@ -85,6 +85,20 @@ def encode(
     files, sheet = _targets(run, inputs, names, out)
     for folder in {file.parent for file in files}:
         made_folder(folder)
+    rows = _encode_files(model, signals, names, files, sheet)
+    if as_json:
+        say_json(rows)
+        return
+    for row in rows:
+        say(f"{row['file']}  {row['psnr']:.2f} dB  {row['source']}")
+
+
+def _encode_files(
+    model: "Model", signals: "Signals", names: Sequence[str], files: Sequence[Path], sheet: Path | None
+) -> list[dict[str, Any]]:
+    """Writes an .inr file for each signal, and the sheet; returns what is to be said of each."""
+    from inrkit.cli.files import save_all
+
     rows: list[dict[str, Any]] = []
     pairs: list[tuple[Any, Any]] = []
     with bar("encoding") as progress:
@@ -100,11 +114,7 @@ def encode(
             progress(part.stop, len(names))
     if sheet is not None:
         _save_sheet(model, rows, pairs, sheet)
-    if as_json:
-        say_json(rows)
-        return
-    for row in rows:
-        say(f"{row['file']}  {row['psnr']:.2f} dB  {row['source']}")
+    return rows
 
 
 def _encode_set(run: Path, data: str, split: str, limit: int | None, device: str, out: Path) -> None:
