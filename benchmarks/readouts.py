@@ -1,4 +1,4 @@
-"""The three read-outs at equal steps: encode PSNR and the Fréchet distance of samples, with several seeds.
+"""The three read-outs at equal steps: reconstruction PSNR and the Fréchet distance of samples, with several seeds.
 
     python benchmarks/readouts.py [--steps 500] [--seeds 3] [--size 16] [--out runs/readouts]
 
@@ -36,8 +36,9 @@ def measure(readout: str, seed: int, args: argparse.Namespace) -> dict[str, floa
     found = evaluate(model, n=args.n, metrics=["psnr", "frechet"])
     rows = found["sets"]["spaces"]["random-conv"]
     one, two = (next(row for name, row in rows.items() if name.startswith(start)) for start in ("1 step", "2 steps"))
-    psnr = found["encode"]["psnr"]["mean"]
-    return {"psnr": psnr, "one": one["frechet_ratio"], "two": two["frechet_ratio"]}
+    floor = rows["real"]["frechet"]
+    psnr = found["reconstruction"]["psnr"]["mean"]
+    return {"psnr": psnr, "one": one["frechet"] / floor, "two": two["frechet"] / floor}
 
 
 def main() -> None:
@@ -50,7 +51,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/readouts"))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    print("read-out      encode PSNR (dB)           one step / floor          two steps / floor", flush=True)
+    print("read-out      reconstruction PSNR (dB)           one step / floor          two steps / floor", flush=True)
     for readout in READOUTS:
         rows = [measure(readout, seed, args) for seed in range(args.seeds)]
         cells = []

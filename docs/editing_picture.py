@@ -11,7 +11,8 @@ import torch
 import inrkit
 from inrkit import ChannelMean, KnownCells, PatchMeans, Restore
 from inrkit.drawing.sheet import labelled_rows, save_png
-from inrkit.inference.heldout import pictures_of, source_of
+from inrkit.inference.picture import pictures_of
+from inrkit.inference.signalset import source_of
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("run", type=Path)

@@ -11,7 +11,8 @@ import torch
 import inrkit
 from inrkit.core.draws import seed_of
 from inrkit.drawing.sheet import labelled_rows, save_png
-from inrkit.inference.heldout import choose, encode, pictures_of, source_of
+from inrkit.inference.picture import pictures_of
+from inrkit.inference.signalset import SignalSet
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("run", type=Path)
@@ -21,8 +22,7 @@ args = parser.parse_args()
 
 model = inrkit.load(args.run)
 sampled = pictures_of(model, model.sample(2 * args.columns, seed=0).signal)  # the first of them, not the best
-source = source_of(model, "test")
-encoded = encode(model, source, choose(len(source), args.columns, seed_of(0, "picture")))
+encoded = SignalSet.choose(model, "test", args.columns, seed_of(0, "picture")).encode()
 rows = {
     "one step": sampled[: args.columns],
     "": sampled[args.columns :],

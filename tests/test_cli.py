@@ -513,9 +513,9 @@ def test_evaluate_prints_figures(run: Path) -> None:
     (run / "report.html").write_text("old")
     flags = ["-n", "16", "--metrics", "psnr,ssim,frechet"]
     figures = json.loads(succeed("evaluate", run, *flags, "--json"))
-    assert figures["encode"]["psnr"]["mean"] > 0
+    assert figures["reconstruction"]["psnr"]["mean"] > 0
     text = succeed("evaluate", run, *flags)
-    assert f"{figures['encode']['psnr']['mean']:.4g}" in text
+    assert f"{figures['reconstruction']['psnr']['mean']:.1f} ±" in text
     assert "Evaluation" in (run / "report.html").read_text()
     assert "Did you mean 'psnr'?" in fail(2, "evaluate", run, "--metrics", "pnsr")
     assert "expected a run directory" in fail(3, "evaluate", run / "none")

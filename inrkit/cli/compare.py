@@ -63,7 +63,7 @@ def compare(
       inrkit compare mine.toml other.toml --sizes 32x32,64x64,128x128 -o table
     """
     from inrkit.comparison.compare import compare as run_compare
-    from inrkit.comparison.scoreboard import note_of, table_of
+    from inrkit.comparison.scoreboard import tables_of
 
     with bar("comparing") as progress:
         result = run_compare(
@@ -82,8 +82,9 @@ def compare(
     if as_json:
         say_json(result)
         return
-    say_table(*table_of(result))
-    say(note_of(result))
+    for table in tables_of(result):
+        say_table(table.head, table.rows)
+        say(table.note)
     say(f"{out / 'compare.html'}")
 
 

@@ -194,7 +194,7 @@ def _save_sheet(
     import torch
 
     from inrkit.drawing.sheet import labelled_rows, save_png
-    from inrkit.inference.heldout import pictures_of
+    from inrkit.inference.picture import pictures_of
 
     original, encoded = (pictures_of(model, torch.cat(values)[:_ON_SHEET]) for values in zip(*pairs, strict=True))
     captions = [f"{row['psnr']:.1f} dB" for row in rows[:_ON_SHEET]]

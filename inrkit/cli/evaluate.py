@@ -1,11 +1,10 @@
 """``inrkit evaluate``."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from inrkit.cli.output import as_json, bar, say, say_json, say_table, shown
+from inrkit.cli.output import as_json, bar, say, say_json, say_table
 
 
 @click.command()
@@ -54,6 +53,7 @@ def evaluate(
     from inrkit.evaluation.evaluate import evaluate as measure
     from inrkit.inference.model import Model
     from inrkit.report.sheets import write_report
+    from inrkit.report.tables import evaluation_sentence, evaluation_table
 
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
     chosen_metrics(names)
@@ -73,31 +73,7 @@ def evaluate(
     if as_json:
         say_json(figures)
     else:
-        _print(_without_curves(figures), "")
-
-
-def _without_curves(figures: dict[str, Any]) -> dict[str, Any]:
-    """The figures but for what only a drawing shows."""
-    return {
-        key: _without_curves(value) if isinstance(value, dict) else value
-        for key, value in figures.items()
-        if key != "curves"
-    }
-
-
-def _print(figures: dict[str, Any], title: str) -> None:
-    """Nested figures: mappings of plain values are a table together, each of them a row; others follow."""
-    plain = {key: value for key, value in figures.items() if not isinstance(value, dict)}
-    rows = {key: value for key, value in figures.items() if isinstance(value, dict) and not _nested(value)}
-    if plain:
-        say(f"{title + ': ' if title else ''}{', '.join(f'{key} {shown(value)}' for key, value in plain.items())}")
-    if rows:
-        columns = list(dict.fromkeys(column for row in rows.values() for column in row))
-        say_table([title, *columns], [[name, *(row.get(column) for column in columns)] for name, row in rows.items()])
-    for key, value in figures.items():
-        if isinstance(value, dict) and _nested(value):
-            _print(value, f"{title}, {key}" if title else key)
-
-
-def _nested(value: dict[str, Any]) -> bool:
-    return any(isinstance(part, dict) for part in value.values())
+        table = evaluation_table(figures)
+        say(evaluation_sentence(figures))
+        say_table(table.head, table.rows)
+        say(table.note)

@@ -9,8 +9,8 @@ from torch import Tensor
 from inrkit.core.pipeline import Prediction
 from inrkit.drawing.sheet import save_png, to_image
 from inrkit.errors import UsageError
-from inrkit.inference.heldout import pictures_of, rendered
 from inrkit.inference.model import Model
+from inrkit.inference.picture import pictures_of, rendered
 from inrkit.storage.atomic import disk_errors
 from inrkit.storage.inrfile import save_inr
 

@@ -1,5 +1,6 @@
 """Systems beside each other: runs as they are, and configs that are trained first, at equal compute."""
 
+import functools
 import itertools
 import json
 import os
@@ -12,13 +13,17 @@ from typing import Any, final
 
 import attrs
 
-from inrkit.comparison.judge import Judge, load
+from inrkit.comparison.measure import run_figures, run_pictures, spaces_of
 from inrkit.comparison.operations import of_training
 from inrkit.comparison.scoreboard import write_scoreboard
 from inrkit.config.resolve import Resolved, resolve
 from inrkit.config.run import RunConfig
 from inrkit.config.toml import to_toml, unstructure
+from inrkit.core.modality import Modality
 from inrkit.errors import UsageError
+from inrkit.evaluation.generation import Reference
+from inrkit.inference.model import Model
+from inrkit.inference.signalset import SignalSet
 from inrkit.progress import Progress, quiet
 from inrkit.storage import atomic
 from inrkit.storage.rundir import changed_keys, read_config
@@ -28,12 +33,26 @@ Say = Callable[[str], object]
 
 @final
 @attrs.frozen
-class Contender:
-    """One run of the comparison; ``config`` is what to train it by, None for one that is there."""
+class ComparedRun:
+    """One run of the comparison.
 
-    name: str
-    run: Path
-    config: RunConfig | None = None
+    Args:
+        system: What it is a run of; runs that differ by nothing but their seeds are of one system.
+        config: Of the run, or to be trained by.
+        train: Whether it is trained first.
+        numbered: Whether its seed is part of its name.
+    """
+
+    system: str
+    path: Path
+    config: RunConfig
+    train: bool = False
+    numbered: bool = False
+
+    @property
+    def name(self) -> str:
+        """What tables and sheets call it."""
+        return f"{self.system} #{self.config.seed}" if self.numbered else self.system
 
 
 def compare(
@@ -57,7 +76,7 @@ def compare(
             to, and how much compute the others get. Runs that differ by their seeds alone are one system.
         n: Signals in each set, at most.
         seeds: Each config is trained with each of them, in a process of its own, in ``out``/runs.
-        equal: Give each config as many training operations as the first contender has, by its steps.
+        equal: Give each config as many training FLOPs as the first thing named has, by its steps.
         sets: "key=value" texts for all configs.
         at: Where else to time rendering, such as {"size": "128x128"}.
         seed: Of what is generated: all start from the same noise.
@@ -69,76 +88,72 @@ def compare(
         raise UsageError("expected at least two things to compare; name runs, TOML files or MODALITY:PRESET")
     with atomic.disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    contenders = contenders_of(given, out, seeds=seeds, equal=equal, sets=sets)
-    failed = {c.name: reason for c in contenders if (reason := _train(c, say))}
-    rows, shown, judge = [], {}, None
-    for contender in contenders:
-        row: dict[str, Any] = {"name": contender.name, "run": str(contender.run)}
-        if contender.name in failed:
-            rows.append({**row, "failed": failed[contender.name]})
-            continue
-        model = load(contender.run, device)
-        judge = judge or Judge(model, n, seed, progress)
-        say(f"measuring {contender.name}")
-        rows.append({**row, "seed": model.config.seed, **judge.figures(model, at)})
-        shown[contender.name] = judge.shown(model)
-    if judge is None:
+    runs = compared_runs(given, out, seeds=seeds, equal=equal, sets=sets)
+    failed = {run.name: reason for run in runs if run.train and (reason := _train(run, say))}
+    good = [run for run in runs if run.name not in failed]
+    if not good:
         raise UsageError(f"nothing to compare: {'; '.join(failed.values())}")
+    load = functools.partial(Model.load, device=device, precision="auto")
+    reference = Reference(SignalSet.choose(load(good[0].path), "test", n, seed), seed, progress)
+    figures, shown = {}, {}
+    for run in good:
+        model = load(run.path)
+        _refuse_other_kinds({one.inr(one.sample(1), 0).modality for one in (reference.signals.model, model)})
+        say(f"measuring {run.name}")
+        figures[run.name], shown[run.name] = run_figures(model, reference, at), run_pictures(model, seed)
+    rows = [_row(run, figures.get(run.name) or {"failed": failed[run.name]}) for run in runs]
+    systems = dict.fromkeys(run.system for run in runs)
     result = {
-        "n": len(judge.real),
+        "n": len(reference.signals),
         "seed": seed,
-        "spaces": list(judge.spaces),
+        "spaces": spaces_of(reference),
         "rows": rows,
-        "systems": [summary(group) for group in _by_system(rows).values()],
+        "systems": [summary([row for row in rows if row["system"] == system]) for system in systems],
     }
     atomic.write_text(out / "compare.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     write_scoreboard(result, shown, out)
     return result
 
 
-def contenders_of(
+def _row(run: ComparedRun, figures: Mapping[str, Any]) -> dict[str, Any]:
+    return {"system": run.system, "name": run.name, "run": str(run.path), "seed": run.config.seed, **figures}
+
+
+def compared_runs(
     given: Sequence[Path | str], out: Path, *, seeds: Sequence[int], equal: bool, sets: Sequence[str]
-) -> list[Contender]:
+) -> list[ComparedRun]:
     """What was named, in order; each config once for each seed, with the steps that the first one's compute pays."""
-    found: list[Contender] = []
-    budget: float | None = None
-    for one in given:
-        resolved, name = _read(one, sets)
+    found: list[ComparedRun] = []
+    read = [(Path(one), *_read(one, sets)) for one in given]
+    # INRs of two stages may show signals of the other ones' kind: that is known when they are there.
+    one_stage = [found for _, found, _ in read if type(found.modality).finished is Modality.finished]
+    _refuse_other_kinds({found.config.modality for found in one_stage})
+    budget = of_training(read[0][1]) if equal else 0.0
+    for path, resolved, name in read:
         config = resolved.config
-        if budget is None and equal:
-            budget = of_training(resolved)
-        if Path(one).is_dir():
-            found.append(Contender(_name_of_run(config, Path(one), found), Path(one)))
+        if path.is_dir():
+            found.append(_there(path, config, found))
             continue
-        if equal and budget is not None and len({c.name for c in found}):
-            own = of_training(resolved) / config.steps
-            config = attrs.evolve(config, steps=max(1, round(budget / own)))
-        name = _free(name, found)
-        for number in seeds:
-            label = name if len(seeds) == 1 else f"{name} #{number}"
-            folder = out / "runs" / (name if len(seeds) == 1 else f"{name}-{number}")
-            found.append(Contender(label, folder, attrs.evolve(config, seed=number)))
+        if equal and found:
+            config = attrs.evolve(config, steps=max(1, round(budget / (of_training(resolved) / config.steps))))
+        system, many = _free(name, found), len(seeds) > 1
+        for seed in seeds:
+            folder = out / "runs" / (f"{system}-{seed}" if many else system)
+            found.append(ComparedRun(system, folder, attrs.evolve(config, seed=seed), train=True, numbered=many))
     return found
-
-
-def _by_system(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(_system(row["name"]), []).append(row)
-    return groups
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """One system over its seeds: the mean of every figure, and the standard deviation of those that vary by luck."""
     good = [row for row in rows if "failed" not in row]
-    result: dict[str, Any] = {"name": _system(rows[0]["name"]), "runs": len(rows), "failed": len(rows) - len(good)}
+    result: dict[str, Any] = {"name": rows[0]["system"], "runs": len(rows), "failed": len(rows) - len(good)}
     if not good:
         return {**result, "reason": rows[0]["failed"]}
-    for key in ("parameters", "sample_operations", "step_operations", "training_operations", "step"):
+    for key in ("parameters", "sample_flops", "step_flops", "training_flops", "step"):
         result[key] = statistics.fmean(row[key] for row in good)
-    for key in ("training_seconds", "training_memory", "sample_seconds", "encode"):
+    for key in ("training_seconds", "training_memory", "sample_seconds", "reconstruction"):
         result[key] = _mean_and_spread([row[key] for row in good])
-    for table in ("frechet", "rate"):
+    for table in ("frechet", "frechet_ratio", "rate"):
         result[table] = {name: _mean_and_spread([row[table][name] for row in good]) for name in good[0][table]}
     return result
 
@@ -149,8 +164,11 @@ def _mean_and_spread(values: Sequence[float | None]) -> dict[str, float]:
     return {"mean": statistics.fmean(known), **spread} if known else {}
 
 
-def _system(name: str) -> str:
-    return name.partition(" #")[0]
+def _refuse_other_kinds(modalities: set[str]) -> None:
+    if len(modalities) > 1:
+        raise UsageError(
+            f"expected one kind of signals, found {' and '.join(sorted(modalities))}; compare like with like"
+        )
 
 
 def _read(one: Path | str, sets: Sequence[str]) -> tuple[Resolved, str]:
@@ -168,37 +186,34 @@ def _read(one: Path | str, sets: Sequence[str]) -> tuple[Resolved, str]:
     return resolve(modality, preset, overrides=sets), preset
 
 
-def _name_of_run(config: RunConfig, run: Path, found: Sequence[Contender]) -> str:
-    """Runs that differ by nothing but their seeds are one system."""
+def _there(path: Path, config: RunConfig, found: Sequence[ComparedRun]) -> ComparedRun:
+    """A run as it is, of the system of a run before it from which it differs by its seed alone."""
     for other in found:
-        if other.config is None and changed_keys(read_config(other.run), config) == ["seed"]:
-            return f"{_system(other.name)} #{config.seed}"
-    return _free(run.name.removesuffix(f"-{config.seed}") or run.name, found)
+        if not other.train and changed_keys(other.config, config) == ["seed"]:
+            return ComparedRun(other.system, path, config, numbered=True)
+    return ComparedRun(_free(path.name.removesuffix(f"-{config.seed}") or path.name, found), path, config)
 
 
-def _free(name: str, found: Sequence[Contender]) -> str:
-    """The name, with a number if another contender has it."""
-    taken = {_system(contender.name) for contender in found}
+def _free(name: str, found: Sequence[ComparedRun]) -> str:
+    """The name, with a number if another system has it."""
+    taken = {run.system for run in found}
     return next(text for i in itertools.count(1) if (text := name if i == 1 else f"{name} ({i})") not in taken)
 
 
-def _train(contender: Contender, say: Say) -> str:
+def _train(run: ComparedRun, say: Say) -> str:
     """Trains what is not trained yet, in a process of its own, so that its memory and its failure are its own.
 
     Returns why it could not be, or nothing.
     """
-    config, run = contender.config, contender.run
-    if config is None:
-        return ""
-    run.mkdir(parents=True, exist_ok=True)
-    if (run / "config.toml").is_file() and (changed := changed_keys(read_config(run), config)):
+    run.path.mkdir(parents=True, exist_ok=True)
+    if (run.path / "config.toml").is_file() and (changed := changed_keys(read_config(run.path), run.config)):
         raise UsageError(
-            f"{run}: the run there has another config: {', '.join(changed)} changed; choose another directory"
+            f"{run.path}: the run there has another config: {', '.join(changed)} changed; choose another directory"
         )
-    say(f"training {contender.name}: {config.steps:,} steps")
-    path = run / "wanted.toml"
-    atomic.write_text(path, to_toml(unstructure(config)))
-    command = [sys.executable, "-m", "inrkit", "train", "--config", str(path), "--out", str(run)]
+    say(f"training {run.name}: {run.config.steps:,} steps")
+    path = run.path / "wanted.toml"
+    atomic.write_text(path, to_toml(unstructure(run.config)))
+    command = [sys.executable, "-m", "inrkit", "train", "--config", str(path), "--out", str(run.path)]
     ended = subprocess.run(command, stdout=subprocess.DEVNULL, env=os.environ)
     if ended.returncode > 128 or ended.returncode < 0:
         raise KeyboardInterrupt

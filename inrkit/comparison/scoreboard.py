@@ -1,98 +1,110 @@
-"""A comparison on one page, as a Markdown table, and as sheets from the same noise."""
+"""A comparison on one page, as Markdown tables, and as sheets from the same noise."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from inrkit.drawing.page import Block, Report, Rows, Section, Table, save_report
+from inrkit.drawing.page import Report, Rows, Section, Table, save_report
 from inrkit.drawing.sheet import CLEAR, labelled_rows, save_png, sheet
+from inrkit.evaluation.generation import ENOUGH
 from inrkit.storage import atomic
 
-_Cells = Mapping[str, Callable[[Mapping[str, Any]], str]]
+_System: TypeAlias = Mapping[str, Any]
+_Columns: TypeAlias = Mapping[str, Callable[[_System], str]]
+
+_TRAINING: _Columns = {
+    "parameters": lambda row: _count(row["parameters"]),
+    "FLOPs per step": lambda row: _count(row["step_flops"]),
+    "steps": lambda row: f"{row['step']:,.0f}",
+    "training FLOPs": lambda row: _count(row["training_flops"]),
+    "training min": lambda row: _figure(row["training_seconds"], 1 / 60, 1),
+    "memory, MiB": lambda row: _figure(row["training_memory"], 1 / 2**20, 0),
+}
+_SAMPLING: _Columns = {
+    "FLOPs per sample": lambda row: _count(row["sample_flops"]),
+    "ms per sample": lambda row: _figure(row["sample_seconds"], 1000, 2),
+}
 
 
-def table_of(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the table: one row for each system, means over its runs with their spread."""
+def tables_of(result: Mapping[str, Any]) -> list[Table]:
+    """How good the systems are, what training cost and what a sample costs: a row for each, means over its runs."""
     systems = result["systems"]
-    good = next(row for row in systems if "reason" not in row)
-    cells: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    quality: dict[str, Callable[[_System], str]] = {
         "runs": lambda row: str(row["runs"]) + (f", {row['failed']} failed" if row["failed"] else ""),
-        "parameters": lambda row: _count(row["parameters"]),
-        "FLOPs per sample": lambda row: _count(row["sample_operations"]),
-        "FLOPs per step": lambda row: _count(row["step_operations"]),
-        "steps": lambda row: f"{row['step']:,.0f}",
-        "training FLOPs": lambda row: _count(row["training_operations"]),
-        "training min": lambda row: _figure(row["training_seconds"], 1 / 60, 1),
-        "memory": lambda row: _figure(row["training_memory"], 1 / 2**20, 0, " MiB"),
-        "ms per sample": lambda row: _figure(row["sample_seconds"], 1000, 2),
+        "reconstruction PSNR, dB": lambda row: _figure(row["reconstruction"], 1, 2),
     }
-    for place in good["rate"]:
-        cells[f"samples/s at {place}"] = lambda row, place=place: _figure(row["rate"][place], 1, 1)  # type: ignore[misc]
-    cells["PSNR, dB"] = lambda row: _figure(row["encode"], 1, 2)
     # A diffusion model has no samples of one step, and a consistency model need not show those of many.
-    for times in dict.fromkeys(name for row in systems for name in row.get("frechet", {})):
-        cells[f"Fréchet, {times}"] = lambda row, times=times: _figure(row["frechet"].get(times, {}), 1, 2)  # type: ignore[misc]
-    rows = []
-    for row in systems:
-        if "reason" in row:
-            rows.append([row["name"], str(row["runs"]), row["reason"], *[""] * (len(cells) - 2)])
-        else:
-            rows.append([row["name"], *(cell(row) for cell in cells.values())])
-    return ["system", *cells], rows
+    for steps in dict.fromkeys(name for row in systems for name in row.get("frechet_ratio", {})):
+        quality[f"Fréchet, {steps}"] = lambda row, steps=steps: _figure(row["frechet_ratio"].get(steps, {}), 1, 2)  # type: ignore[misc]
+    sampling = dict(_SAMPLING)
+    for place in next(row["rate"] for row in systems if "rate" in row):
+        sampling[f"samples/s at {place}"] = lambda row, place=place: _figure(row["rate"][place], 1, 1)  # type: ignore[misc]
+    return [
+        _table("system", quality, systems, note_of(result)),
+        _table(
+            "training",
+            _TRAINING,
+            systems,
+            "FLOPs are those of matrix products and convolutions: forward, backward, teacher and optimizer.",
+        ),
+        _table("sampling", sampling, systems, "In one step."),
+    ]
 
 
 def note_of(result: Mapping[str, Any]) -> str:
     """What the figures are."""
-    spaces = " and ".join(result["spaces"])
+    if result["n"] < ENOUGH:
+        return (
+            f"Fréchet distances are told from {ENOUGH} signals in each set on, found {result['n']:,}: of fewer, noise "
+            "can seem better than real signals. They stand in compare.json."
+        )
     return (
-        f"PSNR: reconstruction of held-out signals. Fréchet distances, in the features {spaces} of {result['n']:,} "
-        "signals, are divided by those of as many training signals; 1 is perfect. Means over runs, ± standard "
-        "deviation. FLOPs count matrix products and convolutions; a step is forward, backward, teacher and optimizer."
+        "Fréchet figures are multiples of the floor, the distance of as many training signals from the held-out ones, "
+        f"in the features {' and '.join(result['spaces'])}, {result['n']:,} signals in each set; real signals have 1. "
+        "Means over runs, ± standard deviation."
     )
 
 
 def write_scoreboard(result: Mapping[str, Any], shown: Mapping[str, Mapping[str, Tensor]], out: Path) -> None:
     """`compare.md`, `compare.html`, and a sheet for each kind of picture."""
-    head, rows = table_of(result)
-    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
-    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    atomic.write_text(out / "compare.md", f"{text}\n\n{note_of(result)}\n")
-    sections = [Section("Figures", [Table(head, rows, note_of(result))])]
+    tables = tables_of(result)
+    atomic.write_text(out / "compare.md", "\n".join(_markdown(table) for table in tables))
+    sections = [Section("Figures", tables)]
     for kind in dict.fromkeys(name for kinds in shown.values() for name in kinds if name != "original"):
-        pictures = _pictures(kind, shown)
-        sections.append(Section(kind[:1].upper() + kind[1:], _rows(pictures), _LEADS.get(kind, _SAMPLES)))
-        save_png(labelled_rows(pictures), out / f"{kind.replace(' ', '-')}.png")
-    report = Report(
-        title="Comparison",
-        subtitle=f"{len(result['systems'])} systems, {len(result['rows'])} runs, the same signals and the same noise.",
-        numbers={},
-        sections=sections,
-    )
-    save_report(report, out / "compare.html")
+        rows = {name: kinds[kind] for name, kinds in shown.items() if kind in kinds}
+        lead = "Uncurated samples; all of a column start from the same noise."
+        if kind == "encode":
+            rows = {"original": next(iter(shown.values()))["original"], **rows}
+            lead = "Held-out signals in the first row, and each system's reconstructions below."
+        pictures = [(name, sheet(part, columns=len(part), paper=CLEAR)) for name, part in rows.items()]
+        sections.append(Section(kind[:1].upper() + kind[1:], [Rows(pictures)], lead))
+        save_png(labelled_rows(rows), out / f"{kind.replace(' ', '-')}.png")
+    subtitle = f"{len(result['systems'])} systems, {len(result['rows'])} runs, the same signals and the same noise."
+    save_report(Report("Comparison", subtitle, {}, sections), out / "compare.html")
 
 
-_SAMPLES = "Uncurated samples; all of a column start from the same noise."
-_LEADS = {"encode": "Held-out signals in the first row, and each system's reconstructions below."}
+def _table(title: str, columns: _Columns, systems: list[_System], note: str) -> Table:
+    rows = []
+    for row in systems:
+        if "reason" in row:
+            rows.append([row["name"], row["reason"], *[""] * (len(columns) - 1)])
+        else:
+            rows.append([row["name"], *(cell(row) for cell in columns.values())])
+    return Table([title, *columns], rows, note)
 
 
-def _pictures(kind: str, shown: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    rows = {name: kinds[kind] for name, kinds in shown.items() if kind in kinds}
-    if kind == "encode":
-        rows = {"original": next(iter(shown.values()))["original"], **rows}
-    return rows
+def _markdown(table: Table) -> str:
+    lines = [table.head, ["---"] * len(table.head), *([cell.replace("|", "\\|") for cell in row] for row in table.rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{table.note}\n"
 
 
-def _rows(pictures: Mapping[str, Tensor]) -> Sequence[Block]:
-    return [Rows([(name, sheet(part, columns=len(part), paper=CLEAR)) for name, part in pictures.items()])]
-
-
-def _figure(value: Mapping[str, float], factor: float, digits: int, unit: str = "") -> str:
+def _figure(value: Mapping[str, float], factor: float, digits: int) -> str:
     if "mean" not in value:
         return "-"
     spread = f" ± {value['std'] * factor:.{digits}f}" if "std" in value else ""
-    return f"{value['mean'] * factor:,.{digits}f}{spread}{unit}"
+    return f"{value['mean'] * factor:,.{digits}f}{spread}"
 
 
 def _count(value: float) -> str:

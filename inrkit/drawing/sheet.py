@@ -26,9 +26,9 @@ CLEAR = (0, 0, 0, 0)
 _INK = (124, 124, 124, 255)  # legible on white and on black
 
 
-def scale_for(height: int, width: int, least: int = LEAST) -> int:
-    """The smallest whole factor that makes the longer side at least ``least`` dots."""
-    return max(1, math.ceil(least / max(height, width)))
+def scale_for(height: int, width: int) -> int:
+    """The smallest whole factor that makes the longer side at least `LEAST` dots."""
+    return max(1, math.ceil(LEAST / max(height, width)))
 
 
 def columns_for(count: int) -> int:
@@ -53,57 +53,33 @@ def sheet(
     *,
     columns: int | None = None,
     captions: Sequence[str] | None = None,
-    scale: int | None = None,
     paper: tuple[int, int, int, int] = WHITE,
 ) -> Image.Image:
     """Pictures (N, 3, H, W) row by row, with a caption below each if wanted."""
     if pictures.ndim != 4 or not len(pictures):
         raise UsageError(f"a sheet needs pictures (N, 3, H, W) with N > 0, got {tuple(pictures.shape)}")
+    whole = _row_of(pictures, captions)
     columns = columns or columns_for(len(pictures))
-    scale = scale or scale_for(*pictures.shape[2:])
-    tiles = [to_image(picture, scale) for picture in pictures]
-    texts = list(captions) if captions is not None else [""] * len(tiles)
-    rows = [
-        _Row(tiles[start : start + columns], texts[start : start + columns]) for start in range(0, len(tiles), columns)
-    ]
-    return _compose(rows, paper)
+    parts = [slice(start, start + columns) for start in range(0, len(pictures), columns)]
+    return _compose([_Row(whole.tiles[part], whole.captions[part]) for part in parts], paper)
 
 
-def labelled_rows(
-    rows: Mapping[str, Tensor],
-    *,
-    captions: Sequence[str] | None = None,
-    scale: int | None = None,
-    paper: tuple[int, int, int, int] = WHITE,
-) -> Image.Image:
+def labelled_rows(rows: Mapping[str, Tensor], *, captions: Sequence[str] | None = None) -> Image.Image:
     """One row for each entry, its name on the left: {"original": (N, 3, H, W), "encode": (N, 3, H, W)}.
 
     ``captions`` stand below the last row.
     """
     last = list(rows)[-1]
-    built = []
-    for label, pictures in rows.items():
-        factor = scale or scale_for(*pictures.shape[2:])
-        texts = list(captions) if captions is not None and label == last else [""] * len(pictures)
-        built.append(_Row([to_image(picture, factor) for picture in pictures], texts, label))
-    return _compose(built, paper)
+    built = [_row_of(pictures, captions if label == last else None, label) for label, pictures in rows.items()]
+    return _compose(built, WHITE)
 
 
-def strip(
-    pictures: Sequence[Tensor],
-    *,
-    captions: Sequence[str] | None = None,
-    side: int = LEAST,
-    paper: tuple[int, int, int, int] = WHITE,
-) -> Image.Image:
-    """Pictures (3, H, W) of different sizes beside each other, each enlarged to about the size of the largest.
-
-    ``side`` is the least size of the longer side of the largest.
-    """
-    largest = max(max(picture.shape[1:]) for picture in pictures)
-    side = largest * scale_for(largest, largest, side)
-    tiles = [to_image(picture, max(1, side // max(picture.shape[1:]))) for picture in pictures]
-    return _compose([_Row(tiles, list(captions) if captions is not None else [""] * len(tiles))], paper)
+def _row_of(pictures: Tensor, captions: Sequence[str] | None, label: str = "") -> "_Row":
+    tiles = [to_image(picture, scale_for(*pictures.shape[2:])) for picture in pictures]
+    texts = [""] * len(tiles) if captions is None else list(captions)
+    if len(texts) != len(tiles):
+        raise UsageError(f"a sheet needs as many captions as pictures, {len(tiles)} (got {len(texts)})")
+    return _Row(tiles, texts, label)
 
 
 def png(image: Image.Image) -> bytes:
@@ -148,8 +124,6 @@ class _Row:
 
 def _compose(rows: Sequence[_Row], paper: tuple[int, int, int, int]) -> Image.Image:
     """Cells of one width; a row is as high as its tallest tile; labels on the left; captions below."""
-    if any(len(row.captions) != len(row.tiles) for row in rows):
-        raise UsageError("a sheet needs as many captions as pictures")
     font = ImageFont.load_default(13)
     cell = max(tile.width for row in rows for tile in row.tiles)
     margin = max((math.ceil(font.getlength(row.label)) + 3 * GAP for row in rows if row.label), default=0)

@@ -11,8 +11,8 @@ from typing import Any
 from inrkit.core.noise import T_MAX
 from inrkit.drawing.curve import chart
 from inrkit.errors import DataError, UsageError
-from inrkit.evaluation.proxy import Proxy
-from inrkit.inference.heldout import Trained
+from inrkit.evaluation.quick import QuickFrechet
+from inrkit.inference.model import Model
 from inrkit.progress import Progress, quiet
 
 LOW, HIGH = 0.1, 20.0
@@ -20,8 +20,8 @@ COARSE, FINE = 7, 5
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
-def search_middle(model: Trained, n: int = 1000, seed: int = 0, progress: Progress = quiet) -> dict[str, Any]:
-    """The best middle level, its distance, and all that were tried, as JSON: see `Proxy` for the distance.
+def search_middle(model: Model, n: int = 1000, seed: int = 0, progress: Progress = quiet) -> dict[str, Any]:
+    """The best middle level, its distance, and all that were tried, as JSON: see `QuickFrechet` for the distance.
 
     Args:
         n: Signals in each set, at most.
@@ -30,14 +30,14 @@ def search_middle(model: Trained, n: int = 1000, seed: int = 0, progress: Progre
     """
     if model.sampler != "consistency":
         raise UsageError("a diffusion run has no intermediate noise level to search: it is sampled by its ODE")
-    proxy = Proxy(model, n, seed, progress)
+    quick = QuickFrechet(model, n, seed, progress)
     done = 0
 
     def distance(t: float) -> float:
         nonlocal done
         progress(done, COARSE + FINE, "searching the intermediate noise level")
         done += 1
-        return proxy.distance(model, (T_MAX, t))
+        return quick.distance(model, (T_MAX, t))
 
     tried = sorted(minimise(distance, LOW, HIGH))
     progress(COARSE + FINE, COARSE + FINE, "searching the intermediate noise level")
@@ -50,7 +50,7 @@ def search_middle(model: Trained, n: int = 1000, seed: int = 0, progress: Progre
         "middle": middle,
         "step": model.step,
         "seed": seed,
-        "count": len(proxy.numbers),
+        "count": len(quick.signals),
         "frechet": best,
         "curves": {"2 steps": [[t, value] for t, value in tried if math.isfinite(value)]},
     }
@@ -59,9 +59,8 @@ def search_middle(model: Trained, n: int = 1000, seed: int = 0, progress: Progre
 def charts(evaluation: Mapping[str, Any]) -> dict[str, str]:
     """Title to drawing of what was searched."""
     curves = evaluation.get("times", {}).get("curves", {})
-    points = {name: [(float(x), float(y)) for x, y in values] for name, values in curves.items()}
     title = "Fréchet distance from training signals, by the intermediate noise level of two-step sampling"
-    return {title: chart(points, title="distance", x_label="intermediate noise level", log_x=True)} if points else {}
+    return {title: chart(curves, title="distance", x_label="intermediate noise level", log_x=True)} if curves else {}
 
 
 def minimise(

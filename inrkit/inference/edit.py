@@ -16,8 +16,8 @@ from inrkit.core.pipeline import Prediction
 from inrkit.drawing.mask import letters, picture_size
 from inrkit.drawing.sheet import labelled_rows, save_png
 from inrkit.errors import DataError, UsageError
-from inrkit.inference.heldout import pictures_of
 from inrkit.inference.model import Model
+from inrkit.inference.picture import pictures_of
 from inrkit.metrics.metric import psnr
 from inrkit.storage import atomic
 from inrkit.storage.inrfile import save_inr

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from inrkit.core.modality import Source
 from inrkit.errors import UsageError
-from inrkit.inference.heldout import batches
 from inrkit.inference.model import Model
+from inrkit.inference.signalset import batches
 from inrkit.progress import Progress, quiet
 from inrkit.storage.inrfile import pack_inr
 from inrkit.storage.store import write_store

@@ -21,32 +21,7 @@ from torch import Tensor
 
 from inrkit.errors import DataError, UsageError
 from inrkit.metrics.feature import extract, in_double
-from inrkit.metrics.neighbour import (
-    Neighbours,
-    PrecisionRecall,
-    diversity,
-    mean_pairwise_distance,
-    memorisation,
-    nearest,
-    precision_recall,
-)
-
-__all__ = [
-    "FeatureStatistics",
-    "Neighbours",
-    "PrecisionRecall",
-    "compare_sets",
-    "diversity",
-    "frechet_distance",
-    "kernel_distance",
-    "mean_pairwise_distance",
-    "memorisation",
-    "nearest",
-    "precision_recall",
-    "psnr",
-    "sliced_wasserstein",
-    "ssim",
-]
+from inrkit.metrics.neighbour import diversity, precision_recall
 
 
 def psnr(prediction: Tensor, target: Tensor, *, peak: float) -> Tensor:
@@ -116,76 +91,39 @@ def _same_shape(prediction: Tensor, target: Tensor) -> None:
 
 
 @final
-@attrs.define(eq=False)
-class FeatureStatistics:
-    """Count, mean and scatter Σ (x - mean)(x - mean)ᵀ of features seen so far, in float64 on the CPU.
+@attrs.frozen(eq=False)
+class Gaussian:
+    """The normal distribution that the Fréchet distance takes a set of features for, in float64 on the CPU."""
 
-    Memory is D² whatever the number of rows. Law: batches, merged in any order and grouping, give what all rows at
-    once give, to rounding.
-    """
-
-    count: int
     mean: Tensor  # (D,)
-    scatter: Tensor  # (D, D)
+    covariance: Tensor  # (D, D), unbiased
 
     @classmethod
-    def empty(cls, dim: int) -> Self:
-        return cls(0, torch.zeros(dim, dtype=torch.float64), torch.zeros(dim, dim, dtype=torch.float64))
-
-    @classmethod
-    def of(cls, features: Tensor) -> Self:
-        """The statistics of features (N, D)."""
-        if features.ndim != 2:
-            raise UsageError(f"'features' must be (N, D) (got {tuple(features.shape)}).")
+    def fit(cls, features: Tensor) -> Self:
+        """Of features (N, D)."""
+        if features.ndim != 2 or len(features) < 2:
+            raise UsageError(f"'features' must be (N, D) with N of at least 2 (got {tuple(features.shape)}).")
         x = in_double(features.detach())
-        broken = int((~x.isfinite()).any(dim=1).sum())
-        if broken:
+        if broken := int((~x.isfinite()).any(dim=1).sum()):
             raise DataError(
                 f"features must be finite numbers; {broken} of {len(x)} rows are not; look at the signals they are of."
             )
-        if len(x) == 0:
-            return cls.empty(x.shape[1])
         mean = x.mean(dim=0)
         x = x - mean
-        return cls(len(x), mean.cpu(), (x.T @ x).cpu())
-
-    def update(self, features: Tensor) -> Self:
-        """Take in further rows (N, D), in place."""
-        return self.merge(type(self).of(features))
-
-    def merge(self, other: "FeatureStatistics") -> Self:
-        """Take in what other statistics have seen, in place (Chan et al. 1979)."""
-        if other.mean.shape != self.mean.shape:
-            raise UsageError(f"statistics must be of {len(self.mean)} features, like these (got {len(other.mean)}).")
-        count = self.count + other.count
-        if count:
-            apart = other.mean - self.mean
-            share = other.count / count
-            self.scatter = self.scatter + other.scatter + self.count * share * torch.outer(apart, apart)
-            self.mean = self.mean + share * apart
-            self.count = count
-        return self
-
-    @property
-    def covariance(self) -> Tensor:
-        """The unbiased covariance, (D, D)."""
-        if self.count < 2:
-            raise UsageError(f"a covariance needs at least 2 rows of features (got {self.count}).")
-        return self.scatter / (self.count - 1)
+        return cls(mean.cpu(), (x.T @ x).cpu() / (len(x) - 1))
 
 
-def frechet_distance(a: FeatureStatistics | Tensor, b: FeatureStatistics | Tensor) -> float:
+def frechet_distance(a: Gaussian | Tensor, b: Gaussian | Tensor) -> float:
     """|μa - μb|² + tr(Ca + Cb - 2 (Ca Cb)^½): the squared Wasserstein distance of the two Gaussians, never negative.
 
     The trace of the root is the sum of the singular values of Ra Rb, for symmetric roots Ra, Rb of the covariances:
     it exists for any rank, and no root is taken of a matrix that is not symmetric.
 
     Args:
-        a, b: Features (N, D) or their statistics. Fewer rows than features are fine, but the distance is biased upwards
-            by sampling: compare figures with equal numbers of rows only.
+        a, b: Features (N, D) or what was fitted to them. Fewer rows than features are fine, but the distance is biased
+            upwards by sampling: compare figures with equal numbers of rows only.
     """
-    a = FeatureStatistics.of(a) if isinstance(a, Tensor) else a
-    b = FeatureStatistics.of(b) if isinstance(b, Tensor) else b
+    a, b = (Gaussian.fit(x) if isinstance(x, Tensor) else x for x in (a, b))
     if a.mean.shape != b.mean.shape:
         raise UsageError(f"both sets must have the same features (got {len(a.mean)} and {len(b.mean)}).")
     overlap = torch.linalg.svdvals(_root(a.covariance) @ _root(b.covariance)).sum()
@@ -262,58 +200,47 @@ def sliced_wasserstein(a: Tensor, b: Tensor, *, generator: torch.Generator, dire
 def compare_sets(
     real_a: Tensor,
     real_b: Tensor,
-    samples: Tensor | Mapping[str, Tensor],
+    samples: Mapping[str, Tensor],
     features: Callable[[Tensor], Tensor],
     *,
-    k: int = 3,
     seed: int = 0,
-    chunk: int = 256,
     on_values: bool = True,
 ) -> dict[str, dict[str, float]]:
     """All figures of sets for samples, for other real data and for noise, each against the same held-out data.
 
     Args:
         real_a, real_b: Values (N, C, ...) of two disjoint parts of data that were not trained on.
-        samples: Values (N, C, ...) of generated signals, measured in the same way; or several sets by name. Of all sets
-            the first N rows are used, N being the size of the smallest, because the figures depend on N.
+        samples: Sets of generated signals by name, values (N, C, ...) measured in the same way. Of all sets the first
+            N rows are used, N being the size of the smallest, because the figures depend on N.
         features: A feature extractor, fitted on training data or on ``real_a`` if at all.
-        k: The neighbour that bounds the balls of precision and recall.
         seed: For the noise and the directions of the sliced distance.
         on_values: Also compare the values themselves, which takes no features.
 
     Returns:
-        One row each for ``samples`` (or for each name), ``real`` (``real_b``: the floor that the best generator
-        reaches) and ``noise`` (uniform within the range of each channel of ``real_a``: what knows nothing). In each:
-        ``frechet``, ``kid``,
-        ``precision``, ``recall``, ``f1``, ``density``, ``coverage`` and ``diversity`` on the features,
+        One row for each name, one for ``real`` (``real_b``: the floor that the best generator reaches) and one for
+        ``noise`` (uniform within the range of each channel of ``real_a``: what knows nothing). In each: ``frechet``,
+        ``kid``, ``precision``, ``recall``, ``f1``, ``density``, ``coverage`` and ``diversity`` on the features,
         ``sliced_wasserstein`` on the values, and ``count``, the N of all of them.
     """
-    given = {"samples": samples} if isinstance(samples, Tensor) else samples
-    count = min(map(len, (real_a, real_b, *given.values())))
+    count = min(map(len, (real_a, real_b, *samples.values())))
     reference = real_a[:count]
-    sets = {name: values[:count] for name, values in given.items()}
-    sets |= {"real": real_b[:count], "noise": _noise_like(reference, seed)}
-    target = extract(features, reference, chunk=chunk)
-    target_statistics = FeatureStatistics.of(target)
+    target = extract(features, reference)
+    gaussian = Gaussian.fit(target)
     rows: dict[str, dict[str, float]] = {}
-    for name, values in sets.items():
-        found = extract(features, values, chunk=chunk)
-        frechet = frechet_distance(FeatureStatistics.of(found), target_statistics)
-        near = precision_recall(target, found, k=k)
+    for name, values in {**samples, "real": real_b, "noise": _noise_like(reference, seed)}.items():
+        found = extract(features, values[:count])
+        near = precision_recall(target, found)
         rows[name] = {
-            "frechet": frechet,
+            "frechet": frechet_distance(found, gaussian),
             "kid": kernel_distance(found, target),
-            "precision": near.precision,
-            "recall": near.recall,
+            **attrs.asdict(near),
             "f1": near.f1,
-            "density": near.density,
-            "coverage": near.coverage,
             "diversity": diversity(found, target),
             "count": count,
         }
         if on_values:
             generator = torch.Generator().manual_seed(seed)
-            rows[name]["sliced_wasserstein"] = sliced_wasserstein(values, reference, generator=generator)
+            rows[name]["sliced_wasserstein"] = sliced_wasserstein(values[:count], reference, generator=generator)
     return rows
 
 

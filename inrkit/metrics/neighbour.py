@@ -125,17 +125,6 @@ def nearest(queries: Tensor, references: Tensor | Iterable[Tensor], *, chunk: in
     return Neighbours(index, best)
 
 
-def memorisation(samples: Tensor, held_out: Tensor, references: Tensor) -> float:
-    """Median distance to the nearest reference, samples over held-out rows: about 1 is new, 0 is copied.
-
-    ``references`` are what was trained on; all three in the same space, (N, ...).
-    """
-    baseline = nearest(held_out, references).distances.median()
-    if baseline == 0:
-        raise UsageError("'held_out' must not be part of 'references'; most of its rows are.")
-    return float(nearest(samples, references).distances.median() / baseline)
-
-
 def _rows(name: str, x: Tensor, least: int) -> Tensor:
     """(N, D) in float64 with at least that many rows."""
     if x.ndim < 2 or len(x) < least:

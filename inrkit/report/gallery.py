@@ -12,11 +12,12 @@ from torch.nn import functional as F
 
 from inrkit.core.draws import Draws, seed_of
 from inrkit.core.edit.between import slerp
-from inrkit.core.modality import Source
 from inrkit.core.noise import T_MAX
 from inrkit.drawing.page import Beside, Block, Picture, Rows
-from inrkit.drawing.sheet import CLEAR, scale_for, sheet, to_image
-from inrkit.inference.heldout import Trained, device_of, encode, enlarged, pictures_of, rendered, shown_of
+from inrkit.drawing.sheet import CLEAR, sheet, to_image
+from inrkit.inference.model import Model
+from inrkit.inference.picture import enlarged, pictures_of, rendered, shown_of
+from inrkit.inference.signalset import SignalSet
 from inrkit.metrics.metric import psnr
 
 FACTORS = (1, 2, 4, 8)
@@ -24,16 +25,16 @@ _LARGEST = 512
 """Longer side of the largest picture of a report."""
 
 
-def samples(model: Trained, n: int, times: Sequence[float], columns: int) -> list[Block]:
+def samples(model: Model, n: int, times: Sequence[float], columns: int) -> list[Block]:
     """A sheet of ``n`` generated signals."""
     pictures = shown_of(model, model.sample(n, seed=0, times=times))
     return [Picture(sheet(pictures, columns=columns, paper=CLEAR), wide=True)]
 
 
-def encodes(model: Trained, source: Source, count: int = 10) -> list[Block]:
+def encodes(signals: SignalSet) -> list[Block]:
     """Held-out signals, and below them what their INRs show."""
-    encoded = encode(model, source, range(min(count, len(source))))
-    truth, shown = pictures_of(model, encoded.truth), pictures_of(model, encoded.shown)
+    encoded = signals.encode()
+    truth, shown = pictures_of(signals.model, encoded.truth), pictures_of(signals.model, encoded.shown)
     decibels = psnr(encoded.shown.clamp(-1, 1), encoded.truth, peak=2).tolist()
     captions = [f"{value:.1f} dB" for value in decibels]
     rows = [
@@ -44,9 +45,9 @@ def encodes(model: Trained, source: Source, count: int = 10) -> list[Block]:
     return [Rows(rows)]
 
 
-def zoom(model: Trained, source: Source, number: int = 0) -> list[Block]:
+def zoom(signal: SignalSet) -> list[Block]:
     """One INR rendered larger and larger, beside what enlarging its smallest render gives, and beside the truth."""
-    prediction = encode(model, source, [number]).prediction
+    model, prediction = signal.model, signal.encode().prediction
     base = rendered(model, prediction, {})
     if base is None:
         return []
@@ -56,29 +57,27 @@ def zoom(model: Trained, source: Source, number: int = 0) -> list[Block]:
         return []
     side = max(found) * largest
     row = [Picture(_fitted(render[0], side), f"INR at {_size(render)}") for render in found.values()]
-    return [Beside(row), Beside(_comparison(model, source, number, found))]
+    return [Beside(row), Beside(_comparison(signal, found))]
 
 
-def params_between(model: Trained, source: Source, steps: int = 9) -> list[Block]:
-    """From the params of one encode to those of another, along a straight line."""
-    if len(source) < 4:
-        return []
+def params_between(signals: SignalSet, steps: int = 9) -> list[Block]:
+    """From the params of one encode to those of another, along a straight line; for each pair of the signals."""
     rows = []
-    for pair in ((0, 1), (2, 3)):
-        encoded = encode(model, source, pair).prediction
+    for _, pair in signals.parts(2):
+        encoded = pair.encode().prediction
         share = torch.linspace(0, 1, steps, device=encoded.t.device)
         mixed = {name: torch.stack([torch.lerp(p[0], p[1], s) for s in share]) for name, p in encoded.params.items()}
         with torch.no_grad():
             where = encoded.observation.rows(torch.zeros(steps, dtype=torch.int64, device=share.device)).where
-            values = model.pipeline.show(mixed, where, encoded.t[:1].expand(steps))
-        rows.append(("encodings", _row(pictures_of(model, values))))
+            values = signals.model.pipeline.show(mixed, where, encoded.t[:1].expand(steps))
+        rows.append(("encodings", _row(pictures_of(signals.model, values))))
     return [Rows(rows)]
 
 
 @torch.no_grad()
-def noise_between(model: Trained, steps: int = 9) -> list[Block]:
+def noise_between(model: Model, steps: int = 9) -> list[Block]:
     """From the noise of one sample to that of another, on the sphere that noise lies on."""
-    device = device_of(model)
+    device = model.device
     template = model.modality.template(steps).to(device)
     level = torch.full((steps,), T_MAX, device=device)
     rows = []
@@ -95,7 +94,7 @@ def noise_between(model: Trained, steps: int = 9) -> list[Block]:
 # ---------------------------------------------------------------------------------------------- parts
 
 
-def _comparison(model: Trained, source: Source, number: int, found: Mapping[int, Tensor]) -> list[Picture]:
+def _comparison(signal: SignalSet, found: Mapping[int, Tensor]) -> list[Picture]:
     """Ways to the largest size of ``found``, and how far each is from the truth where that is known."""
     base, factor = found[1], max(found)
     size = (base.shape[2] * factor, base.shape[3] * factor)
@@ -104,10 +103,11 @@ def _comparison(model: Trained, source: Source, number: int, found: Mapping[int,
         f"{_size(base)}, bicubic": F.interpolate(base, size, mode="bicubic").clamp(0, 1),
         f"INR at {_size(found[factor])}": found[factor],
     }
-    place = model.modality.places({"size": f"{size[1]}x{size[0]}"})[0]
-    truth = model.modality.truth(source, [number], place)
+    modality = signal.model.modality
+    place = modality.places({"size": f"{size[1]}x{size[0]}"})[0]
+    truth = modality.truth(signal.source, signal.numbers, place)
     if truth is not None:
-        known = pictures_of(model, truth)
+        known = pictures_of(signal.model, truth)
         shown = {f"{name}: {float(psnr(p, known, peak=1)):.1f} dB": p for name, p in shown.items()}
         shown[f"ground truth at {_size(known)}"] = known
     return [Picture(_fitted(picture[0], max(size)), name) for name, picture in shown.items()]
@@ -122,5 +122,4 @@ def _fitted(picture: Tensor, side: int) -> Image.Image:
 
 
 def _row(pictures: Tensor, captions: Sequence[str] | None = None) -> Image.Image:
-    scale = scale_for(*pictures.shape[2:])
-    return sheet(pictures, columns=len(pictures), captions=captions, scale=scale, paper=CLEAR)
+    return sheet(pictures, columns=len(pictures), captions=captions, paper=CLEAR)

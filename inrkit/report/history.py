@@ -64,7 +64,7 @@ class History:
         names = [name for name in self.names() if name not in ("step", "seen")]
         terms = [name for name in names if name.startswith("loss/")]
         held_out = [name for name in names if name.startswith("heldout/")]
-        watched = "proxy/frechet"
+        watched = "samples/frechet"
         marks = self.phases()
         drawn: dict[str, str] = {}
         for name in held_out:

@@ -3,7 +3,7 @@
 import json
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,17 @@ from PIL import Image
 
 import inrkit
 from inrkit.config.toml import to_toml, unstructure
-from inrkit.core.modality import Source
 from inrkit.core.sample import passes_of
 from inrkit.drawing.page import Charts, Listing, Report, Rows, Section, Table, save_report
 from inrkit.drawing.sheet import first_row, save_png, sheet
 from inrkit.errors import DataError, UsageError
-from inrkit.evaluation.sets import name_of
-from inrkit.inference.heldout import Trained, device_of, shown_of, source_of
+from inrkit.evaluation.generation import name_of
+from inrkit.inference.model import Model
+from inrkit.inference.picture import shown_of
+from inrkit.inference.signalset import SignalSet, source_of
 from inrkit.report import gallery
 from inrkit.report.history import History
-from inrkit.report.tables import evaluation_blocks, evaluation_lead
+from inrkit.report.tables import evaluation_blocks, evaluation_sentence
 from inrkit.storage.atomic import disk_errors
 from inrkit.storage.rundir import STOPPED
 
@@ -29,7 +30,7 @@ SHEET = 32
 """Signals on each sheet of samples."""
 
 
-def write_samples(model: Trained, run_dir: Path, step: int, n: int = SHEET) -> Path:
+def write_samples(model: Model, run_dir: Path, step: int, n: int = SHEET) -> Path:
     """Samples as the run makes them, always from the same noise, so that sheets show the same signals emerge.
 
     Law: leaves every global random state as it was.
@@ -41,65 +42,73 @@ def write_samples(model: Trained, run_dir: Path, step: int, n: int = SHEET) -> P
     return save_png(sheet(pictures), folder / f"step-{step:08d}.png")
 
 
-def write_report(model: Trained, run_dir: Path) -> Path:
+def write_report(model: Model, run_dir: Path) -> Path:
     """`report.html`: what the run learned, for whoever has five minutes. It can be written anew at any time."""
     run_dir = Path(run_dir)
-    history, evaluation = History.read(run_dir), _read_evaluation(run_dir)
-    training, held_out = source_of(model, "train"), _held_out(model)
-    facts = training.facts
-    what = str(facts.get("title") or "") or (Path(model.config.data).stem if model.config.data else model.modality.name)
+    history, evaluation, training = History.read(run_dir), _read_evaluation(run_dir), source_of(model, "train")
+    what = training.facts.get("title") or (Path(model.config.data).stem if model.config.data else model.modality.name)
     report = Report(
-        title=what[:1].upper() + what[1:],
-        subtitle=_subtitle(model, run_dir, facts),
-        numbers=_numbers(model, training, history, evaluation),
-        sections=_sections(model, run_dir, held_out, history, evaluation),
+        title=str(what)[:1].upper() + str(what)[1:],
+        subtitle=_subtitle(model, run_dir, training.facts),
+        numbers=_numbers(model, len(training), history, evaluation),
+        sections=[
+            _generated(model),
+            *_encoded(model),
+            Section("Training", [Charts(charts)] if (charts := history.charts()) else []),
+            Section("Samples over training", samples_over_time(run_dir), "From the same noise at every step."),
+            *_steps_and_ways(model),
+            Section("Evaluation", evaluation_blocks(evaluation, run_dir), evaluation_sentence(evaluation)),
+            Section("Config", [Listing(to_toml(unstructure(model.config)))], folded=True),
+            Section("Environment", [Table(("", ""), list(environment(model).items()))], folded=True),
+        ],
     )
     return save_report(report, run_dir / "report.html")
 
 
-def _sections(
-    model: Trained, run_dir: Path, held_out: Source | None, history: History, evaluation: Mapping[str, Any]
-) -> Sequence[Section]:
+def _encoded(model: Model) -> list[Section]:
+    """Held-out signals as their INRs show them; nothing when the data have none."""
+    try:
+        source = source_of(model, "test")
+    except (DataError, UsageError):
+        return []
+    signals = SignalSet(model, source, range(len(source)))
+    if not len(signals):
+        return []
     return [
-        _generated(model),
         Section(
             "Encoded",
-            gallery.encodes(model, held_out) if held_out else [],
+            gallery.encodes(signals[:10]),
             "Held-out signals and their reconstructions: one forward pass encodes each of them as an INR.",
         ),
         Section(
             "Any resolution",
-            gallery.zoom(model, held_out) if held_out else [],
+            gallery.zoom(signals[:1]),
             "One encoded INR, rendered at resolutions that it was not trained at. "
             "For comparison, its smallest render is enlarged by interpolation.",
         ),
-        Section("Training", [Charts(charts)] if (charts := history.charts()) else []),
         Section(
-            "Samples over training",
-            samples_over_time(run_dir),
-            "From the same noise at every step.",
+            "Interpolation of encodings",
+            gallery.params_between(signals[:4]) if len(signals) >= 4 else [],
+            "Between two encodings, linearly in the params of their INRs.",
         ),
-        Section(
-            "Interpolation",
-            [
-                *(gallery.params_between(model, held_out) if held_out else []),
-                *(gallery.noise_between(model) if model.sampler == "consistency" else []),
-            ],
-            "Between two encodings, linearly in the params of their INRs; between two samples, spherically in the "
-            "noise that they start from.",
-        ),
-        Section(
-            "Generated in two steps",
-            gallery.samples(model, 24, model.times(2), columns=12) if model.sampler == "consistency" else [],
-            "From the same noise as the samples in one step.",
-        ),
-        Section("Evaluation", evaluation_blocks(evaluation, run_dir), evaluation_lead(evaluation)),
-        Section("Config", [Listing(to_toml(unstructure(model.config)))], folded=True),
-        Section("Environment", [Table(("", ""), list(environment(model).items()))], folded=True),
     ]
 
 
-def _generated(model: Trained) -> Section:
+def _steps_and_ways(model: Model) -> list[Section]:
+    """What only a consistency function can show."""
+    if model.sampler != "consistency":
+        return []
+    two_steps = gallery.samples(model, 24, model.times(2), columns=12)
+    between = gallery.noise_between(model)
+    return [
+        Section(
+            "Interpolation of samples", between, "Between two samples, spherically in the noise that they start from."
+        ),
+        Section("Generated in two steps", two_steps, "From the same noise as the samples in one step."),
+    ]
+
+
+def _generated(model: Model) -> Section:
     """Samples as the run makes them."""
     times = model.times()
     if len(times) == 1:
@@ -124,21 +133,21 @@ def samples_over_time(run_dir: Path, most: int = 8) -> list[Rows]:
     return [Rows(rows)] if rows else []
 
 
-def environment(model: Trained) -> dict[str, str]:
+def environment(model: Model) -> dict[str, str]:
     """Versions and kinds, nothing that names a machine."""
     return {
         "inrkit": inrkit.__version__,
         "Python": platform.python_version(),
         "PyTorch": str(torch.__version__),
         "system": f"{platform.system()} {platform.machine()}",
-        "device of this report": device_of(model).type,
+        "device of this report": model.device.type,
     }
 
 
 # ---------------------------------------------------------------------------------------------- the head of the page
 
 
-def _subtitle(model: Trained, run_dir: Path, facts: Mapping[str, Any]) -> str:
+def _subtitle(model: Model, run_dir: Path, facts: Mapping[str, Any]) -> str:
     config = model.config
     size = facts.get("size")
     shape = f" of {' x '.join(str(n) for n in reversed(size))}" if isinstance(size, list | tuple) and size else ""
@@ -148,9 +157,7 @@ def _subtitle(model: Trained, run_dir: Path, facts: Mapping[str, Any]) -> str:
     )
 
 
-def _numbers(
-    model: Trained, training: Source, history: History, evaluation: Mapping[str, Any]
-) -> dict[str, tuple[str, str]]:
+def _numbers(model: Model, signals: int, history: History, evaluation: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     if evaluation.get("step") != model.step:
         evaluation = {}  # its figures are another checkpoint's
     weights = sum(p.numel() for p in model.pipeline.parameters())
@@ -158,23 +165,23 @@ def _numbers(
         "Reconstruction PSNR": _held_out_psnr(history, evaluation),
         "Parameters": (f"{weights / 1e6:.2f}" if weights < 1e7 else f"{weights / 1e6:.0f}", "M"),
         "Params per INR": (f"{_params_of_one(model):,}", ""),
-        "Training signals": (f"{len(training):,}", ""),
+        "Training signals": (f"{signals:,}", ""),
         "Signals seen": (f"{model.step * model.config.batch_size:,}", ""),
         "Time": _duration(history.seconds()),
     }
     sets = evaluation.get("sets", {}).get("spaces", {}).get("random-conv", {}).get(name_of(model.times()), {})
     if "frechet_ratio" in sets:
-        numbers["Fréchet / floor"] = (f"{sets['frechet_ratio']:.1f}", "")
+        numbers["Fréchet / real signals"] = (f"{sets['frechet_ratio']:.1f}", "")
     return {label: value for label, value in numbers.items() if value[0]}
 
 
 def _held_out_psnr(history: History, evaluation: Mapping[str, Any]) -> tuple[str, str]:
-    evaluated = evaluation.get("encode", {}).get("psnr", {}).get("mean")
+    evaluated = evaluation.get("reconstruction", {}).get("psnr", {}).get("mean")
     found = evaluated if evaluated is not None else history.last("heldout/psnr")
     return (f"{found:.1f}", "dB") if found is not None else ("", "")
 
 
-def _params_of_one(model: Trained) -> int:
+def _params_of_one(model: Model) -> int:
     return sum(math.prod(shape) for shape in model.pipeline.function.param_shapes.values())
 
 
@@ -184,15 +191,6 @@ def _duration(seconds: float) -> tuple[str, str]:
     if seconds < 90:
         return f"{seconds:.0f}", "s"
     return (f"{seconds / 60:.1f}", "min") if seconds < 5400 else (f"{seconds / 3600:.1f}", "h")
-
-
-def _held_out(model: Trained) -> Source | None:
-    """The held-out signals; None when the data have none."""
-    try:
-        source = source_of(model, "test")
-    except (DataError, UsageError):
-        return None
-    return source if len(source) else None
 
 
 def _read_evaluation(run_dir: Path) -> dict[str, Any]:

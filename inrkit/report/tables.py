@@ -1,44 +1,43 @@
-"""`evaluation.json` as tables for people."""
+"""`evaluation.json` for people: one sentence, one table, and what can be drawn."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from PIL import Image
 
 from inrkit.drawing.page import Block, Charts, Picture, Table
-from inrkit.evaluation import diagnose, search
+from inrkit.evaluation import consistency, search
+from inrkit.evaluation.generation import ENOUGH, FIGURES
 
-_COLUMNS = {
-    "frechet": "Fréchet ↓",
-    "frechet_ratio": "/ floor",
+_Lines: TypeAlias = dict[str, dict[str, str]]  # name of a figure -> column -> text
+
+_HELD_OUT, _REAL, _NOISE = "held-out signals", "training signals (floor)", "noise"
+_FIXED = {_HELD_OUT: 0, _REAL: 2, _NOISE: 3}  # places of columns; kinds of samples stand between
+_NAMES = {
+    "frechet": "Fréchet distance ↓",
     "kid": "KID ↓",
     "precision": "precision ↑",
     "recall": "recall ↑",
-    "f1": "F1 ↑",
+    "f1": "F1 of both ↑",
     "density": "density ↑",
     "coverage": "coverage ↑",
     "diversity": "diversity",
-    "sliced_wasserstein": "sliced W. ↓",
-    "sliced_wasserstein_ratio": "/ floor",
+    "sliced_wasserstein": "sliced Wasserstein distance ↓",
 }
-_SPACES = {
-    "values": "The values themselves.",
-    "random-conv": "Features of a random convolutional network: local structure and coarse layout.",
-    "whitened-pca": "Whitened principal components of the values: how the set varies.",
-}
-_ROWS = {"real": "training signals (floor)", "noise": "Gaussian noise"}
+_SPACES = {"random-conv-edges": ", edges", "whitened-pca": ", principal components"}
+_FLOOR = (
+    "The floor is what as many training signals have beside held-out ones: real signals, which no generator can be "
+    "expected to beat."
+)
 
 
 def evaluation_blocks(evaluation: Mapping[str, Any], run_dir: Path) -> list[Block]:
-    """Tables of what was measured, and the sheet of nearest neighbours."""
-    blocks: list[Block] = [*_signal_table(evaluation)]
-    sets = evaluation.get("sets", {})
-    for space, rows in sets.get("spaces", {}).items():
-        blocks.append(_set_table(space, rows, int(sets.get("count", 0))))
-    if drawn := {**search.charts(evaluation), **diagnose.charts(evaluation)}:
+    """The table of what was measured, its curves, and the sheet of nearest neighbours."""
+    table = evaluation_table(evaluation)
+    blocks: list[Block] = [table] if table.rows else []
+    if drawn := {**search.charts(evaluation), **consistency.charts(evaluation)}:
         blocks.append(Charts(drawn))
-    blocks += _memorisation(evaluation.get("memorisation"))
     sheet = run_dir / "nearest.png"
     if "memorisation" in evaluation and sheet.is_file():
         with Image.open(sheet) as opened:
@@ -47,54 +46,93 @@ def evaluation_blocks(evaluation: Mapping[str, Any], run_dir: Path) -> list[Bloc
     return blocks
 
 
-def evaluation_lead(evaluation: Mapping[str, Any]) -> str:
-    """Which checkpoint and which seed the figures are of."""
-    return f"At step {evaluation['step']:,}, seed {evaluation['seed']}." if "step" in evaluation else ""
+def evaluation_sentence(evaluation: Mapping[str, Any]) -> str:
+    """Which checkpoint the figures are of, and how many signals they could be taken over."""
+    if "step" not in evaluation:
+        return ""
+    asked, there = int(evaluation.get("asked", 0)), int(evaluation.get("held_out", 0))
+    taken = f"{min(asked, there):,} held-out signals" + (f" ({asked:,} were asked for)" if asked > there else "")
+    return f"At step {evaluation['step']:,}, seed {evaluation['seed']}, over {taken}."
 
 
-def _signal_table(evaluation: Mapping[str, Any]) -> list[Block]:
-    encode, resolution = evaluation.get("encode", {}), evaluation.get("resolution", {})
-    names = {
-        "psnr": "reconstruction PSNR, dB",
-        "ssim": "reconstruction SSIM",
+def evaluation_table(evaluation: Mapping[str, Any]) -> Table:
+    """A row for each figure, a column for each kind of signals that it is of."""
+    lines = _of_held_out(evaluation) | _of_sets(evaluation)
+    first = next((column for cells in lines.values() for column in cells if column not in _FIXED), "samples")
+    lines |= _beside_training(evaluation, first)
+    used = dict.fromkeys(column for cells in lines.values() for column in cells)
+    columns = sorted(used, key=lambda column: _FIXED.get(column, 1))
+    rows = [(name, *(cells.get(column, "") for column in columns)) for name, cells in lines.items()]
+    return Table(("", *columns), rows, _note(evaluation, columns))
+
+
+def _note(evaluation: Mapping[str, Any], columns: list[str]) -> str:
+    parts = [_FLOOR] if _REAL in columns else []
+    count = int(evaluation.get("sets", {}).get("count", ENOUGH))
+    if count < ENOUGH:
+        parts.append(f"From {ENOUGH} signals in each set on, distances are told as multiples of it; here are {count}.")
+    if found := evaluation.get("memorisation"):
+        parts.append(
+            f"Distances to {found['training']:,} training signals are root mean squares over values on [-1, 1]. "
+            "Closer than 99 % of the held-out signals: 1 % is expected where nothing is memorised."
+        )
+    return " ".join(parts)
+
+
+def _of_held_out(evaluation: Mapping[str, Any]) -> _Lines:
+    """Means over held-out signals, ± standard deviation."""
+    figures = dict(evaluation.get("reconstruction", {}))
+    known = {
+        "psnr": "reconstruction PSNR, dB ↑",
+        "ssim": "reconstruction SSIM ↑",
         "constant": "PSNR of the mean training signal, dB",
     }
-    own = {name: f"reconstruction {name}" for name in encode if name not in (*names, "count")}  # the modality's
-    found = {text: encode.get(name) for name, text in (names | own).items()}
-    found |= {f"PSNR of the {name} render, averaged down, dB": spread for name, spread in resolution.items()}
-    rows = [
-        (name, *(_text(spread[key]) for key in ("mean", "std", "p5", "median", "p95")))
-        for name, spread in found.items()
-        if spread and "mean" in spread
-    ]
-    head = ("over held-out signals", "mean", "std", "5 %", "median", "95 %")
-    note = f"{encode['count']:,} signals." if "count" in encode else ""
-    return [Table(head, rows, note)] if rows else []
+    named = {text: figures.get(name) for name, text in known.items()}
+    named |= {f"reconstruction, {name}": v for name, v in figures.items() if name not in (*known, "count")}
+    named |= {
+        f"PSNR of the {name} render, averaged down, dB ↑": v for name, v in evaluation.get("resolution", {}).items()
+    }
+    lines = {
+        name: {_HELD_OUT: f"{_text(v['mean'])} ± {_text(v['std'])}"} for name, v in named.items() if v and "mean" in v
+    }
+    for name, text in (("denoising", "denoising distance"), ("trajectory", "way of f over all noise levels")):
+        found = evaluation.get(name, {})
+        plain = {key: value for key, value in found.items() if key not in ("count", "curves")}
+        lines |= {f"{text}, {key.replace('at ', 't = ')}": {_HELD_OUT: _text(v)} for key, v in plain.items()}
+    return lines
 
 
-def _set_table(space: str, rows: Mapping[str, Mapping[str, float]], count: int) -> Block:
-    used = [name for name in _COLUMNS if any(name in row for row in rows.values())]
-    head = (space, *(_COLUMNS[name] for name in used))
-    cells = [
-        (_ROWS.get(label, label), *(_text(row[name]) if name in row else "" for name in used))
-        for label, row in rows.items()
-    ]
-    return Table(head, cells, f"{_SPACES.get(space, '')} {count:,} signals in each set.".strip())
+def _of_sets(evaluation: Mapping[str, Any]) -> _Lines:
+    """Every figure in the first space of features; in the others, the Fréchet distance."""
+    lines: _Lines = {}
+    for space, rows in evaluation.get("sets", {}).get("spaces", {}).items():
+        for figure in FIGURES if space not in _SPACES else ("frechet",):
+            cells = {_column(kind): _distance(row, figure) for kind, row in rows.items() if figure in row}
+            if cells:
+                lines[_NAMES[figure] + _SPACES.get(space, "")] = cells
+    return lines
 
 
-def _memorisation(found: Mapping[str, Any] | None) -> list[Block]:
-    if not found:
-        return []
-    rows = [
-        (name, _text(found[key]["median"]), _text(found[key]["least"]))
-        for name, key in (("samples", "samples"), ("held-out signals", "held_out"))
-    ]
-    note = (
-        f"Distances are root mean squares over values on [-1, 1], to {found['training']:,} training signals. "
-        f"{found['suspicious']:.1%} of the samples are closer to one than 99 % of the held-out signals are; "
-        "1 % is expected where nothing is memorised."
-    )
-    return [Table(("distance to the nearest training signal", "median", "smallest"), rows, note)]
+def _beside_training(evaluation: Mapping[str, Any], first: str) -> _Lines:
+    """Figures of the first kind of samples."""
+    lines: _Lines = {}
+    if found := evaluation.get("memorisation"):
+        for key, name in (("median", "median"), ("least", "smallest")):
+            cells = {first: _text(found["samples"][key]), _REAL: _text(found["held_out"][key])}
+            lines[f"nearest training signal, {name} distance"] = cells
+        lines["closer to one than 99 % of the held-out"] = {first: f"{found['suspicious']:.1%}", _REAL: "1 %"}
+    if found := evaluation.get("spread"):
+        lines["difference within pairs"] = {first: _text(found["samples"]), _REAL: _text(found["real"])}
+    return lines
+
+
+def _column(kind: str) -> str:
+    return {"real": _REAL, "noise": _NOISE}.get(kind, kind)
+
+
+def _distance(row: Mapping[str, float], figure: str) -> str:
+    ratio = row.get(f"{figure}_ratio")
+    return _text(row[figure]) + (f" ({_text(ratio)} x floor)" if ratio is not None else "")
 
 
 def _text(value: float) -> str:

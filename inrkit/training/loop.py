@@ -12,7 +12,7 @@ import inrkit
 from inrkit.config.phases import Stretch
 from inrkit.config.toml import config_hash, unstructure
 from inrkit.core.modality import Signals
-from inrkit.evaluation.score import Score
+from inrkit.evaluation.reconstruction import Score
 from inrkit.inference.model import Model, build_model
 from inrkit.machine.randomness import preserve_random_state
 from inrkit.machine.signals import StoppedError, StopRequest
@@ -111,7 +111,7 @@ class Loop:
     def _watch(self, model: Model, phase: Stretch) -> bool:
         """Whether the samples are the best of their phase."""
         step, value = self.learner.step, self.early.measure(model)
-        self._write({"proxy/frechet": value if math.isfinite(value) else None})
+        self._write({"samples/frechet": value if math.isfinite(value) else None})
         # After the last step of a phase its own stage, not the next phase's, made the samples.
         return self.early.see(step, phase.number, value, counts=phase.is_hard(step))
 

@@ -13,7 +13,7 @@ from inrkit.config.run import RunConfig
 from inrkit.config.toml import unstructure
 from inrkit.core.modality import Modality, Source
 from inrkit.errors import DataError, ResourceError, UsageError
-from inrkit.evaluation.score import Score
+from inrkit.evaluation.reconstruction import Score
 from inrkit.inference.model import Model
 from inrkit.machine.memory import keep_freed_memory
 from inrkit.machine.precision import allow_tf32, choose_device, choose_precision

@@ -1,7 +1,7 @@
 """Stops a run whose samples become worse instead of better, and goes back to the best checkpoint.
 
 Consistency training can diverge when its curriculum brings t and r close together: the loss still falls while samples
-fall apart. So the samples themselves are watched: the Fréchet distance of `Proxy`, of two steps.
+fall apart. So the samples themselves are watched: the Fréchet distance of `QuickFrechet`, of two steps.
 """
 
 import json
@@ -12,8 +12,8 @@ from typing import Any, final
 
 import attrs
 
-from inrkit.evaluation.proxy import Proxy
-from inrkit.inference.heldout import Trained
+from inrkit.evaluation.quick import QuickFrechet
+from inrkit.inference.model import Model
 from inrkit.inference.times import times_of
 from inrkit.storage import atomic
 from inrkit.storage.checkpoint import remove_newer
@@ -50,16 +50,16 @@ class EarlyStopping:
     best_step: int | None = None
     last: float = math.inf
     worse: int = 0
-    _proxy: Proxy | None = attrs.field(default=None, init=False)
+    _quick: QuickFrechet | None = attrs.field(default=None, init=False)
 
-    def measure(self, model: Trained) -> float:
+    def measure(self, model: Model) -> float:
         """How far the model's samples are from training signals; of two steps, or along a diffusion model's path.
 
         Never by way of a level that was searched: a run must not depend on when it was evaluated.
         """
-        if self._proxy is None:
-            self._proxy = Proxy(model, COUNT)
-        return self._proxy.distance(model, times_of(2) if model.sampler == "consistency" else model.times())
+        if self._quick is None:
+            self._quick = QuickFrechet(model, COUNT)
+        return self._quick.distance(model, times_of(2) if model.sampler == "consistency" else model.times())
 
     def see(self, step: int, phase: int, value: float, *, counts: bool = True) -> bool:
         """Takes note of an evaluation, and says whether it is the best of its phase.

@@ -17,7 +17,6 @@ from inrkit.drawing.sheet import (
     save_png,
     scale_for,
     sheet,
-    strip,
     to_image,
 )
 from inrkit.errors import UsageError
@@ -66,11 +65,11 @@ def test_what_cannot_be_shown_is_cut_off() -> None:
 
 def test_tiles_stand_where_they_belong() -> None:
     """Row by row, from left to right, apart from each other by the gap."""
-    pictures = torch.linspace(0, 1, 6)[:, None, None, None].expand(6, 3, 5, 5)
-    image = sheet(pictures, columns=3, scale=2)
-    assert image.size == (GAP + 3 * (10 + GAP), GAP + 2 * (10 + GAP))
+    pictures = torch.linspace(0, 1, 6)[:, None, None, None].expand(6, 3, 96, 96)
+    image = sheet(pictures, columns=3)
+    assert image.size == (GAP + 3 * (96 + GAP), GAP + 2 * (96 + GAP))
     for i in range(6):
-        corner = (GAP + (i % 3) * (10 + GAP), GAP + (i // 3) * (10 + GAP))
+        corner = (GAP + (i % 3) * (96 + GAP), GAP + (i // 3) * (96 + GAP))
         assert image.getpixel(corner)[0] == round(255 * i / 5)
         assert image.getpixel((corner[0] - 1, corner[1])) == (255, 255, 255, 255)
 
@@ -86,12 +85,6 @@ def test_captions_and_labels_take_room_of_their_own() -> None:
     )
     rows = labelled_rows({"original": pictures, "encode": pictures}, captions=["1", "2", "3"])
     assert rows.width > plain.width
-
-
-def test_a_strip_shows_all_sizes_equally_large() -> None:
-    """Renders at 1, 2 and 4 times the size stand beside each other as equals."""
-    image = strip([torch.rand(3, n, n) for n in (32, 64, 128)], captions=["32", "64", "128"], paper=CLEAR)
-    assert image.width == GAP + 3 * (128 + GAP)
 
 
 def test_first_row_is_what_a_sheet_of_that_row_shows() -> None:

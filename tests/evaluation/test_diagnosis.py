@@ -9,7 +9,7 @@ from toy import ToyModality
 
 from inrkit.config.resolve import resolve
 from inrkit.drawing.page import Charts
-from inrkit.evaluation.diagnose import charts
+from inrkit.evaluation.consistency import charts
 from inrkit.evaluation.evaluate import evaluate
 from inrkit.inference.model import Model, build_model
 from inrkit.report.sheets import write_report
@@ -25,7 +25,7 @@ def test_both_diagnostics_are_figures_and_curves(model: Model, tmp_path: Path) -
     """Plain JSON, the same for the same seed, and only what is asked for."""
     found = evaluate(model, n=16, metrics=["denoising", "trajectory"])
     assert json.loads((tmp_path / "evaluation.json").read_text()) == found
-    assert set(found) == {"step", "seed", "data", "denoising", "trajectory"}
+    assert set(found) == {"step", "seed", "asked", "held_out", "data", "denoising", "trajectory"}
     assert found["denoising"]["count"] == 4
     assert len(found["denoising"]["curves"]["f"]) == 48
     assert found["trajectory"]["ends"] <= found["trajectory"]["length"]
@@ -39,7 +39,7 @@ def test_the_report_draws_them(model: Model, tmp_path: Path) -> None:
     drawn = charts(found)
     assert len(drawn) == 2
     assert all(svg.startswith("<svg") and "noise level" in svg for svg in drawn.values())
-    (block,) = evaluation_blocks(found, tmp_path)
+    _, block = evaluation_blocks(found, tmp_path)
     assert isinstance(block, Charts)
     assert charts({}) == {}
 

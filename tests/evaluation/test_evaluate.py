@@ -12,10 +12,12 @@ import inrkit
 from inrkit.config.resolve import resolve
 from inrkit.drawing.page import Charts, Picture, Table
 from inrkit.errors import DataError, UsageError
-from inrkit.evaluation import sets
-from inrkit.evaluation.evaluate import METRICS, chosen_metrics, constant_answer, evaluate, similarity, spread_of
-from inrkit.inference.heldout import compared_of, source_of
+from inrkit.evaluation import generation
+from inrkit.evaluation.evaluate import METRICS, chosen_metrics, evaluate
+from inrkit.evaluation.generation import real_pictures
+from inrkit.evaluation.reconstruction import constant_answer, distribution_of, similarity
 from inrkit.inference.model import Model, build_model
+from inrkit.inference.signalset import SignalSet, source_of
 from inrkit.report.tables import evaluation_blocks
 from inrkit.testing.recorder import Recorder
 
@@ -24,6 +26,11 @@ from inrkit.testing.recorder import Recorder
 def model(tmp_path: Path) -> Model:
     """An untrained toy in a run directory of its own."""
     return build_model(resolve(ToyModality), tmp_path, 7, torch.device("cpu"))
+
+
+def signals(model: Model, split: str, count: int) -> SignalSet:
+    """The first signals of a split."""
+    return SignalSet(model, source_of(model, split), range(count))
 
 
 def test_an_evaluation_is_plain_json_and_is_written_down(model: Model, tmp_path: Path) -> None:
@@ -63,7 +70,7 @@ def test_only_what_is_asked_for_is_computed(model: Model, tmp_path: Path) -> Non
     stages = set()
     result = evaluate(model, n=16, metrics=["psnr"], progress=lambda done, total=None, what="": stages.add(what))
     assert stages == {"encoding"}
-    assert set(result["encode"]) == {"count", "psnr", "constant"}
+    assert set(result["reconstruction"]) == {"count", "psnr", "constant"}
     assert "sets" not in result
     assert not (tmp_path / "nearest.png").exists()
 
@@ -72,8 +79,7 @@ def test_similarity_is_of_pictures_where_values_have_no_room(model: Model) -> No
     """A wave of 16 values is compared as it is, one of 8 by its picture; equal signals are at 1 either way."""
     for size in (16, 8):
         small = build_model(resolve(ToyModality, flags={"options": {"size": size}}), model.run, 7, model.device)
-        held_out = source_of(small, "test")
-        truth = compared_of(small, held_out, range(4)).values
+        truth = signals(small, "test", 4).compared().values
         assert similarity(small, truth, truth).tolist() == pytest.approx([1.0] * 4)
         assert similarity(small, -truth, truth).max() < 0.5
 
@@ -94,9 +100,10 @@ def test_too_few_signals_are_refused(model: Model) -> None:
 
 def test_copies_are_found(model: Model) -> None:
     """Whoever hands out training signals is at distance 0 from them, all of it suspicious."""
-    real = sets.real_pictures(model, source_of(model, "test"), range(4), "", lambda *_: None)
-    copies = sets.real_pictures(model, source_of(model, "train"), range(8), "", lambda *_: None)
-    figures, shown = sets.memorisation_figures(model, copies, real, source_of(model, "train"), 0, lambda *_: None)
+    real = torch.cat(list(real_pictures(signals(model, "test", 4))))
+    training = signals(model, "train", len(source_of(model, "train")))
+    copies = torch.cat(list(real_pictures(training[:8])))
+    figures, shown = generation.memorisation_figures(copies, real, training)
     assert figures["samples"]["median"] == 0
     assert figures["suspicious"] == 1
     assert figures["held_out"]["least"] > 0
@@ -107,19 +114,18 @@ def test_copies_are_found(model: Model) -> None:
 def test_places_are_the_same_when_all_their_parts_are(model: Model) -> None:
     """Of one kind, and tensor by tensor."""
     grid = inrkit.Grid((4, 4))
-    assert sets.same_place(grid, inrkit.Grid((4, 4)))
-    assert not sets.same_place(grid, inrkit.Grid((4, 5)))
-    held_out = source_of(model, "test")
-    where = compared_of(model, held_out, range(2)).where
-    assert sets.same_place(where, compared_of(model, held_out, range(2)).where)
-    assert not sets.same_place(where, grid)
+    assert generation.same_place(grid, inrkit.Grid((4, 4)))
+    assert not generation.same_place(grid, inrkit.Grid((4, 5)))
+    where = signals(model, "test", 2).compared().where
+    assert generation.same_place(where, signals(model, "test", 2).compared().where)
+    assert not generation.same_place(where, grid)
 
 
 def test_the_floor_is_what_training_signals_show(model: Model) -> None:
     """Where places are equal, the floor consists of the signals as they are read."""
-    training, held_out = source_of(model, "train"), source_of(model, "test")
-    floor = sets.floor_pictures(model, training, range(4), held_out, range(4), lambda *_: None)
-    assert torch.equal(floor, sets.real_pictures(model, training, range(4), "", lambda *_: None))
+    training = signals(model, "train", 4)
+    floor = generation.floor_pictures(training, signals(model, "test", 4))
+    assert torch.equal(floor, torch.cat(list(real_pictures(training))))
 
 
 def test_values_that_are_not_finite_are_an_error(model: Model) -> None:
@@ -133,51 +139,50 @@ def test_values_that_are_not_finite_are_an_error(model: Model) -> None:
 def test_large_pictures_are_averaged_down() -> None:
     """At most 64 a side, with the same mean; small ones only change their range."""
     pictures = torch.rand(2, 3, 128, 96)
-    found = sets.small(pictures)
+    found = generation.small(pictures)
     assert found.shape == (2, 3, 64, 48)
     assert torch.allclose(found.mean(), pictures.mean() * 2 - 1, atol=1e-6)
-    assert torch.equal(sets.small(pictures[:, :, :8, :8]), pictures[:, :, :8, :8] * 2 - 1)
+    assert torch.equal(generation.small(pictures[:, :, :8, :8]), pictures[:, :, :8, :8] * 2 - 1)
 
 
 def test_spaces_fit_what_varies() -> None:
     """Components are no more than the directions that real signals vary in; none where nothing varies."""
     one_way = torch.linspace(-1, 1, 80)[:, None, None, None] * torch.ones(1, 3, 8, 8)
-    assert sets.spaces_of(one_way)["whitened-pca"].dim == 1
-    assert "whitened-pca" not in sets.spaces_of(torch.zeros(80, 3, 8, 8))
-    assert "random-conv" not in sets.spaces_of(torch.rand(80, 3, 4, 16))
+    assert generation.spaces_of(one_way)["whitened-pca"].dim == 1
+    assert "whitened-pca" not in generation.spaces_of(torch.zeros(80, 3, 8, 8))
+    assert "random-conv" not in generation.spaces_of(torch.rand(80, 3, 4, 16))
 
 
 def test_spread_is_of_finite_values() -> None:
     """An infinite PSNR is counted but not averaged."""
-    found = spread_of([1.0, 3.0, math.inf])
+    found = distribution_of([1.0, 3.0, math.inf])
     assert found["finite"] == pytest.approx(2 / 3)
     assert (found["mean"], found["std"], found["median"]) == (2.0, 1.0, 2.0)
-    assert spread_of([math.inf]) == {"finite": 0.0}
+    assert distribution_of([math.inf]) == {"finite": 0.0}
 
 
 def test_every_figure_has_its_place_in_the_report(model: Model, tmp_path: Path) -> None:
-    """Tables for encodes, for each space and for memorisation, diagnostics drawn, the sheet of neighbours."""
+    """One table, curves over noise levels, the sheet of neighbours."""
     blocks = evaluation_blocks(evaluate(model, n=16), tmp_path)
-    assert [type(block) for block in blocks] == [Table, Table, Table, Table, Table, Charts, Table, Picture]
+    assert [type(block) for block in blocks] == [Table, Charts, Picture]
     assert all("nan" not in block.html() for block in blocks)
     assert evaluation_blocks({}, tmp_path) == []
 
 
 def test_samples_are_measured_as_held_out_signals_are(model: Model) -> None:
     """Sets are compared by pictures of equal shape, on [-1, 1]; the first of many samples are those of few."""
-    held_out = source_of(model, "test")
-    real = sets.real_pictures(model, held_out, range(4), "", lambda *_: None)
-    samples = sets.sampled_pictures(model, held_out, range(4), 0, (80.0,), lambda *_: None)
+    held_out = signals(model, "test", 4)
+    real = torch.cat(list(real_pictures(held_out)))
+    samples = generation.sampled_pictures(held_out, (80.0,), 0)
     assert real.shape == samples.shape
     assert -1 <= real.min() <= real.max() <= 1
-    fewer = sets.sampled_pictures(model, held_out, range(2), 0, (80.0,), lambda *_: None)
+    fewer = generation.sampled_pictures(held_out[:2], (80.0,), 0)
     assert torch.allclose(samples[:2], fewer, atol=1e-5)
 
 
 def test_the_best_constant_answer_is_the_mean_of_training_signals(model: Model) -> None:
     """No other constant is nearer to the training signals, in the mean of squares."""
-    training = source_of(model, "train")
-    values = compared_of(model, training, range(min(len(training), 1000))).values
+    values = signals(model, "train", min(len(source_of(model, "train")), 1000)).compared().values
     constant = constant_answer(model)
     best = (values - constant).square().mean()
     for other in (constant + 0.01, constant - 0.01, torch.zeros_like(constant)):

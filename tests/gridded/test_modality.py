@@ -22,7 +22,7 @@ from inrkit import (
     write_store,
 )
 from inrkit.gridded.options import side_for
-from inrkit.inference.heldout import encode, source_of
+from inrkit.inference.signalset import SignalSet, source_of
 
 SMALL = {"width": 16, "heads": 2, "hidden": 16, "depth": 1, "inr_width": 24, "inr_inner": 16, "count": 32}
 
@@ -133,7 +133,7 @@ def test_a_dozen_lines_learn(tmp_path: Path) -> None:
         on_sample=lambda *_: None,
         on_end=lambda *_: None,
     )
-    found = encode(model, source_of(model, "test"), range(16))
+    found = SignalSet(model, source_of(model, "test"), range(16)).encode()
     error = (found.shown - found.truth).square().mean()
     assert float(error) < 0.25 * float(found.truth.var())
 

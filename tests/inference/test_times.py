@@ -16,7 +16,7 @@ from inrkit.core.pipeline import Prediction
 from inrkit.core.sample import Sampler
 from inrkit.errors import DataError, UsageError
 from inrkit.evaluation.evaluate import evaluate
-from inrkit.evaluation.proxy import Proxy
+from inrkit.evaluation.quick import QuickFrechet
 from inrkit.evaluation.search import COARSE, FINE, charts, minimise, search_middle
 from inrkit.inference.model import Model, build_model
 from inrkit.inference.times import MIDDLE, ODE_LAST, ODE_STEPS, middle_of, sampler_of, times_of
@@ -157,10 +157,10 @@ def test_there_is_nothing_to_search_in_a_diffusion_run(tmp_path: Path) -> None:
 def test_samples_that_are_not_finite_are_infinitely_far(tmp_path: Path) -> None:
     """A broken model loses every comparison, and a search over it says so."""
     model = untrained(tmp_path)
-    proxy = Proxy(model, 16)
-    assert math.isfinite(proxy.distance(model, (80.0,)))
-    assert proxy.distance(model, (80.0,)) == proxy.distance(model, (80.0,))
+    quick = QuickFrechet(model, 16)
+    assert math.isfinite(quick.distance(model, (80.0,)))
+    assert quick.distance(model, (80.0,)) == quick.distance(model, (80.0,))
     model.pipeline.function.scale.data.fill_(float("nan"))
-    assert proxy.distance(model, (80.0,)) == float("inf")
+    assert quick.distance(model, (80.0,)) == float("inf")
     with pytest.raises(DataError, match="values that are not finite"):
         search_middle(model, n=16)

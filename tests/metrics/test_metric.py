@@ -9,16 +9,16 @@ from torch import Tensor
 
 from inrkit.errors import DataError, UsageError
 from inrkit.metrics.metric import (
-    FeatureStatistics,
+    Gaussian,
     frechet_distance,
     psnr,
     ssim,
 )
 
 
-def gaussian(mean: Tensor, covariance: Tensor) -> FeatureStatistics:
+def gaussian(mean: Tensor, covariance: Tensor) -> Gaussian:
     """Statistics that say exactly this mean and covariance."""
-    return FeatureStatistics(101, mean.double(), covariance.double() * 100)
+    return Gaussian(mean.double(), covariance.double())
 
 
 def random_covariance(dim: int, rank: int) -> Tensor:
@@ -151,30 +151,9 @@ def test_ssim_refuses_what_it_cannot_measure() -> None:
 def test_statistics_are_mean_and_covariance() -> None:
     """Mean and torch.cov of all rows."""
     x = torch.randn(50, 4, dtype=torch.float64) * 3 + 7
-    statistics = FeatureStatistics.of(x)
+    statistics = Gaussian.fit(x)
     torch.testing.assert_close(statistics.mean, x.mean(0))
     torch.testing.assert_close(statistics.covariance, x.T.cov())
-
-
-@pytest.mark.parametrize("sizes", [(30,), (1, 29), (10, 10, 10), (1, 1, 28), (0, 30)])
-def test_statistics_of_batches_are_those_of_all_rows(sizes: tuple[int, ...]) -> None:
-    """However the rows are cut, mean and covariance are the same, far from the origin too."""
-    x = torch.randn(30, 5, dtype=torch.float64) + 1e4
-    running = FeatureStatistics.empty(5)
-    for batch in x.split(sizes):
-        running.update(batch)
-    assert running.count == 30
-    torch.testing.assert_close(running.mean, x.mean(0))
-    torch.testing.assert_close(running.covariance, x.T.cov(), rtol=1e-9, atol=1e-9)
-
-
-def test_merging_statistics_is_associative() -> None:
-    """(a + b) + c equals a + (b + c): what several processes saw can be joined in any order."""
-    a, b, c = torch.randn(3, 12, 3)
-    left = FeatureStatistics.of(a).merge(FeatureStatistics.of(b)).merge(FeatureStatistics.of(c))
-    right = FeatureStatistics.of(a).merge(FeatureStatistics.of(b).merge(FeatureStatistics.of(c)))
-    torch.testing.assert_close(left.scatter, right.scatter)
-    torch.testing.assert_close(left.mean, right.mean)
 
 
 def test_statistics_refuse_what_is_not_finite() -> None:
@@ -182,17 +161,14 @@ def test_statistics_refuse_what_is_not_finite() -> None:
     x = torch.zeros(5, 2)
     x[3, 1] = math.nan
     with pytest.raises(DataError, match="1 of 5 rows"):
-        FeatureStatistics.of(x)
+        Gaussian.fit(x)
 
 
-def test_statistics_refuse_too_few_rows_and_other_features() -> None:
-    """One row has no covariance, and features of another kind cannot be merged."""
-    with pytest.raises(UsageError, match="at least 2 rows"):
-        _ = FeatureStatistics.of(torch.zeros(1, 3)).covariance
-    with pytest.raises(UsageError, match="3 features"):
-        FeatureStatistics.empty(3).update(torch.zeros(4, 2))
-    with pytest.raises(UsageError, match=r"\(N, D\)"):
-        FeatureStatistics.of(torch.zeros(4, 2, 2))
+@pytest.mark.parametrize("shape", [(1, 3), (4, 2, 2)])
+def test_statistics_refuse_too_few_rows_and_other_shapes(shape: tuple[int, ...]) -> None:
+    """One row has no covariance."""
+    with pytest.raises(UsageError, match=r"\(N, D\) with N of at least 2"):
+        Gaussian.fit(torch.zeros(shape))
 
 
 # ---- Fréchet distance

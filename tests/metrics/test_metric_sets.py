@@ -116,9 +116,9 @@ def test_compare_sets_puts_samples_between_floor_and_noise() -> None:
     """The same distribution scores like real data, a disturbed one worse, noise and a collapsed set far worse."""
     real_a, real_b, same = waves(900, 0).split(300)
     features = Standardised.fit(RandomConvFeatures(2, (16, 16)), waves(300, 1))
-    good = compare_sets(real_a, real_b, same, features)
-    rough = compare_sets(real_a, real_b, same + 0.3 * torch.randn_like(same), features)
-    copied = compare_sets(real_a, real_b, same[:1].expand(300, -1, -1, -1), features)
+    good = compare_sets(real_a, real_b, {"samples": same}, features)
+    rough = compare_sets(real_a, real_b, {"samples": same + 0.3 * torch.randn_like(same)}, features)
+    copied = compare_sets(real_a, real_b, {"samples": same[:1].expand(300, -1, -1, -1)}, features)
     assert set(good) == {"samples", "real", "noise"}
     assert good["real"] == rough["real"]
     assert 0.5 < good["samples"]["frechet"] / good["real"]["frechet"] < 2
@@ -136,9 +136,9 @@ def test_compare_sets_uses_equal_numbers_of_rows_and_is_repeatable() -> None:
     """The smallest set decides N for every row; the same seed gives the same figures."""
     values = waves(60, 0)
     features = RandomConvFeatures(2, (16, 16))
-    found = compare_sets(values[:30], values[30:], values[:12], features)
+    found = compare_sets(values[:30], values[30:], {"samples": values[:12]}, features)
     assert {row["count"] for row in found.values()} == {12}
-    assert found == compare_sets(values[:12], values[30:42], values[:12], features)
+    assert found == compare_sets(values[:12], values[30:42], {"samples": values[:12]}, features)
     assert found["samples"]["frechet"] == pytest.approx(0, abs=1e-6)
     assert found["samples"]["f1"] == 1
     assert found["samples"]["sliced_wasserstein"] == 0
@@ -148,4 +148,4 @@ def test_compare_sets_refuses_samples_that_are_not_finite() -> None:
     """A diverged generator is told apart from a poor one."""
     values = waves(20, 0)
     with pytest.raises(DataError, match="20 of 20 rows"):
-        compare_sets(values, values, values * math.nan, RandomConvFeatures(2, (16, 16)))
+        compare_sets(values, values, {"samples": values * math.nan}, RandomConvFeatures(2, (16, 16)))

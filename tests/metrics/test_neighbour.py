@@ -11,7 +11,6 @@ from inrkit.metrics.neighbour import (
     PrecisionRecall,
     diversity,
     mean_pairwise_distance,
-    memorisation,
     nearest,
     precision_recall,
 )
@@ -171,13 +170,3 @@ def test_nearest_refuses_other_shapes_and_nothing() -> None:
         nearest(torch.zeros(2, 6), torch.zeros(3, 5))
     with pytest.raises(UsageError, match="empty"):
         nearest(torch.zeros(2, 6), [])
-
-
-def test_memorisation_tells_copies_from_new_signals() -> None:
-    """Copies score 0, near copies little, fresh draws about 1."""
-    train, held_out, fresh = torch.randn(400, 8), torch.randn(200, 8), torch.randn(200, 8)
-    assert memorisation(train[:200], held_out, train) == 0
-    assert memorisation(train[:200] + 0.01, held_out, train) < 0.05
-    assert memorisation(fresh, held_out, train) == pytest.approx(1, abs=0.15)
-    with pytest.raises(UsageError, match="must not be part"):
-        memorisation(fresh, train[:100], train)

@@ -10,10 +10,11 @@ from PIL import Image
 
 import inrkit
 from inrkit import Draws, UsageError, load_inr, load_plugins, make_readout, save_inr
-from inrkit.evaluation import sets
 from inrkit.evaluation.evaluate import evaluate
+from inrkit.evaluation.generation import floor_pictures, real_pictures, small
 from inrkit.inference.export import export
-from inrkit.inference.heldout import compared_of, pictures_of, source_of
+from inrkit.inference.picture import pictures_of
+from inrkit.inference.signalset import SignalSet, source_of
 from inrkit_nerf.march import MarchRays
 from inrkit_nerf.modality import NerfModality
 from inrkit_nerf.options import NerfOptions
@@ -183,21 +184,20 @@ def test_a_picture_of_the_user_becomes_a_field(run: Path, tmp_path: Path) -> Non
 
 def test_evaluation_covers_views_that_were_not_read(run: Path) -> None:
     """PSNR of all other test views beside the mean view's, and how far samples differ beside how far cars do."""
-    result = evaluate(inrkit.load(run), n=16, metrics=["psnr", "spread"], run_dir=run)
-    assert result["encode"]["constant"]["mean"] > 5
+    result = evaluate(inrkit.load(run), n=16, metrics=["psnr", "spread"])
+    assert result["reconstruction"]["constant"]["mean"] > 5
     assert 0 <= result["spread"]["ratio"] < 2
 
 
 def test_the_floor_is_measured_where_held_out_objects_are(run: Path) -> None:
     """Training cameras stand elsewhere, so that training objects are seen from the test cameras instead."""
     model = inrkit.load(run)
-    training, held_out = source_of(model, "train"), source_of(model, "test")
-    floor = sets.floor_pictures(model, training, [0, 1], held_out, [0, 1], lambda *_: None)
-    where = compared_of(model, held_out, [0, 1]).where
-    known = model.modality.truth(training, [0, 1], where)
+    training, held_out = (SignalSet(model, source_of(model, split), [0, 1]) for split in ("train", "test"))
+    floor = floor_pictures(training, held_out)
+    known = model.modality.truth(training.source, [0, 1], held_out.compared().where)
     assert known is not None
-    assert torch.equal(floor, sets.small(pictures_of(model, known)))
-    assert not torch.equal(floor, sets.real_pictures(model, training, [0, 1], "", lambda *_: None))
+    assert torch.equal(floor, small(pictures_of(model, known)))
+    assert not torch.equal(floor, torch.cat(list(real_pictures(training))))
 
 
 def test_an_object_is_exported_as_a_mesh_or_the_reason_is_said(run: Path, tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from inrkit.config.run import RunConfig
 from inrkit.core.modality import Modality
 from inrkit.core.pipeline import Pipeline
 from inrkit.errors import DataError, UsageError
-from inrkit.inference.heldout import choose, encode, enlarged, rendered, source_of
 from inrkit.inference.model import Model, build_model
+from inrkit.inference.picture import enlarged, rendered
+from inrkit.inference.signalset import SignalSet, choose, source_of
 from inrkit.report import gallery
 from inrkit.report.history import History
 from inrkit.report.sheets import samples_over_time, write_report, write_samples
@@ -65,7 +66,8 @@ def test_a_report_needs_nothing_but_a_model(model: Model, tmp_path: Path) -> Non
     page = write_report(model, tmp_path).read_text()
     assert "Generated in one step" in page
     assert "Encoded" in page
-    assert "Interpolation" in page
+    assert "Interpolation of encodings" in page
+    assert "Interpolation of samples" in page
     assert "Samples over training" not in page
     assert "Evaluation" not in page
     # A wave on a line cannot be asked for a width and a height.
@@ -81,7 +83,9 @@ def test_a_report_shows_what_the_run_wrote_down(model: Model, tmp_path: Path) ->
     lines.append({"step": 29, "seen": 240, "heldout/psnr": 21.25})
     (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 30, "lo')
     (tmp_path / "timing.jsonl").write_text('{"step": 1, "seconds": 5.0}\n{"step": 2, "seconds": 2.0}\n')
-    (tmp_path / "evaluation.json").write_text('{"step": 7, "seed": 0, "encode": {"count": 3, "psnr": {"finite": 1.0}}}')
+    (tmp_path / "evaluation.json").write_text(
+        '{"step": 7, "seed": 0, "reconstruction": {"count": 3, "psnr": {"finite": 1.0}}}'
+    )
     write_samples(model, tmp_path, 10)
     page = write_report(model, tmp_path).read_text()
     for text in ("Learning rate", "Loss terms", "Held-out PSNR, dB", "21.2", "step 10", "objective = "):
@@ -111,9 +115,9 @@ def test_data_without_held_out_signals_give_a_shorter_report(model: Model, tmp_p
 def test_a_modality_without_places_has_no_zoom(model: Model) -> None:
     """Whoever cannot be asked for a size is not shown at any."""
     other = changed(model, places=refuse)
-    held_out = source_of(other, "test")
-    assert gallery.zoom(other, held_out) == []
-    assert rendered(other, encode(other, held_out, [0]).prediction, {}) is None
+    signal = SignalSet(other, source_of(other, "test"), [0])
+    assert gallery.zoom(signal) == []
+    assert rendered(other, signal.encode().prediction, {}) is None
 
 
 def test_enlarging_gives_pictures_of_the_size_that_was_asked_for(model: Model) -> None:
@@ -128,18 +132,18 @@ def test_enlarging_gives_pictures_of_the_size_that_was_asked_for(model: Model) -
         return shown[:, :, :1].expand(-1, -1, values.shape[-1] // 2, -1)
 
     other = changed(model, places=places, pictures=pictures)
-    held_out = source_of(other, "test")
-    found = enlarged(other, encode(other, held_out, [0, 1]).prediction, (1, 2, 4))
+    signals = SignalSet(other, source_of(other, "test"), [0, 1])
+    found = enlarged(other, signals.encode().prediction, (1, 2, 4))
     assert {factor: tuple(p.shape) for factor, p in found.items()} == {
         factor: (2, 3, 8 * factor, 16 * factor) for factor in (1, 2, 4)
     }
-    assert gallery.zoom(other, held_out)
+    assert gallery.zoom(signals[:1])
 
 
 def test_encoding_depends_on_the_signals_alone(model: Model) -> None:
     """The same numbers give the same INRs; held-out signals are read once each."""
-    held_out = source_of(model, "test")
-    first, second = encode(model, held_out, [2, 3]), encode(model, held_out, [2, 3])
+    signals = SignalSet(model, source_of(model, "test"), [2, 3])
+    first, second = signals.encode(), signals.encode()
     assert torch.equal(first.shown, second.shown)
     assert first.truth.shape == first.shown.shape
     assert sorted(choose(10, 10, 0)) == list(range(10))

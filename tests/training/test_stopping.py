@@ -135,7 +135,7 @@ def test_a_run_that_diverges_ends_at_its_best(tmp_path: Path, monkeypatch: pytes
     assert "stopped early" in write_report(model, tmp_path).read_text()
     assert "Fréchet distance of samples from training signals" in History.read(tmp_path).charts()
     assert json.loads((tmp_path / "stopped.json").read_text())["step"] == 14
-    lines = [line for line in read_lines(tmp_path / "metrics.jsonl") if "proxy/frechet" in line]
+    lines = [line for line in read_lines(tmp_path / "metrics.jsonl") if "samples/frechet" in line]
     assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12, 14]
     before = fingerprint(tmp_path)
     assert train_toy(tmp_path, **SHORT).step == 10
@@ -215,4 +215,4 @@ def test_a_healthy_run_is_left_alone(tmp_path: Path) -> None:
     """Training that gets better runs to its end, and without the option nothing is measured."""
     assert train_toy(tmp_path / "on", **HEALTHY).step == 100
     assert train_toy(tmp_path / "off", **{**SHORT, "early_stop": 0}).step == 24
-    assert "proxy" not in (tmp_path / "off" / "metrics.jsonl").read_text()
+    assert "frechet" not in (tmp_path / "off" / "metrics.jsonl").read_text()

@@ -9,7 +9,7 @@ from gaussian import MEAN, STD, batch_of, linear_pipeline, transformer_pipeline
 from torch import Tensor, nn
 
 from inrkit import Draws, Observation, UsageError
-from inrkit.metrics.diagnose import along, dense_times
+from inrkit.evaluation.consistency import along, dense_levels
 
 
 class Known(nn.Module):
@@ -61,9 +61,9 @@ def test_the_exact_function_has_the_distance_of_its_formula() -> None:
         assert distance == pytest.approx(float(expected), rel=0.1)
 
 
-def test_dense_times_are_even_and_on_no_end() -> None:
+def test_dense_levels_are_even_and_on_no_end() -> None:
     """Equal ratios, ascending, within the range and never at its ends."""
-    times = dense_times(8, 80.0, 0.01)
+    times = dense_levels(8, 80.0, 0.01)
     ratios = [b / a for a, b in itertools.pairwise(times)]
     assert ratios == pytest.approx([(80 / 0.01) ** (1 / 8)] * 7)
     assert 0.01 < times[0] < times[-1] < 80

@@ -1,0 +1,118 @@
+"""Runs measured alike: the same held-out signals, the same features, the same noise."""
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from inrkit.comparison.operations import of_sample, of_training
+from inrkit.config.resolve import Resolved
+from inrkit.core.noise import T_MAX
+from inrkit.errors import UsageError
+from inrkit.evaluation.evaluate import own_times
+from inrkit.evaluation.generation import Reference, ratio_of, sampled_pictures, small
+from inrkit.evaluation.reconstruction import reconstruction_figures
+from inrkit.inference.model import Model
+from inrkit.inference.picture import pictures_of, shown_of
+from inrkit.inference.signalset import SignalSet, source_of
+from inrkit.machine.precision import autocast
+from inrkit.report.history import History
+
+SHOWN = 12
+SPACES = {"random-conv": "", "random-conv-edges": ", edges"}
+"""Feature spaces in which sets are compared; blocks and grain show in the one that looks at edges."""
+
+_BATCH = 16
+_ROUNDS = 3
+
+
+def run_figures(model: Model, reference: Reference, at: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
+    """What one run needs and what it can do, as JSON."""
+    history, config = History.read(model.run), model.config
+    step_flops = of_training(Resolved.of(config, type(model.modality))) / config.steps
+    held_out = SignalSet.choose(model, "test", len(reference.signals), reference.seed)
+    distances = {steps_of(times): frechet_of(model, reference, times) for times in own_times(model)}
+    found = {f"{steps}{space}": figures for steps, row in distances.items() for space, figures in row.items()}
+    return {
+        "step": model.step,
+        "parameters": sum(p.numel() for p in model.pipeline.parameters()),
+        "sample_flops": of_sample(model.pipeline, model.modality),
+        "step_flops": step_flops,
+        "training_flops": step_flops * model.step,
+        "training_seconds": round(history.seconds(), 1),
+        "training_memory": history.memory(),
+        "sample_seconds": seconds_of(model, {}),
+        "rate": {"&".join(f"{k}={v}" for k, v in place.items()): 1 / seconds_of(model, place) for place in at},
+        "reconstruction": reconstruction_figures(held_out, {"psnr"}, reference.progress)["psnr"].get("mean"),
+        "frechet": {name: distance for name, (distance, _) in found.items()},
+        "frechet_ratio": {name: ratio for name, (_, ratio) in found.items() if ratio is not None},
+    }
+
+
+def frechet_of(model: Model, reference: Reference, times: Sequence[float]) -> dict[str, tuple[float, float | None]]:
+    """The distance of generated from held-out signals, itself and as a multiple of what training signals have."""
+    samples = _pictures(model, reference, times)
+    if samples.shape[1:] != reference.real.shape[1:]:
+        ours, theirs = ("x".join(map(str, x.shape[:1:-1])) for x in (reference.real, samples))
+        raise UsageError(
+            f"{model.run}: its pictures are {theirs}, those of the first run are {ours}; compare runs of one size"
+        )
+    figures = {}
+    for space in spaces_of(reference):
+        rows = reference.compare({"samples": samples}, space)
+        figures[SPACES.get(space, "")] = (float(rows["samples"]["frechet"]), ratio_of(rows["samples"], rows["real"]))
+    return figures
+
+
+def spaces_of(reference: Reference) -> list[str]:
+    """The names of `SPACES`, or what there is where signals are too small for them."""
+    return [name for name in reference.spaces if name in SPACES] or list(reference.spaces)
+
+
+def run_pictures(model: Model, seed: int) -> dict[str, Tensor]:
+    """Small pictures to look at: samples from the same noise for every run, and encoded held-out signals."""
+    rows = {steps_of(times): shown_of(model, model.sample(SHOWN, seed, times)) for times in own_times(model)}
+    source = source_of(model, "test")
+    encoded = SignalSet(model, source, range(min(SHOWN, len(source)))).encode()
+    return {**rows, "encode": pictures_of(model, encoded.shown), "original": pictures_of(model, encoded.truth)}
+
+
+def _pictures(model: Model, reference: Reference, times: Sequence[float]) -> Tensor:
+    """Where the reference's signals were measured, or, for INRs of two stages, as they show themselves."""
+    if model.modality.name == reference.signals.model.modality.name:
+        signals = attrs.evolve(reference.signals, model=model)
+        return sampled_pictures(signals, times, reference.seed, reference.progress)
+    drawn = model.sample(len(reference.signals), reference.seed, times).signal
+    return torch.cat([small(pictures_of(model, part)) for part in drawn.split(100)])
+
+
+def steps_of(times: Sequence[float]) -> str:
+    """ "1 step", "2 steps"."""
+    return f"{len(times)} step{'s' if len(times) > 1 else ''}"
+
+
+@torch.no_grad()
+def seconds_of(model: Model, place: Mapping[str, str]) -> float:
+    """Seconds for one generated signal, in one step and measured at a place: the median of several batches."""
+    where = model.modality.places(place)[0] if place else None
+
+    def run() -> None:
+        prediction = model.sample(_BATCH, times=(T_MAX,))
+        if where is not None:
+            with autocast(model.precision, model.device):
+                for i in range(_BATCH):
+                    prediction.rows(slice(i, i + 1)).at(where)
+        if model.device.type == "cuda":
+            torch.cuda.synchronize(model.device)
+
+    run()
+    found = []
+    for _ in range(_ROUNDS):
+        begin = time.perf_counter()
+        run()
+        found.append(time.perf_counter() - begin)
+    return statistics.median(found) / _BATCH

@@ -1,0 +1,270 @@
+"""Generated signals against real ones: how alike the sets are, and whether signals were copied from the training set.
+
+Sets are compared by their pictures, averaged down to at most 64 a side. A figure of sets depends on the number of
+signals, so all sets have the same, and real signals and noise go through the same comparison.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, final
+
+import attrs
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from inrkit.core.draws import seed_of
+from inrkit.errors import DataError
+from inrkit.inference.picture import pictures_of
+from inrkit.inference.signalset import SignalSet
+from inrkit.metrics.feature import Features, RandomConvFeatures, Standardised, WhitenedPCA
+from inrkit.metrics.metric import compare_sets
+from inrkit.metrics.neighbour import nearest
+from inrkit.progress import Progress, quiet
+
+FIGURES = ("frechet", "kid", "precision", "recall", "f1", "density", "coverage", "diversity", "sliced_wasserstein")
+WITH_RATIO = ("frechet", "sliced_wasserstein")
+"""Figures that even real signals do not bring to 0: they are given as multiples of that floor as well."""
+ENOUGH = 300
+"""Signals in each set from which on the floor is known well enough for multiples of it to be told."""
+
+TRAINING = 50_000
+"""Training signals, at most, among which copies are looked for."""
+
+_ON_VALUES = "sliced_wasserstein"  # needs no features: it has a space of its own, "values"
+_BATCH = 100
+_SIDE = 64
+_FITTED_ON = 1000
+_QUERIES = 500
+_SHOWN = 10
+
+
+def name_of(times: Sequence[float]) -> str:
+    """ "1 step", "2 steps (80, 0.821)", or "18 steps" where the levels are too many to be named."""
+    if len(times) == 1:
+        return "1 step"
+    return f"{len(times)} steps" + (f" ({', '.join(f'{t:g}' for t in times)})" if len(times) <= 4 else "")
+
+
+# ---------------------------------------------------------------------------------------------- pictures of signals
+
+
+def small(pictures: Tensor) -> Tensor:
+    """Pictures in [0, 1] to values on [-1, 1], at most 64 a side."""
+    height, width = pictures.shape[2:]
+    share = min(1.0, _SIDE / max(height, width))
+    if share < 1:
+        pictures = F.adaptive_avg_pool2d(pictures, (max(1, round(height * share)), max(1, round(width * share))))
+    return pictures * 2 - 1
+
+
+def real_pictures(signals: SignalSet, what: str = "", progress: Progress = quiet) -> Iterator[Tensor]:
+    """Small pictures of these signals, some at a time."""
+    for start, part in signals.parts(_BATCH):
+        yield small(pictures_of(signals.model, part.compared().values))
+        progress(start + len(part), len(signals), what)
+
+
+@torch.no_grad()
+def sampled_values(
+    signals: SignalSet, times: Sequence[float], *seeds: int | str, size: int = _BATCH
+) -> Iterator[Tensor]:
+    """As many generated signals, each measured as that one of the signals is, some at a time."""
+    for start, part in signals.parts(size):
+        drawn = signals.model.sample(len(part), seed=seed_of(*seeds, start), times=times)
+        yield drawn.at(part.compared().where)
+
+
+def sampled_pictures(signals: SignalSet, times: Sequence[float], seed: int, progress: Progress = quiet) -> Tensor:
+    """Small pictures of as many generated signals, each measured as that one of the signals is."""
+    parts: list[Tensor] = []
+    for values in sampled_values(signals, times, seed):
+        if not values.isfinite().all():
+            raise DataError(
+                f"the model of step {signals.model.step} generates values that are not finite; evaluate an earlier "
+                "checkpoint"
+            )
+        parts.append(small(pictures_of(signals.model, values)))
+        progress(min(len(parts) * _BATCH, len(signals)), len(signals), f"sampling, {name_of(times)}")
+    return torch.cat(parts)
+
+
+def floor_pictures(training: SignalSet, beside: SignalSet, progress: Progress = quiet) -> Tensor:
+    """Small pictures of training signals, each measured where a held-out one was, if anybody knows it there.
+
+    Sets that were measured at other places would differ for that reason alone, and the floor would be too high.
+    """
+    pictures = []
+    for start, part in training.parts(_BATCH):
+        own, where = part.compared(), beside[start : start + len(part)].compared().where
+        truth = training.model.modality.truth
+        known = None if same_place(own.where, where) else truth(part.source, part.numbers, where)
+        pictures.append(small(pictures_of(training.model, own.values if known is None else known)))
+        progress(start + len(part), len(training), "training signals of the floor")
+    return torch.cat(pictures)
+
+
+def same_place(a: Any, b: Any) -> bool:
+    """Whether two places are equal, tensor by tensor."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a.shape == b.shape and bool(torch.equal(a, b))
+    if type(a) is not type(b):
+        return False
+    if attrs.has(type(a)):
+        names = [field.name for field in attrs.fields(type(a))]
+        return all(same_place(getattr(a, name), getattr(b, name)) for name in names)
+    return bool(a == b)
+
+
+# ---------------------------------------------------------------------------------------------- feature spaces
+
+
+def spaces_of(real: Tensor) -> dict[str, Features]:
+    """Feature spaces fitted on real pictures (N, 3, H, W); random convolutions need 8 values a side."""
+    spaces: dict[str, Features] = {}
+    if min(real.shape[2:]) >= 8:
+        size = (int(real.shape[2]), int(real.shape[3]))
+        spaces["random-conv"] = Standardised.fit(RandomConvFeatures(3, size), real)
+        spaces["random-conv-edges"] = Standardised.fit(RandomConvFeatures(3, size, edges=True), real)
+    fitted_on = real[:_FITTED_ON]
+    components = min(64, len(fitted_on) // 4, _rank(fitted_on))
+    if components:
+        spaces["whitened-pca"] = WhitenedPCA.fit(fitted_on, components=components)
+    return spaces
+
+
+def fitted_spaces(others: Tensor, every: Tensor) -> dict[str, Features]:
+    """Feature spaces fitted on other signals than those that are compared, where there are enough."""
+    return spaces_of(others if len(others) >= 64 else every)
+
+
+def _rank(real: Tensor) -> int:
+    """Directions in which real signals vary by more than a thousandth of how they vary most."""
+    x = real.flatten(1).double()
+    x = x - x.mean(dim=0)
+    variance = torch.linalg.eigvalsh(x @ x.T if x.shape[1] > len(x) else x.T @ x)
+    return int((variance > 1e-6 * variance[-1]).sum()) if variance[-1] > 0 else 0
+
+
+# ---------------------------------------------------------------------------------------------- comparisons
+
+
+@final
+class Reference:
+    """Held-out signals that generated ones are held against, as many training signals, and features of neither.
+
+    Training signals are the floor: a set of as many real signals, which the best generator cannot be nearer than.
+
+    Args:
+        signals: The held-out ones.
+        seed: Of the choice of training signals, and of the comparison's noise.
+    """
+
+    def __init__(self, signals: SignalSet, seed: int, progress: Progress = quiet) -> None:
+        self.signals, self.seed, self.progress = signals, seed, progress
+
+    @cached_property
+    def real(self) -> Tensor:
+        """Pictures of the held-out signals."""
+        return torch.cat(list(real_pictures(self.signals, "held-out signals", self.progress)))
+
+    @cached_property
+    def floor(self) -> Tensor:
+        """Pictures of as many training signals, measured as the held-out ones are."""
+        return floor_pictures(self._training[: len(self.signals)], self.signals, self.progress)
+
+    @cached_property
+    def spaces(self) -> dict[str, Features]:
+        """Feature spaces by name, fitted on training signals other than those of the floor, if there are enough."""
+        others = self._training[len(self.signals) :]
+        parts = list(real_pictures(others, "training signals", self.progress))
+        rest = torch.cat([self.floor[:0], *parts])
+        return fitted_spaces(rest, torch.cat([self.floor, rest]))
+
+    @cached_property
+    def _training(self) -> SignalSet:
+        return SignalSet.choose(self.signals.model, "train", len(self.signals) + _FITTED_ON, self.seed)
+
+    def compare(self, samples: Mapping[str, Tensor], space: str, *, on_values: bool = False) -> dict[str, Any]:
+        """All figures in one of the spaces: see `compare_sets`."""
+        count = min(len(self.real), len(self.floor))
+        real, floor = self.real[:count], self.floor[:count]
+        return compare_sets(real, floor, samples, self.spaces[space], seed=self.seed, on_values=on_values)
+
+
+def set_figures(reference: Reference, samples: Mapping[str, Tensor], chosen: set[str]) -> dict[str, Any]:
+    """For each feature space a row for each kind of samples, one for training signals (the floor), one for noise."""
+    spaces, count = list(reference.spaces), min(len(reference.real), len(reference.floor))
+    found: dict[str, dict[str, Any]] = {"values": {}, **{space: {} for space in spaces}}
+    for i, space in enumerate(spaces):
+        reference.progress(i, len(spaces), "comparing sets")
+        # The values are the same in every space.
+        rows = reference.compare(samples, space, on_values=i == 0)
+        for name, row in rows.items():
+            found[space][name] = _figures(row, rows["real"], chosen - {_ON_VALUES})
+            if i == 0:
+                found["values"][name] = _figures(row, rows["real"], chosen & {_ON_VALUES})
+    reference.progress(len(spaces), len(spaces), "comparing sets")
+    kept = {space: rows for space, rows in found.items() if any(rows.values())}
+    return {"count": count, "size": list(reference.real.shape[2:]), "spaces": kept}
+
+
+def _figures(row: Mapping[str, float], floor: Mapping[str, float], chosen: set[str]) -> dict[str, float]:
+    found = {name: float(row[name]) for name in FIGURES if name in chosen}
+    for name in WITH_RATIO:
+        if name in found and (ratio := ratio_of(row, floor, name)) is not None:
+            found[f"{name}_ratio"] = ratio
+    return found
+
+
+def ratio_of(row: Mapping[str, float], floor: Mapping[str, float], name: str = "frechet") -> float | None:
+    """A figure as a multiple of what as many real signals have; None where too few are known to tell."""
+    return float(row[name] / floor[name]) if row["count"] >= ENOUGH and floor[name] > 0 else None
+
+
+def memorisation_figures(
+    samples: Tensor, held_out: Tensor, training: SignalSet, progress: Progress = quiet
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Distances to the nearest training signal, and the pictures of the generated signals that are nearest to one.
+
+    Distances are root mean squares over the values of a picture on [-1, 1]. ``suspicious`` is the share of samples
+    that are nearer than all but one in a hundred held-out signals: .01 is what new signals have.
+    """
+    count = min(len(samples), len(held_out), _QUERIES)
+    # One pass over the training set serves both.
+    queries = torch.cat([samples[:count], held_out[:count]])
+    found = nearest(queries, real_pictures(training, "nearest training signals", progress))
+    of_samples, of_held_out = (found.distances / samples[0].numel() ** 0.5).split(count)
+    usual = float(of_held_out.median())
+    figures = {
+        "queries": count,
+        "training": len(training),
+        "samples": {"median": float(of_samples.median()), "least": float(of_samples.min())},
+        "held_out": {"median": usual, "least": float(of_held_out.min())},
+        "ratio": float(of_samples.median()) / usual if usual > 0 else 0.0,
+        "suspicious": float((of_samples < torch.quantile(of_held_out, 0.01)).double().mean()),
+    }
+    order = of_samples.argsort()[:_SHOWN]
+    originals = attrs.evolve(training, numbers=[training.numbers[i] for i in found.indices[:count][order].tolist()])
+    neighbours = torch.cat(list(real_pictures(originals, "pictures of the nearest", progress)))
+    return figures, {"sample": (samples[order] + 1) / 2, "nearest": (neighbours + 1) / 2}
+
+
+@torch.no_grad()
+def spread_figures(signals: SignalSet, seed: int) -> dict[str, Any]:
+    """Root mean square differences between pairs of generated, and pairs of real signals, all at the template's place.
+
+    Empty where nobody knows what real signals look like there.
+    """
+    count = len(signals) // 2 * 2
+    drawn = signals.model.sample(count, seed=seed_of(seed, "spread"))
+    real = signals.model.modality.truth(signals.source, signals.numbers[:count], drawn.observation.where)
+    if real is None or not count:
+        return {}
+    generated, known = _between_pairs(drawn.signal.cpu()), _between_pairs(real.cpu())
+    return {"spread": {"samples": generated, "real": known, "ratio": generated / known if known > 0 else 0.0}}
+
+
+def _between_pairs(values: Tensor) -> float:
+    a, b = values.float().clamp(-1, 1).flatten(1).chunk(2)
+    return float((a - b).square().mean(1).sqrt().mean())

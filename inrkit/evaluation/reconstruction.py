@@ -1,0 +1,106 @@
+"""How well INRs of unseen signals show them: PSNR, SSIM, what else the modality counts, and larger renders."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, final
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from inrkit.config.resolve import Resolved
+from inrkit.errors import DataError, UsageError
+from inrkit.inference.model import Model
+from inrkit.inference.picture import enlarged, pictures_of
+from inrkit.inference.signalset import SignalSet
+from inrkit.metrics.metric import psnr, ssim
+from inrkit.progress import Progress
+
+NAMES = ("psnr", "ssim")
+PEAK = 2.0
+"""The width of the range of values, [-1, 1]."""
+
+_BATCH = 100
+_AVERAGED = 1000
+_FACTORS = (2, 4, 8)
+
+
+def reconstruction_figures(signals: SignalSet, chosen: set[str], progress: Progress) -> dict[str, Any]:
+    """PSNR, SSIM and the modality's own figures over these signals, and the PSNR of the best constant answer."""
+    model = signals.model
+    found: dict[str, list[float]] = {name: [] for name in NAMES if name in chosen}
+    constant = constant_answer(model) if "psnr" in found else None
+    for start, part in signals.parts(_BATCH):
+        encoded = part.encode()
+        shown, truth = encoded.shown.clamp(-1, 1), encoded.truth
+        if constant is not None:
+            found["psnr"] += psnr(shown, truth, peak=PEAK).tolist()
+            if all(n in (1, m) for n, m in zip(constant.shape, truth.shape, strict=True)):
+                found.setdefault("constant", []).extend(psnr(constant.expand_as(truth), truth, peak=PEAK).tolist())
+        if "ssim" in found:
+            found["ssim"] += similarity(model, shown, truth).tolist()
+        for name, values in model.modality.figures(shown, truth).items():
+            found.setdefault(name, []).extend(values.tolist())
+        progress(start + len(part), len(signals), "encoding")
+    return {"count": len(signals)} | {name: distribution_of(values) for name, values in found.items() if values}
+
+
+def constant_answer(model: Model) -> Tensor:
+    """The mean (1, C, ...) of training signals: what whoever has not seen a signal would best answer."""
+    training = SignalSet.choose(model, "train", _AVERAGED, 0)
+    return torch.cat([part.compared().values for _, part in training.parts(_BATCH)]).mean(0, keepdim=True)
+
+
+def similarity(model: Model, shown: Tensor, truth: Tensor) -> Tensor:
+    """SSIM of the values where they fill a window along every axis, else of their pictures, (B,)."""
+    if 3 <= truth.ndim <= 5 and min(truth.shape[2:]) >= 11:
+        return ssim(shown, truth, peak=PEAK, lowest=-1)
+    return ssim(pictures_of(model, shown), pictures_of(model, truth), peak=1)
+
+
+def resolution_figures(signals: SignalSet, progress: Progress) -> dict[str, Any]:
+    """PSNR between renders averaged over areas and the render at the size of training, for each factor.
+
+    Empty for a modality that cannot be asked for a size. It does not say whether the larger render is sharp: a
+    constant would agree with itself.
+    """
+    found: dict[int, list[float]] = {}
+    for start, one in signals.parts(1):
+        renders = enlarged(one.model, one.encode().prediction, _FACTORS)
+        for factor in renders.keys() - {1}:
+            averaged = F.avg_pool2d(renders[factor], factor)
+            found.setdefault(factor, []).append(float(psnr(averaged, renders[1], peak=1)))
+        progress(start + 1, len(signals), "rendering larger")
+    return {f"{factor}x": distribution_of(found[factor]) for factor in sorted(found)}
+
+
+def distribution_of(values: Sequence[float]) -> dict[str, float]:
+    """Mean, standard deviation and quantiles of what is finite (the PSNR of equal signals is not)."""
+    x = torch.tensor(values, dtype=torch.float64)
+    finite = x[x.isfinite()]
+    result = {"finite": float(len(finite)) / len(x)}
+    if len(finite):
+        low, middle, high = torch.quantile(finite, finite.new_tensor([0.05, 0.5, 0.95])).tolist()
+        std = float(finite.std(correction=0))
+        result |= {"mean": float(finite.mean()), "std": std, "p5": low, "median": middle, "p95": high}
+    return result
+
+
+@final
+class Score:
+    """One number while training goes on: how well the first held-out signals are encoded; without any, nothing."""
+
+    def __init__(self, resolved: Resolved, count: int = 64) -> None:
+        try:
+            self.source = resolved.source("test")
+            self.count = min(count, len(self.source))
+        except (DataError, UsageError):
+            self.count = 0
+
+    def measure(self, model: Model) -> dict[str, float]:
+        """{"psnr": mean over the signals of the PSNR of their encodings, where they are queried}."""
+        ratios: list[float] = []
+        for _, part in SignalSet(model, self.source, range(self.count)).parts(16) if self.count else ():
+            encoded = part.encode()
+            ratios += psnr(encoded.shown, encoded.truth, peak=PEAK).tolist()
+        return {"psnr": math.fsum(ratios) / len(ratios)} if ratios else {}

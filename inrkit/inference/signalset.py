@@ -1,0 +1,91 @@
+"""Some signals of a data set as a trained model sees them: the truth, and what their INRs show."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import final
+
+import attrs
+import torch
+from torch import Tensor
+
+from inrkit.core.draws import Draws, seed_of
+from inrkit.core.modality import Source
+from inrkit.core.observation import Batch, Observation
+from inrkit.core.pipeline import Prediction
+from inrkit.inference.model import Model
+
+
+@final
+@attrs.frozen(eq=False)
+class Encoded:
+    """Some signals and their INRs.
+
+    Args:
+        truth: The values that the query measured, (B, C, ...).
+        shown: What the INRs show at the same place, (B, C, ...).
+        prediction: The INRs.
+    """
+
+    truth: Tensor
+    shown: Tensor
+    prediction: Prediction
+
+
+@final
+@attrs.frozen(eq=False)
+class SignalSet:
+    """The signals of these numbers of a source. Law: what it gives depends on the model and the numbers alone."""
+
+    model: Model
+    source: Source
+    numbers: Sequence[int]
+
+    @classmethod
+    def choose(cls, model: Model, split: str, count: int, seed: int, data: Path | None = None) -> "SignalSet":
+        """At most ``count`` signals of a split, of other data than the model was trained on if so wished."""
+        source = source_of(model, split, data)
+        return cls(model, source, choose(len(source), count, seed))
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, rows: slice) -> "SignalSet":
+        return attrs.evolve(self, numbers=self.numbers[rows])
+
+    def parts(self, size: int) -> Iterator[tuple[int, "SignalSet"]]:
+        """(number of the first, as many as ``size`` of the signals), one after the other."""
+        for part in batches(len(self), size):
+            yield part.start, self[part.start : part.stop]
+
+    def observed(self) -> Batch:
+        """As the denoiser sees them."""
+        draws = Draws(seed_of("held out", *self.numbers), len(self), device=self.model.device)
+        return self.model.modality.observe(self.source.read(self.numbers), draws, training=False)
+
+    def compared(self) -> Observation:
+        """What of these signals sets are compared by."""
+        return self.model.modality.compared(self.observed())
+
+    @torch.no_grad()
+    def encode(self) -> Encoded:
+        """Their INRs."""
+        batch = self.observed()
+        prediction = self.model.pipeline.encode(batch.support, batch.label)
+        return Encoded(batch.query.values, prediction.at(batch.query.where), prediction)
+
+
+def source_of(model: Model, split: str, data: Path | None = None) -> Source:
+    """The signals of a split, of other data than the model was trained on if so wished."""
+    return model.modality.source(data if data is not None else model.config.store, split)
+
+
+def batches(count: int, size: int) -> Iterator[range]:
+    """The numbers 0 to count - 1 in parts of ``size``."""
+    for start in range(0, count, size):
+        yield range(start, min(start + size, count))
+
+
+def choose(count: int, wanted: int, seed: int) -> list[int]:
+    """At most ``wanted`` different numbers below ``count``, in an order that the seed decides."""
+    generator = torch.Generator().manual_seed(seed_of(seed, "choose", count))
+    return torch.randperm(count, generator=generator)[:wanted].tolist()
