@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.config.run import Phase as Phase
     from inrkit.config.run import RunConfig as RunConfig
     from inrkit.core.denoiser import Denoiser as Denoiser
+    from inrkit.core.denoiser import Level as Level
     from inrkit.core.draws import Draws as Draws
     from inrkit.core.draws import seed_of as seed_of
     from inrkit.core.dropout import SharedDropout as SharedDropout
@@ -43,6 +44,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.core.edit.task import Restore as Restore
     from inrkit.core.edit.task import Stroke as Stroke
     from inrkit.core.edit.task import descending as descending
+    from inrkit.core.guide import Guided as Guided
     from inrkit.core.inr import Field as Field
     from inrkit.core.inr import INRFunction as INRFunction
     from inrkit.core.inr import Params as Params
@@ -71,12 +73,17 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.core.objective import Step as Step
     from inrkit.core.observation import Batch as Batch
     from inrkit.core.observation import Observation as Observation
+    from inrkit.core.observation import Views as Views
     from inrkit.core.observation import expand as expand
     from inrkit.core.option import at_least as at_least
     from inrkit.core.option import bounded as bounded
     from inrkit.core.option import option as option
     from inrkit.core.pipeline import Pipeline as Pipeline
     from inrkit.core.pipeline import Prediction as Prediction
+    from inrkit.core.sample import ConsistencySampler as ConsistencySampler
+    from inrkit.core.sample import EulerSampler as EulerSampler
+    from inrkit.core.sample import HeunSampler as HeunSampler
+    from inrkit.core.sample import Sampler as Sampler
     from inrkit.core.sample import sample as sample
     from inrkit.core.surface import Mesh as Mesh
     from inrkit.core.surface import Surface as Surface
@@ -117,6 +124,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.inference.opened import Opened as Opened
     from inrkit.inference.opened import open_inr as open_inr
     from inrkit.inference.opened import render as render
+    from inrkit.inference.times import make_sampler as make_sampler
     from inrkit.metrics.feature import FeatureNetwork as FeatureNetwork
     from inrkit.metrics.feature import Features as Features
     from inrkit.nn.attention import Attention as Attention

@@ -23,6 +23,7 @@ from inrkit import (
     GridObservation,
     HyperTransformer,
     INRFunction,
+    Level,
     Observation,
     Params,
     PatchTokenizer,
@@ -67,10 +68,12 @@ class Linear(Denoiser):
         self.bias = nn.Parameter(torch.zeros(knots, cells, heads))
         self.seen: list[tuple[Tensor, Tensor, Tensor | None]] = []
 
-    def forward(self, observation: Observation, noise_level: Tensor, label: Tensor | None = None) -> Params:
+    def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
         x = observation.values
-        self.seen.append((x.detach(), noise_level, label))
-        place = ((noise_level - self.low) / (self.high - self.low) * (self.knots - 1)).clamp(0, self.knots - 1.001)
+        self.seen.append((x.detach(), level.noise_level, label))
+        place = ((level.noise_level - self.low) / (self.high - self.low) * (self.knots - 1)).clamp(
+            0, self.knots - 1.001
+        )
         left = place.floor().long()
         share = (place - left)[:, None, None]
         gain = torch.lerp(self.gain[left], self.gain[left + 1], share)

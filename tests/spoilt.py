@@ -23,6 +23,7 @@ from inrkit import (
     GridOptions,
     Imported,
     Importer,
+    Level,
     Observation,
     Params,
     Pipeline,
@@ -242,8 +243,8 @@ class Nosy(Denoiser):
         super().__init__()
         self.inner, self.change = inner, change
 
-    def forward(self, observation: Any, noise_level: Tensor, label: Tensor | None = None) -> Params:
-        params = self.inner(observation, noise_level, label)
+    def forward(self, observation: Any, level: Level, label: Tensor | None = None) -> Params:
+        params = self.inner(observation, level, label)
         return {name: self.change(value) for name, value in params.items()}
 
 

@@ -24,8 +24,8 @@ from inrkit.cli import main
 from inrkit.cli.failure import explain
 from inrkit.cli.output import shown
 from inrkit.cli.sample import parse_times
+from inrkit.core.sample import ConsistencySampler
 from inrkit.errors import DataError, DivergedError, InrkitError, PluginError, ResourceError, UsageError
-from inrkit.inference.times import times_of
 
 SMALL = ["size=8,8", "width=16", "depth=1", "decoder_depth=1", "heads=2", "hidden=16", "inr_width=16", "inr_inner=16"]
 SMALL += ["inr_depth=2", "count=64"]
@@ -461,6 +461,7 @@ def test_sample_names_what_is_wrong(run: Path, tmp_path: Path) -> None:
 
 def test_steps_stand_for_times() -> None:
     """One step starts from 80, two add .821, more lie between, and --times says it exactly."""
+    times_of = ConsistencySampler().times
     assert times_of(1) == (80.0,)
     assert times_of(2) == pytest.approx((80.0, 0.821))
     assert all(a > b for a, b in zip(times_of(6), times_of(6)[1:], strict=False))

@@ -2,15 +2,11 @@
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from inrkit.cli.output import bar, say
 from inrkit.errors import UsageError
-
-if TYPE_CHECKING:
-    from inrkit.core.sample import Sampler
 
 
 @click.command()
@@ -20,8 +16,8 @@ if TYPE_CHECKING:
 @click.option("--times", metavar="T,T,...", help="The noise levels themselves, highest first, such as 80,0.821.")
 @click.option(
     "--sampler",
-    type=click.Choice(["consistency", "heun", "euler"]),
-    help="Sampler: multistep consistency sampling, or an ODE solver. [default: consistency; diffusion: heun]",
+    metavar="NAME",
+    help="Sampler: consistency, heun, euler or a plugin's. [default: that of the objective; diffusion: heun]",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Random seed; equal seeds give equal samples.")
 @click.option("--size", metavar="WxH", help="Resolution of the pictures; .inr files have none. [default: as trained]")
@@ -45,7 +41,7 @@ def sample(
     count: int,
     steps: int | None,
     times: str | None,
-    sampler: "Sampler | None",
+    sampler: str | None,
     seed: int,
     size: str | None,
     label: str | None,
@@ -70,19 +66,20 @@ def sample(
     from inrkit.cli.files import made_folder, save_all, save_pictures, shown
     from inrkit.drawing.sheet import save_png, sheet
     from inrkit.inference.model import Model
+    from inrkit.inference.times import make_sampler
 
     model = Model.load(run, device=device)
-    kind = model.sampler if sampler is None else sampler
-    levels = model.times(steps, kind) if given is None else given
+    way = model.sampler if sampler is None else make_sampler(sampler)
+    levels = model.times(steps, way) if given is None else given
     if size is not None:
         model.modality.places({"size": size})  # a mistake in it shows before the work
     labels = None if label is None else parse_labels(label)
     known = model.labels(count, seed, labels)
     folder = made_folder(out or run / "generated")
     with bar("sampling") as progress:
-        prediction = model.sample(count, seed, levels, labels, sampler=kind, guidance=guidance, progress=progress)
+        prediction = model.sample(count, seed, levels, labels, sampler=way, guidance=guidance, progress=progress)
     pictures = shown(model, prediction, size)
-    origin = {"kind": "sample", "seed": seed, "times": list(levels), "sampler": kind, "guidance": guidance}
+    origin = {"kind": "sample", "seed": seed, "times": list(levels), "sampler": way.name, "guidance": guidance}
     files = [folder / f"{i:04d}.inr" for i in range(count)]
     classes = [{}] * count if known is None else [{"label": int(k)} for k in known]
     save_all(model, prediction, files, [{**origin, **classes[i], "number": i} for i in range(count)])

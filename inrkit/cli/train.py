@@ -85,7 +85,7 @@ def train(
 
 def _plan(resolved: Any) -> str:
     """The config as TOML that ``--config`` reads, below the sizes of what would be trained."""
-    pipeline = resolved.modality.build(resolved.readout)
+    pipeline = resolved.build()
     counts = {
         part: sum(parameter.numel() for parameter in getattr(pipeline, part).parameters())
         for part in ("denoiser", "function")

@@ -14,6 +14,7 @@ from inrkit.config.toml import apply_overrides, read_toml, structure, unstructur
 from inrkit.core.modality import Modality, Source
 from inrkit.core.noise import Readout
 from inrkit.core.objective import Diffusion, Objective
+from inrkit.core.pipeline import Pipeline
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.plugins import load_plugins
 
@@ -44,6 +45,13 @@ class Resolved:
     def evolve(self, **values: Any) -> "Resolved":
         """The same with other values of some keys."""
         return Resolved.of(attrs.evolve(self.config, **values), type(self.modality))
+
+    def build(self) -> Pipeline:
+        """A new, untrained pipeline, as the objectives need it; chance comes from torch's global generator."""
+        pipeline = self.modality.build(self.readout)
+        if any(phase.objective.needs_until for phase in self.phases):
+            pipeline.denoiser.take_until()
+        return pipeline
 
     def source(self, split: str) -> Source:
         """The signals of ``split``, "train" or "test"."""

@@ -2,14 +2,30 @@
 
 import abc
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
+import attrs
 from torch import Tensor, nn
 
 from inrkit.core.inr import Params
 from inrkit.core.measure import Measure
 from inrkit.core.observation import Observation
 from inrkit.errors import UsageError
+
+
+@final
+@attrs.frozen(eq=False)
+class Level:
+    """How noisy the observation is that a denoiser is shown.
+
+    Args:
+        noise_level: c_noise(t), (B,).
+        until: c_noise(s), (B,), of the cleaner level s that the answer leads to, for a denoiser of ``two_times``; else
+            None: to the clean signal.
+    """
+
+    noise_level: Tensor
+    until: Tensor | None = None
 
 
 class Denoiser(nn.Module, abc.ABC):
@@ -22,6 +38,8 @@ class Denoiser(nn.Module, abc.ABC):
     Options: ClassVar[type]
     skips_encoder: bool = False
     """Set while a phase trains the decoder alone: the parts that `encoder_parts` names are then passed over."""
+    two_times: bool = False
+    """Whether it is told until which level its answer leads: see `take_until`."""
 
     def encoder_parts(self) -> Sequence[nn.Module]:
         """What learns from noisy signals and can be skipped at first; empty for networks without such parts."""
@@ -48,13 +66,19 @@ class Denoiser(nn.Module, abc.ABC):
         """
         raise UsageError(f"`{cls.__name__}` cannot be built by name; it has no 'build'")
 
+    def take_until(self) -> None:
+        """Makes room for ``Level.until`` in a new network, for objectives that need it (MeanFlow, shortcut models)."""
+        raise UsageError(
+            f"`{type(self).__name__}` is told one noise level, and the objective needs two; choose another"
+        )
+
     @abc.abstractmethod
-    def forward(self, observation: Observation, noise_level: Tensor, label: Tensor | None = None) -> Params:
+    def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
         """Params for each row.
 
         Args:
             observation: Noisy, with values already scaled to unit variance by c_in(t).
-            noise_level: c_noise(t), (B,).
+            level: Of its noise.
             label: Class of each row (B,), -1 for "none"; None when the model knows no classes.
 
         Returns:

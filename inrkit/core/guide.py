@@ -1,22 +1,24 @@
-"""Classes: forgetting some of them in training, and leaning towards one of them in sampling.
+"""Classes: forgetting some of them in training, and leaning towards one of them (classifier-free guidance).
 
 A network that was trained without the class of some signals also knows f(x_t, t) without a class, and can be guided:
 
-    f_w(x_t, t, c) = f(x_t, t, c) + (w - 1) (f(x_t, t, c) - f(x_t, t, none))
+    f_w(x_t, t, c) = f(x_t, t, none) + w (f(x_t, t, c) - f(x_t, t, none))
 
-w = 1 is the network itself, w = 0 forgets the class, w > 1 leans away from what the class does not explain.
+w = 1 is the network itself, w = 0 forgets the class, w > 1 leans away from what the class does not explain. Latent
+consistency models count from the network itself: their w is ours less one.
 """
 
 import math
-from typing import final
+from typing import Protocol, final
 
 import attrs
 import torch
 from torch import Tensor
 
 from inrkit.core.draws import Draws
-from inrkit.core.observation import Batch, Observation
-from inrkit.core.pipeline import Pipeline, Prediction
+from inrkit.core.noise import T_MIN
+from inrkit.core.observation import Batch, Views
+from inrkit.core.ode import Time
 from inrkit.errors import UsageError
 
 NO_CLASS = -1
@@ -36,26 +38,49 @@ def drop_labels(batch: Batch, draws: Draws, share: float) -> Batch:
     return attrs.evolve(batch, label=batch.label.masked_fill(dropped, NO_CLASS))
 
 
+class Estimate(Protocol):
+    """f(x_t, t) in all views of some signals, such as `inrkit.Pipeline.estimate`."""
+
+    def __call__(self, views: Views, t: Tensor, label: Tensor | None = None, until: Tensor | None = None) -> Views: ...
+
+
 @final
 @attrs.frozen(eq=False)
 class Guided:
-    """f of a pipeline for one label of each row, led by ``weight`` away from f without a class."""
+    """f for one label of each row, led by ``weight`` away from f without a class.
 
-    pipeline: Pipeline
+    Args:
+        model: Whose f.
+        label: The class of each row, (B,).
+        weight: 1 for the model itself.
+        clamp: Keep f within [-1, 1].
+        t_min: The level at which a signal counts as clean.
+    """
+
+    model: Estimate
     label: Tensor | None = None
     weight: float = 1.0
+    clamp: bool = False
+    t_min: float = T_MIN
 
     def __attrs_post_init__(self) -> None:
         if not math.isfinite(self.weight) or self.weight < 0:
             raise UsageError(f"'guidance' must be a number from 0, 1 for none (got {self.weight})")
         if self.weight != 1 and self.label is None:
-            raise UsageError("'guidance' leads towards a class; say which with 'label'")
+            raise UsageError("'guidance' leads towards a class, and there is no label; say which, or leave it at 1")
 
-    def __call__(self, noisy: Observation, t: Tensor) -> Prediction:
-        """The prediction, in whose observation lies f_w; its INR is that of the label alone."""
-        found = self.pipeline(noisy, t, label=self.label)
-        if self.weight == 1 or self.label is None:
-            return found
-        free = self.pipeline(noisy, t, label=torch.full_like(self.label, NO_CLASS))
-        values = torch.lerp(free.observation.values, found.observation.values, self.weight)
-        return attrs.evolve(found, observation=found.observation.with_values(values))
+    def __call__(self, views: Views, t: Time, until: Time | None = None) -> Views:
+        """f_w of each view; ``until`` is for models of two times."""
+        t, until = _per_row(t, views), None if until is None else _per_row(until, views)
+        f = self.model(views, t, self.label, until)
+        if self.weight != 1 and self.label is not None:
+            free = self.model(views, t, torch.full_like(self.label, NO_CLASS), until)
+            pairs = zip(free, f, strict=True)
+            f = tuple(b.with_values(torch.lerp(a.values, b.values, self.weight)) for a, b in pairs)
+        return tuple(x.with_values(x.values.clamp(-1, 1)) for x in f) if self.clamp else f
+
+
+def _per_row(t: Time, views: Views) -> Tensor:
+    if isinstance(t, Tensor):
+        return t
+    return torch.full((len(views[0]),), float(t), device=views[0].values.device)

@@ -53,6 +53,10 @@ class Observation(abc.ABC):
         """
 
 
+Views = tuple[Observation, ...]
+"""Observations of the same signals, equally noisy; the denoiser looks at the first."""
+
+
 @attrs.frozen(eq=False)
 class Batch:
     """Some signals as training sees them: what goes in, what is asked for, and their class labels if any."""

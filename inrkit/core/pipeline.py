@@ -10,11 +10,11 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inrkit.core.denoiser import Denoiser
+from inrkit.core.denoiser import Denoiser, Level
 from inrkit.core.inr import Field, INRFunction, Params
 from inrkit.core.measure import Measure
 from inrkit.core.noise import Preconditioning, Readout
-from inrkit.core.observation import Observation
+from inrkit.core.observation import Observation, Views, expand
 from inrkit.core.transform import Transform
 from inrkit.errors import UsageError
 
@@ -101,17 +101,31 @@ class Pipeline(nn.Module):
         self.denoiser, self.function = denoiser, function
         self.transform, self.preconditioning, self.readout = transform, preconditioning, readout
 
-    def params(self, noisy: Observation, t: Tensor, label: Tensor | None = None) -> Params:
-        """β = G_θ(c_in(t) O_t, c_noise(t))."""
-        scale = self.preconditioning.c_in(t)
-        scaled = noisy.with_values(noisy.values * scale.reshape(-1, *[1] * (noisy.values.ndim - 1)))
-        return self.denoiser(scaled, self.preconditioning.c_noise(t), label)
+    def params(self, noisy: Observation, t: Tensor, label: Tensor | None = None, until: Tensor | None = None) -> Params:
+        """β = G_θ(c_in(t) O_t, c_noise(t)); a denoiser of two times is told the level ``until`` too, 0 by default."""
+        c_noise, scale = self.preconditioning.c_noise, self.preconditioning.c_in(t)
+        if until is not None and not self.denoiser.two_times:
+            raise UsageError("'until' is for a denoiser of two times; call its 'take_until' when it is built")
+        if until is None and self.denoiser.two_times:
+            until = torch.zeros_like(t)
+        level = Level(c_noise(t), None if until is None else c_noise(until))
+        return self.denoiser(noisy.with_values(noisy.values * expand(scale, noisy.values)), level, label)
 
     def forward(
-        self, noisy: Observation, t: Tensor, query: Observation | None = None, label: Tensor | None = None
+        self,
+        noisy: Observation,
+        t: Tensor,
+        query: Observation | None = None,
+        label: Tensor | None = None,
+        until: Tensor | None = None,
     ) -> Prediction:
         """From a noisy observation (and the query, equally noisy; by default the same) to the prediction."""
-        return self.predict(self.params(noisy, t, label), t, noisy if query is None else query)
+        return self.predict(self.params(noisy, t, label, until), t, noisy if query is None else query)
+
+    def estimate(self, views: Views, t: Tensor, label: Tensor | None = None, until: Tensor | None = None) -> Views:
+        """f(x_t, t) in all views of the same signals, by the params that the first of them gives."""
+        params = self.params(views[0], t, label, until)
+        return tuple(self.predict(params, t, view).observation for view in views)
 
     if TYPE_CHECKING:  # `nn.Module` calls `forward`, but says neither with what nor for what
         __call__ = forward

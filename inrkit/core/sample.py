@@ -1,23 +1,122 @@
-"""Generation: noise in, INRs out, in one step, a few, or along the path of a diffusion model."""
+"""Generation: noise in, INRs out, in one step, a few, or along the ODE of a diffusion model.
 
+A `Sampler` says at which noise levels, and how to get from one to the next. Plugins offer final subclasses by name
+(`register_samplers`).
+"""
+
+import abc
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Sequence
+from typing import ClassVar, final
 
+import attrs
 import torch
 from torch import Tensor
 
 from inrkit.core.draws import Draws
 from inrkit.core.guide import Guided
+from inrkit.core.karras import karras_levels
 from inrkit.core.noise import T_MAX
 from inrkit.core.observation import Observation
+from inrkit.core.ode import euler, heun
 from inrkit.core.pipeline import Pipeline, Prediction
 from inrkit.errors import UsageError
 
-Sampler = Literal["consistency", "heun", "euler"]
+MIDDLE = 0.821
+"""The second of two steps of a consistency function (Easy Consistency Tuning, on CIFAR-10)."""
+ODE_STEPS, ODE_LAST = 18, 0.02
 
-_F = Callable[[Tensor, float], Tensor]  # (x_t, t) to f, all rows at one level
+
+class Sampler(abc.ABC):
+    """A way from noise to a signal; it is made without arguments where it is asked for by name."""
+
+    name: ClassVar[str]
+    few_steps: ClassVar[bool] = False
+    """Whether one and two steps give good samples: reports show both, and the middle level of two can be searched."""
+
+    @abc.abstractmethod
+    def times(self, steps: int | None = None, middle: float = MIDDLE) -> tuple[float, ...]:
+        """The noise levels of so many steps, noisiest first; by default, of as many as it takes.
+
+        Args:
+            middle: The second level of two steps, where there is one to choose.
+        """
+
+    @abc.abstractmethod
+    def step(self, f: Guided, noisy: Observation, t: float, r: float, draws: Draws) -> Observation:
+        """From x at t to x at the next level r < t.
+
+        Args:
+            f: Of the model: ``(x,) = f((noisy,), t)``, and ``f((noisy,), t, r)`` for a model of two times.
+            draws: Chance for these rows.
+        """
+
+    def passes(self, steps: int) -> int:
+        """How often the network is asked for one sample of so many steps, without guidance."""
+        return steps
+
+
+@final
+@attrs.frozen
+class ConsistencySampler(Sampler):
+    """x_r = f(x, t) + sqrt(r² - t_min²) z, for a consistency function (Consistency Models, Algorithm 1)."""
+
+    name = "consistency"
+    few_steps = True
+
+    def times(self, steps: int | None = None, middle: float = MIDDLE) -> tuple[float, ...]:
+        """80 alone, 80 and the middle level, or more, evenly on a log scale between the two."""
+        steps = _checked(1 if steps is None else steps)
+        return tuple(T_MAX * (middle / T_MAX) ** (i / max(1, steps - 1)) for i in range(steps))
+
+    def step(self, f: Guided, noisy: Observation, t: float, r: float, draws: Draws) -> Observation:
+        (clean,) = f((noisy,), t)
+        noise = draws.normal(*clean.values.shape[1:]).to(clean.values)
+        return clean.with_values(clean.values + math.sqrt(max(r**2 - f.t_min**2, 0.0)) * noise)
+
+
+@final
+@attrs.frozen
+class HeunSampler(Sampler):
+    """Heun's method along the ODE of a diffusion model (EDM, Algorithm 1)."""
+
+    name = "heun"
+
+    def times(self, steps: int | None = None, middle: float = MIDDLE) -> tuple[float, ...]:
+        return ode_times(steps)
+
+    def step(self, f: Guided, noisy: Observation, t: float, r: float, draws: Draws) -> Observation:
+        return heun(f, (noisy,), t, r)[0]
+
+    def passes(self, steps: int) -> int:
+        return 2 * steps - 1
+
+
+@final
+@attrs.frozen
+class EulerSampler(Sampler):
+    """Euler's method along the same ODE, with one pass a step (DDIM)."""
+
+    name = "euler"
+
+    def times(self, steps: int | None = None, middle: float = MIDDLE) -> tuple[float, ...]:
+        return ode_times(steps)
+
+    def step(self, f: Guided, noisy: Observation, t: float, r: float, draws: Draws) -> Observation:
+        return euler(f, (noisy,), t, r)[0]
+
+
+def ode_times(steps: int | None = None) -> tuple[float, ...]:
+    """Karras' levels from 80 to .02, 18 of them unless said otherwise; a single one is 80."""
+    steps = _checked(ODE_STEPS if steps is None else steps)
+    return (T_MAX,) if steps == 1 else tuple(karras_levels(steps, ODE_LAST, T_MAX).tolist())
+
+
+def _checked(steps: int) -> int:
+    if steps < 1:
+        raise UsageError(f"'steps' must be at least 1 (got {steps})")
+    return steps
 
 
 @torch.no_grad()
@@ -27,81 +126,39 @@ def sample(
     draws: Draws,
     *,
     times: Sequence[float] = (T_MAX,),
-    sampler: Sampler = "consistency",
+    sampler: Sampler | None = None,
     label: Tensor | None = None,
     guidance: float = 1.0,
     clamp: bool = False,
 ) -> Prediction:
-    """One signal per row of the template, from f at each of ``times``, noisiest first.
+    """One signal per row of the template, from f at each of ``times``, noisiest first; the last f is the sample.
 
-    What is between two times depends on the sampler (`consistency_path`, `heun_path`, `euler_path`); the last f is the
-    sample. Where it is not what the INR alone shows, it is encoded once more: after several steps with a read-out that
-    lets much of x_t into f, and under guidance, which mixes two INRs.
+    Where it is not what the INR alone shows, it is encoded once more: after several steps with a read-out that lets
+    much of x_t into f, and under guidance, which mixes two INRs.
 
     Args:
         template: Where a generated signal is observed; its values are not used.
         times: (80,) is one step, (80, .821) two.
-        sampler: "consistency" for a consistency function, "heun" or "euler" for a diffusion model.
+        sampler: What is between two times; by default that of a consistency function.
         label: The class of each row, (B,).
         guidance: 1 for the network itself; see `inrkit.core.guide`.
         clamp: Keep f within [-1, 1] between steps.
     """
     check_times(times)
-    if sampler not in _PATHS:
-        raise UsageError(f"no sampler named '{sampler}'; there are {', '.join(_PATHS)}")
-    guided = Guided(pipeline, label, guidance)
-
-    def predict(values: Tensor, t: float, answer: Callable[[Observation, Tensor], Prediction]) -> Prediction:
-        return answer(template.with_values(values), torch.full((len(template),), float(t), device=values.device))
-
-    def f(values: Tensor, t: float) -> Tensor:
-        found = predict(values, t, guided).observation.values
-        return found.clamp(-1, 1) if clamp else found
-
-    def noise(scale: float) -> Tensor:
-        return scale * draws.normal(*template.values.shape[1:]).to(template.values)
-
-    values = _PATHS[sampler](f, noise, times, pipeline.preconditioning.t_min)
+    sampler = ConsistencySampler() if sampler is None else sampler
+    f = Guided(pipeline.estimate, label, guidance, clamp=clamp, t_min=pipeline.preconditioning.t_min)
+    noisy = template.with_values(times[0] * draws.normal(*template.values.shape[1:]).to(template.values))
+    for t, r in itertools.pairwise(times):
+        noisy = sampler.step(f, noisy, t, r, draws)
     # A path along an ODE ends at so little noise that guidance has nothing left to lead.
-    last_is_guided = guidance != 1 and (sampler == "consistency" or len(times) == 1)
-    prediction = predict(values, times[-1], guided if last_is_guided else Guided(pipeline, label))
-    if last_is_guided or (len(times) > 1 and pipeline.readout.needs_reencoding):
+    if guidance != 1 and (sampler.few_steps or len(times) == 1):
+        (guided,) = attrs.evolve(f, clamp=False)((noisy,), times[-1])
+        return pipeline.encode(guided, label)
+    level = torch.full((len(template),), float(times[-1]), device=noisy.values.device)
+    prediction = pipeline(noisy, level, label=label)
+    if len(times) > 1 and pipeline.readout.needs_reencoding:
         return pipeline.encode(prediction.observation, label)
     return prediction
-
-
-def consistency_path(f: _F, noise: Callable[[float], Tensor], times: Sequence[float], t_min: float) -> Tensor:
-    """x at the last time; between two times x = f + sqrt(t² - t_min²) z (Consistency Models, Algorithm 1)."""
-    x = noise(times[0])
-    for t, r in itertools.pairwise(times):
-        x = f(x, t) + noise(math.sqrt(max(r**2 - t_min**2, 0.0)))
-    return x
-
-
-def heun_path(f: _F, noise: Callable[[float], Tensor], times: Sequence[float], t_min: float) -> Tensor:
-    """x at the last time, along dx/dt = (x - f(x, t)) / t by Heun's method (EDM, Algorithm 1)."""
-    x = noise(times[0])
-    for t, r in itertools.pairwise(times):
-        slope = (x - f(x, t)) / t
-        ahead = x + (r - t) * slope
-        x = x + (r - t) * (slope + (ahead - f(ahead, r)) / r) / 2
-    return x
-
-
-def euler_path(f: _F, noise: Callable[[float], Tensor], times: Sequence[float], t_min: float) -> Tensor:
-    """x at the last time, along the same ODE by Euler's method, with one pass a step (DDIM)."""
-    x = noise(times[0])
-    for t, r in itertools.pairwise(times):
-        x = x + (r - t) / t * (x - f(x, t))
-    return x
-
-
-_PATHS: Mapping[str, Callable[[_F, Callable[[float], Tensor], Sequence[float], float], Tensor]] = {
-    "consistency": consistency_path,
-    "heun": heun_path,
-    "euler": euler_path,
-}
-SAMPLERS = tuple(_PATHS)
 
 
 def check_times(times: Sequence[float]) -> None:
@@ -113,8 +170,3 @@ def check_times(times: Sequence[float]) -> None:
         or times[-1] <= 0
     ):
         raise UsageError(f"'times' must be positive and descend, noisiest first (got {tuple(times)})")
-
-
-def passes_of(sampler: Sampler, steps: int) -> int:
-    """How often the network is asked for one sample, without guidance."""
-    return 2 * steps - 1 if sampler == "heun" else steps

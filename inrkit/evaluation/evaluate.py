@@ -25,7 +25,7 @@ from inrkit.evaluation import consistency, generation, reconstruction
 from inrkit.evaluation.search import search_middle
 from inrkit.inference.model import Model
 from inrkit.inference.signalset import SignalSet
-from inrkit.inference.times import searched, times_of
+from inrkit.inference.times import searched
 from inrkit.progress import Progress, quiet
 from inrkit.storage import atomic
 
@@ -88,9 +88,9 @@ def evaluate(
 
 def own_times(model: Model, found: Mapping[str, Any] | None = None) -> Sequence[Sequence[float]]:
     """One step and two of a consistency function, by way of the level that was found; the path of a diffusion model."""
-    if model.sampler != "consistency":
+    if not model.sampler.few_steps:
         return (model.times(),)
-    return model.times(1), times_of(2, middle=found["middle"]) if found else model.times(2)
+    return model.times(1), model.sampler.times(2, found["middle"]) if found else model.times(2)
 
 
 def chosen_metrics(names: Sequence[str] | None) -> set[str]:

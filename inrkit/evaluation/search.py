@@ -28,7 +28,7 @@ def search_middle(model: Model, n: int = 1000, seed: int = 0, progress: Progress
         seed: Of the choice of training signals, and of what is generated.
         progress: Shows how far the search is.
     """
-    if model.sampler != "consistency":
+    if not model.sampler.few_steps:
         raise UsageError("a diffusion run has no intermediate noise level to search: it is sampled by its ODE")
     quick = QuickFrechet(model, n, seed, progress)
     done = 0

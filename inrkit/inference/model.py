@@ -23,7 +23,7 @@ from inrkit.core.sample import Sampler, sample
 from inrkit.errors import DataError, UsageError
 from inrkit.inference.given import Given, observe, places
 from inrkit.inference.labels import Label, check_guidance, labels_for
-from inrkit.inference.times import middle_of, sampler_of, times_of
+from inrkit.inference.times import middle_of, sampler_of
 from inrkit.machine.precision import autocast, choose_device, choose_precision
 from inrkit.machine.randomness import preserve_random_state
 from inrkit.progress import Progress, quiet
@@ -105,12 +105,12 @@ class Model:
 
     @property
     def sampler(self) -> Sampler:
-        """How this run samples: "consistency", or "heun" after diffusion."""
+        """How this run samples, by the objective of its last phase."""
         return sampler_of(self.config)
 
     def times(self, steps: int | None = None, sampler: Sampler | None = None) -> tuple[float, ...]:
         """The noise levels of so many steps, by way of the middle one that was searched; by default, the run's own."""
-        return times_of(steps, self.sampler if sampler is None else sampler, middle_of(self.run, self.step))
+        return (self.sampler if sampler is None else sampler).times(steps, middle_of(self.run, self.step))
 
     def labels(self, n: int, seed: int = 0, label: Label | Sequence[Label] | None = None) -> Tensor | None:
         """The classes of ``n`` samples of this seed, (n,); None for a run without classes."""
@@ -134,7 +134,7 @@ class Model:
             times: Noise levels, noisiest first; one for each step. By default one step, or those of the sampler.
             label: A class for all, or several that take turns, by number or name; "none" for no class. By default a
                 run that learned classes draws them at random.
-            sampler: By default "consistency", or "heun" for a diffusion model.
+            sampler: By default the run's own: that of a consistency function, or Heun's method for a diffusion model.
             guidance: 1 for none; more leans further towards the class. Needs a run with 'label_dropout'.
             clamp: Keep values within [-1, 1] between steps.
             progress: Shows how many are done.
@@ -143,15 +143,22 @@ class Model:
             raise UsageError(f"'n' must be at least 1, a whole number (got {n!r})")
         labels = self.labels(n, seed, label)
         check_guidance(guidance, self.config.label_dropout)
-        kind = self.sampler if sampler is None else sampler
-        levels = self.times(sampler=kind) if times is None else times
+        sampler = self.sampler if sampler is None else sampler
+        levels = self.times(sampler=sampler) if times is None else times
 
         def make(rows: slice) -> Prediction:
             template = self.modality.template(rows.stop - rows.start).to(self.device)
             draws = Draws(seed_of(seed, "sample", rows.start), BLOCK, stop=len(template))
             part = None if labels is None else labels[rows].to(self.device)
             return sample(
-                self.pipeline, template, draws, times=levels, sampler=kind, label=part, guidance=guidance, clamp=clamp
+                self.pipeline,
+                template,
+                draws,
+                times=levels,
+                sampler=sampler,
+                label=part,
+                guidance=guidance,
+                clamp=clamp,
             )
 
         return self._joined(self.modality.template(n).to(self.device), make, progress, "sampling")
@@ -267,7 +274,7 @@ class Model:
 def build_model(resolved: Resolved, run: Path, step: int, device: torch.device) -> Model:
     """A model with untrained weights, without touching the random states."""
     with preserve_random_state(device):
-        pipeline = resolved.modality.build(resolved.readout).to(device).eval().requires_grad_(False)
+        pipeline = resolved.build().to(device).eval().requires_grad_(False)
     return Model(resolved.modality, pipeline, resolved.config, run, step)
 
 

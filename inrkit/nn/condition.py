@@ -1,10 +1,11 @@
-"""What every layer of a network is told: how noisy its input is, and which class is wanted."""
+"""What every layer of a network is told: how noisy its input is, and which class it is of."""
 
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
+from inrkit.core.denoiser import Level
 from inrkit.errors import UsageError
 from inrkit.nn.fourier import noise_level_features
 
@@ -23,7 +24,7 @@ def label_rows(label: Tensor | None, rows: int, classes: int, device: torch.devi
 
 @final
 class Condition(nn.Module):
-    """The embedded noise level, plus the embedded class, (B, dim).
+    """The embedded noise level, plus the embedded class (and a second level, after `take_until`), (B, dim).
 
     Args:
         dim: Width of the embedding.
@@ -32,13 +33,23 @@ class Condition(nn.Module):
 
     def __init__(self, dim: int, classes: int = 0) -> None:
         super().__init__()
-        self.classes = classes
+        self.dim, self.classes = dim, classes
         self.level = nn.Sequential(nn.Linear(FEATURES, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.label = nn.Embedding(classes + 1, dim) if classes else None
+        self.until: nn.Sequential | None = None
 
-    def forward(self, noise_level: Tensor, label: Tensor | None = None) -> Tensor:
-        """noise_level (B,), label (B,) or None."""
-        condition: Tensor = self.level(noise_level_features(noise_level, FEATURES))
+    def take_until(self) -> None:
+        """Also embeds the level that an answer leads to; at first it changes nothing."""
+        last = nn.Linear(self.dim, self.dim)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.until = nn.Sequential(nn.Linear(FEATURES, self.dim), nn.SiLU(), last)
+
+    def forward(self, level: Level, label: Tensor | None = None) -> Tensor:
+        """The condition of each row, for labels (B,) or None."""
+        condition: Tensor = self.level(noise_level_features(level.noise_level, FEATURES))
+        if self.until is not None and level.until is not None:
+            condition = condition + self.until(noise_level_features(level.until, FEATURES))
         if self.label is None:
             if label is not None:
                 raise UsageError("a label was given to a network that learned no classes; leave it out")

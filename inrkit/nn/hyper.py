@@ -6,13 +6,11 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from inrkit.core.denoiser import Denoiser
+from inrkit.core.denoiser import Denoiser, Level
 from inrkit.core.inr import Params
 from inrkit.core.observation import Observation
-from inrkit.errors import UsageError
 from inrkit.nn.attention import DecoderBlock, EncoderBlock
-from inrkit.nn.condition import label_rows
-from inrkit.nn.fourier import noise_level_features
+from inrkit.nn.condition import Condition
 from inrkit.nn.head import WeightHead
 from inrkit.nn.space import position_embedding
 from inrkit.nn.tokenizer import Tokenizer
@@ -47,11 +45,10 @@ class HyperTransformer(Denoiser):
         space: str = "line",
     ) -> None:
         super().__init__()
-        self.tokenizer, self.classes = tokenizer, classes
+        self.tokenizer = tokenizer
         self.names = tuple(heads)
         self.heads = nn.ModuleDict({_key(name): head for name, head in heads.items()})
-        self.level = nn.Sequential(nn.Linear(256, dim), nn.SiLU(), nn.Linear(dim, dim))
-        self.label = nn.Embedding(classes + 1, dim) if classes else None
+        self.condition = Condition(dim, classes)
         self.encoder = nn.ModuleList(EncoderBlock(dim, attention_heads, hidden, dropout=dropout) for _ in range(depth))
         self.decoder = nn.ModuleList(
             DecoderBlock(dim, attention_heads, hidden, dropout=dropout, tied=token_grid is not None)
@@ -62,10 +59,10 @@ class HyperTransformer(Denoiser):
             torch.randn(count, dim) * 0.02 if token_grid is None else position_embedding(token_grid, dim, space)
         )
 
-    def forward(self, observation: Observation, noise_level: Tensor, label: Tensor | None = None) -> Params:
+    def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
         x = self.tokenizer(observation)
         if not self.skips_encoder:
-            condition = self.condition(noise_level, label)
+            condition = self.condition(level, label)
             for block in self.encoder:
                 x = block(x, condition)
         tokens = self.tokens.expand(len(x), -1, -1)
@@ -77,17 +74,11 @@ class HyperTransformer(Denoiser):
         }
 
     def encoder_parts(self) -> Sequence[nn.Module]:
-        return [self.encoder, self.level, *([] if self.label is None else [self.label])]
+        return [self.encoder, self.condition]
 
-    def condition(self, noise_level: Tensor, label: Tensor | None) -> Tensor:
-        """What modulates the encoder: the embedded noise level, plus the embedded class, (B, dim)."""
-        condition: Tensor = self.level(noise_level_features(noise_level, 256))
-        if self.label is None:
-            if label is not None:
-                raise UsageError("a label was given to a network that learned no classes; leave it out")
-            return condition
-        embedded: Tensor = self.label(label_rows(label, len(condition), self.classes, condition.device))
-        return condition + embedded
+    def take_until(self) -> None:
+        self.condition.take_until()
+        self.two_times = True
 
 
 def _key(name: str) -> str:

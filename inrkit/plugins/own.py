@@ -17,6 +17,14 @@ def register_objectives(register: Register) -> None:
 
 
 @hookimpl
+def register_samplers(register: Register) -> None:
+    home = "inrkit.core.sample"
+    register("consistency", f"{home}:ConsistencySampler", "one step, or a few with fresh noise between them")
+    register("heun", f"{home}:HeunSampler", "Heun's method along the ODE of a diffusion model")
+    register("euler", f"{home}:EulerSampler", "Euler's method along the ODE of a diffusion model (DDIM)")
+
+
+@hookimpl
 def register_exporters(register: Register) -> None:
     home = "inrkit.inference.export"
     register("mesh", f"{home}:MeshExporter", "the surface of a solid as triangles")

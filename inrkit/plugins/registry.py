@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # types for whoever asks; nothing of them is imported before 
     from inrkit.core.inr import INRFunction
     from inrkit.core.modality import Modality
     from inrkit.core.objective.base import Objective
+    from inrkit.core.sample import Sampler
     from inrkit.inference.export import Exporter
     from inrkit.metrics.feature import FeatureNetwork
     from inrkit.storage.importer import Importer
@@ -165,7 +166,7 @@ class Registry:
     function, functions = _names(Kind["type[INRFunction]"]("inrkit.core.inr:INRFunction", named=False))
     denoiser, denoisers = _names(Kind["type[Denoiser]"]("inrkit.core.denoiser:Denoiser", named=False))
     objective, objectives = _names(Kind["type[Objective]"]("inrkit.core.objective.base:Objective", options="fields"))
-    sampler, samplers = _names(Kind["type[Any]"]("inrkit.core.sample:Sampler", options=None))
+    sampler, samplers = _names(Kind["type[Sampler]"]("inrkit.core.sample:Sampler", options=None))
     importer, importers = _names(Kind["type[Importer]"]("inrkit.storage.importer:Importer"))
     exporter, exporters = _names(Kind["type[Exporter]"]("inrkit.inference.export:Exporter"))
     source, sources = _names(Kind["type[SourceOpener]"]("inrkit.storage.opener:SourceOpener", options=None))

@@ -12,7 +12,6 @@ from PIL import Image
 
 import inrkit
 from inrkit.config.toml import to_toml, unstructure
-from inrkit.core.sample import passes_of
 from inrkit.drawing.page import Charts, Listing, Report, Rows, Section, Table, save_report
 from inrkit.drawing.sheet import first_row, save_png, sheet
 from inrkit.errors import DataError, UsageError
@@ -96,7 +95,7 @@ def _encoded(model: Model) -> list[Section]:
 
 def _steps_and_ways(model: Model) -> list[Section]:
     """What only a consistency function can show."""
-    if model.sampler != "consistency":
+    if not model.sampler.few_steps:
         return []
     two_steps = gallery.samples(model, 24, model.times(2), columns=12)
     between = gallery.noise_between(model)
@@ -116,7 +115,7 @@ def _generated(model: Model) -> Section:
         lead = "one forward pass of the hyper-network maps noise to the params of an INR"
     else:
         title = f"Generated in {len(times)} steps"
-        passes = passes_of(model.sampler, len(times))
+        passes = model.sampler.passes(len(times))
         lead = f"each follows the probability-flow ODE of the diffusion model, in {passes} network evaluations"
     return Section(title, gallery.samples(model, 48, times, columns=12), f"Uncurated: {lead}.")
 

@@ -88,8 +88,8 @@ class Learner:
         student = _in_precision(self._student, self.precision, self.device)
         chosen = self.teachers(phase, self.step, self.pipeline)
         teacher: Any = _in_precision(chosen, self.precision, self.device)
-        model = self.teachers.denoise
-        diffusion = None if model is None else _in_precision(model, self.precision, self.device)
+        model = self.teachers.diffusion
+        diffusion = None if model is None else _in_precision(model.estimate, self.precision, self.device)
         seed, parts = seed_of(self.config.seed, "train", self.step), list(self.rows)
         losses, batches = [], []
         for i, part in enumerate(parts):

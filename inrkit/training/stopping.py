@@ -14,7 +14,6 @@ import attrs
 
 from inrkit.evaluation.quick import QuickFrechet
 from inrkit.inference.model import Model
-from inrkit.inference.times import times_of
 from inrkit.storage import atomic
 from inrkit.storage.checkpoint import remove_newer
 from inrkit.storage.rundir import STOPPED
@@ -59,7 +58,7 @@ class EarlyStopping:
         """
         if self._quick is None:
             self._quick = QuickFrechet(model, COUNT)
-        return self._quick.distance(model, times_of(2) if model.sampler == "consistency" else model.times())
+        return self._quick.distance(model, model.sampler.times(2 if model.sampler.few_steps else None))
 
     def see(self, step: int, phase: int, value: float, *, counts: bool = True) -> bool:
         """Takes note of an evaluation, and says whether it is the best of its phase.

@@ -1,6 +1,5 @@
 """Who sets the targets besides the student itself: a moving average of it, and a diffusion model that is distilled."""
 
-import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import final
@@ -13,7 +12,6 @@ from inrkit.config.resolve import Resolved
 from inrkit.config.run import RunConfig
 from inrkit.core.modality import Modality
 from inrkit.core.objective import Diffusion, Distilled
-from inrkit.core.objective.ode import Denoise, denoise
 from inrkit.core.pipeline import Pipeline
 from inrkit.core.train import PowerEMA
 from inrkit.errors import UsageError
@@ -45,11 +43,6 @@ class Teachers:
     def __call__(self, phase: Stretch, step: int, student: Pipeline) -> Pipeline:
         """The pipeline that sets the targets of a step."""
         return student if self.average is None or phase.decay(step) == 0 else self.average
-
-    @property
-    def denoise(self) -> Denoise | None:
-        """The diffusion model, as an objective asks it."""
-        return None if self.diffusion is None else functools.partial(denoise, self.diffusion)
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:
@@ -126,4 +119,4 @@ def _alike(one: nn.Module, other: nn.Module) -> bool:
 def new_pipeline(resolved: Resolved, device: torch.device) -> Pipeline:
     """An untrained pipeline; its weights depend on the config's seed alone."""
     seed_everything(resolved.config.seed, "model")
-    return resolved.modality.build(resolved.readout).to(device).train()
+    return resolved.build().to(device).train()

@@ -7,7 +7,18 @@ import attrs
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrkit import Condition, Denoiser, EncoderBlock, Measure, Observation, Params, PatchTokenizer, option, unpatchify
+from inrkit import (
+    Condition,
+    Denoiser,
+    EncoderBlock,
+    Level,
+    Measure,
+    Observation,
+    Params,
+    PatchTokenizer,
+    option,
+    unpatchify,
+)
 from inrkit_baselines.shape import GridShape
 
 
@@ -55,8 +66,12 @@ class DiT(Denoiser):
     ) -> Self:
         return cls(options, GridShape.of("dit", template, shapes, divisor=options.patch), classes)
 
-    def forward(self, observation: Observation, noise_level: Tensor, label: Tensor | None = None) -> Params:
-        condition = self.condition(noise_level, label)
+    def take_until(self) -> None:
+        self.condition.take_until()
+        self.two_times = True
+
+    def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
+        condition = self.condition(level, label)
         x = self.tokenizer(observation)
         for block in self.blocks:
             x = block(x, condition)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrkit import Attention, Condition, Denoiser, Measure, Observation, Params, SharedDropout, option
+from inrkit import Attention, Condition, Denoiser, Level, Measure, Observation, Params, SharedDropout, option
 from inrkit_baselines.shape import GridShape
 
 _CONVOLUTIONS: Mapping[int, type[nn.Conv1d | nn.Conv2d | nn.Conv3d]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -83,8 +83,12 @@ class UNet(Denoiser):
         shape = GridShape.of("unet", template, shapes, divisor=2 ** (len(options.multipliers) - 1))
         return cls(options, shape, classes)
 
-    def forward(self, observation: Observation, noise_level: Tensor, label: Tensor | None = None) -> Params:
-        condition = F.silu(self.condition(noise_level, label))
+    def take_until(self) -> None:
+        self.condition.take_until()
+        self.two_times = True
+
+    def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
+        condition = F.silu(self.condition(level, label))
         x = self.first(observation.values)
         skips = [x]
         for block in self.down:

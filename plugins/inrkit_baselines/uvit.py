@@ -12,6 +12,7 @@ from inrkit import (
     Condition,
     Denoiser,
     FeedForward,
+    Level,
     Measure,
     Observation,
     Params,
@@ -72,9 +73,13 @@ class UViT(Denoiser):
     ) -> Self:
         return cls(options, GridShape.of("uvit", template, shapes, divisor=options.patch), classes)
 
-    def forward(self, observation: Observation, noise_level: Tensor, label: Tensor | None = None) -> Params:
-        level = self.condition(noise_level, label)[:, None] + self.position
-        x = torch.cat([level, self.tokenizer(observation)], dim=1)
+    def take_until(self) -> None:
+        self.condition.take_until()
+        self.two_times = True
+
+    def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
+        condition = self.condition(level, label)[:, None] + self.position
+        x = torch.cat([condition, self.tokenizer(observation)], dim=1)
         earlier: list[Tensor] = []
         half = len(self.blocks) // 2
         for i, block in enumerate(self.blocks):

@@ -7,7 +7,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inrkit import Denoiser, Measure, Observation, Params, UsageError, option
+from inrkit import Denoiser, Level, Measure, Observation, Params, UsageError, option
 
 
 @attrs.frozen
@@ -52,9 +52,9 @@ class Functa(Denoiser):
             raise UsageError("'functa' fits params to signals, and the modality does not say how they are measured")
         return cls(options, shapes, measure)
 
-    def forward(self, observation: Observation, noise_level: Tensor, label: Tensor | None = None) -> Params:
+    def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
         rows, device = len(observation), observation.values.device
-        t = torch.exp(4 * noise_level)
+        t = torch.exp(4 * level.noise_level)
         scale = self.measure.preconditioning.c_in(t).reshape(-1, *[1] * (observation.values.ndim - 1))
         target, clean = observation.values / scale, torch.zeros(rows, device=device)
         # The descent is part of the answer, so it needs gradients even where the caller wants none, and in fp32.

@@ -5,7 +5,7 @@ import torch
 from gaussian import batch_of, transformer_pipeline
 from torch import Tensor, nn
 
-from inrkit import Draws, SharedDropout, shared_dropout
+from inrkit import Draws, SharedDropout, Step, shared_dropout
 from inrkit.core.objective import consistency_pair
 from inrkit.errors import UsageError
 
@@ -98,9 +98,9 @@ def test_pair_of_a_transformer_shares_masks() -> None:
     batch = batch_of(torch.randn(6, 1, 8))
     t = torch.linspace(0.5, 3, 6)
     r = t.masked_fill(torch.tensor([False, True, False, False, True, False]), 0)
-    prediction, target = consistency_pair(pipeline, pipeline, batch, Draws(3, 6), t, r)
+    prediction, target = consistency_pair(Step(pipeline, pipeline, batch, Draws(3, 6)), t, r)
     same = r > 0
     assert torch.allclose(prediction.observation.values[same], target[same], atol=1e-6)
     assert torch.equal(target[~same], batch.query.values[~same])
-    other, _ = consistency_pair(pipeline, pipeline, batch, Draws(4, 6), t, r)
+    other, _ = consistency_pair(Step(pipeline, pipeline, batch, Draws(4, 6)), t, r)
     assert not torch.allclose(other.observation.values, prediction.observation.values)

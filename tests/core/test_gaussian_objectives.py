@@ -9,7 +9,6 @@ Both tend to the consistency function, g(t) = sqrt((s² + σ_min²) / (s² + t²
 """
 
 import copy
-import functools
 import itertools
 
 import pytest
@@ -17,9 +16,10 @@ import torch
 from gaussian import MEAN, STD, Linear, gain_at, gaussian_batch, linear_pipeline, observed
 from torch import Tensor
 
-from inrkit import Cd, CmFunc, Ct, Diffusion, DirectReadout, Draws, Ect, Ict, Objective, Pipeline, PowerEMA, Step
+from inrkit import Cd, CmFunc, Ct, Diffusion, DirectReadout, Draws, Ect, Ict, Objective, Pipeline, PowerEMA, Step, Views
+from inrkit.core.guide import Estimate, Guided
 from inrkit.core.objective.discrete import OnGrid
-from inrkit.core.objective.ode import Denoise, Pair, denoise, euler, guided, heun
+from inrkit.core.ode import SOLVERS, heun
 from inrkit.core.train import backward_step
 
 GRID = {"sigma_min": 0.05, "sigma_max": 5.0}
@@ -34,7 +34,7 @@ def toy(boundary: float = GRID["sigma_min"]) -> Pipeline:
 
 
 def train(
-    objective: Objective, pipeline: Pipeline, steps: int = 400, lr: float = 0.04, diffusion: Denoise | None = None
+    objective: Objective, pipeline: Pipeline, steps: int = 400, lr: float = 0.04, diffusion: Estimate | None = None
 ) -> Pipeline:
     """Trains on fresh data, with a teacher that follows as the objective says; returns averaged weights."""
     generator, rows = torch.Generator().manual_seed(0), 256
@@ -76,14 +76,13 @@ def check_gains(pipeline: Pipeline, levels: Tensor, gains: list[Tensor], rtol: f
         assert torch.allclose(gain_at(pipeline, t), gain, rtol=rtol, atol=0.01), (t, gain_at(pipeline, t), gain)
 
 
-def exact(pair: Pair, t: Tensor, label: Tensor | None) -> Pair:
+def exact(views: Views, t: Tensor, label: Tensor | None = None, until: Tensor | None = None) -> Views:
     """The best denoiser of the toy; with a label -1 it believes in another mean."""
     level = t[:, None, None]
     mean = MEAN.expand(len(t), 1, 2)
     if label is not None:
         mean = mean + SHIFT * (label == -1)[:, None, None]
-    found = [x.with_values(mean + STD**2 / (STD**2 + level**2) * (x.values - mean)) for x in pair]
-    return found[0], found[1]
+    return tuple(x.with_values(mean + STD**2 / (STD**2 + level**2) * (x.values - mean)) for x in views)
 
 
 # ------------------------------------------------------------------------------------------------- training
@@ -159,8 +158,7 @@ def step_gain(t: float, r: float, solver: str) -> Tensor:
 def one_step(solver: str, t: float, r: float) -> Tensor:
     """What the solver makes of two points with the exact denoiser, as a slope."""
     x = observed(torch.stack([MEAN, MEAN + 1])[:, None])
-    move = {"heun": heun, "euler": euler}[solver](exact)
-    support, query = move((x, x), torch.full((2,), t), torch.full((2,), r), None)
+    support, query = SOLVERS[solver](Guided(exact), (x, x), torch.full((2,), t), torch.full((2,), r))
     assert torch.equal(support.values, query.values)
     assert torch.allclose(support.values[0, 0], MEAN)
     return (support.values[1] - support.values[0])[0]
@@ -211,7 +209,7 @@ def test_a_trained_diffusion_model_is_distilled() -> None:
     teacher = train(Diffusion(weight="t/(t-r)", p_mean=-0.3, p_std=1.3), toy(0.0), 700)
     student = toy()
     student.load_state_dict(teacher.state_dict())
-    train(Cd(n=24, **GRID), student, diffusion=functools.partial(denoise, teacher))
+    train(Cd(n=24, **GRID), student, diffusion=teacher.estimate)
     for t in (0.3, 1.0, 5.0):
         assert torch.allclose(gain_at(student, t), consistent(t), rtol=0.15, atol=0.02), t
 
@@ -221,9 +219,9 @@ def test_guided_denoiser(weight: float) -> None:
     """D(x, none) + w (D(x, label) - D(x, none)): w = 1 is the model itself, w = 0 forgets the label."""
     x = observed(torch.randn(4, 1, 2))
     t, label = torch.full((4,), 1.0), torch.zeros(4, dtype=torch.long)
-    found, _ = guided(exact, weight)((x, x), t, label)
-    free, _ = exact((x, x), t, torch.full_like(label, -1))
-    named, _ = exact((x, x), t, label)
+    (found,) = Guided(exact, label, weight)((x,), t)
+    (free,) = exact((x,), t, torch.full_like(label, -1))
+    (named,) = exact((x,), t, label)
     assert torch.allclose(found.values, free.values + weight * (named.values - free.values), atol=1e-6)
 
 
@@ -233,11 +231,11 @@ def test_guided_distillation_moves_away_from_no_class() -> None:
     pipeline = train(objective, toy(), diffusion=exact)
     levels = objective.levels(1.0)
     x = observed(torch.zeros(1, 1, 2) + MEAN)
-    move = heun(guided(exact, 3.0))
-    pair, label = (x, x), torch.zeros(1, dtype=torch.long)
+    label = torch.zeros(1, dtype=torch.long)
+    views: Views = (x,)
     for t, r in itertools.pairwise(levels.tolist()):
-        pair = move(pair, torch.tensor([t]), torch.tensor([r]), label)
-    expected = pair[0].values[0, 0]
+        views = heun(Guided(exact, label, 3.0), views, t, r)
+    expected = views[0].values[0, 0]
     with torch.no_grad():
         found = pipeline(x, torch.tensor([float(levels[0])])).observation.values[0, 0]
     assert ((expected - MEAN) / SHIFT < -0.5).all()  # away from the other mean

@@ -9,6 +9,7 @@ from inrkit import (
     Denoiser,
     DirectReadout,
     Draws,
+    Level,
     LiteralReadout,
     Observation,
     Params,
@@ -21,7 +22,7 @@ from inrkit import (
 )
 from inrkit.core.guide import NO_CLASS, Guided, drop_labels
 from inrkit.core.karras import karras_levels
-from inrkit.core.sample import Sampler
+from inrkit.core.sample import ConsistencySampler, EulerSampler, HeunSampler, Sampler
 
 LABEL = torch.tensor([0, 1, 2])
 TEMPLATE = observed(torch.zeros(3, 1, 4))
@@ -34,7 +35,7 @@ class Classes(Denoiser):
         super().__init__()
         self.labels: list[list[int]] = []
 
-    def forward(self, observation: Observation, noise_level: Tensor, label: Tensor | None = None) -> Params:
+    def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
         label = torch.full((len(observation),), NO_CLASS) if label is None else label
         self.labels.append(label.tolist())
         return {"values": 10.0 * (1 + label)[:, None, None].expand(-1, 4, 1)}
@@ -90,7 +91,7 @@ def test_dropping_labels_that_are_not_there_is_refused() -> None:
 def test_guidance_combines_two_answers(weight: float) -> None:
     """f_w = f(c) + (w - 1) (f(c) - f(none)), by hand: the network shows 10 (1 + c), f nearly that at t = 80."""
     pipeline, denoiser = classes(DirectReadout(width=1e-6))
-    found = Guided(pipeline, LABEL, weight)(TEMPLATE, torch.full((3,), 80.0)).observation.values[:, 0, 0]
+    found = Guided(pipeline.estimate, LABEL, weight)((TEMPLATE,), 80.0)[0].values[:, 0, 0]
     assert torch.allclose(found, weight * 10.0 * (1 + LABEL))
     assert denoiser.labels == [[0, 1, 2], [-1, -1, -1]]
 
@@ -109,16 +110,16 @@ def test_weight_zero_forgets_the_class() -> None:
     pipeline = transformer_pipeline(classes=3)
     x, t = observed(torch.randn(3, 1, 8)), torch.full((3,), 2.0)
     free = pipeline(x, t).observation.values
-    assert torch.allclose(Guided(pipeline, LABEL, 0.0)(x, t).observation.values, free, atol=1e-5)
+    assert torch.allclose(Guided(pipeline.estimate, LABEL, 0.0)((x,), t)[0].values, free, atol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("sampler", "times", "guided", "encoded"),
     [
-        ("consistency", (80.0,), 1, True),
-        ("consistency", (80.0, 0.8), 2, True),
-        ("euler", (80.0, 0.8, 0.01), 2, False),
-        ("heun", (80.0, 0.8, 0.01), 4, False),
+        (ConsistencySampler(), (80.0,), 1, True),
+        (ConsistencySampler(), (80.0, 0.8), 2, True),
+        (EulerSampler(), (80.0, 0.8, 0.01), 2, False),
+        (HeunSampler(), (80.0, 0.8, 0.01), 4, False),
     ],
 )
 def test_what_is_guided(sampler: Sampler, times: tuple[float, ...], guided: int, encoded: bool) -> None:
@@ -143,10 +144,10 @@ def test_guidance_of_two_gaussians() -> None:
     """
 
     class TwoMeans(Denoiser):
-        def forward(self, observation: Observation, noise_level: Tensor, label: Tensor | None = None) -> Params:
+        def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
             assert label is not None
             mean = torch.where(label == NO_CLASS, 0.0, 2.0 * label - 1)[:, None, None]
-            t, s2 = torch.exp(4 * noise_level)[:, None, None], 0.01
+            t, s2 = torch.exp(4 * level.noise_level)[:, None, None], 0.01
             x = (observation.values * (0.25 + t**2).sqrt()).transpose(1, 2)
             both = torch.tanh(x / (s2 + t**2))  # of the two classes, the mean of the means given x_t
             mean = torch.where((label == NO_CLASS)[:, None, None], both, mean)
@@ -161,7 +162,7 @@ def test_guidance_of_two_gaussians() -> None:
     times = karras_levels(18, 0.01).tolist()
     for weight in (1.0, 3.0):
         found = sample(
-            pipeline, template, Draws(0, 1000), times=times, sampler="heun", label=label, guidance=weight
+            pipeline, template, Draws(0, 1000), times=times, sampler=HeunSampler(), label=label, guidance=weight
         ).observation.values.flatten()
         assert float(found[label == 1].mean()) == pytest.approx(1.0, abs=0.1 if weight == 1 else 0.6)
         assert bool((found[label == 1] > 0).all())
@@ -171,7 +172,7 @@ def test_guidance_of_two_gaussians() -> None:
 def test_impossible_weights_are_refused(weight: float) -> None:
     """A number from 0."""
     with pytest.raises(UsageError, match="'guidance' must be a number from 0"):
-        Guided(classes()[0], LABEL, weight)
+        Guided(classes()[0].estimate, LABEL, weight)
 
 
 def test_guidance_without_a_class_is_refused() -> None:

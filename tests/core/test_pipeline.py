@@ -182,6 +182,27 @@ def test_prediction_does_not_depend_on_the_scale_of_noise_schedule() -> None:
     assert torch.equal(direct.signal, perturbed.signal)
 
 
+def test_a_denoiser_of_one_time_is_told_no_second() -> None:
+    """One line; and to most denoisers a second level cannot be taught."""
+    pipeline = linear_pipeline()
+    with pytest.raises(UsageError, match="'until' is for a denoiser of two times"):
+        pipeline(observed(torch.zeros(1, 1, 2)), torch.ones(1), until=torch.zeros(1))
+    with pytest.raises(UsageError, match="`Linear` is told one noise level"):
+        pipeline.denoiser.take_until()
+
+
+def test_views_are_estimated_by_the_same_params() -> None:
+    """The denoiser looks at the first view alone, once; each view is measured at its own place."""
+    pipeline = linear_pipeline()
+    first, other = observed(torch.randn(3, 1, 2)), observed(torch.randn(3, 1, 2))
+    t = torch.ones(3)
+    one, two = pipeline.estimate((first, other), t)
+    assert isinstance(pipeline.denoiser, Linear)
+    assert len(pipeline.denoiser.seen) == 1
+    assert torch.equal(one.values, pipeline(first, t).observation.values)
+    assert torch.equal(two.values, pipeline(first, t, other).observation.values)
+
+
 def test_generation_leaves_no_graph() -> None:
     """Sampling keeps no gradients."""
     prediction = sample(transformer_pipeline(), observed(torch.zeros(2, 1, 8)), Draws(0, 2))

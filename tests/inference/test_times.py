@@ -13,13 +13,13 @@ from inrkit.config.resolve import resolve
 from inrkit.config.run import Phase, RunConfig
 from inrkit.core.karras import karras_levels
 from inrkit.core.pipeline import Prediction
-from inrkit.core.sample import Sampler
+from inrkit.core.sample import MIDDLE, ODE_LAST, ODE_STEPS, ConsistencySampler, EulerSampler, HeunSampler, Sampler
 from inrkit.errors import DataError, UsageError
 from inrkit.evaluation.evaluate import evaluate
 from inrkit.evaluation.quick import QuickFrechet
 from inrkit.evaluation.search import COARSE, FINE, charts, minimise, search_middle
 from inrkit.inference.model import Model, build_model
-from inrkit.inference.times import MIDDLE, ODE_LAST, ODE_STEPS, middle_of, sampler_of, times_of
+from inrkit.inference.times import make_sampler, middle_of, sampler_of
 from inrkit.report.sheets import write_report
 
 
@@ -33,39 +33,47 @@ def untrained(run: Path, **values: object) -> Model:
 
 def test_a_run_samples_as_its_last_phase_learned() -> None:
     """A diffusion model has no f to jump with; whatever comes before or after decides nothing."""
-    assert sampler_of(RunConfig(modality="toy")) == "consistency"
-    assert sampler_of(RunConfig(modality="toy", objective="diffusion")) == "heun"
+    assert sampler_of(RunConfig(modality="toy")) == ConsistencySampler()
+    assert sampler_of(RunConfig(modality="toy", objective="diffusion")) == HeunSampler()
     phases = (Phase("diffusion", 0.5), Phase("ect", 0.5))
-    assert sampler_of(RunConfig(modality="toy", objective="diffusion", phases=phases)) == "consistency"
-    assert sampler_of(RunConfig(modality="toy", phases=phases[::-1])) == "heun"
+    assert sampler_of(RunConfig(modality="toy", objective="diffusion", phases=phases)) == ConsistencySampler()
+    assert sampler_of(RunConfig(modality="toy", phases=phases[::-1])) == HeunSampler()
 
 
 def test_consistency_takes_few_steps() -> None:
     """One from 80, two by way of the middle level, more between them."""
+    times_of = ConsistencySampler().times
     assert times_of() == times_of(1) == (80.0,)
     assert times_of(2) == pytest.approx((80.0, MIDDLE))
     assert times_of(2, middle=1.5) == pytest.approx((80.0, 1.5))
     assert times_of(5, middle=1.5)[-1] == pytest.approx(1.5)
 
 
-@pytest.mark.parametrize("sampler", ["heun", "euler"])
+@pytest.mark.parametrize("sampler", [HeunSampler(), EulerSampler()])
 def test_diffusion_goes_down_the_grid(sampler: Sampler) -> None:
     """Karras' levels from 80, 18 unless said otherwise."""
-    assert len(times_of(sampler=sampler)) == ODE_STEPS == 18
-    assert times_of(5, sampler) == pytest.approx(karras_levels(5, ODE_LAST, 80.0).tolist())
-    assert times_of(1, sampler) == (80.0,)
+    assert len(sampler.times()) == ODE_STEPS == 18
+    assert sampler.times(5) == pytest.approx(karras_levels(5, ODE_LAST, 80.0).tolist())
+    assert sampler.times(1) == (80.0,)
 
 
-def test_no_steps_are_refused() -> None:
+@pytest.mark.parametrize("sampler", [ConsistencySampler(), HeunSampler(), EulerSampler()])
+def test_no_steps_are_refused(sampler: Sampler) -> None:
     """At least one."""
     with pytest.raises(UsageError, match="'steps' must be at least 1"):
-        times_of(0)
+        sampler.times(0)
+
+
+def test_an_unknown_sampler_is_refused() -> None:
+    """The message names the nearest of those that there are."""
+    with pytest.raises(UsageError, match=r"no sampler named 'hein'; installed: consistency .* Did you mean 'heun'?"):
+        make_sampler("hein")
 
 
 def test_a_diffusion_run_is_sampled_and_measured_along_its_path(tmp_path: Path) -> None:
     """Model, evaluation and report take the path by default; a single pass would show the mean of everything."""
     model = untrained(tmp_path, objective="diffusion")
-    assert model.sampler == "heun"
+    assert model.sampler == HeunSampler()
     assert model.sample(2).t.tolist() == pytest.approx([ODE_LAST] * 2)
     spaces = evaluate(model, n=16, metrics=["frechet"])["sets"]["spaces"]
     assert set(spaces["random-conv"]) == {"18 steps", "real", "noise"}

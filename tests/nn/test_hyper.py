@@ -9,6 +9,7 @@ from inrkit import (
     Grid,
     GridObservation,
     HyperTransformer,
+    Level,
     PatchTokenizer,
     TokenHead,
     UsageError,
@@ -18,7 +19,8 @@ from inrkit import (
 )
 
 SHAPES = {"tokens": (4, 6), "values": (3, 5), "layer.0.weight": (5, 8)}
-LEVEL = torch.tensor([-1.0, 0.3])
+TIMES = torch.tensor([-1.0, 0.3])
+LEVEL = Level(TIMES)
 
 
 def network(
@@ -101,7 +103,7 @@ def test_rows_are_independent() -> None:
     both = made(x, LEVEL, label)
     for i in range(2):
         row = slice(i, i + 1)
-        one = made(x.rows(row), LEVEL[row], label[row])
+        one = made(x.rows(row), Level(TIMES[row]), label[row])
         assert same(one, {name: value[row] for name, value in both.items()}, atol=1e-5)
 
 
@@ -110,7 +112,7 @@ def test_level_and_values_matter() -> None:
     made, x = network(), observation()
     params = made(x, LEVEL)
     assert same(made(x, LEVEL), params)
-    assert not same(made(x, LEVEL + 0.1), params)
+    assert not same(made(x, Level(TIMES + 0.1)), params)
     assert not same(made(observation(), LEVEL), params)
 
 
@@ -132,7 +134,7 @@ def test_missing_label_is_no_class() -> None:
 def test_model_without_classes_refuses_labels() -> None:
     """Without classes there is no embedding of them, and a label is a mistake."""
     made = network()
-    assert made.label is None
+    assert made.condition.label is None
     with pytest.raises(UsageError, match="a label was given to a network that learned no classes"):
         made(observation(), LEVEL, torch.tensor([0, 1]))
 
@@ -148,7 +150,7 @@ def test_encoder_starts_as_the_identity() -> None:
     """adaLN-Zero: at the start the number of encoder blocks, the level and the class change nothing."""
     made, x = network(classes=2, spread=False), observation()
     params = made(x, LEVEL, torch.tensor([0, 1]))
-    assert same(made(x, LEVEL + 1, torch.tensor([1, -1])), params)
+    assert same(made(x, Level(TIMES + 1), torch.tensor([1, -1])), params)
     made.encoder = nn.ModuleList()
     assert same(made(x, LEVEL), params)
 
@@ -163,10 +165,24 @@ def test_tokens_on_a_grid_start_localized() -> None:
         assert torch.equal(cross.q.weight, cross.kv.weight[:16]) == tied
 
 
+def test_a_second_level_can_be_learned() -> None:
+    """Law: told until which level the answer leads, a new network answers as before, bit for bit, and can learn it."""
+    made, x = network(), observation()
+    plain = made(x, LEVEL)
+    made.take_until()
+    told = Level(TIMES, TIMES - 1)
+    assert made.two_times
+    assert same(made(x, told), plain)
+    assert made.condition.until is not None
+    torch.nn.init.normal_(made.condition.until[2].get_parameter("weight"))
+    assert not same(made(x, told), plain)
+    assert not same(made(x, told), made(x, Level(TIMES, TIMES - 2)))
+
+
 def test_gradients_reach_every_weight() -> None:
     """Law: all weights are trained, those of every class included."""
     made, label = network(classes=2), torch.tensor([0, 1, -1])
-    params = made(observation(3), torch.tensor([-1.0, 0.0, 1.0]), label)
+    params = made(observation(3), Level(torch.tensor([-1.0, 0.0, 1.0])), label)
     sum((value * torch.randn_like(value)).sum() for value in params.values()).backward()
     for name, p in made.named_parameters():
         assert p.grad is not None, name

@@ -12,6 +12,7 @@ import inrkit
 from inrkit import (
     Grid,
     GridObservation,
+    Level,
     PatchMeans,
     Restore,
     SampleGrid,
@@ -103,7 +104,7 @@ def test_grid_asks_for_a_grid() -> None:
 def test_networks_write_a_grid_for_any_number_of_axes(name: str, axes: int) -> None:
     """The params have the declared shape, also with other channels than were read, and start at zero or nearly so."""
     denoiser = small(name, axes, outputs=6, channels=1)
-    params = denoiser(noisy(2, axes, 1), torch.zeros(2))
+    params = denoiser(noisy(2, axes, 1), Level(torch.zeros(2)))
     assert {key: tuple(value.shape) for key, value in params.items()} == {"values": (2, 6, *[8] * axes)}
     assert params["values"].dtype == torch.float32
 
@@ -112,8 +113,8 @@ def test_networks_write_a_grid_for_any_number_of_axes(name: str, axes: int) -> N
 def test_rows_are_independent(name: str) -> None:
     """Law: a row's params do not depend on the other rows."""
     denoiser, observation, level = stirred(small(name)).eval(), noisy(3), torch.tensor([0.1, -0.4, 1.0])
-    together = denoiser(observation, level)["values"]
-    alone = [denoiser(observation.rows(slice(i, i + 1)), level[i : i + 1])["values"] for i in range(3)]
+    together = denoiser(observation, Level(level))["values"]
+    alone = [denoiser(observation.rows(slice(i, i + 1)), Level(level[i : i + 1]))["values"] for i in range(3)]
     assert torch.allclose(together, torch.cat(alone), atol=1e-5)
 
 
@@ -124,13 +125,16 @@ def test_level_and_label_change_the_answer(name: str) -> None:
 
     def answer(level: float, label: list[int] | None) -> Tensor:
         given = None if label is None else torch.tensor(label)
-        return denoiser(observation, torch.full((2,), level), given)["values"]
+        return denoiser(observation, Level(torch.full((2,), level)), given)["values"]
 
     assert not torch.allclose(answer(0.1, None), answer(0.9, None), atol=1e-5)
     assert not torch.allclose(answer(0.1, [0, 1]), answer(0.1, [1, 1]), atol=1e-5)
     assert torch.equal(answer(0.1, None), answer(0.1, [-1, -1]))
     with pytest.raises(UsageError, match="a label must be 0 to 2"):
         answer(0.1, [0, 3])
+    denoiser.take_until()
+    assert denoiser.two_times
+    assert torch.equal(denoiser(observation, Level(torch.ones(2), torch.zeros(2)))["values"], answer(1.0, None))
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -139,18 +143,18 @@ def test_dropout_is_shared_between_passes(name: str) -> None:
     denoiser, observation = stirred(small(name, dropout=0.5)).train(), noisy(4)
     rows, level = torch.arange(4), torch.zeros(4)
     with shared_dropout(7, 4, rows):
-        student = denoiser(observation, level)["values"]
+        student = denoiser(observation, Level(level))["values"]
     with shared_dropout(7, 4, rows[2:]):
-        teacher = denoiser(observation.rows(slice(2, 4)), level[2:])["values"]
+        teacher = denoiser(observation.rows(slice(2, 4)), Level(level[2:]))["values"]
     assert torch.allclose(student[2:], teacher, atol=1e-5)
-    assert not torch.allclose(student, denoiser(observation, level)["values"], atol=1e-3)
+    assert not torch.allclose(student, denoiser(observation, Level(level))["values"], atol=1e-3)
 
 
 def test_unet_runs_at_another_size() -> None:
     """It is convolutional: the values that it reads decide the size of those that it writes."""
     denoiser = stirred(small("unet"))
     larger = GridObservation(torch.randn(1, 3, 16, 24), Grid((16, 24)))
-    assert denoiser(larger, torch.zeros(1))["values"].shape == (1, 3, 16, 24)
+    assert denoiser(larger, Level(torch.zeros(1)))["values"].shape == (1, 3, 16, 24)
 
 
 @pytest.mark.parametrize(

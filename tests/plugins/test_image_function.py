@@ -224,7 +224,7 @@ def parts_of(denoiser: HyperTransformer, function: ANR) -> dict[str, int]:
     return {
         "encoder": count(denoiser.encoder),
         "decoder": count(denoiser.decoder),
-        "time": count(denoiser.level),
+        "time": count(denoiser.condition),
         "patches": count(denoiser.tokenizer, denoiser.tokens),
         "read-out": count(denoiser.heads),
         "function": count(function),

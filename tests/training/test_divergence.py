@@ -98,10 +98,10 @@ def test_a_bad_gradient_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """The one tensor that is wrong, not all that the norm would spoil."""
 
     def hook(learner: Learner) -> None:
-        learner.pipeline.denoiser.level[0].weight.register_hook(lambda grad: grad * float("inf"))
+        learner.pipeline.denoiser.condition.level[0].weight.register_hook(lambda grad: grad * float("inf"))
 
     spoil(monkeypatch, 3, hook)
-    with pytest.raises(DivergedError, match=r"step 3: gradient 'denoiser\.level\.0\.weight'"):
+    with pytest.raises(DivergedError, match=r"step 3: gradient 'denoiser\.condition\.level\.0\.weight'"):
         train_toy(tmp_path)
 
 

@@ -151,7 +151,7 @@ def test_cm_func_begins_with_the_decoder_alone(tmp_path: Path) -> None:
     train_toy(tmp_path, **values)
     start, first, last = (tensors(tmp_path, "model", step) for step in (5, 10, 20))
     for name in start:
-        in_encoder = name.startswith(("denoiser.encoder", "denoiser.level"))
+        in_encoder = name.startswith(("denoiser.encoder", "denoiser.condition"))
         assert torch.equal(start[name], first[name]) == (in_encoder or not start[name].is_floating_point()), name
     assert all(not torch.equal(first[name], last[name]) for name in start if name.startswith("denoiser.encoder"))
 

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from inrkit.core.draws import Draws
 from inrkit.core.dropout import shared_dropout
-from inrkit.core.objective.ode import Denoise
+from inrkit.core.guide import Estimate
 from inrkit.core.observation import Batch
-from inrkit.core.pipeline import Pipeline, Prediction
+from inrkit.core.pipeline import Prediction
 
 
 @final
@@ -37,11 +37,11 @@ class Step:
     """
 
     student: Callable[..., Prediction]
-    teacher: Pipeline
+    teacher: Callable[..., Prediction]
     batch: Batch
     draws: Draws
     progress: float = 0.0
-    diffusion: Denoise | None = None
+    diffusion: Estimate | None = None
 
     def dropout(self, index: Tensor | slice = slice(None)) -> contextlib.AbstractContextManager[None]:
         """Inside, all passes over these rows drop the same elements, the student's and the teacher's alike."""
@@ -87,6 +87,10 @@ class Objective(abc.ABC):
     """Turns a step of training into a loss. Its fields are its options."""
 
     name: ClassVar[str]
+    sampler: ClassVar[str] = "consistency"
+    """The name of the sampler of what it trains."""
+    needs_until: ClassVar[bool] = False
+    """Whether it trains denoisers of two times: see `inrkit.Level`."""
     begins_with: ClassVar[Literal["all", "decoder"] | None] = None
     """What trains in a first phase of reconstruction alone; None: there is no such phase unless a run lists it."""
 

@@ -61,6 +61,7 @@ class Diffusion(Objective):
     """Denoising as in EDM, that is, consistency training with r = 0: f is the mean of the clean signal given x_t."""
 
     name = "diffusion"
+    sampler = "heun"
     distance: Distance = option("squared", DISTANCE_HELP)
     c: float | None = option(None, C_HELP)
     weight: Weighting = option("edm", WEIGHT_HELP)

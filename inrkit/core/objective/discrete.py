@@ -7,6 +7,7 @@ import attrs
 from torch import Tensor
 
 from inrkit.core.draws import Draws
+from inrkit.core.guide import Estimate
 from inrkit.core.karras import (
     doubling_count,
     karras_levels,
@@ -18,8 +19,7 @@ from inrkit.core.karras import (
 from inrkit.core.objective.base import Loss, Objective, Step
 from inrkit.core.objective.continuous import C_HELP, DISTANCE_HELP, P_MEAN_HELP, P_STD_HELP, WEIGHT_HELP
 from inrkit.core.objective.distance import Distance, distance_of
-from inrkit.core.objective.ode import Denoise, Move
-from inrkit.core.objective.pair import pair_loss
+from inrkit.core.objective.pair import Move, pair_loss
 from inrkit.core.objective.weighting import Weighting
 from inrkit.core.option import AT_LEAST_2, BELOW_1, POSITIVE, option
 from inrkit.errors import UsageError
@@ -55,7 +55,7 @@ class OnGrid(Objective):
         """t and r of each row, (B,)."""
         return uniform_pairs(self.levels(progress), draws)
 
-    def move(self, diffusion: Denoise | None) -> Move | None:
+    def move(self, diffusion: Estimate | None) -> Move | None:
         """How what is seen at r comes from what is seen at t; None: with the same noise."""
         return None
 

@@ -6,10 +6,12 @@ import attrs
 from torch import Tensor
 
 from inrkit.core.draws import Draws
+from inrkit.core.guide import Estimate, Guided
 from inrkit.core.karras import uniform_pairs
 from inrkit.core.objective.base import Distilled
 from inrkit.core.objective.discrete import OnGrid
-from inrkit.core.objective.ode import SOLVERS, Denoise, Move, guided
+from inrkit.core.objective.pair import Move
+from inrkit.core.ode import SOLVERS
 from inrkit.core.option import AT_LEAST_0, AT_LEAST_1, AT_LEAST_2, BELOW_1, option
 from inrkit.errors import UsageError
 
@@ -57,7 +59,8 @@ class Cd(OnGrid):
     def times(self, progress: float, draws: Draws) -> tuple[Tensor, Tensor]:
         return uniform_pairs(self.levels(progress), draws, self.skip)
 
-    def move(self, diffusion: Denoise | None) -> Move:
+    def move(self, diffusion: Estimate | None) -> Move:
         if diffusion is None:
             raise UsageError("'cd' needs a diffusion model to distil; name its run as objective_options.teacher")
-        return SOLVERS[self.solver](guided(diffusion, self.guidance))
+        solve = SOLVERS[self.solver]
+        return lambda views, t, r, label: solve(Guided(diffusion, label, self.guidance), views, t, r)

@@ -6,9 +6,12 @@ import torch
 from torch import Tensor
 
 from inrkit.core.objective.base import Loss, Step, mean
-from inrkit.core.objective.ode import Move
 from inrkit.core.objective.weighting import WEIGHTINGS, Weighting
+from inrkit.core.observation import Views
 from inrkit.core.pipeline import Prediction
+
+Move = Callable[[Views, Tensor, Tensor, Tensor | None], Views]
+"""(noisy views, t, r, label) to the views at r."""
 
 
 def consistency_pair(step: Step, t: Tensor, r: Tensor, move: Move | None = None) -> tuple[Prediction, Tensor]:
