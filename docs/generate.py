@@ -130,12 +130,12 @@ def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]
 
 
 def hooks() -> str:
-    """Every hook with its contract, and every law that the conformance kit checks."""
+    """Every hook with its contract, and every check of the conformance tests."""
     from inrkit import hookspecs
     from inrkit.testing import CHECKS
 
     parts = [
-        f"# Hooks and laws\n\nMade by `make docs`. {inspect.cleandoc(hookspecs.__doc__ or '')}\n".replace("``", "`")
+        f"# Hooks and checks\n\nMade by `make docs`. {inspect.cleandoc(hookspecs.__doc__ or '')}\n".replace("``", "`")
     ]
     parts.append(f"The version of the hooks is {hookspecs.API}.\n")
     for name, hook in vars(hookspecs).items():
@@ -144,10 +144,10 @@ def hooks() -> str:
             contract = contract.replace("``", "`").strip()
             parts.append(f"## `{name}`\n\n{contract}\n\n```text\n@inrkit.hookimpl{example}\n```\n")
     parts.append(
-        "## Laws of a modality\n\n`inrkit.testing` checks each of these, for pytest as `checks_of(NAME)` and on the "
+        "## What every modality must do\n\n`inrkit.testing` checks each of these, for pytest as `checks_of(NAME)` and on the "
         "command line as\n`inrkit plugins check NAME`.\n"
     )
-    rows = ["| check | law |", "| --- | --- |"]
+    rows = ["| check | what holds |", "| --- | --- |"]
     rows += [f"| `{name}` | {check.law.replace('``', '`')} |" for name, check in sorted(CHECKS.items())]
     return "\n".join([*parts, *rows]) + "\n"
 
