@@ -144,8 +144,8 @@ def hooks() -> str:
             contract = contract.replace("``", "`").strip()
             parts.append(f"## `{name}`\n\n{contract}\n\n```text\n@inrkit.hookimpl{example}\n```\n")
     parts.append(
-        "## What every modality must do\n\n`inrkit.testing` checks each of these, for pytest as `checks_of(NAME)` and on the "
-        "command line as\n`inrkit plugins check NAME`.\n"
+        "## What every modality must do\n\n`inrkit.testing` checks each of these, for pytest as `checks_of(NAME)` "
+        "and on the command line as\n`inrkit plugins check NAME`.\n"
     )
     rows = ["| check | what holds |", "| --- | --- |"]
     rows += [f"| `{name}` | {check.law.replace('``', '`')} |" for name, check in sorted(CHECKS.items())]
