@@ -94,7 +94,7 @@ def halfway(resolved: inrkit.Resolved, precision: str) -> Learner:
 def step_of(learner: Learner, signals: inrkit.Signals) -> float:
     """One step at the same place of the curriculum as all others."""
     at = learner.step
-    values = learner.learn(learner.enter_phase(), itertools.repeat(signals), asked=False).values
+    values = learner.learn(learner.enter_phase(), itertools.repeat(signals), stop=False).values
     learner.step = at
     return values["loss"]
 

@@ -9,6 +9,7 @@ import torch
 from toy import ToyModality
 
 from inrkit.inference.model import Model
+from inrkit.machine.signals import process_setup
 from inrkit.storage.checkpoint import list_checkpoints, load_checkpoint
 from inrkit.training.run import train
 
@@ -18,9 +19,10 @@ def nothing(*args: object) -> None:
 
 
 def train_toy(out: Path, **values: Any) -> Model:
-    """A run of the toy modality: 20 steps unless said otherwise, without sheets and report."""
+    """A run of the toy modality as a command: 20 steps unless said otherwise, without sheets and report."""
     values = {"on_sample": nothing, "on_end": nothing, "progress": False, "precision": "fp32", **values}
-    return train(modality=ToyModality, out=out, **values)
+    with process_setup():
+        return train(modality=ToyModality, out=out, **values)
 
 
 def fingerprint(run: Path) -> dict[str, str]:

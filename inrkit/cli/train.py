@@ -70,17 +70,19 @@ def train(
       torchrun --nproc-per-node 2 -m inrkit train --out runs/two
     """
     from inrkit.config.resolve import resolve
+    from inrkit.machine.signals import process_setup
 
-    if modality is None:
-        modality = "image" if config is None else read_toml(config).get("modality", "image")
-    given = {key: value for key, value in flags.items() if value is not None}
-    if trackers:
-        given["trackers"] = trackers
-    resolved = resolve(modality, preset, config, sets, given)
-    if dry_run:
-        say(_plan(resolved))
-        return
-    _run(resolved, out, progress=not no_progress, extend=extend)
+    with process_setup():
+        if modality is None:
+            modality = "image" if config is None else read_toml(config).get("modality", "image")
+        given = {key: value for key, value in flags.items() if value is not None}
+        if trackers:
+            given["trackers"] = trackers
+        resolved = resolve(modality, preset, config, sets, given)
+        if dry_run:
+            say(_plan(resolved))
+        else:
+            _run(resolved, out, progress=not no_progress, extend=extend)
 
 
 def _plan(resolved: Any) -> str:
@@ -98,4 +100,5 @@ def _run(resolved: Any, out: Path | None, *, progress: bool, extend: bool) -> No
     from inrkit.training.run import train as train_run
 
     model = train_run(resolved, out, progress=None if progress else False, extend=extend)
-    say(f"{model.run}: trained to step {model.step}; see {model.run / 'report.html'}")
+    skipped = f", {model.skipped} steps of which were skipped" if model.skipped else ""
+    say(f"{model.run}: trained to step {model.step}{skipped}; see {model.run / 'report.html'}")

@@ -68,6 +68,6 @@ def of_training(resolved: Resolved) -> float:
             learner.step = (phase.start + phase.stop) // 2
             now = learner.enter_phase()
             signals = (source.read(order.numbers(learner.step, *part)) for part in learner.rows)
-            one = operations(lambda now=now, signals=signals: learner.learn(now, signals, asked=False))  # type: ignore[misc]
+            one = operations(lambda now=now, signals=signals: learner.learn(now, signals, stop=False))  # type: ignore[misc]
             total += one * (phase.stop - phase.start)
     return total

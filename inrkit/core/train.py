@@ -63,14 +63,14 @@ def backward_step(objective: Objective, step: Step, *, share: float = 1.0) -> Lo
     return loss
 
 
-def check_finite(tensors: Mapping[str, Tensor], what: str, step: int) -> None:
+def check_finite(tensors: Mapping[str, Tensor], what: str, step: int, advice: str = "") -> None:
     """Stops when a tensor holds a number that is not finite, and says which one."""
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             bad = int((~torch.isfinite(tensor)).sum())
             raise DivergedError(
                 f"step {step}: {what} '{name}' has {bad} of {tensor.numel()} values that are not finite; "
-                "try a lower 'lr', a smaller 'clip', or precision = \"fp32\""
+                + (advice or "try a lower 'lr', a smaller 'clip', or precision = \"fp32\"")
             )
 
 

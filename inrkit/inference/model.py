@@ -62,6 +62,8 @@ class Model:
         self.modality, self.pipeline, self.config = modality, pipeline, config
         self.run, self.step, self.precision = run, step, precision
         self.facts = {} if facts is None else facts
+        self.skipped = 0
+        """Steps of training that were skipped, because something in them was not finite."""
 
     @staticmethod
     def load(
@@ -87,6 +89,7 @@ class Model:
         put_average(model.pipeline, checkpoint)
         model.precision = choose_precision(precision, place)
         model.facts = dict(checkpoint.state.get("facts", {}))
+        model.skipped = int(checkpoint.state.get("skipped", 0))
         return model
 
     def __repr__(self) -> str:

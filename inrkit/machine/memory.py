@@ -34,16 +34,16 @@ def keep_freed_memory() -> bool:
 
 def forget_peak(device: torch.device) -> None:
     """Lets `peak_memory` begin anew, where the system can."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+    if (reset := getattr(torch.get_device_module(device), "reset_peak_memory_stats", None)) is not None:
+        reset(device)
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Most bytes held at once: by torch on a GPU, else by the whole process; None where the system does not say."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
+    """Most bytes held at once: by torch on CUDA and XPU, else by the whole process; None where nobody says."""
+    if (most := getattr(torch.get_device_module(device), "max_memory_allocated", None)) is not None:
+        return int(most(device))
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

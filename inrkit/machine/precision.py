@@ -1,11 +1,13 @@
-"""The precision of matrix products: bf16 where the machine is faster with it, else fp32.
+"""Where to compute, and in which number format: bf16 matrix products where the machine is faster with them, else fp32.
 
 Only autocast regions are affected. Weights, norms (their input, the residual stream, is fp32 because the weights are),
 losses, gradients, optimizer and averages stay fp32.
 """
 
+import contextlib
 import functools
 import time
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 import torch
@@ -16,26 +18,41 @@ _WORTH_IT = 1.3
 """bf16 products must be this much faster, for autocast itself costs time."""
 
 
-def choose_precision(wanted: str, device: torch.device) -> str:
-    """ "fp32" or "bf16": as wanted, or what suits the device."""
-    if wanted != "auto":
-        return wanted
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    return "bf16" if cpu_gain() > _WORTH_IT else "fp32"
+def choose_device(name: str, local_rank: int = 0) -> torch.device:
+    """The device of this name; "auto" is the machine's accelerator (CUDA, Apple's MPS, Intel's XPU), else the CPU.
 
-
-def choose_device(wanted: str, local_rank: int = 0) -> torch.device:
-    """The device that is wanted; "auto" is a GPU, one for each process, when there is one."""
-    if wanted == "auto":
-        return torch.device("cuda", local_rank) if torch.cuda.is_available() else torch.device("cpu")
+    Of several accelerators each process of a run has its own, unless the name has a number.
+    """
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     try:
-        device = torch.device(wanted)
+        device = torch.device("cpu" if found is None else found.type) if name == "auto" else torch.device(name)
     except RuntimeError as error:
-        raise UsageError(f"'device' must be auto, cpu, cuda or cuda:N (got '{wanted}')") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"no device '{wanted}': found {torch.cuda.device_count()} CUDA devices; try device = \"cpu\"")
-    return torch.device("cuda", local_rank) if wanted == "cuda" else device
+        raise UsageError(
+            f"'device' must be auto, cpu, cuda, mps, xpu, or one of several as cuda:1 (got '{name}')"
+        ) from error
+    if device.type == "cpu":
+        return device
+    count = torch.accelerator.device_count() if found is not None and found.type == device.type else 0
+    if count <= (device.index or 0):
+        raise UsageError(f"no device '{name}': found {count} {device.type.upper()} devices; try device = \"cpu\"")
+    if device.index is None and count <= local_rank:
+        raise UsageError(
+            f"process {local_rank} has no {device.type.upper()} device of its own, found {count}; start fewer"
+        )
+    return device if device.index is not None or device.type == "mps" else torch.device(device.type, local_rank)
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """ "fp32" or "bf16": the one that is named, or for "auto" what suits the device."""
+    if name != "auto":
+        return name
+    if device.type == "cpu":
+        fast = cpu_gain() > _WORTH_IT
+    elif device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = device.type == "xpu" and torch.xpu.is_bf16_supported()
+    return "bf16" if fast else "fp32"
 
 
 @functools.cache
@@ -60,7 +77,13 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Non
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
-def allow_tf32(device: torch.device) -> None:
-    """Lets a GPU's fp32 products use TF32: the papers' networks need no more."""
+@contextlib.contextmanager
+def tf32(device: torch.device) -> Iterator[None]:
+    """Inside, a CUDA device's fp32 products use TF32: the papers' networks need no more."""
+    before = torch.get_float32_matmul_precision()
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -15,7 +15,8 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from inrkit.errors import InrkitError, UsageError
+from inrkit.errors import InrkitError
+from inrkit.machine.precision import choose_device
 
 T = TypeVar("T")
 
@@ -87,14 +88,13 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
         yield Ranks(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Ranks()
         return
     local = int(os.environ.get("LOCAL_RANK", "0"))
-    on_gpu = torch.cuda.is_available() and device in ("auto", "cuda")
-    if on_gpu:
-        if local >= torch.cuda.device_count():
-            raise UsageError(f"process {local} has no GPU of its own, found {torch.cuda.device_count()}; start fewer")
-        torch.cuda.set_device(local)
+    place = choose_device(device, local)
+    backend = "gloo"
+    if place.type != "cpu":
+        torch.accelerator.set_device_index(place.index or 0)
+        backend = f"cpu:gloo,{place.type}:{dist.get_default_backend_for_device(place)}"
     store, rank, world = next(rendezvous("env://"))
     attempt = PrefixStore(f"attempt_{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
-    backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
     dist.init_process_group(backend, store=attempt, rank=rank, world_size=world)
     try:
         yield Ranks(rank, world, local)

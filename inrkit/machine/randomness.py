@@ -29,20 +29,25 @@ def capture(device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "python": torch.tensor(words, dtype=torch.int64),
         "numpy": torch.from_numpy(np.asarray(keys).astype(np.int64)),
     }
-    if device.type == "cuda":
-        tensors["cuda"] = torch.cuda.get_rng_state(device)
+    if device.type != "cpu":
+        tensors[device.type] = torch.get_device_module(device).get_rng_state(*_place(device))
     return tensors, {"python": [version, gauss], "numpy": [str(name), int(position), int(has_gauss), float(cached)]}
 
 
 def restore(tensors: Mapping[str, Tensor], plain: Mapping[str, Any], device: torch.device) -> None:
-    """Puts captured states back. A GPU's is left out on a machine without."""
+    """Puts captured states back; that of another kind of device than ours is left out."""
     version, gauss = plain["python"]
     name, position, has_gauss, cached = plain["numpy"]
     random.setstate((version, tuple(tensors["python"].tolist()), gauss))
     np.random.set_state((name, tensors["numpy"].numpy().astype(np.uint32), position, has_gauss, cached))
     torch.set_rng_state(tensors["torch"])
-    if device.type == "cuda" and "cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["cuda"], device)
+    if device.type != "cpu" and device.type in tensors:
+        torch.get_device_module(device).set_rng_state(tensors[device.type], *_place(device))
+
+
+def _place(device: torch.device) -> tuple[torch.device, ...]:
+    """What a device's module is told of which one is meant; there is only one MPS."""
+    return () if device.type == "mps" else (device,)
 
 
 @contextlib.contextmanager

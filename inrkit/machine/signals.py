@@ -1,15 +1,21 @@
-"""Ctrl-C and SIGTERM: finish the step, save, leave. A second Ctrl-C leaves at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: finish the step, save, leave. A second Ctrl-C leaves at once.
 
+Only a process that does nothing but train should be told so: see `process_setup`.
+"""
+
+import contextlib
 import signal
 import threading
-from types import FrameType, TracebackType
-from typing import Any, final
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, ClassVar, final
 
 from inrkit.errors import InrkitError
+from inrkit.machine.memory import keep_freed_memory
 
 
 class StoppedError(InrkitError):
-    """Training was asked to stop, and did so after saving. The same command goes on from there."""
+    """A command was stopped by a signal. The same command goes on from what was saved."""
 
     def __init__(self, number: int, message: str) -> None:
         super().__init__(message)
@@ -17,30 +23,75 @@ class StoppedError(InrkitError):
         self.exit_code = 128 + number
 
 
+class Interrupted(KeyboardInterrupt):
+    """What a signal raises where nothing has to be finished first."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.signal = number
+
+
 @final
 class StopRequest:
-    """``with StopRequest() as stop:`` notes SIGINT and SIGTERM in ``stop.signal`` (0: none) instead of dying of them.
+    """What the process was asked by signals; the one that listens is `StopRequest.current`.
 
-    Outside the main thread signals cannot be caught, and nothing is changed.
+    A signal raises `Interrupted`; but within ``with stop.deferred():`` it is only noted in ``stop.signal`` (0: none),
+    unless it is the second Ctrl-C.
     """
 
+    current: ClassVar["StopRequest"]
+
     def __init__(self) -> None:
-        self.signal = 0
-        self._before: dict[int, Any] = {}
+        self.signal, self._defers = 0, False
 
-    def __enter__(self) -> "StopRequest":
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
-        return self
+    @contextlib.contextmanager
+    def deferred(self) -> Iterator["StopRequest"]:
+        """Inside, whoever trains looks at ``signal`` between steps."""
+        self._defers = True
+        try:
+            yield self
+        finally:
+            self._defers = False
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+    @contextlib.contextmanager
+    def listening(self) -> Iterator["StopRequest"]:
+        """Catches the signals, in the main thread; elsewhere they cannot be caught, and nothing is changed."""
+        handlers: dict[int, Any] = {}
+        outer, StopRequest.current = StopRequest.current, self
+        try:
+            if threading.current_thread() is threading.main_thread():
+                for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+                    number = getattr(signal, name, None)  # Windows has no SIGHUP
+                    if number is None or (name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN):  # nohup
+                        continue
+                    handlers[number] = signal.signal(number, self._note)
+            yield self
+        finally:
+            StopRequest.current = outer
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self.signal == signal.SIGINT:
-            raise KeyboardInterrupt
+        if not self._defers or (number == signal.SIGINT and self.signal == signal.SIGINT):
+            raise Interrupted(number)
         self.signal = number
+
+
+StopRequest.current = StopRequest()
+
+
+@contextlib.contextmanager
+def process_setup() -> Iterator[None]:
+    """For a process that does nothing but train; `inrkit train` is one, a program that calls `inrkit.train` may be.
+
+    Inside, SIGINT (Ctrl-C), SIGTERM and SIGHUP end a run after saving instead of killing it, as `StoppedError`.
+    From now on, freed memory is kept (glibc), which makes small models a fifth faster on a CPU.
+    """
+    keep_freed_memory()
+    try:
+        with StopRequest().listening():
+            yield
+    except Interrupted as error:
+        name = signal.Signals(error.signal).name
+        text = f"stopped by {name}; the same command goes on from what was saved before"
+        raise StoppedError(error.signal, text) from error

@@ -16,16 +16,23 @@ from inrkit.core.modality import Signals
 from inrkit.core.objective import Loss, Step
 from inrkit.core.observation import Batch
 from inrkit.core.train import PowerEMA, backward_step, check_finite, clip_gradients
-from inrkit.errors import DivergedError, PluginError
+from inrkit.errors import DataError, DivergedError, PluginError
+from inrkit.machine import randomness
 from inrkit.machine.precision import autocast
 from inrkit.machine.processes import Ranks
 from inrkit.machine.randomness import seed_everything
 from inrkit.plugins import load_plugins
+from inrkit.storage import atomic
+from inrkit.storage.checkpoint import Checkpoint
+from inrkit.storage.weights import put_average, put_weights
 from inrkit.training.optimizer import Optimizer, learning_rate
-from inrkit.training.order import Rows
+from inrkit.training.order import Order, Rows
 from inrkit.training.teachers import Teachers, new_pipeline
 
 Result = TypeVar("Result")
+
+_LATELY, _LEAST_SKIPS = 100, 10
+"""With nan = "skip", a run stops where more than half of so many last steps, and at least so many, were skipped."""
 
 
 @final
@@ -48,9 +55,12 @@ class Learner:
         resolved: The run's config.
         ranks: Who we are.
         device, precision: Where and how to compute.
+        order: Which signals each step has, to name those that are at fault.
     """
 
-    def __init__(self, resolved: Resolved, ranks: Ranks, device: torch.device, precision: str) -> None:
+    def __init__(
+        self, resolved: Resolved, ranks: Ranks, device: torch.device, precision: str, order: Order | None = None
+    ) -> None:
         self.resolved, self.ranks, self.device, self.precision = resolved, ranks, device, precision
         config = self.config = resolved.config
         self.modality, self.phases = resolved.modality, resolved.phases
@@ -59,15 +69,56 @@ class Learner:
         self.teachers = Teachers(resolved, device)
         self.optimizer = Optimizer(config, self.pipeline, precision)
         self.ema = PowerEMA(self.pipeline, config.ema)
+        self.order = order
         self.step = 0
         self.skipped = 0
+        self._lately: list[int] = []
         self._phase: Stretch | None = None
         self._student: nn.Module = self.pipeline
         seed_everything(config.seed, "rank", ranks.rank)
 
-    def restart(self) -> None:
-        """Averages begin at the present weights, which came from elsewhere."""
+    def start_from(self, checkpoint: Checkpoint) -> None:
+        """The averaged weights of another run, at which our own averages begin."""
+        put_average(self.pipeline, checkpoint)
         self.ema = PowerEMA(self.pipeline, self.config.ema)
+
+    def state(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+        """For the checkpoint: all that is needed to go on as if never stopped. All processes call this together."""
+        captured = self.ranks.gather(randomness.capture(self.device))
+        tensors = {
+            "model": dict(self.pipeline.state_dict()),
+            "ema": dict(self.ema.tensors),
+            "optimizer": self.optimizer.tensors(),
+            "random": {f"{rank}.{name}": t for rank, (states, _) in enumerate(captured) for name, t in states.items()},
+        }
+        tensors |= {name: dict(module.state_dict()) for name, module in self.teachers.modules.items()}
+        return tensors, {
+            "step": self.step,
+            "skipped": self.skipped,
+            "skipped_lately": self._lately,
+            "ema_updates": self.ema.updates,
+            "precision": self.precision,
+            "random": [plain for _, plain in captured],
+        }
+
+    def load(self, checkpoint: Checkpoint) -> None:
+        """Puts a state back. With another number of processes, only the global random states start anew."""
+        tensors, state, rank = checkpoint.tensors, checkpoint.state, self.ranks.rank
+        try:
+            put_weights(self.pipeline, tensors["model"], checkpoint.path)
+            for name, module in self.teachers.modules.items():
+                put_weights(module, tensors[name], checkpoint.path)
+            for name, average in self.ema.tensors.items():
+                average.copy_(tensors["ema"][name])
+            self.optimizer.load(tensors["optimizer"])
+            self.step, self.skipped = int(state["step"]), int(state["skipped"])
+            self._lately, self.ema.updates = list(state["skipped_lately"]), int(state["ema_updates"])
+            if len(state["random"]) == self.ranks.world:
+                ours = {n.partition(".")[2]: t for n, t in tensors["random"].items() if n.startswith(f"{rank}.")}
+                randomness.restore(ours, state["random"][rank], self.device)
+        except KeyError as error:
+            text = f"{checkpoint.path}: expected {error}, found none; the checkpoint is of another kind"
+            raise DataError(text) from error
 
     def release(self) -> None:
         """Lets go of what ties us to other processes."""
@@ -83,7 +134,7 @@ class Learner:
             self._phase, self._student = phase, self.ranks.wrap(self.pipeline)
         return phase
 
-    def learn(self, phase: Stretch, signals: Iterator[Signals], *, asked: bool) -> Outcome:
+    def learn(self, phase: Stretch, signals: Iterator[Signals], *, stop: bool) -> Outcome:
         """One step: the gradient of the global batch, and the weights moved by it if it is finite."""
         student = _in_precision(self._student, self.precision, self.device)
         chosen = self.teachers(phase, self.step, self.pipeline)
@@ -108,21 +159,25 @@ class Learner:
         norm = clip_gradients(self.pipeline.parameters(), self.config.clip)
         terms = {name: torch.stack([loss.terms[name] for loss in losses]).mean() for name in losses[0].terms}
         total = torch.stack([loss.total.detach() for loss in losses]).mean()
-        outcome = self._outcome(total, terms, norm, asked=asked)
+        outcome = self._outcome(total, terms, norm, stop=stop)
         if outcome.finite:
             self._move(phase)
-        elif self.config.nan == "stop" or not self._weights_finite():
-            raise DivergedError(self._blame(batches, losses, {"total": total, **terms}))
         else:
-            self.skipped += 1
+            self._skip(lambda: self._blame(batches, losses, {"total": total, **terms}))
         self.optimizer.zero()
         self.step += 1
         return outcome
 
     def check_health(self) -> None:
-        """Weights and their averages are finite, so that no broken checkpoint follows a good one."""
+        """Weights and averages are finite, and everybody's the same: no broken checkpoint follows a good one."""
         check_finite(dict(self.pipeline.named_parameters()), "weight", self.step)
         check_finite(self.ema.tensors, "averaged weight", self.step)
+        if self.ranks.world > 1:
+            bytes_of = (p.detach().cpu().contiguous().view(-1).view(torch.uint8) for p in self.ema.tensors.values())
+            if len(set(self.ranks.gather(atomic.sha256(*(part.numpy().data for part in bytes_of))))) > 1:
+                raise DivergedError(
+                    f"step {self.step}: the processes no longer hold the same weights; go on from the last checkpoint"
+                )
 
     def _exchange(self, *, last: bool) -> contextlib.AbstractContextManager[None]:
         """Gradients are exchanged between processes once, with the last micro-batch."""
@@ -138,22 +193,29 @@ class Learner:
                 "processes every weight that trains must be used: train with one process, or let the modality use it"
             )
 
-    def _outcome(self, total: Tensor, terms: dict[str, Tensor], norm: Tensor, *, asked: bool) -> Outcome:
+    def _outcome(self, total: Tensor, terms: dict[str, Tensor], norm: Tensor, *, stop: bool) -> Outcome:
         """Means over the processes; one transfer from the device for all of them."""
         names = ["loss", *(f"loss/{name}" for name in terms)]
-        numbers = torch.stack([total, *terms.values(), norm]).double().cpu()  # the norm is everybody's already
-        asked_too = torch.tensor([float(asked)], dtype=torch.float64)
-        *means, number = (self.ranks.sum(torch.cat([numbers, asked_too])) / self.ranks.world).tolist()
+        numbers = torch.stack([total, *terms.values(), norm]).cpu().double()  # the norm is everybody's already
+        numbers = torch.cat([numbers, torch.tensor([float(stop)], dtype=torch.float64)])
+        *means, stopping = (self.ranks.sum(numbers) / self.ranks.world).tolist()
         values = dict(zip([*names, "norm"], means, strict=True))
-        return Outcome(values, bool(torch.isfinite(torch.tensor([values["loss"], values["norm"]])).all()), number > 0)
+        return Outcome(values, bool(torch.isfinite(torch.tensor([values["loss"], values["norm"]])).all()), stopping > 0)
 
     def _move(self, phase: Stretch) -> None:
         self.optimizer.step(learning_rate(self.config, self.step))
         self.ema.update(self.pipeline)
         self.teachers.follow(phase, self.step, self.pipeline)
 
-    def _weights_finite(self) -> bool:
-        return all(bool(torch.isfinite(p).all()) for p in self.pipeline.parameters())
+    def _skip(self, blame: Callable[[], str]) -> None:
+        """Leaves the weights as they are; an error where that is not allowed, is of no use, or happens all the time."""
+        if self.config.nan == "stop" or not all(bool(torch.isfinite(p).all()) for p in self.pipeline.parameters()):
+            raise DivergedError(blame())
+        self.skipped += 1
+        self._lately = [step for step in self._lately if step > self.step - _LATELY] + [self.step]
+        steps = min(_LATELY, self.step + 1)
+        if len(self._lately) > max(_LEAST_SKIPS, steps // 2):
+            raise DivergedError(f"{len(self._lately)} of the last {steps} steps were skipped; the last one: {blame()}")
 
     def _blame(self, batches: list[Batch], losses: list[Loss], terms: dict[str, Tensor]) -> str:
         """The first thing that is not finite, causes before effects, among all processes."""
@@ -171,10 +233,20 @@ class Learner:
         found = (len(suspects), f"step {self.step}: the gradient's norm is not finite; try a lower 'lr'")
         for rank, (what, tensors) in reversed(list(enumerate(suspects))):
             try:
-                check_finite(tensors, what, self.step)
+                check_finite(tensors, what, self.step, self._bad_data(batches) if what == "batch" else "")
             except DivergedError as error:
                 found = (rank, str(error))
         return min(self.ranks.gather(found))[1]
+
+    def _bad_data(self, batches: list[Batch]) -> str:
+        """Which signal is at fault, and what to do about it."""
+        advice = 'the data are the cause: repair them, or leave out such steps with nan = "skip"'
+        for part, batch in zip(self.rows, batches, strict=True):
+            finite = batch.support.values.isfinite().flatten(1).all(1) & batch.query.values.isfinite().flatten(1).all(1)
+            if self.order is not None and not finite.all():
+                number = self.order.numbers(self.step, *part)[int((~finite).nonzero()[0])]
+                return f"signal {number} of the training data is the first; {advice}"
+        return advice
 
 
 def _in_precision(call: Callable[..., Result], precision: str, device: torch.device) -> Callable[..., Result]:

@@ -39,7 +39,7 @@ class Loader:
             sampler=numbers,  # whole lists of numbers
             num_workers=self.workers,
             prefetch_factor=4,
-            pin_memory=self.device.type == "cuda",
+            pin_memory=self.device.type in ("cuda", "xpu"),
             worker_init_fn=_calm,
             generator=torch.Generator().manual_seed(0),  # else the loader would draw from the global one
         )
@@ -64,6 +64,8 @@ class _Reads(Dataset[Any]):
 
 
 def _calm(worker: int) -> None:
-    """A worker ends with its trainer, which decides what Ctrl-C means."""
+    """A worker ends with its trainer, which decides what Ctrl-C and SIGHUP mean."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(signal, "SIGHUP"):  # Windows has none
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import final
@@ -21,7 +22,6 @@ from inrkit.training.learner import Learner
 from inrkit.training.log import RunLog
 from inrkit.training.optimizer import learning_rate
 from inrkit.training.progress import RunProgress
-from inrkit.training.state import check_agreement, pack
 from inrkit.training.stopping import EarlyStopping, stop_early
 
 OnSample = Callable[[Model, Path, int], object]
@@ -44,7 +44,6 @@ class Loop:
     signals: Iterator[Signals]
     log: RunLog
     progress: RunProgress
-    stop: StopRequest
     score: Score
     early: EarlyStopping
     facts: dict[str, object]
@@ -52,42 +51,55 @@ class Loop:
 
     def train(self) -> None:
         """From where the learner is to the end of the run."""
-        learner, config, ranks = self.learner, self.learner.config, self.learner.ranks
-        while learner.step < config.steps:
-            phase = learner.enter_phase()
-            lr = learning_rate(config, learner.step)
-            outcome = learner.learn(phase, self.signals, asked=bool(self.stop.signal))
-            step, last = learner.step, learner.step == config.steps
+        learner, config = self.learner, self.learner.config
+        diverged = stopped = False
+        with StopRequest.current.deferred() as stop:
+            while learner.step < config.steps and not stopped and not diverged:
+                phase = learner.enter_phase()
+                stopped = self._step(phase, bool(stop.signal))
+                best, last = False, learner.step == config.steps
+                if not last and learner.step % config.sample_every == 0:
+                    best, diverged = self._show(phase)
+                if not diverged and (best or stopped or last or learner.step % config.save_every == 0):
+                    self._save()
+        if stopped:
+            number = stop.signal or signal.SIGTERM
+            raise StoppedError(number, f"stopped and saved at step {learner.step}; the same command goes on from there")
+        if not diverged:
+            self._finish()
 
-            if outcome.finite:
-                self.log.window.add(outcome.values)
-                self.progress.step(step, phase.name, outcome.values)
-            else:
-                self.progress.say(f"step {step}: not finite, skipped ({learner.skipped} so far)")
-            if last or step == phase.stop or step % config.log_every == 0:
-                means = {"phase": phase.name, "lr": lr, **self.log.window.means(), "skipped": learner.skipped}
-                self._write(means)
+    def _step(self, phase: Stretch, stop: bool) -> bool:
+        """One step, written down; whether any process was asked to stop."""
+        learner = self.learner
+        lr = learning_rate(learner.config, learner.step)
+        outcome = learner.learn(phase, self.signals, stop=stop)
+        if outcome.finite:
+            self.log.window.add(outcome.values)
+            self.progress.step(learner.step, phase.name, outcome.values)
+        else:
+            self.progress.say(f"step {learner.step}: not finite, skipped ({learner.skipped} so far)")
+        if learner.step in (phase.stop, learner.config.steps) or learner.step % learner.config.log_every == 0:
+            self._write({"phase": phase.name, "lr": lr, **self.log.window.means(), "skipped": learner.skipped})
+        return outcome.stop
 
-            best = False
-            if last or step % config.sample_every == 0:
-                best, diverged = ranks.broadcast(functools.partial(self._show, phase))
-                if diverged:
-                    return
-            if last or outcome.stop or best or step % config.save_every == 0:
-                self._save()
-            if outcome.stop and not last:
-                number = self.stop.signal or 15
-                raise StoppedError(number, f"stopped and saved at step {step}; the same command goes on from there")
+    def _finish(self) -> None:
+        """The last weights are safe; what they can do is measured, and the checkpoint says that it was."""
+        self.progress.stage("measuring held-out signals and drawing samples")
+        _, diverged = self._show(self.learner.phases[-1])
+        if not diverged:
+            self._save(finished=True)
 
     def _write(self, values: dict[str, object]) -> None:
         step = self.learner.step
-        self.log.write(step, step * self.learner.config.batch_size, values)
+        written = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+        self.log.write(step, step * self.learner.config.batch_size, written)  # JSON has no NaN
 
     def _show(self, phase: Stretch) -> tuple[bool, bool]:
-        """What the averaged weights can do so far: whether it is their best, and whether the run has diverged.
+        """What the averaged weights can do so far: whether it is their best, and whether the run has diverged."""
+        return self.learner.ranks.broadcast(functools.partial(self._measure, phase))
 
-        Leaves the random states alone.
-        """
+    def _measure(self, phase: Stretch) -> tuple[bool, bool]:
+        """The same, in the first process; leaves the random states alone."""
         learner = self.learner
         model = build_model(learner.resolved, self.run, learner.step, learner.device)
         model.facts = self.facts
@@ -111,15 +123,14 @@ class Loop:
     def _watch(self, model: Model, phase: Stretch) -> bool:
         """Whether the samples are the best of their phase."""
         step, value = self.learner.step, self.early.measure(model)
-        self._write({"samples/frechet": value if math.isfinite(value) else None})
+        self._write({"samples/frechet": value})
         # After the last step of a phase its own stage, not the next phase's, made the samples.
         return self.early.see(step, phase.number, value, counts=phase.is_hard(step))
 
-    def _save(self) -> None:
+    def _save(self, *, finished: bool = False) -> None:
         learner, config = self.learner, self.learner.config
         learner.check_health()
-        check_agreement(learner)
-        tensors, state = pack(learner)
+        tensors, state = learner.state()
         if learner.ranks.first:
             meta = {
                 "inrkit": inrkit.__version__,
@@ -127,7 +138,7 @@ class Loop:
                 "world": learner.ranks.world,
                 "config": config_hash(unstructure(config)),
             }
-            state = {**state, "log": self.log.state(), "facts": self.facts}
+            state |= {"log": self.log.state(), "facts": self.facts, "finished": finished}
             best = self.early.best_step
             if self.early.patience:
                 state["early_stopping"] = self.early.state()

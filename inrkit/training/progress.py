@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, final
+from typing import final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -18,31 +18,44 @@ class RunProgress:
     """Phase, step, loss (smoothed), rate, time left, and the last held-out PSNR.
 
     Args:
-        steps, start: Of the run, and where it begins this time.
+        steps: Of the run.
         batch_size: Observations in a step.
         shown: False for silence, None for whatever suits standard error.
     """
 
-    def __init__(self, steps: int, start: int, batch_size: int, shown: bool | None) -> None:
-        self.steps, self.start, self.batch_size = steps, start, batch_size
+    def __init__(self, steps: int, batch_size: int, shown: bool | None) -> None:
+        self.steps, self.start, self.batch_size = steps, 0, batch_size
         self._silent = shown is False
         console = Console(stderr=True)
         self._bar = None if self._silent or not console.is_terminal else _bar(console)
-        self._task = None if self._bar is None else self._bar.add_task("", total=steps, completed=start, text="")
+        self._task = None if self._bar is None else self._bar.add_task("", total=steps, text="")
         self._begin = self._last = time.monotonic()
         self._smooth: dict[str, float] = {}
         self._psnr: float | None = None
 
     def __enter__(self) -> "RunProgress":
-        if self._bar is not None:
-            self._bar.start()
-        elif not self._silent and self.start:
-            self.say(f"resumed at step {self.start} of {self.steps}")
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+    def begin(self, start: int) -> None:
+        """The run begins, or goes on, at this step."""
+        self.start, self._begin = start, time.monotonic()
+        if self._bar is not None and self._task is not None:
+            self._bar.start()
+            self._bar.update(self._task, completed=start)
+        elif start:
+            self.say(f"resumed at step {start} of {self.steps}")
+
+    def stage(self, text: str) -> None:
+        """What is being done after the last step."""
+        if self._bar is None or self._task is None:
+            self.say(text)
+        else:
+            self._bar.start()
+            self._bar.update(self._task, description=text, total=None, text="")
 
     def say(self, text: str) -> None:
         """A line of its own."""

@@ -11,25 +11,23 @@ import torch
 from inrkit.config.resolve import Resolved, resolve
 from inrkit.config.run import RunConfig
 from inrkit.config.toml import unstructure
-from inrkit.core.modality import Modality, Source
-from inrkit.errors import DataError, ResourceError, UsageError
+from inrkit.core.modality import Modality
+from inrkit.errors import DataError, InrkitError, ResourceError, UsageError
 from inrkit.evaluation.reconstruction import Score
 from inrkit.inference.model import Model
-from inrkit.machine.memory import keep_freed_memory
-from inrkit.machine.precision import allow_tf32, choose_device, choose_precision
+from inrkit.machine.precision import choose_device, choose_precision, tf32
 from inrkit.machine.processes import Ranks, joined
-from inrkit.machine.signals import StopRequest
+from inrkit.machine.randomness import preserve_random_state
 from inrkit.report.sheets import write_report, write_samples
-from inrkit.storage.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
+from inrkit.storage.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, prune
 from inrkit.storage.rundir import RunDirectory
-from inrkit.storage.weights import find_checkpoint, put_average
+from inrkit.storage.weights import find_checkpoint
 from inrkit.training.learner import Learner
 from inrkit.training.loader import Loader
 from inrkit.training.log import RunLog
 from inrkit.training.loop import Loop, OnSample
 from inrkit.training.order import Order
 from inrkit.training.progress import RunProgress
-from inrkit.training.state import unpack
 from inrkit.training.stopping import EarlyStopping, finish, forget
 from inrkit.training.tracker import Trackers
 
@@ -50,6 +48,7 @@ def train(
     """Trains, or goes on with, the run in the directory ``out`` and returns its model.
 
     ``inrkit.train(modality=M, steps=200, out="runs/first")``: the keys of `RunConfig` may be given by name.
+    The process is left as it was: random states, signal handlers, precision of products; see `inrkit.process_setup`.
 
     Args:
         config: What `inrkit.resolve` gives, the config of a model, or a TOML file.
@@ -69,97 +68,79 @@ def train(
         cls = modality if isinstance(modality, type) else None
         resolved = config if isinstance(config, Resolved) else Resolved.of(config, cls)
     keys = resolved.config
-    keep_freed_memory()
     run = Path(out) if out is not None else Path("runs") / "-".join(filter(None, (keys.modality, keys.preset)))
-    with _machine_errors(keys), joined(keys.device) as ranks:
-        _train(resolved, run, ranks, progress, extend, on_sample or write_samples)
-        device = str(choose_device(keys.device, ranks.local_rank))
-        model = Model.load(run, device=device, modality=type(resolved.modality))
-        if ranks.first:
-            (on_end or write_report)(model, run)
-        ranks.barrier()
-        return model
+    with (
+        _machine_errors(keys),
+        joined(keys.device) as ranks,
+        RunProgress(keys.steps, keys.batch_size, progress if ranks.first else False) as shown,
+    ):
+        device = choose_device(keys.device, ranks.local_rank)
+        with preserve_random_state(device), tf32(device):
+            _train(resolved, run, ranks, device, shown, extend, on_sample or write_samples)
+            model = Model.load(run, device=str(device), modality=type(resolved.modality))
+            if ranks.first:
+                if on_end is None:
+                    shown.stage("writing the report")
+                (on_end or write_report)(model, run)
+            ranks.barrier()
+    return model
 
 
 def _train(
     resolved: Resolved,
     run: Path,
     ranks: Ranks,
-    progress: bool | None,
+    device: torch.device,
+    progress: RunProgress,
     extend: bool,
     on_sample: OnSample,
 ) -> None:
+    """Everything but the report; nothing where the run is finished."""
     config, source = resolved.config, resolved.source("train")
     facts = json.loads(json.dumps(dict(source.facts)))
     with contextlib.ExitStack() as stack:
-        directory = RunDirectory(run)
-
-        def enter() -> tuple[str | None, list[str], bool]:
-            """The newest intact checkpoint, why newer ones are passed over, and whether the run was stopped early.
-
-            The directory is ours from now on.
-            """
-            stack.enter_context(directory).admit(config, extend=extend)
-            ended = finish(run) if config.early_stop else forget(run)
-            found, passed_over = latest_checkpoint(directory.checkpoints)
-            return None if found is None else str(found.path), passed_over, ended
-
-        path, passed_over, ended = ranks.broadcast(enter)
+        # From now on the directory is ours.
+        path, passed_over, ended = ranks.broadcast(
+            lambda: _enter(stack.enter_context(RunDirectory(run)), config, extend)
+        )
         checkpoint = None if path is None else load_checkpoint(Path(path))
-        learner = _learner(resolved, ranks, checkpoint)
+        if checkpoint is None:
+            precision = ranks.broadcast(lambda: choose_precision(config.precision, device))
+        else:  # what was measured when the run began
+            precision = str(checkpoint.state["precision"])
+        order = Order(len(source), config.batch_size, config.seed)
+        learner = Learner(resolved, ranks, device, precision, order)
         stack.callback(learner.release)
+        early = EarlyStopping(config.early_stop, trained=config.init is not None)
         if checkpoint is not None:
             _check_facts(checkpoint, facts)
-            unpack(learner, checkpoint)
+            learner.load(checkpoint)
+            early.load(checkpoint.state.get("early_stopping", {}) if config.early_stop else {})
         elif config.init is not None:
-            put_average(learner.pipeline, find_checkpoint(Path(config.init)))
-            learner.restart()
-        if learner.step >= config.steps or ended:
+            learner.start_from(find_checkpoint(Path(config.init)))
+        if ended or (checkpoint is not None and learner.step >= config.steps and checkpoint.state["finished"]):
             return
         trackers = Trackers(config.trackers if ranks.first else (), run, unstructure(config), learner.step)
-        log = stack.enter_context(contextlib.closing(RunLog(run if ranks.first else None, learner.device, trackers)))
+        log = stack.enter_context(contextlib.closing(RunLog(run if ranks.first else None, device, trackers)))
         log.resume(None if checkpoint is None else checkpoint.state["log"], learner.step)
-        loop = Loop(
-            run,
-            learner,
-            _signals(config, learner, source),
-            log,
-            stack.enter_context(
-                RunProgress(config.steps, learner.step, config.batch_size, progress if ranks.first else False)
-            ),
-            stack.enter_context(StopRequest()),
-            Score(resolved),
-            _early_stopping(config, checkpoint),
-            facts,
-            on_sample,
-        )
         for reason in passed_over:
-            loop.progress.say(f"passed over a damaged checkpoint: {reason}")
-        loop.train()
+            progress.say(f"passed over a damaged checkpoint: {reason}")
+        progress.begin(learner.step)
+        signals = Loader(source, order, learner.rows, config.workers, device).batches(learner.step, config.steps)
+        with _still_there(run):
+            Loop(run, learner, signals, log, progress, Score(resolved), early, facts, on_sample).train()
 
 
-def _learner(resolved: Resolved, ranks: Ranks, checkpoint: Checkpoint | None) -> Learner:
-    config = resolved.config
-    device = choose_device(config.device, ranks.local_rank)
-    allow_tf32(device)
-    if checkpoint is None:
-        precision = ranks.broadcast(lambda: choose_precision(config.precision, device))
-    else:  # what was measured when the run began
-        precision = str(checkpoint.state["precision"])
-    return Learner(resolved, ranks, device, precision)
-
-
-def _early_stopping(config: RunConfig, checkpoint: Checkpoint | None) -> EarlyStopping:
-    early = EarlyStopping(config.early_stop, trained=config.init is not None)
-    if checkpoint is not None and config.early_stop:
-        early.load(checkpoint.state.get("early_stopping", {}))
-    return early
-
-
-def _signals(config: RunConfig, learner: Learner, source: Source) -> Iterator[Any]:
-    order = Order(len(source), config.batch_size, config.seed)
-    loader = Loader(source, order, learner.rows, config.workers, learner.device)
-    return loader.batches(learner.step, config.steps)
+def _enter(directory: RunDirectory, config: RunConfig, extend: bool) -> tuple[str | None, list[str], bool]:
+    """The newest intact checkpoint, why newer ones are passed over, and whether the run was stopped early."""
+    directory.admit(config, extend=extend)
+    ended = finish(directory.path) if config.early_stop else forget(directory.path)
+    found, passed_over = latest_checkpoint(directory.checkpoints)
+    if found is None:
+        return None, passed_over, ended
+    best = found.state.get("early_stopping", {}).get("best_step")
+    prune(directory.checkpoints, keep=config.keep, protect=() if best is None else (best,))
+    return str(found.path), passed_over, ended
 
 
 def _check_facts(checkpoint: Checkpoint, facts: dict[str, Any]) -> None:
@@ -171,6 +152,17 @@ def _check_facts(checkpoint: Checkpoint, facts: dict[str, Any]) -> None:
             f"{checkpoint.path}: the run began with data whose '{key}' was {before.get(key)!r}, found "
             f"{facts.get(key)!r}; resume it with the same data, or begin another run"
         )
+
+
+@contextlib.contextmanager
+def _still_there(run: Path) -> Iterator[None]:
+    """Whatever fails because the run directory was removed meanwhile, says so."""
+    try:
+        yield
+    except (InrkitError, OSError) as error:
+        if (run / "config.toml").exists():
+            raise
+        raise ResourceError(f"{run}: the run directory has gone, and the run with it; begin it again") from error
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Numbers that are not finite stop a run at once, by name, and never reach a checkpoint."""
 
 import copy
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from inrkit.config.phases import Stretch
 from inrkit.core.objective import WEIGHTINGS
 from inrkit.core.pipeline import Pipeline
 from inrkit.errors import DivergedError
+from inrkit.evaluation.reconstruction import Score
 from inrkit.storage.checkpoint import list_checkpoints
 from inrkit.training.learner import Learner
 from inrkit.training.teachers import Teachers
@@ -119,3 +121,26 @@ def test_a_broken_average_is_not_saved(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(DivergedError, match=r"averaged weight 'function\.scale'"):
         train_toy(tmp_path)
     assert [path.name for path in list_checkpoints(tmp_path / "checkpoints")] == ["step-00000005"]
+
+
+def test_a_run_that_skips_most_steps_stops(tmp_path: Path) -> None:
+    """Skipping is for an accident now and then; a rate that spoils every step is named, and nothing is pretended."""
+    with pytest.raises(DivergedError, match=r"11 of the last 1[1-3] steps were skipped; the last one: step") as error:
+        train_toy(tmp_path, lr=1e9, steps=30, nan="skip", clip=0.0, warmup=0)
+    assert error.value.exit_code == 5
+
+
+def test_the_signal_that_is_at_fault_is_named(tmp_path: Path) -> None:
+    """Where the data are the cause no other learning rate is advised."""
+    bad = late_signal()
+    with pytest.raises(DivergedError, match=f"signal {bad} of the training data is the first; the data are") as error:
+        train_toy(tmp_path, options={"bad": bad}, accumulate=2)
+    assert "'lr'" not in str(error.value)
+
+
+def test_metrics_are_json_whatever_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not finite is null: a bare NaN is no JSON."""
+    monkeypatch.setattr(Score, "measure", lambda self, model: {"psnr": float("nan")})
+    train_toy(tmp_path, options={"bad": late_signal()}, nan="skip")
+    for line in (tmp_path / "metrics.jsonl").read_text().splitlines():
+        json.loads(line, parse_constant=lambda name: pytest.fail(name))

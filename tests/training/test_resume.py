@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -13,10 +14,14 @@ import torch
 from toy import ToyModality, ToySource
 from toy_run import fingerprint, in_child, train_toy
 
+from inrkit.config.resolve import Resolved
 from inrkit.errors import DataError, ResourceError, UsageError
+from inrkit.machine.processes import Ranks
+from inrkit.machine.randomness import preserve_random_state
 from inrkit.machine.signals import StoppedError, StopRequest
 from inrkit.storage import atomic
-from inrkit.storage.checkpoint import list_checkpoints
+from inrkit.storage.checkpoint import list_checkpoints, load_checkpoint
+from inrkit.storage.rundir import read_config
 from inrkit.storage.runlock import RunLock
 from inrkit.training.learner import Learner
 from inrkit.training.run import train
@@ -109,7 +114,7 @@ def interruptible() -> Iterator[None]:
 @pytest.mark.usefixtures("interruptible")
 def test_a_second_interrupt_leaves_at_once() -> None:
     """Who presses Ctrl-C twice does not want to wait."""
-    with StopRequest() as stop:
+    with StopRequest().listening() as stop, stop.deferred():
         os.kill(os.getpid(), signal.SIGINT)
         assert stop.signal == signal.SIGINT
         with pytest.raises(KeyboardInterrupt):
@@ -270,3 +275,58 @@ def test_progress_is_plain_where_there_is_no_terminal(tmp_path: Path, capfd: pyt
     assert out == ""
     assert "step 3/3" in err
     assert "left" in err
+
+
+def test_the_last_weights_are_saved_before_they_are_measured(tmp_path: Path, uninterrupted: dict[str, str]) -> None:
+    """Who is killed while the end is measured trains nothing again, and leaves the same bytes."""
+    with pytest.raises(CrashError):
+        train_toy(tmp_path, sample_every=2, on_sample=crash_at(20))
+    last = list_checkpoints(tmp_path / "checkpoints")[-1]
+    assert last.name == "step-00000020"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Learner, "learn", lambda *args, **kwargs: pytest.fail("trained"))
+        train_toy(tmp_path, sample_every=2)
+    assert fingerprint(tmp_path) == uninterrupted
+
+
+def test_a_finished_run_keeps_no_checkpoint_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between writing the last checkpoint and removing older ones, the next call removes them."""
+    monkeypatch.setattr("inrkit.storage.checkpoint.prune", lambda *args, **kwargs: [])
+    train_toy(tmp_path)
+    assert len(list_checkpoints(tmp_path / "checkpoints")) == 4
+    monkeypatch.undo()
+    train_toy(tmp_path)
+    assert [path.name for path in list_checkpoints(tmp_path / "checkpoints")] == ["step-00000015", "step-00000020"]
+
+
+def test_a_run_directory_that_has_gone_is_said(tmp_path: Path) -> None:
+    """Not that another place should be chosen."""
+
+    def remove(model: object, run: Path, step: int) -> None:
+        shutil.rmtree(run)
+
+    with pytest.raises(ResourceError, match="the run directory has gone"):
+        train_toy(tmp_path / "run", sample_every=7, on_sample=remove)
+
+
+def test_the_end_of_a_run_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What takes its time after the last step has a line of its own."""
+    train(modality=ToyModality, out=tmp_path, steps=3, on_sample=lambda *a: None)
+    err = capfd.readouterr().err
+    assert err.index("step 3/3") < err.index("measuring") < err.index("writing the report")
+
+
+def test_a_learner_is_its_state(tmp_path: Path) -> None:
+    """Another learner that loads it has the same state, tensor by tensor and counter by counter."""
+    train_toy(tmp_path, optimizer="adamw", teacher_ema=0.9)
+    checkpoint = load_checkpoint(list_checkpoints(tmp_path / "checkpoints")[-1])
+    resolved = Resolved.of(read_config(tmp_path), ToyModality)
+    with preserve_random_state(torch.device("cpu")):
+        learner = Learner(resolved, Ranks(), torch.device("cpu"), "fp32")
+        learner.load(checkpoint)
+        tensors, state = learner.state()
+    assert {key: value for key, value in checkpoint.state.items() if key in state} == state
+    assert checkpoint.tensors.keys() == tensors.keys()
+    for group, members in tensors.items():
+        assert members.keys() == checkpoint.tensors[group].keys()
+        assert all(torch.equal(tensor, checkpoint.tensors[group][name]) for name, tensor in members.items())
