@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.config.resolve import resolve as resolve
     from inrkit.config.run import Phase as Phase
     from inrkit.config.run import RunConfig as RunConfig
+    from inrkit.config.toml import parse_options as parse_options
     from inrkit.core.denoiser import Denoiser as Denoiser
     from inrkit.core.denoiser import Level as Level
     from inrkit.core.draws import Draws as Draws

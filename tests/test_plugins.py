@@ -221,7 +221,7 @@ def test_the_variable_chooses_the_plugins(install: Install, monkeypatch: pytest.
     assert [name for name, _ in discover(points, ["sound"]).loaded] == ["inrkit", "sound"]
     with pytest.raises(
         UsageError,
-        match=r"no plugin named 'soudn'; .*baselines, image, nerf, params, sound, trackers\. Did you mean 'sound'\?",
+        match=r"no plugin named 'soudn'; .* image, nerf, params, sound, sources, trackers\. Did you mean 'sound'\?",
     ):
         discover(points, ["soudn"])
 

@@ -124,7 +124,7 @@ def _encode_set(run: Path, data: str, split: str, limit: int | None, device: str
     model = Model.load(run, device=device)
     splits = SPLITS if split == "both" else (split,)
     with bar("encoding") as progress:
-        path = None if data == "embedded" else Path(data)
+        path = None if data == "embedded" else data
         encode_set(model, path, out, splits=splits, limit=limit, progress=progress)
     say(str(out))
 

@@ -9,7 +9,7 @@ from inrkit.cli.output import as_json, bar, say, say_json, say_table
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(path_type=Path), help="Data set (a store). [default: the run's own]")
+@click.option("--data", metavar="DATA", help="Data set: a store, a folder or NAME://ADDRESS. [default: the run's own]")
 @click.option(
     "-n",
     "count",
@@ -30,7 +30,7 @@ from inrkit.cli.output import as_json, bar, say, say_json, say_table
 @as_json
 def evaluate(
     run: Path,
-    data: Path | None,
+    data: str | None,
     count: int,
     metrics: str | None,
     search_times: bool,

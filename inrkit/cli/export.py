@@ -30,12 +30,12 @@ def export(file: Path, what: str, sets: tuple[str, ...], out: Path | None) -> No
       inrkit export new/0000.inr mesh --set cells=160 --set level=20
       inrkit export new/0000.inr weights
     """
-    from inrkit.config.toml import apply_overrides, structure
+    from inrkit.config.toml import parse_options
     from inrkit.inference.export import export as export_inr
     from inrkit.plugins import load_plugins
     from inrkit.storage.inrfile import load_inr
 
     exporter = load_plugins().exporter(what)
-    options: Any = structure(exporter.Options, apply_overrides(exporter.Options, {}, sets), origin="--set")
+    options: Any = parse_options(exporter.Options, sets, origin="--set")
     for path in export_inr(load_inr(file), exporter(), options, out or file.with_suffix(exporter.suffix)):
         say(str(path))

@@ -24,7 +24,9 @@ from inrkit.config.toml import read_toml, to_toml, unstructure
     metavar="KEY=VALUE",
     help="Set any config key, such as options.width=128; may be repeated.",
 )
-@click.option("--data", type=click.Path(path_type=str), help="Data set (a store). [default: synthetic signals]")
+@click.option(
+    "--data", metavar="DATA", help="Data set: a store, a folder or NAME://ADDRESS. [default: synthetic signals]"
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory. [default: runs/MODALITY-PRESET]")
 @click.option(
     "--objective", metavar="NAME", help="Objective: inrct, ect, ict, ct, cm-func, cd, diffusion, reconstruction."

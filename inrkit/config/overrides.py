@@ -18,20 +18,22 @@ from inrkit.errors import UsageError
 _INT = re.compile(r"[+-]?\d+(_\d+)*")
 
 
-def apply_overrides(cls: type, mapping: Mapping[str, Any], texts: Sequence[str], under: str = "") -> dict[str, Any]:
+def apply_overrides(
+    cls: type, mapping: Mapping[str, Any], texts: Sequence[str], under: str = "", origin: str = "--set"
+) -> dict[str, Any]:
     """``mapping`` with each `a.b=text` put in, as values that TOML can hold; the mapping itself stays as it was.
 
     Text for a `str` stays text; `1,2,3` or `[1, 2, 3]` is a list, `{a = 1}` a table, `none` stands for None where the
     field allows it, and a number as key (`phases.0.steps=10`) is a place in a list. ``under`` is the
-    key of the table that ``mapping`` is, for messages.
+    key of the table that ``mapping`` is, and ``origin`` where the texts stand, for messages.
     """
     result: Any = copy.deepcopy(dict(mapping))
     for text in texts:
         key, equals, value = text.partition("=")
         names = key.strip().split(".")
         if not equals or not all(names):
-            raise UsageError(f"--set {text}: expected key=value, found {text!r}")
-        result = _put(cls, result, names, value, Place("--set", under), None)
+            raise UsageError(f"{origin} {text}: expected key=value, found {text!r}")
+        result = _put(cls, result, names, value, Place(origin, under), None)
     return dict(result)
 
 

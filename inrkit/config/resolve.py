@@ -7,6 +7,7 @@ from typing import Any, final
 
 import attrs
 
+from inrkit.config.data import absolute_data, open_data
 from inrkit.config.parts import readout_class
 from inrkit.config.phases import Stretch, stretches
 from inrkit.config.run import RunConfig
@@ -55,7 +56,7 @@ class Resolved:
 
     def source(self, split: str) -> Source:
         """The signals of ``split``, "train" or "test"."""
-        return self.modality.source(self.config.store, split)
+        return open_data(self.config.data, self.modality, split)
 
 
 def resolve(
@@ -94,9 +95,9 @@ def complete(config: RunConfig, cls: type[Modality]) -> Resolved:
     """The config with every table checked and filled in, and the options fitted to the data."""
     for name in config.trackers:
         load_plugins().tracker(name)
-    config = attrs.evolve(config, data=_absolute(config.data), init=_absolute(config.init))
+    config = attrs.evolve(config, data=absolute_data(config.data), init=_absolute(config.init))
     modality = cls(structure(cls.Options, config.options, origin="options"))
-    options = modality.fitted(modality.source(config.store, "train"))
+    options = modality.fitted(open_data(config.data, modality, "train"))
     objective = _objective(config.objective, config.objective_options, "objective_options")
     table = _readout_table(config, options, objective)
     readout = structure(readout_class(config.readout), table, origin="readout_options")

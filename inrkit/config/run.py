@@ -1,7 +1,6 @@
 """What can be set for a run. Every field is a config key; what a modality, an objective or a read-out can be told
 stands in tables of their own and is checked by their own classes."""
 
-from pathlib import Path
 from typing import Any, Literal, final
 
 import attrs
@@ -80,11 +79,6 @@ class RunConfig:
     options: dict[str, Any] = attrs.field(factory=dict, metadata={"help": "options of the modality"})
     objective_options: dict[str, Any] = attrs.field(factory=dict, metadata={"help": "options of the objective"})
     readout_options: dict[str, Any] = attrs.field(factory=dict, metadata={"help": "options of the read-out"})
-
-    @property
-    def store(self) -> Path | None:
-        """The file of signals; None for the embedded ones."""
-        return None if self.data is None else Path(self.data)
 
 
 MACHINE = frozenset({"device", "workers", "accumulate", "trackers", "keep", "early_stop"})

@@ -18,7 +18,7 @@ inrkit.errors.UsageError: config.toml: 'wdith': no such key; expected one of wid
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -35,6 +35,7 @@ __all__ = [
     "config_hash",
     "describe",
     "difference",
+    "parse_options",
     "read_toml",
     "structure",
     "to_toml",
@@ -66,6 +67,11 @@ def unstructure(instance: Any) -> dict[str, Any]:
     """What TOML can hold, such that ``structure`` gives the instance back; None is left out where it is the default."""
     table: dict[str, Any] = plain(instance)
     return table
+
+
+def parse_options(cls: type[Settings], texts: Sequence[str], *, origin: str) -> Settings:
+    """An instance of an attrs class from "key=value" texts, such as ["size=32x32"], each typed by its field."""
+    return structure(cls, apply_overrides(cls, {}, texts, origin=origin), origin=origin)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def evaluate(
     chosen = chosen_metrics(metrics)
     if n < 16:
         raise UsageError(f"'n' must be at least 16 (got {n})")
-    signals = SignalSet.choose(model, "test", n, seed, None if data is None else Path(data))
+    signals = SignalSet.choose(model, "test", n, seed, None if data is None else str(data))
     result: dict[str, Any] = {
         "step": model.step,
         "seed": seed,

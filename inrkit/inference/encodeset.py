@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from inrkit.config.data import open_data
 from inrkit.core.modality import Source
 from inrkit.errors import UsageError
 from inrkit.inference.model import Model
@@ -33,7 +34,7 @@ _LEAST = 1e-6  # an entry that hardly varies is left as it is
 @torch.no_grad()
 def encode_set(
     model: Model,
-    data: Path | None,
+    data: Path | str | None,
     out: Path,
     *,
     splits: tuple[str, ...] = SPLITS,
@@ -43,14 +44,14 @@ def encode_set(
     """Encodes the signals of a data set, and writes their params to ``out``.
 
     Args:
-        data: A store; None for the embedded signals.
+        data: A store, or an address that a plugin opens; None for the embedded signals.
         splits: Which of them.
         limit: At most so many of each split, the first ones.
         progress: Shows how many signals are done.
     """
     if out.exists():
         raise UsageError(f"{out}: expected a new file, found an existing one; choose another name")
-    sources = {split: model.modality.source(data, split) for split in splits}
+    sources = {split: open_data(None if data is None else str(data), model.modality, split) for split in splits}
     counts = {split: len(source) if limit is None else min(limit, len(source)) for split, source in sources.items()}
     total, done = sum(counts.values()), 0
     found: dict[str, list[np.ndarray]] = {}

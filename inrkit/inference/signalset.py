@@ -1,13 +1,13 @@
 """Some signals of a data set as a trained model sees them: the truth, and what their INRs show."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import final
 
 import attrs
 import torch
 from torch import Tensor
 
+from inrkit.config.data import open_data
 from inrkit.core.draws import Draws, seed_of
 from inrkit.core.modality import Source
 from inrkit.core.observation import Batch, Observation
@@ -41,7 +41,7 @@ class SignalSet:
     numbers: Sequence[int]
 
     @classmethod
-    def choose(cls, model: Model, split: str, count: int, seed: int, data: Path | None = None) -> "SignalSet":
+    def choose(cls, model: Model, split: str, count: int, seed: int, data: str | None = None) -> "SignalSet":
         """At most ``count`` signals of a split, of other data than the model was trained on if so wished."""
         source = source_of(model, split, data)
         return cls(model, source, choose(len(source), count, seed))
@@ -74,9 +74,9 @@ class SignalSet:
         return Encoded(batch.query.values, prediction.at(batch.query.where), prediction)
 
 
-def source_of(model: Model, split: str, data: Path | None = None) -> Source:
+def source_of(model: Model, split: str, data: str | None = None) -> Source:
     """The signals of a split, of other data than the model was trained on if so wished."""
-    return model.modality.source(data if data is not None else model.config.store, split)
+    return open_data(model.config.data if data is None else data, model.modality, split)
 
 
 def batches(count: int, size: int) -> Iterator[range]:

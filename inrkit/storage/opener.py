@@ -15,6 +15,10 @@ class SourceOpener(abc.ABC):
 
     name: ClassVar[str]
 
+    def absolute(self, address: str) -> str:
+        """The same address, found from any working directory; what names a file makes its path absolute."""
+        return address
+
     @abc.abstractmethod
     def open(self, address: str, modality: Modality, split: str) -> Source:
         """The signals of ``split`` ("train" or "test"), as this modality reads them.

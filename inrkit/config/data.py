@@ -1,0 +1,45 @@
+"""Where signals come from: a modality's synthetic ones, a store, or what a plugin opens by its scheme.
+
+None            the synthetic signals
+data.h5         a store
+FOLDER, ARCHIVE the files of a user: files://FOLDER
+NAME://ADDRESS  the source of that name (`register_sources`)
+"""
+
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+from inrkit.core.modality import Modality, Source
+from inrkit.plugins import load_plugins
+
+_ADDRESS = re.compile(r"([a-z][a-z0-9-]*)://(.+)", re.DOTALL)
+_FILES = "files"
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+
+
+def open_data(data: str | None, modality: Modality, split: str) -> Source:
+    """The signals of ``split``, "train" or "test"."""
+    if data is None:
+        return modality.source(None, split)
+    scheme, address = _parts(data)
+    if not scheme:
+        return modality.source(Path(address), split)
+    return load_plugins().source(scheme)().open(address, modality, split)
+
+
+def absolute_data(data: str | None) -> str | None:
+    """The same data, named so that they are found from any working directory."""
+    if data is None or not _ADDRESS.fullmatch(data):
+        return None if data is None else str(Path(data).expanduser().absolute())
+    scheme, address = _parts(data)
+    return f"{scheme}://{load_plugins().source(scheme)().absolute(address)}"
+
+
+def _parts(data: str) -> tuple[str, str]:
+    """Scheme and address; the scheme of a store is empty."""
+    if found := _ADDRESS.fullmatch(data):
+        return found[1], found[2]
+    if Path(data).is_dir() or data.lower().endswith(_ARCHIVES):
+        return _FILES, quote(data)
+    return "", data

@@ -1,0 +1,123 @@
+"""Files of a user as they are: imported once, into a store beside them."""
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import final
+from urllib.parse import unquote
+
+from inrkit import (
+    DataError,
+    Imported,
+    InrkitError,
+    Modality,
+    Progress,
+    Source,
+    SourceOpener,
+    Store,
+    UsageError,
+    load_plugins,
+    parse_options,
+    write_store,
+)
+
+_STAMP = "files"
+_SHOWN = 160  # letters of a reason, where there are several
+
+
+@final
+class FilesOpener(SourceOpener):
+    """``files://PATH?OPTION=VALUE&...``: a folder, an archive or a file, as `inrkit data import` reads it.
+
+    The first importer of the modality that can read it does, or the one that ``format`` names; the other options are
+    the importer's. The store lies beside PATH and is written anew when the files have changed.
+    """
+
+    name = "files"
+
+    def absolute(self, address: str) -> str:
+        path, mark, query = address.partition("?")
+        return f"{Path(path).expanduser().absolute()}{mark}{query}"
+
+    def open(self, address: str, modality: Modality, split: str) -> Source:
+        text, _, query = address.partition("?")
+        path, options = Path(unquote(text)).expanduser(), [unquote(part) for part in query.split("&") if part]
+        if not path.exists():
+            raise DataError(f"{path}: expected a folder or a file, found none; check the path")
+        store, stamp = _beside(path, modality.name, options), _stamp(path)
+        if not _is_fresh(store, stamp):
+            print(f"inrkit: importing {path} into {store}", file=sys.stderr)
+            found = _imported(path, modality.name, options)
+            if found.skipped:
+                print(f"inrkit: {len(found.skipped)} left out, first {found.skipped[0]}", file=sys.stderr)
+            write_store(store, found.modality, found.arrays, {**found.attributes, _STAMP: stamp}, overwrite=True)
+        return modality.source(store, split)
+
+
+def _beside(path: Path, modality: str, options: Sequence[str]) -> Path:
+    """Where the store is kept: other options make another one."""
+    mark = f"-{hashlib.sha256('&'.join(options).encode()).hexdigest()[:8]}" if options else ""
+    return path.absolute().with_name(f"{path.absolute().name}.{modality}{mark}.h5")
+
+
+def _stamp(path: Path) -> dict[str, str]:
+    """What changes when a file is added, removed or replaced."""
+    seen = hashlib.sha256()
+    for file in sorted(_walk(path)):
+        found = file.stat()
+        seen.update(f"{file.relative_to(path.parent)} {found.st_size} {found.st_mtime_ns}\n".encode(errors="replace"))
+    return {"sha256": seen.hexdigest()}
+
+
+def _walk(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+    for folder, _, names in os.walk(path):
+        yield from (file for name in names if (file := Path(folder, name)).is_file())
+
+
+def _is_fresh(store: Path, stamp: dict[str, str]) -> bool:
+    try:
+        return store.exists() and Store(store).attributes.get(_STAMP) == stamp
+    except DataError:  # it is damaged, and written anew
+        return False
+
+
+def _imported(path: Path, modality: str, options: Sequence[str]) -> Imported:
+    registry, reasons = load_plugins(), []
+    chosen = [text.partition("=")[2] for text in options if text.startswith("format=")]
+    texts = [text for text in options if not text.startswith("format=")]
+    for name in chosen or registry.importers:
+        importer = registry.importer(name)
+        if importer.modality != modality:
+            if chosen:
+                raise UsageError(f"'{name}' imports signals of '{importer.modality}', expected '{modality}'")
+            continue
+        try:
+            return importer().run(path, parse_options(importer.Options, texts, origin="files://"), _told())
+        except InrkitError as error:
+            if chosen:
+                raise
+            reasons.append(f"{name}: {str(error)[:_SHOWN]}")
+    if not reasons:
+        raise UsageError(f"no importer reads files of '{modality}'; import them with a program of your own")
+    raise DataError(
+        f"{path}: expected files that one of {len(reasons)} importers can read, found that none can "
+        f"({'; '.join(reasons)}); options stand in the address, as in 'files://{path.name}?size=32x32'"
+    )
+
+
+def _told(every: float = 5.0) -> Progress:
+    """Says on stderr how far a long import is."""
+    last = time.monotonic()
+
+    def progress(done: int, total: int | None = None, what: str = "") -> None:
+        nonlocal last
+        if time.monotonic() - last > every:
+            last = time.monotonic()
+            print(f"inrkit: {what or 'read'} {done}{'' if total is None else f' of {total}'}", file=sys.stderr)
+
+    return progress
