@@ -1,12 +1,16 @@
 """Writes the pages that the program itself can write: python docs/generate.py [--check]"""
 
+import ast
+import importlib
 import inspect
+import itertools
 import json
 import os
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import attrs
@@ -163,23 +167,24 @@ def names() -> str:
     homes = inrkit._HOME
     for module in sorted(set(homes.values())):
         rows = [f"## `{module}`\n", "| name | what |", "| --- | --- |"]
-        rows += [f"| `{name}` | {_sentence(name, getattr(inrkit, name))} |" for name in homes if homes[name] == module]
+        rows += [f"| `{name}` | {_sentence(name, module)} |" for name in homes if homes[name] == module]
         parts.append("\n".join(rows) + "\n")
     return "\n".join(parts)
 
 
-_ALIASES = {
-    "Field": "A plain function of coordinates (B, P, axes) to outputs (B, P, channels).",
-    "Params": "Name to tensor (B, *shape): what a denoiser writes.",
-    "Signals": "Raw signals as a source reads them: name to tensor, rows first.",
-}
-
-
-def _sentence(name: str, thing: Any) -> str:
-    if name in _ALIASES:  # an alias of a type has no docstring of its own
-        return _ALIASES[name]
-    first = inspect.cleandoc(thing.__doc__ or "").split("\n\n")[0]
+def _sentence(name: str, home: str) -> str:
+    module = importlib.import_module(home)
+    first = inspect.cleandoc(_below(name, module) or getattr(module, name).__doc__ or "").split("\n\n")[0]
     return " ".join(first.split()).replace("``", "`").replace("|", chr(92) + "|")
+
+
+def _below(name: str, module: ModuleType) -> str:
+    """What stands below an alias of a type, which has no docstring of its own."""
+    body = ast.parse(inspect.getsource(module)).body
+    for line, after in itertools.pairwise(body):
+        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == name and isinstance(after, ast.Expr):
+            return str(ast.literal_eval(after.value))
+    return ""
 
 
 # ---------------------------------------------------------------------------------------------- the program

@@ -76,6 +76,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.core.observation import Observation as Observation
     from inrkit.core.observation import Views as Views
     from inrkit.core.observation import expand as expand
+    from inrkit.core.option import Check as Check
     from inrkit.core.option import at_least as at_least
     from inrkit.core.option import bounded as bounded
     from inrkit.core.option import option as option
@@ -120,6 +121,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.inference.encodeset import encode_set as encode_set
     from inrkit.inference.export import Exporter as Exporter
     from inrkit.inference.export import export as export
+    from inrkit.inference.given import Given as Given
     from inrkit.inference.model import Model as Model
     from inrkit.inference.model import load as load
     from inrkit.inference.opened import Opened as Opened
@@ -159,6 +161,8 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.nn.tokenizer import patchify as patchify
     from inrkit.nn.tokenizer import unpatchify as unpatchify
     from inrkit.plugins import load_plugins as load_plugins
+    from inrkit.plugins.registry import Entry as Entry
+    from inrkit.plugins.registry import Registry as Registry
     from inrkit.progress import Progress as Progress
     from inrkit.progress import quiet as quiet
     from inrkit.storage.entries import Entries as Entries
@@ -186,9 +190,9 @@ def _homes() -> dict[str, str]:
 
 
 _HOME = _homes()
+__all__ = sorted([*_HOME, "__version__"])
 
 if not TYPE_CHECKING:  # a type checker that knew `__getattr__` would let any misspelt name pass
-    __all__ = sorted([*_HOME, "__version__"])
 
     def __getattr__(name: str) -> object:
         if name not in _HOME:

@@ -1,12 +1,14 @@
 """What a type checker knows of inrkit in somebody else's program: the answers of mypy and of pyright."""
 
+import inspect
 import json
 import re
 import site
 import subprocess
 import sys
+import typing
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,28 @@ def test_public_names_have_types(
     assert sorted({line for line, text in said if text.startswith("error")}) == refused
     revealed = [re.sub(r"[\w.]+\.", "", re.split('["`]', text)[-2]) for _, text in said if re.match("note|info", text)]
     assert revealed == REVEALED
+
+
+def test_types_of_public_names_are_public() -> None:
+    """Whatever class of ours a public function takes or returns can be named in an annotation."""
+    public = {getattr(inrkit, name) for name in {*inrkit.__all__} - {"__version__"} if name[0].isupper()}
+    for name in {*inrkit.__all__} - {"__version__"}:
+        thing = getattr(inrkit, name)
+        members = [thing, *vars(thing).values()] if inspect.isclass(thing) else [thing]
+        for member in members:
+            function = getattr(member, "fget", getattr(member, "__func__", member))
+            if not inspect.isfunction(function) or (function.__name__.startswith("_") and member is not thing):
+                continue
+            for hint in typing.get_type_hints(function).values():
+                assert set(ours_in(hint)) <= public, (name, function.__name__)
+
+
+def ours_in(hint: object) -> Iterator[type]:
+    """The classes of inrkit within a type."""
+    if inspect.isclass(hint) and hint.__module__.startswith("inrkit."):
+        yield hint
+    for part in typing.get_args(hint):
+        yield from ours_in(part)
 
 
 def test_import_costs_no_torch() -> None:

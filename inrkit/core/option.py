@@ -10,6 +10,7 @@ from inrkit.errors import UsageError
 
 T = TypeVar("T")
 Check = Callable[[Any, Any, Any], None]
+"""Called with an instance, its attribute and the value, of which it complains with a `UsageError`."""
 
 
 def option(default: T, help: str, check: Check | None = None) -> T:
