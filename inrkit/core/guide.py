@@ -1,6 +1,6 @@
-"""Classes: forgetting some of them in training, and leaning towards one of them (classifier-free guidance).
+"""Classifier-free guidance (arXiv:2207.12598): dropping class labels in training, and leaning towards one in sampling.
 
-A network that was trained without the class of some signals also knows f(x_t, t) without a class, and can be guided:
+A network from which some labels were withheld also knows f(x_t, t) without a class, and can be guided:
 
     f_w(x_t, t, c) = f(x_t, t, none) + w (f(x_t, t, c) - f(x_t, t, none))
 

@@ -1,4 +1,6 @@
-"""Noise levels on a grid that becomes finer as training goes on, and which neighbours are compared.
+"""Discrete noise levels, which become more as training goes on, and which neighbouring levels are compared.
+
+References: EDM (arXiv:2206.00364), Consistency Models (arXiv:2303.01469), iCT (arXiv:2310.14189).
 
     σ_i = (σ_max^(1/ρ) + i/(N-1) (σ_min^(1/ρ) - σ_max^(1/ρ)))^ρ,  i = 0 ... N-1,
 

@@ -7,6 +7,9 @@ The consistency function f(x_t, t) keeps the boundary f(x, 0) = x. The network r
     direct       f = c_skip x_t + (1 - c_skip) F,        c_skip narrow
 
 In all of them *the signal* that an INR carries can be asked for, without x_t: see `Readout.signal`.
+
+References: EDM (arXiv:2206.00364) for the preconditioning and c_skip, c_out; ECT (arXiv:2406.14548) for the
+distribution of noise levels and c_noise; `TwoHeadedReadout` and `DirectReadout` are inrkit's own.
 """
 
 import abc

@@ -60,7 +60,7 @@ class Sampler(abc.ABC):
 @final
 @attrs.frozen
 class ConsistencySampler(Sampler):
-    """x_r = f(x, t) + sqrt(r² - t_min²) z, for a consistency function (Consistency Models, Algorithm 1)."""
+    """x_r = f(x, t) + sqrt(r² - t_min²) z, for a consistency model (arXiv:2303.01469, Algorithm 1)."""
 
     name = "consistency"
     few_steps = True
@@ -79,7 +79,7 @@ class ConsistencySampler(Sampler):
 @final
 @attrs.frozen
 class HeunSampler(Sampler):
-    """Heun's method along the ODE of a diffusion model (EDM, Algorithm 1)."""
+    """Heun's method along the ODE of a diffusion model (EDM, arXiv:2206.00364, Algorithm 1)."""
 
     name = "heun"
 

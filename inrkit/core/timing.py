@@ -1,4 +1,6 @@
-"""Which cleaner time r is paired with each noisier time t, and how the pair closes in as training goes on.
+"""Which lower noise level r is paired with each noise level t, and how r approaches t in the course of training.
+
+Reference: ECT, Consistency Models Made Easy (arXiv:2406.14548).
 
 ``progress`` runs from 0 to 1 over a phase; a curriculum is divided into stages of equal length.
 """

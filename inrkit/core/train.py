@@ -13,7 +13,7 @@ from inrkit.errors import DivergedError, UsageError
 
 @final
 class PowerEMA:
-    """Moving average of the weights with a power-function profile (EDM2).
+    """Moving average of the weights with a power-function profile (EDM2, arXiv:2312.02696).
 
     Its memory grows with training: β_n = (1 - 1/n)^(γ+1) after n updates, so the average always spans the same
     *share* of the run, ``width`` (the profile's relative standard deviation), whatever the run's length.

@@ -1,4 +1,4 @@
-"""Fourier features: what lets a smooth network see fine detail."""
+"""Fourier features (arXiv:2006.10739), with which an MLP can learn high frequencies."""
 
 import math
 from typing import final

@@ -1,4 +1,4 @@
-"""The hyper-network of the papers: a transformer that reads an observation and writes the params of an INR."""
+"""The hyper-network (as in TransINR, arXiv:2208.02801, and ANR): a transformer from an observation to INR params."""
 
 from collections.abc import Mapping, Sequence
 from typing import final

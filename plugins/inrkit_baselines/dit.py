@@ -1,4 +1,4 @@
-"""DiT: a transformer over patches whose norms are modulated by the noise level, written back as patches."""
+"""DiT (arXiv:2212.09748): a transformer over patches whose layer norms are modulated by the noise level."""
 
 from collections.abc import Mapping
 from typing import Self, final

@@ -1,4 +1,4 @@
-"""Params that are the signal itself: a grid of values, and interpolation between them."""
+"""Params that are the signal itself: a grid of values, interpolated."""
 
 from collections.abc import Mapping
 from typing import Literal, Self, final

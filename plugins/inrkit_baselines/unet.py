@@ -1,4 +1,4 @@
-"""The U-Net of the diffusion papers: residual convolutions, down to coarse scales and up again (DDPM++)."""
+"""The DDPM++ U-Net (arXiv:2011.13456): residual convolutions, down to coarse scales and up again."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""U-ViT: patches and the noise level are all tokens; long skip connections join early blocks with late ones."""
+"""U-ViT (arXiv:2209.12152): patches and noise level as tokens, long skip connections from early to late blocks."""
 
 from collections.abc import Mapping
 from typing import Any, Self, final

@@ -1,4 +1,4 @@
-"""The attention-based INR: an image is a set of tokens, and a place looks up those near it (ANR)."""
+"""ANR, the attention-based INR (arXiv:2407.15355): a coordinate attends to the tokens of its signal."""
 
 import math
 from collections.abc import Mapping

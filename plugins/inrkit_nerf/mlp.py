@@ -1,4 +1,4 @@
-"""The generated MLP: every weight of it belongs to the instance."""
+"""An MLP whose weights are the params, all of them instance-specific (TransINR, arXiv:2208.02801)."""
 
 from collections.abc import Mapping
 from typing import Self, final

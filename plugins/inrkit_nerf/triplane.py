@@ -1,4 +1,4 @@
-"""Planes of features: a place is looked up on each pair of axes, and a small shared network reads what is found."""
+"""Tri-planes (EG3D, arXiv:2112.07945): features of three planes, decoded by a small MLP that all signals share."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""Encoding by gradient descent (functa): the params are those that a few steps lead to from a learned start."""
+"""Encoding by a few steps of gradient descent from a learned start (functa, arXiv:2201.12204)."""
 
 from collections.abc import Mapping
 from typing import Self, final
@@ -20,7 +20,7 @@ class FunctaOptions:
 
 @final
 class Functa(Denoiser):
-    """β ← β - rate ∇ ½ ||T(M_β) - O||², from a start and with rates that are learned through the steps (meta-SGD).
+    """β ← β - rate ∇ ½ ||T(M_β) - O||², from a start and with rates that are learned through the steps (meta-SGD, arXiv:1707.09835).
 
     It has no network of its own: with the objective ``reconstruction`` the shared weights of the function learn to be
     fitted quickly. The squared distance is summed over channels and averaged over places. It reads clean signals; to

@@ -1,4 +1,4 @@
-"""Edits of signals by a consistency model that was trained for none of them (Consistency Models, Algorithm 4).
+"""Edits of signals by a consistency model that was not trained for them (arXiv:2303.01469, Algorithm 4).
 
 Restore   keep what an operator says is known and invent the rest: inpainting, super-resolution, colorization, ...
 Denoise   one pass at the level of noise that is in the signal
@@ -118,7 +118,7 @@ class Denoise(Edit):
 @final
 @attrs.frozen
 class Stroke(Edit):
-    """Sampling that starts from x + t z instead of noise alone: what is coarser than the noise stays (SDEdit).
+    """Sampling that starts from x + t z instead of pure noise, as in SDEdit (arXiv:2108.01073).
 
     Args:
         times: Noise levels, noisiest first; the first decides how much of the drawing stays.

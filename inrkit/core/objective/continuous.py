@@ -41,7 +41,7 @@ class Curriculum:
 @final
 @attrs.frozen
 class Ect(Curriculum, Objective):
-    """Easy consistency tuning: L_gene alone. ``stage_offset`` = 1 continues from a diffusion model."""
+    """ECT (arXiv:2406.14548): L_gene alone; ``stage_offset`` = 1 fine-tunes a diffusion model."""
 
     name = "ect"
     distance: Distance = option("l2", DISTANCE_HELP)
@@ -58,7 +58,7 @@ class Ect(Curriculum, Objective):
 @final
 @attrs.frozen
 class Diffusion(Objective):
-    """Denoising as in EDM, that is, consistency training with r = 0: f is the mean of the clean signal given x_t."""
+    """Denoising as in EDM (arXiv:2206.00364), that is, consistency training with r = 0: f estimates E[x | x_t]."""
 
     name = "diffusion"
     sampler = "heun"

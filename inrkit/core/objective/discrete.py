@@ -1,4 +1,4 @@
-"""Times on a grid of noise levels: Song's consistency training, CM-Func, and iCT."""
+"""Discrete noise levels: consistency training as in Consistency Models, CM-Func, and iCT."""
 
 import abc
 from typing import Literal, final
@@ -66,7 +66,7 @@ class OnGrid(Objective):
 
 @attrs.frozen
 class Song(OnGrid):
-    """Song's schedules: ever more levels, and a teacher that follows ever more slowly."""
+    """The schedules of Consistency Models: ever more noise levels, and a teacher that follows ever more slowly."""
 
     s0: int = option(2, "number of noise levels at the start of training", AT_LEAST_2)
     s1: int = option(150, "number of noise levels at the end of training, minus one", AT_LEAST_2)
@@ -89,7 +89,7 @@ class Song(OnGrid):
 @final
 @attrs.frozen
 class Ct(Song):
-    """Consistency training (Song 2023): f at a level should be f at the next cleaner one, under the same noise.
+    """Consistency training (arXiv:2303.01469): f at a level should be f at the next lower one, under the same noise.
 
     N(k) levels, i uniform; the teacher is a moving average with decay mu(k). The paper compares with LPIPS, which needs
     another trained network; here the distance is one of values.
@@ -101,7 +101,7 @@ class Ct(Song):
 @final
 @attrs.frozen
 class CmFunc(Song):
-    """CM-Func: consistency training of functions, whose decoder first learns alone.
+    """CM-Func (OpenReview C65Hpf02Ay): consistency training of image functions, after a pre-training of the decoder.
 
     In a first phase (``warmup_share``) clean signals are reconstructed, squared, with the encoder skipped; then `ct`.
     """
@@ -113,7 +113,8 @@ class CmFunc(Song):
 @final
 @attrs.frozen
 class Ict(OnGrid):
-    """Improved consistency training: no average for a teacher, pseudo-Huber, doubling levels, log-normal over them."""
+    """iCT, improved consistency training (arXiv:2310.14189): no moving average as teacher, pseudo-Huber distance, numbers
+    of levels that double, log-normal weights of the levels."""
 
     name = "ict"
     distance: Distance = option("pseudo-huber", DISTANCE_HELP)
