@@ -1,4 +1,4 @@
-"""Overlapping windows, each with a token that mixes a dictionary of shared waves: a learned overlap-add, inrkit's own."""
+"""Overlapping windows, each with a token that mixes a dictionary of shared waves (inrkit's own)."""
 
 import itertools
 import math

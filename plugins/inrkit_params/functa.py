@@ -20,7 +20,7 @@ class FunctaOptions:
 
 @final
 class Functa(Denoiser):
-    """β ← β - rate ∇ ½ ||T(M_β) - O||², from a start and with rates that are learned through the steps (meta-SGD, arXiv:1707.09835).
+    """β ← β - rate ∇ ½ ||T(M_β) - O||², with a learned start and learned rates (meta-SGD, arXiv:1707.09835).
 
     It has no network of its own: with the objective ``reconstruction`` the shared weights of the function learn to be
     fitted quickly. The squared distance is summed over channels and averaged over places. It reads clean signals; to

@@ -1,4 +1,4 @@
-"""The modulated SIREN of functa (arXiv:2201.12204): a SIREN (arXiv:2006.09661) with shifts that belong to one signal."""
+"""The modulated SIREN of functa (arXiv:2201.12204): a SIREN (arXiv:2006.09661) with shifts per signal."""
 
 import math
 from collections.abc import Mapping

@@ -101,7 +101,7 @@ class Ct(Song):
 @final
 @attrs.frozen
 class CmFunc(Song):
-    """CM-Func (OpenReview C65Hpf02Ay): consistency training of image functions, after a pre-training of the decoder.
+    """CM-Func (OpenReview C65Hpf02Ay): consistency training after a pre-training of the decoder.
 
     In a first phase (``warmup_share``) clean signals are reconstructed, squared, with the encoder skipped; then `ct`.
     """
@@ -113,8 +113,8 @@ class CmFunc(Song):
 @final
 @attrs.frozen
 class Ict(OnGrid):
-    """iCT, improved consistency training (arXiv:2310.14189): no moving average as teacher, pseudo-Huber distance, numbers
-    of levels that double, log-normal weights of the levels."""
+    """iCT (arXiv:2310.14189): no moving average as teacher, pseudo-Huber distance, numbers of levels that double,
+    log-normal weights of the levels."""
 
     name = "ict"
     distance: Distance = option("pseudo-huber", DISTANCE_HELP)

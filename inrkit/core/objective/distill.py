@@ -19,7 +19,7 @@ from inrkit.errors import UsageError
 @final
 @attrs.frozen
 class Cd(OnGrid):
-    """Consistency distillation (arXiv:2303.01469): f at a level should be f where the diffusion model's ODE leads from it.
+    """Consistency distillation (arXiv:2303.01469): f at a level is f where the diffusion model's ODE leads from it.
 
     ``teacher`` is a run that was trained with `diffusion`; without one, a phase before this has to be `diffusion`, and
     its averaged weights are distilled. ``guidance`` w > 1 follows the augmented ODE of D(x) + w (D(x, label) - D(x)),

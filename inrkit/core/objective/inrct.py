@@ -20,9 +20,9 @@ from inrkit.core.option import AT_LEAST_0, POSITIVE, SHARE, option
 class Inrct(Curriculum, Objective):
     """INRCT: λ_gene L_gene + λ_recon L_recon + λ_diff L_diff, all from one forward pass of the student.
 
-    L_gene is consistency training with the curriculum of ECT (arXiv:2406.14548). L_recon asks that the INR of a clean signal shows the signal;
-    ``clean_share`` of the batch is given to it, beside the rows whose t happens to lie below ``t_recon``. L_diff pulls
-    f towards the clean signal at small t. ``t_diff`` = .0865 is the 25 % quantile of p(t).
+    L_gene is consistency training with the curriculum of ECT (arXiv:2406.14548). L_recon asks that the INR of a clean
+    signal shows the signal; ``clean_share`` of the batch is given to it, beside the rows whose t happens to lie below
+    ``t_recon``. L_diff pulls f towards the clean signal at small t. ``t_diff`` = .0865 is the 25 % quantile of p(t).
     """
 
     name = "inrct"
