@@ -43,7 +43,7 @@ def render_once(source: Path, size: int, threads: int) -> dict[str, float]:
     before, begin = peak_memory(), time.perf_counter()
     values = opened.render({"size": f"{size}x{size}"})
     rendered = time.perf_counter()
-    opened.modality.write(values, source.with_suffix(".png"))
+    opened.modality.display.write(values, source.with_suffix(".png"))
     written = time.perf_counter()
     return {"render": rendered - begin, "write": written - rendered, "before": before, "peak": peak_memory()}
 

@@ -36,7 +36,7 @@ def seconds(run: Callable[[], object], rounds: int) -> float:
 @torch.no_grad()
 def rendered_rate(model: inrkit.Model, sizes: Sequence[int], rounds: int) -> float:
     """Signals a second, each generated once and rendered at every size."""
-    places = [model.modality.places({"size": f"{size}x{size}"})[0] for size in sizes]
+    places = [model.modality.display.places({"size": f"{size}x{size}"})[0] for size in sizes]
 
     def run() -> None:
         prediction = model.sample(BATCH)

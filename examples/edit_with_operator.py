@@ -44,4 +44,4 @@ print(f"the least values that measure the same are {plain.mean():.1f} dB from it
 
 # A row each: what is known, the recovered signals, the truth.
 rows = [torch.cat(list(row), dim=-1) for row in (smallest, edited, truth)]
-print("written:", model.modality.write([torch.cat(rows, dim=-2)], args.out))
+print("written:", model.modality.display.write([torch.cat(rows, dim=-2)], args.out))

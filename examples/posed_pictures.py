@@ -27,4 +27,4 @@ width, height = args.size.split("x")
 sets = [f"options.size={height},{width}", *args.set]
 model = inrkit.train(modality="nerf", data=str(store), steps=args.steps, overrides=sets, out=args.out)
 turn = inrkit.render(model.inr(model.sample(1, seed=0), 0), {"orbit": 36})
-print("written:", model.modality.write(turn, args.out / "new.gif"))
+print("written:", model.modality.display.write(turn, args.out / "new.gif"))

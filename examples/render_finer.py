@@ -26,11 +26,11 @@ modality = model.modality
 source, numbers = modality.source(None, "test"), range(args.n)
 prediction = model.encode(source.read(numbers))
 height, width = prediction.signal.shape[-2:]
-fine = modality.places({"size": f"{width * args.scale}x{height * args.scale}"})[0]
+fine = modality.display.places({"size": f"{width * args.scale}x{height * args.scale}"})[0]
 
 rendered = prediction.at(fine)
 enlarged = F.interpolate(prediction.signal, rendered.shape[-2:], mode="bicubic")
-truth = modality.truth(source, numbers, fine)
+truth = modality.display.truth(source, numbers, fine)
 assert truth is not None  # of embedded signals it is known
 
 
@@ -48,4 +48,4 @@ print(f"averaged back, the finer render agrees with the plain one to {psnr(back,
 # A row each: what went in, enlarged, rendered, the truth.
 seen = F.interpolate(F.avg_pool2d(truth, args.scale), scale_factor=args.scale, mode="nearest")
 rows = [torch.cat(list(row), dim=-1) for row in (seen, enlarged, rendered, truth)]
-print("written:", modality.write([torch.cat(rows, dim=-2)], args.out))
+print("written:", modality.display.write([torch.cat(rows, dim=-2)], args.out))

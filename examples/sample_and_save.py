@@ -25,5 +25,5 @@ for name, times in (("one-step", (80.0,)), ("two-step", (80.0, 0.821))):
         inrkit.save_inr(file, model.inr(prediction, i, {"seed": args.seed, "times": list(times)}))
         # From here on the file is enough: anybody can render it, at any size, without the run.
         values = inrkit.render(file, {"size": args.size})
-        model.modality.write(values, file.with_suffix(".png"))
+        model.modality.display.write(values, file.with_suffix(".png"))
 print(f"{2 * args.n} signals in {args.out}: an .inr file and a picture of each")

@@ -50,6 +50,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.core.inr import INRFunction as INRFunction
     from inrkit.core.inr import Params as Params
     from inrkit.core.measure import Measure as Measure
+    from inrkit.core.modality import Display as Display
     from inrkit.core.modality import Modality as Modality
     from inrkit.core.modality import Signals as Signals
     from inrkit.core.modality import Source as Source

@@ -74,7 +74,7 @@ class Growing(GridOptions):
 
 
 def growing(self: GridModality, source: Source) -> GridOptions:
-    found = GridModality.fitted(self, source)
+    found = GridModality.fit_options(self, source)
     return attrs.evolve(found, count=found.count + 1)
 
 
@@ -300,7 +300,7 @@ SPOILT: dict[str, dict[str, Any]] = {
     "says_what_it_is": {"summary": "A sentence."},
     "options_are_documented": {"Options": Undocumented},
     "options_survive_a_config_file": {"Options": Growing},
-    "fitting_is_complete": {"fitted": growing},
+    "fitting_is_complete": {"fit_options": growing},
     "presets_are_valid": {"presets": {"odd": {"stpes": 3}}},
     "both_splits_have_signals": {"source": lambda self, data, split: GridModality.source(self, data, "train")},
     "signals_have_rows_first": {"source": through(OneRow)},
@@ -325,7 +325,7 @@ SPOILT: dict[str, dict[str, Any]] = {
     "the_template_is_like_the_support": {
         "template": lambda self, rows: self.on_grid(torch.zeros(1, self.channels, *self.size))
     },
-    "sets_are_compared_by_equal_measurements": {"compared": lambda self, batch: batch.query.rows(slice(0, 1))},
+    "sets_are_compared_by_equal_measurements": {"reference": lambda self, batch: batch.query.rows(slice(0, 1))},
     "param_shapes_are_honest": {"build": nosy(lambda value: value[..., :-1])},
     "predictions_are_like_the_query": {"build": measured(lambda values: values.repeat(1, 2, 1))},
     "every_noise_level_is_finite": {"build": nosy(lambda value: value * math.inf)},

@@ -197,7 +197,7 @@ TARGETS = {
     "other class": ("class Target: pass", "must be a subclass of `Modality`"),
     "abstract": (
         "import inrkit\nclass Target(inrkit.Modality):\n    name = 'sound'",
-        "must be a final class; it lacks build, fitted",
+        "must be a final class; it lacks build, display, fit_options",
     ),
 }
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from inrkit import (
     Batch,
     DataError,
+    Display,
     Draws,
     FourierFeatures,
     Grid,
@@ -93,7 +94,7 @@ class Linear(INRFunction):
 
 
 @final
-class ToyModality(Modality):
+class ToyModality(Modality, Display):
     """Waves."""
 
     name = "toy"
@@ -109,7 +110,7 @@ class ToyModality(Modality):
     def source(self, data: Path | None, split: str) -> Source:
         return ToySource(self.options, split)
 
-    def fitted(self, source: Source) -> ToyOptions:
+    def fit_options(self, source: Source) -> ToyOptions:
         return attrs.evolve(self.options, size=self.options.size or source.facts["size"][0])
 
     def build(self, readout: Readout) -> Pipeline:
@@ -136,6 +137,10 @@ class ToyModality(Modality):
     def template(self, rows: int) -> GridObservation:
         size = self.options.size or 16
         return GridObservation(torch.zeros(rows, 1, size), Grid((size,)))
+
+    @property
+    def display(self) -> Display:
+        return self
 
     def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
         rows = [torch.tensor([float(word) for word in path.read_text().split()]) for path in paths]

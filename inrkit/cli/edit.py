@@ -119,10 +119,10 @@ def _edited(
 ) -> tuple[list[Any], Path]:
     """What was written for each result, and the sheet."""
     from inrkit.cli.files import made_folder
-    from inrkit.inference.edit import observed, repeated, save_edits, save_sheet
+    from inrkit.inference.edit import observe_files, repeated, save_edits, save_sheet
 
     operator = _operator(model, task, inputs, given)
-    support, names = observed(model, inputs, operator)
+    support, names = observe_files(model, inputs, operator)
     if task == "interpolate":
         if len(names) != 2:
             raise UsageError(f"'interpolate' needs two inputs (got {len(names)})")

@@ -154,7 +154,7 @@ def _read(model: "Model", inputs: Sequence[Path], *, skip_broken: bool) -> tuple
 
     if not skip_broken:
         try:
-            signals, names = model.modality.read(inputs)
+            signals, names = model.modality.display.read(inputs)
         except DataError as error:
             raise DataError(f"{error}; --skip-broken leaves out what cannot be read") from error
         return signals, list(names)
@@ -162,7 +162,7 @@ def _read(model: "Model", inputs: Sequence[Path], *, skip_broken: bool) -> tuple
     named: list[str] = []
     for path in (file for given in inputs for file in (_files(given) if given.is_dir() else [given])):
         try:
-            signals, names = model.modality.read([path])
+            signals, names = model.modality.display.read([path])
         except DataError as error:
             note(f"skipped {error}")
             continue

@@ -43,11 +43,11 @@ def render(
     request = _request(size, orbit, places)
     opened = open_inr(file, device)
     asked = "-".join(value if key == "size" else f"{key}{value}" for key, value in request.items() if "/" not in value)
-    path = out or file.with_name(f"{file.stem}-{asked or 'render'}{opened.modality.suffix}")
+    path = out or file.with_name(f"{file.stem}-{asked or 'render'}{opened.modality.display.suffix}")
     with bar("rendering") as progress:
         values = opened.render(request, progress=progress)
     made_folder(path.parent)
-    say(str(opened.modality.write(values, path)))
+    say(str(opened.modality.display.write(values, path)))
 
 
 def _request(size: str | None, orbit: str | None, places: tuple[str, ...]) -> dict[str, str]:

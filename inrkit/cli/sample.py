@@ -72,7 +72,7 @@ def sample(
     way = model.sampler if sampler is None else make_sampler(sampler)
     levels = model.times(steps, way) if given is None else given
     if size is not None:
-        model.modality.places({"size": size})  # a mistake in it shows before the work
+        model.modality.display.places({"size": size})  # a mistake in it shows before the work
     labels = None if label is None else parse_labels(label)
     known = model.labels(count, seed, labels)
     folder = made_folder(out or run / "generated")

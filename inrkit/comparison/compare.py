@@ -19,7 +19,7 @@ from inrkit.comparison.scoreboard import write_scoreboard
 from inrkit.config.resolve import Resolved, resolve
 from inrkit.config.run import RunConfig
 from inrkit.config.toml import to_toml, unstructure
-from inrkit.core.modality import Modality
+from inrkit.core.modality import Display
 from inrkit.errors import UsageError
 from inrkit.evaluation.generation import Reference
 from inrkit.inference.model import Model
@@ -126,7 +126,7 @@ def compared_runs(
     found: list[ComparedRun] = []
     read = [(Path(one), *_read(one, sets)) for one in given]
     # INRs of two stages may show signals of the other ones' kind: that is known when they are there.
-    one_stage = [found for _, found, _ in read if type(found.modality).finished is Modality.finished]
+    one_stage = [found for _, found, _ in read if type(found.modality.display).unwrap is Display.unwrap]
     _refuse_other_kinds({found.config.modality for found in one_stage})
     budget = of_training(read[0][1]) if equal else 0.0
     for path, resolved, name in read:

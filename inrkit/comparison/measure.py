@@ -98,7 +98,7 @@ def steps_of(times: Sequence[float]) -> str:
 @torch.no_grad()
 def seconds_of(model: Model, place: Mapping[str, str]) -> float:
     """Seconds for one generated signal, in one step and measured at a place: the median of several batches."""
-    where = model.modality.places(place)[0] if place else None
+    where = model.modality.display.places(place)[0] if place else None
 
     def run() -> None:
         prediction = model.sample(_BATCH, times=(T_MAX,))

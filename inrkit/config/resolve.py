@@ -97,7 +97,7 @@ def complete(config: RunConfig, cls: type[Modality]) -> Resolved:
         load_plugins().tracker(name)
     config = attrs.evolve(config, data=absolute_data(config.data), init=_absolute(config.init))
     modality = cls(structure(cls.Options, config.options, origin="options"))
-    options = modality.fitted(open_data(config.data, modality, "train"))
+    options = modality.fit_options(open_data(config.data, modality, "train"))
     objective = _objective(config.objective, config.objective_options, "objective_options")
     table = _readout_table(config, options, objective)
     readout = structure(readout_class(config.readout), table, origin="readout_options")

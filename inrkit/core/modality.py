@@ -13,6 +13,7 @@ from inrkit.core.noise import Readout
 from inrkit.core.observation import Batch, Observation
 from inrkit.core.pipeline import Pipeline
 from inrkit.core.surface import Surface
+from inrkit.errors import UsageError
 
 Signals = Mapping[str, Tensor]
 """Raw signals as a source reads them: name to tensor, rows first."""
@@ -35,8 +36,92 @@ class Source(abc.ABC):
         """What the data are, as JSON: for configs, reports and error messages."""
 
 
+class Display(abc.ABC):
+    """A modality's signals outside of training: where they are shown, as pictures, in files, and how they are judged.
+
+    Training calls none of this. `places` and `pictures` are what every modality has to say; the rest has defaults for
+    signals that nobody keeps in files of their own, that are known nowhere else, and that have no surface.
+    """
+
+    preview: ClassVar[Mapping[str, str]] = {}
+    """The request whose place generated signals are shown at, in sheets and reports; empty: as they were observed."""
+    suffix: ClassVar[str] = ".png"
+    """What ``inrkit render`` names a file by where no name is given: see `write`."""
+
+    @abc.abstractmethod
+    def places(self, request: Mapping[str, str]) -> Sequence[Any]:
+        """The ``where`` of each picture that a user asks for, with {"size": "512x512"} or {"orbit": "60"}.
+
+        Called by ``render`` and ``sample``, and by reports. An empty request means the place of training;
+        `UsageError` for what is not known.
+        """
+
+    @abc.abstractmethod
+    def pictures(self, values: Tensor) -> Tensor:
+        """Something to look at for each row: (B, 3, H, W) in [0, 1].
+
+        Called by sheets and reports, and by figures that compare pictures, with values (B, C, ...) of any place.
+        """
+
+    def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
+        """Signals as a source would read them, and a name for each, from files of the user.
+
+        Called by ``encode`` and ``edit``.
+        """
+        raise UsageError("signals of this modality are not read from files; encode a data set")
+
+    def read_coarse(self, path: Path, factor: int) -> Tensor | None:
+        """Values (C, ...) of a file whose signal is exactly ``factor`` times as coarse as the support; else None.
+
+        Called by super-resolution, which otherwise makes the file's signal coarse itself.
+        """
+        return None
+
+    def write(self, values: Sequence[Tensor], path: Path) -> Path:
+        """Saves one signal as people keep them (one tensor (C, ...) for each place); returns the path.
+
+        Called by ``render`` and ``edit``.
+        """
+        raise UsageError("signals of this modality are not written to files; export their INRs")
+
+    def reference(self, batch: Batch) -> Observation:
+        """What stands for each signal in figures of sets, such as Fréchet distances: by default, all of the query.
+
+        Called by evaluation, with signals as `Modality.observe` gives them. Law: of one shape for all signals.
+        """
+        return batch.query
+
+    def truth(self, source: Source, numbers: Sequence[int], where: Any) -> Tensor | None:
+        """The values (B, C, ...) that these signals of a source have at another place; None where nobody knows.
+
+        Called by evaluation and reports, to judge what is rendered where nothing was observed.
+        """
+        return None
+
+    def metrics(self, shown: Tensor, truth: Tensor) -> Mapping[str, Tensor]:
+        """How good answers (B, C, ...) are beside the truth, by name and (B,) each, besides PSNR and SSIM.
+
+        Called by ``evaluate``.
+        """
+        return {}
+
+    def surface(self, pipeline: Pipeline, params: Params) -> Surface | None:
+        """The surface of one signal, params (1, ...), in the world's units; None for what has none.
+
+        Called by ``export FILE.inr mesh``.
+        """
+        return None
+
+    def unwrap(self, inr: Any) -> Any:
+        """The INR that is kept of one signal: that of its params, unless those are in turn an INR's of another kind.
+
+        Called, with an `inrkit.InrFile` and for another one, whenever a signal is stored.
+        """
+        return inr
+
+
 class Modality(abc.ABC):
-    """One kind of signal.
+    """One kind of signal: what training needs of it, and a `Display` for everything else.
 
     Args:
         options: An instance of ``Options``, an attrs class whose fields become config keys under ``options``.
@@ -47,11 +132,6 @@ class Modality(abc.ABC):
     Options: ClassVar[type]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]
     """Preset name to (partial, nested) config; the first is the default."""
-    shown_at: ClassVar[Mapping[str, str]] = {}
-    """The request whose place generated signals are shown at, in sheets and reports; empty: as they were observed."""
-    suffix: ClassVar[str] = ".png"
-    """What renders are written as where no name is given: see `write`."""
-
     known_failures: ClassVar[Mapping[str, str]] = {}
     """Names of checks of `inrkit.testing` that such signals cannot pass, with the reason."""
 
@@ -60,63 +140,40 @@ class Modality(abc.ABC):
 
     @abc.abstractmethod
     def source(self, data: Path | None, split: str) -> Source:
-        """The signals of ``split`` ("train" or "test"): from a store, or embedded when ``data`` is None."""
+        """The signals of ``split`` ("train" or "test"): from a store, or embedded when ``data`` is None.
 
-    @abc.abstractmethod
-    def fitted(self, source: Source) -> Any:
-        """Our options with all that was left open (None) taken from the data; an error where they contradict it."""
-
-    @abc.abstractmethod
-    def build(self, readout: Readout) -> Pipeline:
-        """A new, untrained pipeline. Chance comes from torch's global generator, which the caller has seeded."""
-
-    @abc.abstractmethod
-    def observe(self, signals: Signals, draws: Draws, *, training: bool) -> Batch:
-        """Support and query observations of raw signals; with augmentation and subsampling only in training."""
-
-    @abc.abstractmethod
-    def template(self, rows: int) -> Observation:
-        """Where generated signals are observed, with values of the right shape that mean nothing."""
-
-    @abc.abstractmethod
-    def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
-        """Signals, and a name for each, from files of the user."""
-
-    @abc.abstractmethod
-    def places(self, request: Mapping[str, str]) -> Sequence[Any]:
-        """The ``where`` of each picture that a user asks for, with {"size": "512x512"} or {"orbit": "60"}.
-
-        An empty request means the place of training.
+        Called when a run begins and when a model is evaluated.
         """
 
     @abc.abstractmethod
-    def pictures(self, values: Tensor) -> Tensor:
-        """Something to look at for each row: (B, 3, H, W) in [0, 1]."""
+    def fit_options(self, source: Source) -> Any:
+        """Our options with all that was left open (None) taken from the data; an error where they contradict it.
 
-    def coarse(self, path: Path, factor: int) -> Tensor | None:
-        """Values (C, ...) of a file whose signal is exactly ``factor`` times as coarse as the support; else None."""
-        return None
-
-    def compared(self, batch: Batch) -> Observation:
-        """What of each signal sets of them are compared by: by default, all that the query measures."""
-        return batch.query
-
-    def truth(self, source: Source, numbers: Sequence[int], where: Any) -> Tensor | None:
-        """The values (B, C, ...) that these signals of a source have at another place; None where nobody knows."""
-        return None
-
-    def figures(self, shown: Tensor, truth: Tensor) -> Mapping[str, Tensor]:
-        """How good answers (B, C, ...) are beside the truth, by name and (B,) each, besides PSNR and SSIM."""
-        return {}
-
-    def surface(self, pipeline: Pipeline, params: Params) -> Surface | None:
-        """The surface of one signal, params (1, ...), in the world's units; None for what has none."""
-        return None
-
-    def finished(self, inr: Any) -> Any:
-        """What is kept of one signal: the `inrkit.InrFile` of its params, unless those are an INR of another kind."""
-        return inr
+        Called once, when a run's config is completed; from then on the modality has these options.
+        """
 
     @abc.abstractmethod
-    def write(self, values: Sequence[Tensor], path: Path) -> Path:
-        """Saves one signal as people keep them (one tensor (C, ...) for each place); returns the path."""
+    def build(self, readout: Readout) -> Pipeline:
+        """A new, untrained pipeline, when training begins and when weights are loaded.
+
+        Chance comes from torch's global generator, which the caller has seeded.
+        """
+
+    @abc.abstractmethod
+    def observe(self, signals: Signals, draws: Draws, *, training: bool) -> Batch:
+        """Support and query observations of raw signals; with augmentation and subsampling only in training.
+
+        Called in every step, and whenever signals are encoded, edited or evaluated.
+        """
+
+    @abc.abstractmethod
+    def template(self, rows: int) -> Observation:
+        """Where generated signals are observed, with values of the right shape that mean nothing.
+
+        Called by samplers, for the shape of their noise.
+        """
+
+    @property
+    @abc.abstractmethod
+    def display(self) -> Display:
+        """How signals are shown, read, written and judged. A class may be both, and return itself."""

@@ -98,7 +98,7 @@ def consistency_figures(signals: SignalSet, seed: int, chosen: set[str], progres
     """
     levels, count = dense_levels(), len(signals)
     draws = Draws(seed_of(seed, "diagnose"), count, device=signals.model.device)
-    found = along(signals.model.pipeline, signals.observed(), draws, levels, progress)
+    found = along(signals.model.pipeline, signals.observe(), draws, levels, progress)
     result: dict[str, Any] = {}
     if "denoising" in chosen:
         figures = {f"at {at:g}": found.distance[bisect.bisect(levels, at)] for at in _AT}

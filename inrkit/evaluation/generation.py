@@ -61,7 +61,7 @@ def small(pictures: Tensor) -> Tensor:
 def real_pictures(signals: SignalSet, what: str = "", progress: Progress = quiet) -> Iterator[Tensor]:
     """Small pictures of these signals, some at a time."""
     for start, part in signals.parts(_BATCH):
-        yield small(pictures_of(signals.model, part.compared().values))
+        yield small(pictures_of(signals.model, part.reference().values))
         progress(start + len(part), len(signals), what)
 
 
@@ -72,7 +72,7 @@ def sampled_values(
     """As many generated signals, each measured as that one of the signals is, some at a time."""
     for start, part in signals.parts(size):
         drawn = signals.model.sample(len(part), seed=seed_of(*seeds, start), times=times)
-        yield drawn.at(part.compared().where)
+        yield drawn.at(part.reference().where)
 
 
 def sampled_pictures(signals: SignalSet, times: Sequence[float], seed: int, progress: Progress = quiet) -> Tensor:
@@ -96,8 +96,8 @@ def floor_pictures(training: SignalSet, beside: SignalSet, progress: Progress = 
     """
     pictures = []
     for start, part in training.parts(_BATCH):
-        own, where = part.compared(), beside[start : start + len(part)].compared().where
-        truth = training.model.modality.truth
+        own, where = part.reference(), beside[start : start + len(part)].reference().where
+        truth = training.model.modality.display.truth
         known = None if same_place(own.where, where) else truth(part.source, part.numbers, where)
         pictures.append(small(pictures_of(training.model, own.values if known is None else known)))
         progress(start + len(part), len(training), "training signals of the floor")
@@ -258,7 +258,7 @@ def spread_figures(signals: SignalSet, seed: int) -> dict[str, Any]:
     """
     count = len(signals) // 2 * 2
     drawn = signals.model.sample(count, seed=seed_of(seed, "spread"))
-    real = signals.model.modality.truth(signals.source, signals.numbers[:count], drawn.observation.where)
+    real = signals.model.modality.display.truth(signals.source, signals.numbers[:count], drawn.observation.where)
     if real is None or not count:
         return {}
     generated, known = _between_pairs(drawn.signal.cpu()), _between_pairs(real.cpu())

@@ -39,7 +39,7 @@ def reconstruction_figures(signals: SignalSet, chosen: set[str], progress: Progr
                 found.setdefault("constant", []).extend(psnr(constant.expand_as(truth), truth, peak=PEAK).tolist())
         if "ssim" in found:
             found["ssim"] += similarity(model, shown, truth).tolist()
-        for name, values in model.modality.figures(shown, truth).items():
+        for name, values in model.modality.display.metrics(shown, truth).items():
             found.setdefault(name, []).extend(values.tolist())
         progress(start + len(part), len(signals), "encoding")
     return {"count": len(signals)} | {name: distribution_of(values) for name, values in found.items() if values}
@@ -48,7 +48,7 @@ def reconstruction_figures(signals: SignalSet, chosen: set[str], progress: Progr
 def constant_answer(model: Model) -> Tensor:
     """The mean (1, C, ...) of training signals: what whoever has not seen a signal would best answer."""
     training = SignalSet.choose(model, "train", _AVERAGED, 0)
-    return torch.cat([part.compared().values for _, part in training.parts(_BATCH)]).mean(0, keepdim=True)
+    return torch.cat([part.reference().values for _, part in training.parts(_BATCH)]).mean(0, keepdim=True)
 
 
 def similarity(model: Model, shown: Tensor, truth: Tensor) -> Tensor:

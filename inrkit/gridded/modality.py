@@ -16,7 +16,7 @@ from inrkit.core.denoiser import Denoiser
 from inrkit.core.draws import Draws
 from inrkit.core.inr import INRFunction
 from inrkit.core.measure import Measure
-from inrkit.core.modality import Modality, Signals, Source
+from inrkit.core.modality import Display, Modality, Signals, Source
 from inrkit.core.noise import Preconditioning, Readout
 from inrkit.core.observation import Batch
 from inrkit.core.pipeline import Pipeline
@@ -39,7 +39,7 @@ from inrkit.storage.entries import OneFile, open_entries
 _OWN = "hyper"  # the denoiser whose options are the modality's own
 
 
-class GridModality(Modality, abc.ABC):
+class GridModality(Modality, Display, abc.ABC):
     """Signals on a grid of ``axes`` axes, the function `anr`, and a hyper-transformer over patches.
 
     A subclass names itself and says how many axes there are. Besides, each only where it differs from what is here:
@@ -150,7 +150,7 @@ class GridModality(Modality, abc.ABC):
         """The signals to learn from where there are no data."""
         return InventedSignals(self.invent, self.name, split, count, size)
 
-    def fitted(self, source: Source) -> Any:
+    def fit_options(self, source: Source) -> Any:
         facts, options = source.facts, self.options
         for name in ("channels", "classes"):
             wanted, found = getattr(options, name), facts[name]
@@ -209,7 +209,7 @@ class GridModality(Modality, abc.ABC):
             except DataError as error:
                 raise error if named in str(error) else DataError(f"{named}: {error}") from error
 
-    def coarse(self, path: Path, factor: int) -> Tensor | None:
+    def read_coarse(self, path: Path, factor: int) -> Tensor | None:
         if path.is_dir():
             return None
         for _, stored in self._decoded(path):
@@ -315,6 +315,10 @@ class GridModality(Modality, abc.ABC):
         return {**own, **space, **o.function_options}
 
     # ------------------------------------------------------------------------------------------ showing
+
+    @property
+    def display(self) -> Display:
+        return self
 
     def size_at(self, request: Mapping[str, str]) -> tuple[int, ...]:
         """The grid that a request means: {"size": "640x480"}; an empty one means that of training."""

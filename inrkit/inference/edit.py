@@ -85,7 +85,7 @@ def _text(size: Sequence[int]) -> str:
 # ---------------------------------------------------------------------------------------------- files in
 
 
-def observed(model: Model, paths: Sequence[Path], operator: Operator | None) -> tuple[Observation, list[str]]:
+def observe_files(model: Model, paths: Sequence[Path], operator: Operator | None) -> tuple[Observation, list[str]]:
     """What the files show, and their names.
 
     For `PatchMeans`, a file that holds a signal as coarse as the patches is taken as their means.
@@ -96,7 +96,7 @@ def observed(model: Model, paths: Sequence[Path], operator: Operator | None) -> 
     if isinstance(operator, PatchMeans) and len(names) == len(paths):
         values = support.values.clone()
         for i, path in enumerate(paths):
-            coarse = model.modality.coarse(path, operator.factor)
+            coarse = model.modality.display.read_coarse(path, operator.factor)
             if coarse is not None:
                 values[i] = operator.lift(coarse[None].to(values))[0]
         support = support.with_values(values)
@@ -104,7 +104,7 @@ def observed(model: Model, paths: Sequence[Path], operator: Operator | None) -> 
 
 
 def _read(model: Model, paths: Sequence[Path]) -> tuple[Observation, list[str]]:
-    signals, names = model.modality.read([Path(path) for path in paths])
+    signals, names = model.modality.display.read([Path(path) for path in paths])
     return model.observe(signals).support, list(names)
 
 
@@ -156,7 +156,7 @@ def save_edits(
         atomic.write_bytes(array, _npy(values[i]))
         inr = path.with_suffix(".inr")
         save_inr(inr, model.inr(edited, i, provenance[i]))
-        picture = Path(model.modality.write([values[i].cpu()], path))
+        picture = Path(model.modality.display.write([values[i].cpu()], path))
         written.append(Written(array, inr, picture, fidelity[i], None if kept is None else kept[i]))
     return written
 

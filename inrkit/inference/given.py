@@ -80,7 +80,7 @@ def _read(modality: Modality, given: Any) -> Signals:
         paths = [_path(one, Path(folder) / f"{i}.png") for i, one in enumerate(several)]
         if not paths:
             raise UsageError("expected at least one signal, found none")
-        return modality.read(paths)[0]
+        return modality.display.read(paths)[0]
 
 
 def _path(one: Any, spare: Path) -> Path:
@@ -105,7 +105,7 @@ def _what(one: Any) -> str:
 def places(modality: Modality, asked: Request | None, device: torch.device) -> Sequence[Any]:
     """The places that a request means, on a device."""
     table = {} if asked is None else asked if isinstance(asked, Mapping) else {"size": asked}
-    found = modality.places({str(key): _text(value) for key, value in table.items()})
+    found = modality.display.places({str(key): _text(value) for key, value in table.items()})
     return [place.to(device) if hasattr(place, "to") else place for place in found]
 
 

@@ -233,7 +233,7 @@ class Model:
     def inr(self, prediction: Prediction, i: int, provenance: Mapping[str, Any] | None = None) -> InrFile:
         """One signal of a prediction, as a file that renders without us."""
         params = {name: value[i] for name, value in prediction.params.items()}
-        finished: InrFile = self.modality.finished(self.inr_of(params, float(prediction.t[i]), provenance))
+        finished: InrFile = self.modality.display.unwrap(self.inr_of(params, float(prediction.t[i]), provenance))
         return finished
 
     def inr_of(self, params: Params, t: float, provenance: Mapping[str, Any] | None = None) -> InrFile:

@@ -14,14 +14,14 @@ from inrkit.inference.model import Model
 @torch.no_grad()
 def pictures_of(model: Model, values: Tensor) -> Tensor:
     """Pictures (B, 3, H, W) in [0, 1] on the CPU."""
-    return model.modality.pictures(values).float().cpu()
+    return model.modality.display.pictures(values).float().cpu()
 
 
 @torch.no_grad()
 def rendered(model: Model, prediction: Prediction, request: Mapping[str, str]) -> Tensor | None:
     """Pictures (B, 3, H, W) of INRs at the place that a request means; None where there is no such place."""
     try:
-        where = model.modality.places(request)[0]
+        where = model.modality.display.places(request)[0]
     except UsageError:
         return None
     where = attrs.evolve(model.modality.template(1), where=where).to(model.device).where
@@ -49,6 +49,6 @@ def enlarged(model: Model, prediction: Prediction, factors: Sequence[int]) -> di
 
 def shown_of(model: Model, prediction: Prediction) -> Tensor:
     """Pictures of generated signals, at the place where the modality wants them looked at."""
-    request = model.modality.shown_at
+    request = model.modality.display.preview
     pictures = rendered(model, prediction, request) if request else None
     return pictures_of(model, prediction.signal) if pictures is None else pictures

@@ -57,19 +57,19 @@ class SignalSet:
         for part in batches(len(self), size):
             yield part.start, self[part.start : part.stop]
 
-    def observed(self) -> Batch:
+    def observe(self) -> Batch:
         """As the denoiser sees them."""
         draws = Draws(seed_of("held out", *self.numbers), len(self), device=self.model.device)
         return self.model.modality.observe(self.source.read(self.numbers), draws, training=False)
 
-    def compared(self) -> Observation:
+    def reference(self) -> Observation:
         """What of these signals sets are compared by."""
-        return self.model.modality.compared(self.observed())
+        return self.model.modality.display.reference(self.observe())
 
     @torch.no_grad()
     def encode(self) -> Encoded:
         """Their INRs."""
-        batch = self.observed()
+        batch = self.observe()
         prediction = self.model.pipeline.encode(batch.support, batch.label)
         return Encoded(batch.query.values, prediction.at(batch.query.where), prediction)
 

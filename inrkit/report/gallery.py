@@ -104,8 +104,8 @@ def _comparison(signal: SignalSet, found: Mapping[int, Tensor]) -> list[Picture]
         f"INR at {_size(found[factor])}": found[factor],
     }
     modality = signal.model.modality
-    place = modality.places({"size": f"{size[1]}x{size[0]}"})[0]
-    truth = modality.truth(signal.source, signal.numbers, place)
+    place = modality.display.places({"size": f"{size[1]}x{size[0]}"})[0]
+    truth = modality.display.truth(signal.source, signal.numbers, place)
     if truth is not None:
         known = pictures_of(signal.model, truth)
         shown = {f"{name}: {float(psnr(p, known, peak=1)):.1f} dB": p for name, p in shown.items()}

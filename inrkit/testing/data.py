@@ -56,7 +56,7 @@ def reading_leaves_chance_alone(subject: Subject) -> None:
     """Neither reading nor observing draws from torch's global generator."""
     before = torch.get_rng_state()
     subject.source().read([0])
-    subject.observed(training=True)
+    subject.observe(training=True)
     expect(
         torch.equal(before, torch.get_rng_state()),
         "expected chance from `Draws` alone, found torch's global state moved",
@@ -102,7 +102,7 @@ def foreign_files_are_refused(subject: Subject) -> None:
     """A user's file that holds something else, or none at all, ends in one of inrkit's errors."""
     with tempfile.TemporaryDirectory() as folder:
         for path in _garbage(Path(folder), subject.suffix):
-            _refused(lambda path=path: subject.modality.read([path]), f"reading {path.name}")
+            _refused(lambda path=path: subject.modality.display.read([path]), f"reading {path.name}")
 
 
 @check
@@ -172,14 +172,14 @@ def importers_say_how_far_they_are(subject: Subject) -> None:
 
 def _write_all(subject: Subject, signals: Signals, folder: Path) -> None:
     for number, values in enumerate(_shown(subject, signals)):
-        subject.modality.write([values], folder / f"{number:02d}{subject.suffix}")
+        subject.modality.display.write([values], folder / f"{number:02d}{subject.suffix}")
 
 
 def _refit(subject: Subject, store: Path) -> None:
     """The imported store is one that can be observed as it was fitted before."""
     source = subject.modality.source(store, "train")
     if subject.batch.label is None:  # a file does not say which class it is of
-        subject.modality.fitted(source)
+        subject.modality.fit_options(source)
     batch = subject.modality.observe(source.read([0, 1]), Draws(0, 2), training=False)
     wanted, found = tuple(subject.batch.support.values.shape[1:]), tuple(batch.support.values.shape[1:])
     expect(found == wanted, f"imported signals: expected observations {wanted}, found {found}")

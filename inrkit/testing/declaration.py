@@ -69,7 +69,7 @@ def options_survive_a_config_file(subject: Subject) -> None:
 def fitting_is_complete(subject: Subject) -> None:
     """Options fitted to data are left as they are when fitted again, and carry all that building needs."""
     source, options = subject.source(), subject.modality.options
-    again = subject.modality.fitted(source)
+    again = subject.modality.fit_options(source)
     expect(again == options, f"expected fitted options to stay, found {again} instead of {options}")
     alone = subject.cls(structure(subject.cls.Options, unstructure(options)))
     alone.build(subject.readout)

@@ -28,7 +28,7 @@ def inr_files_render_alone(subject: Subject) -> None:
         with preserve_random_state(torch.device("cpu")):
             torch.manual_seed(1)  # whatever the network is built with, the file does without
             shown = render(found, request, modality=subject.cls)
-        for values, where in zip(shown, subject.modality.places(request), strict=True):
+        for values, where in zip(shown, subject.modality.display.places(request), strict=True):
             wanted = model.pipeline.show(prediction.rows(slice(0, 1)).params, where, prediction.t[:1])[0]
             expect_alike(values, wanted, f"the file, rendered at {request or 'the place of training'}")
 
@@ -40,7 +40,7 @@ def signals_are_written(subject: Subject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"signal{subject.suffix}"
         for _ in range(2):
-            written = subject.modality.write(values, path)
+            written = subject.modality.display.write(values, path)
             expect(written.exists(), f"expected a file, found none at {written.name}")
             size = sum(p.stat().st_size for p in ([written] if written.is_file() else written.rglob("*")))
             expect(size > 0, f"expected a file that holds something, found {written.name} empty")
@@ -51,10 +51,10 @@ def what_is_written_can_be_read(subject: Subject) -> None:
     """A saved signal can be given back to ``inrkit encode``, and is observed nearly as it was."""
     seen = subject.batch.support.values[0]
     with tempfile.TemporaryDirectory() as folder:
-        path = subject.modality.write([seen], Path(folder) / f"signal{subject.suffix}")
+        path = subject.modality.display.write([seen], Path(folder) / f"signal{subject.suffix}")
         try:
             batch = subject.model.observe([path])
-            names = subject.modality.read([path])[1]
+            names = subject.modality.display.read([path])[1]
         except InrkitError as error:
             raise UnmetError(f"expected to read a written '{subject.suffix}' file, found {error}") from error
     expect(len(names) == 1, f"expected a name for each file, found {list(names)}")
@@ -67,5 +67,5 @@ def what_is_written_can_be_read(subject: Subject) -> None:
 def _shown(subject: Subject) -> list[torch.Tensor]:
     model = subject.model
     prediction = model.encode(subject.signals).rows(slice(0, 1))
-    places = subject.modality.places(subject.modality.shown_at)
+    places = subject.modality.display.places(subject.modality.display.preview)
     return [model.pipeline.show(prediction.params, where, prediction.t)[0].float() for where in places]

@@ -37,7 +37,7 @@ def param_shapes_are_honest(subject: Subject) -> None:
 def predictions_are_like_the_query(subject: Subject) -> None:
     """What is predicted has the shape of what is asked for, in training and in evaluation."""
     for training in (True, False):
-        batch = subject.observed(training=training)
+        batch = subject.observe(training=training)
         prediction = predict(subject, subject.pipeline, batch, torch.full((subject.rows,), 0.5))
         wanted = tuple(batch.query.values.shape)
         for what, values in (("observation", prediction.observation.values), ("signal", prediction.signal)):
@@ -80,7 +80,7 @@ def rows_are_independent(subject: Subject) -> None:
 def gradients_reach_every_parameter(subject: Subject) -> None:
     """A step of training has a gradient for each parameter of the denoiser and of the function."""
     pipeline = subject.build().train()
-    batch = subject.observed(training=True)
+    batch = subject.observe(training=True)
     for t in (0.5, 5.0):
         prediction = predict(subject, pipeline, batch, torch.full((subject.rows,), t))
         (prediction.signal - batch.query.values).square().mean().backward()

@@ -12,7 +12,7 @@ from inrkit.testing.subject import Subject
 def observations_have_rows_and_channels(subject: Subject) -> None:
     """Support and query hold finite fp32 values (B, C, ...), one row for each signal."""
     for training in (False, True):
-        batch = subject.observed(training=training)
+        batch = subject.observe(training=training)
         for name, seen in _both(batch):
             values = seen.values
             expect(values.dtype == torch.float32, f"{name}: expected float32 values, found {values.dtype}")
@@ -43,7 +43,7 @@ def labels_are_numbers_of_classes(subject: Subject) -> None:
 def observing_depends_on_the_seed_alone(subject: Subject) -> None:
     """In training, equal draws give equal observations; otherwise nothing is drawn at all."""
     for training, seeds in ((True, (5, 5)), (False, (5, 6))):
-        one, other = (subject.observed(training=training, seed=seed) for seed in seeds)
+        one, other = (subject.observe(training=training, seed=seed) for seed in seeds)
         for (name, a), (_, b) in zip(_both(one), _both(other), strict=True):
             expect_alike(a.values, b.values, f"{name}, observed twice (training={training})", 0.0)
 
@@ -64,7 +64,7 @@ def observing_in_parts_is_the_same(subject: Subject) -> None:
 def observing_leaves_signals_alone(subject: Subject) -> None:
     """The tensors that a source gave are not changed."""
     before = {name: values.clone() for name, values in subject.signals.items()}
-    subject.observed(training=True)
+    subject.observe(training=True)
     for name, values in subject.signals.items():
         expect(torch.equal(values, before[name]), f"'{name}': expected to be left as it was, found it changed")
 
@@ -85,7 +85,7 @@ def noise_touches_values_alone(subject: Subject) -> None:
 def noise_is_shared(subject: Subject) -> None:
     """The query's noise has the query's shape, is finite, and is the support's where both measure the same."""
     for training in (False, True):
-        batch = subject.observed(training=training)
+        batch = subject.observe(training=training)
         support, query = batch.noise(Draws(3, subject.rows))
         expect(support.shape == batch.support.values.shape, f"expected noise {tuple(batch.support.values.shape)}")
         expect(query.shape == batch.query.values.shape, f"expected noise {tuple(batch.query.values.shape)}")
@@ -98,7 +98,7 @@ def noise_is_shared(subject: Subject) -> None:
 @check
 def rows_can_be_chosen(subject: Subject) -> None:
     """Rows of an observation, by slice or by number, are those rows."""
-    for name, seen in _both(subject.observed(training=True)):
+    for name, seen in _both(subject.observe(training=True)):
         last = len(seen) - 1
         expect_alike(seen.rows(slice(last, None)).values, seen.values[last:], f"{name}: the last row", 0.0)
         index = torch.tensor([last, 0])
@@ -109,7 +109,7 @@ def rows_can_be_chosen(subject: Subject) -> None:
 def observations_can_be_moved(subject: Subject) -> None:
     """An observation moves to another device as a whole: its values and what it needs to be measured."""
     place = "cuda" if torch.cuda.is_available() else "meta"
-    for name, seen in _both(subject.observed(training=True)):
+    for name, seen in _both(subject.observe(training=True)):
         moved = seen.to(place)
         expect(moved.values.device.type == place, f"{name}: expected values on {place}, found {moved.values.device}")
         expect(moved.values.shape == seen.values.shape, f"{name}: expected the same shape on another device")
@@ -127,7 +127,7 @@ def the_template_is_like_the_support(subject: Subject) -> None:
 @check
 def sets_are_compared_by_equal_measurements(subject: Subject) -> None:
     """What sets of signals are compared by has the same shape for each of them."""
-    seen = subject.modality.compared(subject.batch)
+    seen = subject.modality.display.reference(subject.batch)
     expect(len(seen) == subject.rows, f"expected {subject.rows} rows, found {len(seen)}")
     expect_finite(seen.values, "what is compared")
 

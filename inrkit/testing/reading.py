@@ -11,11 +11,11 @@ from inrkit.testing.subject import Subject
 def signals_are_shown_where_training_was(subject: Subject) -> None:
     """An empty request means a place, the same each time, at which every signal can be measured."""
     params, t = _encoded(subject)
-    for request in ({}, dict(subject.modality.shown_at)):
-        places = subject.modality.places(request)
+    for request in ({}, dict(subject.modality.display.preview)):
+        places = subject.modality.display.places(request)
         expect(len(places) > 0, f"request {request}: expected a place, found none")
         shown = [subject.pipeline.show(params, where, t) for where in places]
-        again = [subject.pipeline.show(params, where, t) for where in subject.modality.places(request)]
+        again = [subject.pipeline.show(params, where, t) for where in subject.modality.display.places(request)]
         for one, other in zip(shown, again, strict=True):
             expect(one.ndim >= 3 and len(one) == subject.rows, f"expected (B, C, ...), found {tuple(one.shape)}")
             expect_finite(one, f"the signal at {request}")
@@ -27,12 +27,12 @@ def signals_are_shown_elsewhere(subject: Subject) -> None:
     """A signal can be measured at a place other than that of training."""
     params, t = _encoded(subject)
     try:
-        places = subject.modality.places(subject.request)
+        places = subject.modality.display.places(subject.request)
     except UsageError as error:
         raise UnmetError(
             f"request {subject.request}: {error}; give the check a 'request' that the modality knows"
         ) from error
-    usual = [tuple(subject.pipeline.show(params, where, t).shape) for where in subject.modality.places({})]
+    usual = [tuple(subject.pipeline.show(params, where, t).shape) for where in subject.modality.display.places({})]
     shapes = []
     for where in places:
         shown = subject.pipeline.show(params, where, t)
@@ -46,7 +46,7 @@ def unknown_requests_are_refused(subject: Subject) -> None:
     """A request for something that the modality does not know is the user's mistake."""
     for request in ({"surely-not": "1"}, {next(iter(subject.request), "size"): "surely not"}):
         try:
-            subject.modality.places(request)
+            subject.modality.display.places(request)
         except UsageError:
             continue
         except Exception as error:
@@ -58,7 +58,7 @@ def unknown_requests_are_refused(subject: Subject) -> None:
 def showing_without_gradients_is_the_same(subject: Subject) -> None:
     """In chunks, as without gradients, the same is measured as at once, as in training."""
     params, t = _encoded(subject)
-    where = subject.modality.places({})[0]
+    where = subject.modality.display.places({})[0]
     with torch.enable_grad():
         at_once = subject.pipeline.show(params, where, t)
     with torch.no_grad():
@@ -81,9 +81,9 @@ def params_have_gradients(subject: Subject) -> None:
 def there_are_pictures_for_reports(subject: Subject) -> None:
     """Observed, encoded and generated signals give pictures (B, 3, H, W) in [0, 1], whatever their values."""
     params, t = _encoded(subject)
-    shown = subject.pipeline.show(params, subject.modality.places(subject.modality.shown_at)[0], t)
+    shown = subject.pipeline.show(params, subject.modality.display.places(subject.modality.display.preview)[0], t)
     for what, values in (("support", subject.batch.support.values), ("shown", shown), ("wild", shown * 1e3)):
-        pictures = subject.modality.pictures(values)
+        pictures = subject.modality.display.pictures(values)
         shape = tuple(pictures.shape)
         expect(len(shape) == 4 and shape[:2] == (len(values), 3), f"{what}: expected (B, 3, H, W), found {shape}")
         expect(min(shape[2:]) > 0, f"{what}: expected a picture, found {shape}")
@@ -96,7 +96,7 @@ def there_are_pictures_for_reports(subject: Subject) -> None:
 def truth_is_what_was_observed(subject: Subject) -> None:
     """Where signals are known at any place, they are there what is observed."""
     where = subject.batch.query.where
-    truth = subject.modality.truth(subject.source(), list(range(subject.rows)), where)
+    truth = subject.modality.display.truth(subject.source(), list(range(subject.rows)), where)
     if truth is None:
         raise NotAskedError("nobody knows the signals at other places")
     seen = subject.batch.query.values
@@ -109,7 +109,7 @@ def truth_is_what_was_observed(subject: Subject) -> None:
 def surfaces_are_measured(subject: Subject) -> None:
     """A solid has a box, and a value at each point of it."""
     params, _ = _encoded(subject)
-    surface = subject.modality.surface(subject.pipeline, {name: value[:1] for name, value in params.items()})
+    surface = subject.modality.display.surface(subject.pipeline, {name: value[:1] for name, value in params.items()})
     if surface is None:
         raise NotAskedError("signals have no surface")
     low, high = torch.tensor(surface.low), torch.tensor(surface.high)

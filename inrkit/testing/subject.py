@@ -33,7 +33,7 @@ class Subject:
         preset: One of the modality's; by default its first.
         data: A store, or what writes one and returns its path, for a modality without embedded signals.
         request: A place other than that of training, as ``inrkit render`` is asked for it.
-        suffix: Of the files that `Modality.write` is asked for; by default the modality's.
+        suffix: Of the files that `Display.write` is asked for; by default the modality's.
         values: Keys of the run for the check that trains, such as {"steps": 100}.
         expected_failures: Names of checks that cannot pass, with the reason, besides those that the modality names.
     """
@@ -57,7 +57,7 @@ class Subject:
     @property
     def suffix(self) -> str:
         """Of the files that are written."""
-        return self.cls.suffix if self._suffix is None else self._suffix
+        return self.modality.display.suffix if self._suffix is None else self._suffix
 
     @property
     def known_failures(self) -> Mapping[str, str]:
@@ -126,14 +126,14 @@ class Subject:
         """How many they are."""
         return len(next(iter(self.signals.values())))
 
-    def observed(self, *, training: bool, seed: int = 0) -> Batch:
+    def observe(self, *, training: bool, seed: int = 0) -> Batch:
         """The same signals as the network sees them."""
         return self.modality.observe(self.signals, Draws(seed_of("check", seed), self.rows), training=training)
 
     @cached_property
     def batch(self) -> Batch:
         """As they are encoded and evaluated."""
-        return self.observed(training=False)
+        return self.observe(training=False)
 
     @property
     def readout(self) -> Readout:

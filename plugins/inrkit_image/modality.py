@@ -61,3 +61,7 @@ class ImageModality(GridModality):
 
     def write(self, values: Sequence[Tensor], path: Path) -> Path:
         return super().write(values, path) if path.suffix == ".npy" else write_image(values[0], path)
+
+    @property
+    def channels(self) -> int:
+        return self.options.channels or 3

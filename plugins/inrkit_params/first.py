@@ -10,7 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inrkit import DataError, InrFile, Modality, Params, Pipeline, Store, open_inr, unpack_inr
+from inrkit import DataError, Display, InrFile, Params, Pipeline, Store, open_inr, unpack_inr
 
 SPREAD = 0.5
 """Standard deviation of every entry of the observed vectors, like that of the values of other signals."""
@@ -24,14 +24,14 @@ class First:
     Args:
         inr: The mean of the params, as a complete INR.
         mean, std: Of each entry, (D,).
-        kind: The signals' own modality.
+        display: Of the signals' own modality.
         pipeline: Its denoiser is untrained and not to be used.
     """
 
     inr: InrFile
     mean: Tensor
     std: Tensor
-    kind: Modality
+    display: Display
     pipeline: Pipeline
 
     def params(self, vectors: Tensor) -> Params:
@@ -76,7 +76,7 @@ def _open(path: str, digest: str) -> First:
     attributes = Store(path).attributes
     mean, std = (_inr(path, attributes, name) for name in ("mean", "std"))
     opened = open_inr(mean)
-    return First(mean, vector_of(mean.params), vector_of(std.params), opened.modality, opened.pipeline)
+    return First(mean, vector_of(mean.params), vector_of(std.params), opened.modality.display, opened.pipeline)
 
 
 def _inr(path: str, attributes: Mapping[str, Any], name: str) -> InrFile:

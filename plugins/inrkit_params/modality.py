@@ -1,6 +1,6 @@
 """Params as signals: a vector of numbers, an identity in place of a transform, and the way back to the first stage."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -11,12 +11,10 @@ from torch.nn import functional as F
 
 from inrkit import (
     Batch,
-    DataError,
     Draws,
     Field,
     Grid,
     GridObservation,
-    InrFile,
     Measure,
     Modality,
     Pipeline,
@@ -29,27 +27,15 @@ from inrkit import (
     Transform,
     UsageError,
     check_parts,
-    load_inr,
     make_denoiser,
     make_function,
-    make_readout,
 )
-from inrkit_params.first import First, open_first, vector_of
+from inrkit_params.display import ParamsDisplay, Shown
+from inrkit_params.first import First, open_first
 from inrkit_params.options import PRESETS, ParamsOptions
 from inrkit_params.source import StoredParams
 
 _FUNCTION: Mapping[str, Any] = {"interpolation": "nearest"}  # its own centers are all that it is asked for
-
-
-@final
-@attrs.frozen
-class Shown:
-    """Not a place among the numbers of a vector, but one where the signal that they are the params of is measured."""
-
-    where: Any
-
-    def to(self, device: torch.device | str) -> "Shown":
-        return Shown(self.where.to(device) if hasattr(self.where, "to") else self.where)
 
 
 @final
@@ -93,7 +79,7 @@ class ParamsModality(Modality):
             )
         return StoredParams(Path(path), split)
 
-    def fitted(self, source: Source) -> ParamsOptions:
+    def fit_options(self, source: Source) -> ParamsOptions:
         facts, options = source.facts, self.options
         if options.length is None:
             options = attrs.evolve(options, length=facts["length"])
@@ -105,17 +91,6 @@ class ParamsModality(Modality):
             options = attrs.evolve(options, file=facts["file"])
         check_parts("grid", _FUNCTION, options.denoiser, options.denoiser_options)
         return options
-
-    def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
-        first, vectors = self._first, []
-        for path in paths:
-            inr = load_inr(path)
-            shapes = {name: tuple(value.shape) for name, value in inr.params.items()}
-            wanted = {name: tuple(value.shape) for name, value in first.inr.params.items()}
-            if (inr.function, shapes) != (first.inr.function, wanted):
-                raise DataError(f"{path}: expected params of '{first.inr.function}' {wanted}, found {shapes}")
-            vectors.append(vector_of(inr.params))
-        return {"values": torch.stack(vectors)}, [path.stem for path in paths]
 
     # ------------------------------------------------------------------------------------------ observations
 
@@ -147,30 +122,9 @@ class ParamsModality(Modality):
         )
         return Pipeline(denoiser, function, transform, preconditioning, readout)
 
-    # ------------------------------------------------------------------------------------------ showing
-
-    def places(self, request: Mapping[str, str]) -> Sequence[Shown]:
-        return [Shown(where) for where in self._first.kind.places(request)]
-
-    def pictures(self, values: Tensor) -> Tensor:
-        first = self._first
-        if tuple(values.shape[1:]) == (1, self._length):
-            where = first.kind.places(first.kind.shown_at)[0]
-            where = where.to(values.device) if hasattr(where, "to") else where
-            values = first.show(values[:, 0, : len(first.mean)], where)
-        return first.kind.pictures(values)
-
-    def finished(self, inr: InrFile) -> InrFile:
-        """An INR of the first stage: a sample of ours is the params of one of its functions."""
-        first, table = self._first, dict(inr.readout)
-        readout = make_readout(str(table.pop("name")), **table)
-        signal = readout.signal(inr.params["values"][None], torch.tensor([inr.t]))[:, 0, : len(first.mean)]
-        return first.file(first.unscaled(signal)[0], inr.provenance)
-
-    def write(self, values: Sequence[Tensor], path: Path) -> Path:
-        return self._first.kind.write(values, path)
-
-    # ------------------------------------------------------------------------------------------ resolved options
+    @property
+    def display(self) -> ParamsDisplay:
+        return ParamsDisplay(self._first, self._length)
 
     @property
     def _first(self) -> First:

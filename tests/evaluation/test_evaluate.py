@@ -79,7 +79,7 @@ def test_similarity_is_of_pictures_where_values_have_no_room(model: Model) -> No
     """A wave of 16 values is compared as it is, one of 8 by its picture; equal signals are at 1 either way."""
     for size in (16, 8):
         small = build_model(resolve(ToyModality, flags={"options": {"size": size}}), model.run, 7, model.device)
-        truth = signals(small, "test", 4).compared().values
+        truth = signals(small, "test", 4).reference().values
         assert similarity(small, truth, truth).tolist() == pytest.approx([1.0] * 4)
         assert similarity(small, -truth, truth).max() < 0.5
 
@@ -116,8 +116,8 @@ def test_places_are_the_same_when_all_their_parts_are(model: Model) -> None:
     grid = inrkit.Grid((4, 4))
     assert generation.same_place(grid, inrkit.Grid((4, 4)))
     assert not generation.same_place(grid, inrkit.Grid((4, 5)))
-    where = signals(model, "test", 2).compared().where
-    assert generation.same_place(where, signals(model, "test", 2).compared().where)
+    where = signals(model, "test", 2).reference().where
+    assert generation.same_place(where, signals(model, "test", 2).reference().where)
     assert not generation.same_place(where, grid)
 
 
@@ -182,7 +182,7 @@ def test_samples_are_measured_as_held_out_signals_are(model: Model) -> None:
 
 def test_the_best_constant_answer_is_the_mean_of_training_signals(model: Model) -> None:
     """No other constant is nearer to the training signals, in the mean of squares."""
-    values = signals(model, "train", min(len(source_of(model, "train")), 1000)).compared().values
+    values = signals(model, "train", min(len(source_of(model, "train")), 1000)).reference().values
     constant = constant_answer(model)
     best = (values - constant).square().mean()
     for other in (constant + 0.01, constant - 0.01, torch.zeros_like(constant)):

@@ -65,7 +65,7 @@ KINDS = [Waves, Maps, Volumes]
 
 def fitted(kind: type[GridModality], **options: object) -> GridModality:
     made = kind(GridOptions(**{**SMALL, **options}))  # type: ignore[arg-type]
-    return kind(made.fitted(made.source(None, "train")))
+    return kind(made.fit_options(made.source(None, "train")))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -173,7 +173,7 @@ def test_a_store_is_divided_and_fitted(store: Path) -> None:
     """Every tenth signal is held out; size, channels, classes and spread come from the data."""
     modality = Waves(GridOptions(classes=None))
     source = modality.source(store, "train")
-    options = modality.fitted(source)
+    options = modality.fit_options(source)
     assert (len(source), len(modality.source(store, "test"))) == (27, 3)
     assert (options.size, options.channels, options.classes) == ((48,), 1, 3)
     assert options.sigma_data == pytest.approx(9000 / 3**0.5 / 32768, rel=0.1)
@@ -202,7 +202,7 @@ def test_what_contradicts_the_data_is_refused(store: Path) -> None:
     ):
         modality = Waves(options)
         with pytest.raises(UsageError, match=words):
-            modality.fitted(modality.source(store, "train"))
+            modality.fit_options(modality.source(store, "train"))
 
 
 def test_files_are_read_at_the_size_of_the_query(tmp_path: Path) -> None:
@@ -253,4 +253,4 @@ def test_a_modality_without_data_says_so() -> None:
 
     source = Nothing(GridOptions()).source(None, "train")
     with pytest.raises(UsageError, match="'nothing' has no data of its own"):
-        Nothing(GridOptions()).fitted(source)
+        Nothing(GridOptions()).fit_options(source)

@@ -72,7 +72,7 @@ def test_what_cannot_be_taken_is_said_in_one_line(model: inrkit.Model, given: ob
 def test_sizes_are_places(model: inrkit.Model, tmp_path: Path) -> None:
     """As people write them, as a shape, or as a request; of predictions and of files."""
     codes = model.encode(torch.stack([VALUES, -VALUES]))
-    expected = codes.at(model.modality.places({"size": "12x16"})[0])
+    expected = codes.at(model.modality.display.places({"size": "12x16"})[0])
     assert expected.shape == (2, 3, 16, 12)
     file = inrkit.save_inr(tmp_path / "a.inr", model.inr(codes, 0))
     for asked in ("12x16", (16, 12), [16, 12], {"size": "12x16"}, {"size": (16, 12)}):

@@ -83,7 +83,7 @@ def test_labels_and_numbers_are_checked(model: Model) -> None:
 def test_files_and_signals_are_encoded_alike(model: Model, tmp_path: Path) -> None:
     """Paths are read by the modality; rows do not depend on each other."""
     signals = model.modality.source(None, "test").read(range(4))
-    paths = [model.modality.write([row], tmp_path / f"{i}.txt") for i, row in enumerate(signals["values"])]
+    paths = [model.modality.display.write([row], tmp_path / f"{i}.txt") for i, row in enumerate(signals["values"])]
     together = model.encode(signals)
     torch.testing.assert_close(model.encode(paths).signal, together.signal, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(model.encode(paths[1]).signal[0], together.signal[1], rtol=1e-5, atol=1e-6)
@@ -98,7 +98,7 @@ def test_an_inr_file_renders_as_the_model_does(model: Model, tmp_path: Path) -> 
     inr = load_inr(save_inr(tmp_path / "one.inr", inr))
     for request in ({}, {"size": "64"}):
         (shown,) = render(inr, request, modality=ToyModality)
-        expected = prediction.at(model.modality.places(request)[0])[1]
+        expected = prediction.at(model.modality.display.places(request)[0])[1]
         torch.testing.assert_close(shown, expected, rtol=1e-5, atol=1e-6)
 
 

@@ -195,7 +195,7 @@ def image(denoiser: str, function: str = "grid", **options: Any) -> ImageModalit
         **options,
     )
     modality = ImageModality(given)
-    return ImageModality(modality.fitted(modality.source(None, "train")))
+    return ImageModality(modality.fit_options(modality.source(None, "train")))
 
 
 @pytest.mark.parametrize("readout", ["direct", "literal", "two-headed"])
@@ -270,7 +270,7 @@ def test_wrong_parts_are_named_before_anything_is_built(options: dict[str, Any],
     """A config with such options is refused when it is resolved."""
     modality = ImageModality(ImageOptions(size=(16, 16), count=32, **options))
     with pytest.raises(UsageError, match=message):
-        modality.fitted(modality.source(None, "train"))
+        modality.fit_options(modality.source(None, "train"))
 
 
 def test_generated_mlp_for_images() -> None:

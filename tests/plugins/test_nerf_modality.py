@@ -40,7 +40,7 @@ TINY = NerfOptions(
 
 def fitted(**changes: object) -> NerfModality:
     modality = NerfModality(attrs.evolve(TINY, **changes))
-    return NerfModality(modality.fitted(modality.source(None, "train")))
+    return NerfModality(modality.fit_options(modality.source(None, "train")))
 
 
 def batch(modality: NerfModality, *, training: bool = True) -> inrkit.Batch:
@@ -122,15 +122,15 @@ def test_gradients_reach_every_weight(function: str) -> None:
 def test_places_are_asked_for_by_name(tmp_path: Path) -> None:
     """A circle of views, another size, a pose from a file; what is unknown is named."""
     modality = fitted()
-    assert modality.places({})[0].shape == (1, 16, 16)
-    assert [place.shape for place in modality.places({"orbit": "5", "size": "8x4"})] == [(4, 4, 8), (1, 4, 8)]
+    assert modality.display.places({})[0].shape == (1, 16, 16)
+    assert [place.shape for place in modality.display.places({"orbit": "5", "size": "8x4"})] == [(4, 4, 8), (1, 4, 8)]
     pose = tmp_path / "pose.json"
     pose.write_text(str(np.eye(4).tolist()))
-    assert modality.places({"pose": str(pose)})[0].shape == (1, 16, 16)
+    assert modality.display.places({"pose": str(pose)})[0].shape == (1, 16, 16)
     with pytest.raises(UsageError, match=r"has no 'orbti'\. Did you mean 'orbit'"):
-        modality.places({"orbti": "5"})
+        modality.display.places({"orbti": "5"})
     with pytest.raises(UsageError, match="'orbit' is a number of views"):
-        modality.places({"orbit": "0"})
+        modality.display.places({"orbit": "0"})
 
 
 def test_bad_options_say_what_was_expected() -> None:
@@ -163,10 +163,10 @@ def test_a_run_goes_from_training_to_files(run: Path, tmp_path: Path) -> None:
     file = save_inr(tmp_path / "car.inr", model.inr(sampled, 0))
     values = inrkit.render(load_inr(file), {"orbit": "3", "size": "12x10"})
     assert values[0].shape == (3, 3, 10, 12)
-    written = model.modality.write(values, tmp_path / "car.gif")
+    written = model.modality.display.write(values, tmp_path / "car.gif")
     with Image.open(written) as animation:
         assert (animation.n_frames, animation.size) == (3, (12, 10))
-    assert len(list(model.modality.write(values, tmp_path / "frames").iterdir())) == 3
+    assert len(list(model.modality.display.write(values, tmp_path / "frames").iterdir())) == 3
     torch.testing.assert_close(inrkit.render(load_inr(file))[0], sampled.signal[0], atol=1e-4, rtol=1e-3)
 
 
@@ -175,7 +175,7 @@ def test_a_picture_of_the_user_becomes_a_field(run: Path, tmp_path: Path) -> Non
     picture = tmp_path / "photo.png"
     Image.fromarray(np.full((20, 20, 4), (200, 10, 10, 128), np.uint8)).save(picture)
     model = inrkit.load(run)
-    signals, names = model.modality.read([picture])
+    signals, names = model.modality.display.read([picture])
     assert signals["images"].shape == (1, 1, 3, 16, 16)
     assert abs(int(signals["images"][0, 0, 0, 0, 0]) - 227) <= 1  # half of 200 and half of white
     assert names == [str(picture)]
@@ -194,7 +194,7 @@ def test_the_floor_is_measured_where_held_out_objects_are(run: Path) -> None:
     model = inrkit.load(run)
     training, held_out = (SignalSet(model, source_of(model, split), [0, 1]) for split in ("train", "test"))
     floor = floor_pictures(training, held_out)
-    known = model.modality.truth(training.source, [0, 1], held_out.compared().where)
+    known = model.modality.display.truth(training.source, [0, 1], held_out.reference().where)
     assert known is not None
     assert torch.equal(floor, small(pictures_of(model, known)))
     assert not torch.equal(floor, torch.cat(list(real_pictures(training))))

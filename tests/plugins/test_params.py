@@ -82,7 +82,7 @@ def second(params: Path) -> Path:
 
 def modality_of(path: Path, **options: Any) -> ParamsModality:
     modality = ParamsModality(ParamsOptions(denoiser_options=NETWORK, **options))
-    return ParamsModality(modality.fitted(modality.source(path, "train")))
+    return ParamsModality(modality.fit_options(modality.source(path, "train")))
 
 
 def run(*words: str | Path) -> Result:
@@ -111,8 +111,8 @@ def test_params_of_the_file_show_the_signal(first: Path, params: Path) -> None:
     batch = modality.observe(signals, Draws(0, 3), training=True)
     model = inrkit.load(first, device="cpu")
     encoded = model.encode(model.modality.source(None, "train").read(numbers))
-    expected = model.modality.pictures(encoded.signal)
-    assert torch.allclose(modality.pictures(batch.query.values), expected, atol=1e-3)
+    expected = model.modality.display.pictures(encoded.signal)
+    assert torch.allclose(modality.display.pictures(batch.query.values), expected, atol=1e-3)
 
 
 def test_observed_params_have_unit_statistics(params: Path) -> None:
@@ -161,10 +161,10 @@ def test_samples_are_inrs_of_the_first_stage(second: Path, tmp_path: Path) -> No
     path = inrkit.save_inr(tmp_path / "sample.inr", inr)
     for request in ({}, {"size": "24x20"}):
         shown = render(load_inr(path), request)[0]
-        (where,) = model.modality.places(request)
+        (where,) = model.modality.display.places(request)
         assert torch.allclose(prediction.at(where)[1], shown, atol=1e-4)
     assert torch.allclose(
-        model.modality.pictures(prediction.signal)[1], (render(inr)[0] + 1).div(2).clamp(0, 1), atol=1e-4
+        model.modality.display.pictures(prediction.signal)[1], (render(inr)[0] + 1).div(2).clamp(0, 1), atol=1e-4
     )
 
 
@@ -181,9 +181,9 @@ def test_read_outs_of_params(params: Path, readout: str) -> None:
     with torch.no_grad():
         assert torch.allclose(pipeline(observation, torch.zeros(2)).observation.values, observation.values, atol=1e-5)
         prediction = pipeline(observation, torch.full((2,), 3.0))
-        shown = prediction.at(modality.places({})[0])
+        shown = prediction.at(modality.display.places({})[0])
     assert shown.shape == (2, 3, 16, 16)
-    assert torch.allclose(modality.pictures(prediction.signal), modality.pictures(shown), atol=1e-5)
+    assert torch.allclose(modality.display.pictures(prediction.signal), modality.display.pictures(shown), atol=1e-5)
 
 
 def test_inr_files_go_in_again(second: Path, tmp_path: Path) -> None:
@@ -191,14 +191,14 @@ def test_inr_files_go_in_again(second: Path, tmp_path: Path) -> None:
     model = inrkit.load(second, device="cpu")
     prediction = model.sample(1)
     path = inrkit.save_inr(tmp_path / "a.inr", model.inr(prediction, 0))
-    signals, names = model.modality.read([path])
+    signals, names = model.modality.display.read([path])
     assert names == ["a"]
     observed = model.modality.observe(signals, Draws(0, 1), training=False).support
     assert torch.allclose(observed.values, prediction.signal, atol=1e-4)
     other = inrkit.InrFile(params={"tokens": torch.zeros(1, 2)}, function="ANR", modality="image")
     inrkit.save_inr(tmp_path / "b.inr", other)
     with pytest.raises(DataError, match=r"b\.inr: expected params of 'ANR'"):
-        model.modality.read([tmp_path / "b.inr"])
+        model.modality.display.read([tmp_path / "b.inr"])
 
 
 def test_where_moves_between_devices() -> None:

@@ -14,7 +14,7 @@ from toy import ToyModality
 
 from inrkit.config.resolve import resolve
 from inrkit.config.run import RunConfig
-from inrkit.core.modality import Modality
+from inrkit.core.modality import Display, Modality
 from inrkit.core.pipeline import Pipeline
 from inrkit.errors import DataError, UsageError
 from inrkit.inference.model import Model, build_model
@@ -33,7 +33,7 @@ def model(tmp_path: Path) -> Model:
 
 def changed(model: Model, **methods: object) -> Model:
     """The model with a modality of which some methods are others."""
-    kind = type("Changed", (Modality,), {**vars(ToyModality), **methods})
+    kind = type("Changed", (Modality, Display), {**vars(ToyModality), **methods})
     return Model(kind(model.modality.options), model.pipeline, model.config, model.run, model.step)
 
 

@@ -53,8 +53,8 @@ class AudioModality(inrkit.GridModality):
 
         return tone
 
-    def fitted(self, source: inrkit.Source) -> AudioOptions:
-        options: AudioOptions = super().fitted(source)
+    def fit_options(self, source: inrkit.Source) -> AudioOptions:
+        options: AudioOptions = super().fit_options(source)
         return attrs.evolve(options, rate=self.options.rate or source.facts.get("rate", 8000))
 
     def decode(self, data: bytes, name: str) -> Tensor:

@@ -22,24 +22,24 @@ def test_conformance(check: Case) -> None:
 
 def fitted(**options: int) -> inrkit.GridModality:
     modality = MODALITY(MODALITY.Options(**OPTIONS, **options))
-    return MODALITY(modality.fitted(modality.source(None, "train")))
+    return MODALITY(modality.fit_options(modality.source(None, "train")))
 
 
 def test_a_rate_says_how_many_samples_there_are() -> None:
     """Twice the rate is twice as many of the same sound; a rate that is no number is refused."""
     modality = fitted()
-    assert modality.places({"rate": "16000"})[0].size == (1024,)
-    assert modality.places({})[0].size == modality.places({"rate": "8000"})[0].size == (512,)
+    assert modality.display.places({"rate": "16000"})[0].size == (1024,)
+    assert modality.display.places({})[0].size == modality.display.places({"rate": "8000"})[0].size == (512,)
     with pytest.raises(inrkit.UsageError, match="'rate' is a number of samples per second"):
-        modality.places({"rate": "fast"})
+        modality.display.places({"rate": "fast"})
 
 
 def test_a_written_sound_lasts_as_long_at_any_rate(tmp_path: Path) -> None:
     """The file says at which rate it is to be heard."""
     modality = fitted()
     for rate in (4000, 8000, 44100):
-        (place,) = modality.places({"rate": str(rate)})
-        path = modality.write([torch.zeros(1, *place.size)], tmp_path / f"{rate}.wav")
+        (place,) = modality.display.places({"rate": str(rate)})
+        path = modality.display.write([torch.zeros(1, *place.size)], tmp_path / f"{rate}.wav")
         with wave.open(str(path)) as file:
             assert file.getframerate() == pytest.approx(rate, rel=1e-3)
             assert file.getnframes() / rate == pytest.approx(0.064, abs=1e-3)
@@ -65,9 +65,9 @@ def test_a_sound_is_heard_again(tmp_path: Path) -> None:
     """A file that was written is read as what it was, and its store's rate is the modality's."""
     modality = fitted()
     sound = 0.5 * torch.sin(torch.linspace(0, 60, 512))[None]
-    signals, _ = modality.read([modality.write([sound], tmp_path / "a.wav")])
+    signals, _ = modality.display.read([modality.display.write([sound], tmp_path / "a.wav")])
     assert torch.allclose(signals["values"][0], sound, atol=1e-4)
     store = tmp_path / "s.h5"
     inrkit.write_store(store, "audio", {"values": np.zeros((20, 1, 64), np.int16)}, {"rate": 4000})
     empty = MODALITY(MODALITY.Options())
-    assert empty.fitted(empty.source(store, "train")).rate == 4000
+    assert empty.fit_options(empty.source(store, "train")).rate == 4000

@@ -73,7 +73,7 @@ class ShapesModality(GridModality):
     def pictures(self, values: Tensor) -> Tensor:
         return picture.views(values[:, :1])
 
-    def figures(self, shown: Tensor, truth: Tensor) -> Mapping[str, Tensor]:
+    def metrics(self, shown: Tensor, truth: Tensor) -> Mapping[str, Tensor]:
         """Intersection over union of what is inside."""
         a, b = (shown > 0).flatten(1), (truth > 0).flatten(1)
         return {"IoU": (a & b).sum(1) / (a | b).sum(1).clamp_min(1)}

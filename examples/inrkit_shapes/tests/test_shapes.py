@@ -84,7 +84,7 @@ def test_invented_solids_differ() -> None:
 def test_turned_solids_are_solids_that_stand(tmp_path: Path) -> None:
     """Training turns and mirrors about the vertical: heights stay, and every turn occurs."""
     modality = MODALITY(MODALITY.Options(**OPTIONS, turn=True))
-    modality = MODALITY(modality.fitted(modality.source(None, "train")))
+    modality = MODALITY(modality.fit_options(modality.source(None, "train")))
     values = torch.randn(1, 1, 4, 4, 4).expand(64, -1, -1, -1, -1)
     turned = modality.augment(values, inrkit.Draws(0, 64))
     assert torch.allclose(turned.sum((2, 3)), values.sum((2, 3)), atol=1e-5)
@@ -227,7 +227,7 @@ def test_bad_meshes_are_named(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "thing.obj"
     path.write_bytes(data)
     modality = MODALITY(MODALITY.Options(**OPTIONS))
-    for read in (lambda: run("meshes", tmp_path), lambda: modality.read([path])):
+    for read in (lambda: run("meshes", tmp_path), lambda: modality.display.read([path])):
         with pytest.raises(inrkit.DataError) as caught:
             read()
         assert message in str(caught.value)
@@ -275,6 +275,6 @@ def test_figures_count_what_is_inside_of_both() -> None:
     """Intersection over union is 1 for equal solids and the ratio of volumes for one inside of the other."""
     modality = MODALITY(MODALITY.Options(**OPTIONS))
     large, small = (values_of_cells(ball(24, r))[None, None] for r in (0.8, 0.4))
-    found = modality.figures(torch.cat([large, small]), torch.cat([large, large]))["IoU"]
+    found = modality.display.metrics(torch.cat([large, small]), torch.cat([large, large]))["IoU"]
     ratio = float((small > 0).sum() / (large > 0).sum())
     assert found.tolist() == pytest.approx([1.0, ratio])

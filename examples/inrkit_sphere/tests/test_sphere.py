@@ -23,7 +23,7 @@ def test_conformance(check: Case) -> None:
 @pytest.fixture
 def modality() -> inrkit.GridModality:
     made = MODALITY(MODALITY.Options(**OPTIONS))
-    return MODALITY(made.fitted(made.source(None, "train")))
+    return MODALITY(made.fit_options(made.source(None, "train")))
 
 
 def field(modality: inrkit.GridModality) -> inrkit.Field:
@@ -44,7 +44,7 @@ def test_there_is_no_seam(modality: inrkit.GridModality) -> None:
 
 def test_the_globe_shows_the_map(modality: inrkit.GridModality) -> None:
     """In its middle is the place that it is seen from above; north of it is up; around it is sky."""
-    (globe,) = modality.places({"latitude": "30", "longitude": "-45", "size": "101"})
+    (globe,) = modality.display.places({"latitude": "30", "longitude": "-45", "size": "101"})
     coords = globe.coords(0, globe.count).reshape(101, 101, 2)
     assert coords[50, 50].tolist() == pytest.approx([-30 / 90, -45 / 180], abs=1e-5)
     assert float(coords[40, 50, 0]) < float(coords[50, 50, 0])
@@ -56,20 +56,20 @@ def test_the_globe_shows_the_map(modality: inrkit.GridModality) -> None:
 
 def test_the_sky_is_paper(modality: inrkit.GridModality, tmp_path: Path) -> None:
     """A globe is rendered with nothing where there is nothing, and can be written as a picture."""
-    (globe,) = modality.places({"longitude": "10", "size": "24"})
+    (globe,) = modality.display.places({"longitude": "10", "size": "24"})
     values = modality.transform()(field(modality), globe)
     assert torch.equal(values[0, 0].isnan(), globe.sky)
-    assert torch.equal(modality.pictures(values)[0, :, 0, 0], torch.ones(3))
-    assert modality.write([values[0]], tmp_path / "globe.png").exists()
+    assert torch.equal(modality.display.pictures(values)[0, :, 0, 0], torch.ones(3))
+    assert modality.display.write([values[0]], tmp_path / "globe.png").exists()
     with pytest.raises(inrkit.UsageError, match="numbers of degrees"):
-        modality.places({"latitude": "north"})
+        modality.display.places({"latitude": "north"})
 
 
 def test_invented_weather_is_one_field_on_every_grid(modality: inrkit.GridModality) -> None:
     """The truth on a globe is that of the map at the same places."""
     source = modality.source(None, "train")
-    (globe,) = modality.places({"latitude": "90", "size": "3"})
-    seen = modality.truth(source, [5], globe)
+    (globe,) = modality.display.places({"latitude": "90", "size": "3"})
+    seen = modality.display.truth(source, [5], globe)
     assert seen is not None
     north = inrkit.Grid((2, 2), jitter=torch.tensor([[[-0.5, 0.8]]]), index=torch.tensor([0]))  # (-1, 0.3)
     pole = source.at([5], north)

@@ -1,0 +1,68 @@
+"""NeRF objects as people look at them and keep them: turntables, pictures of views, meshes."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+
+from inrkit import Batch, Display, Params, Pipeline, Signals, Source, Surface
+from inrkit_nerf.files import read_objects, write_views
+from inrkit_nerf.observation import Rays, ViewObservation
+from inrkit_nerf.orbit import cameras_of
+from inrkit_nerf.scene import Scene
+from inrkit_nerf.views import ViewSource
+
+_SOLID = 15.0  # density of a surface: half the light is lost within a twentieth of a typical object
+_AT_ONCE = 4  # views of a turntable that are rendered at a time
+_SHOWN = 8  # views beside each other in a picture
+
+
+@final
+class NerfDisplay(Display):
+    """Views of objects, from anywhere."""
+
+    preview: ClassVar[Mapping[str, str]] = {"orbit": "4"}
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+
+    def places(self, request: Mapping[str, str]) -> Sequence[Rays]:
+        cameras = cameras_of(request, self.scene.complete, self.scene.size)
+        return [Rays(cameras[:, i : i + _AT_ONCE]) for i in range(0, cameras.pose.shape[1], _AT_ONCE)]
+
+    def pictures(self, values: Tensor) -> Tensor:
+        views = values[:, :, :: -(-values.shape[2] // _SHOWN)]
+        return ((views.float() + 1) / 2).clamp(0, 1).transpose(2, 3).flatten(3)
+
+    def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
+        return read_objects(paths, self.scene.size, self.scene.options.views, self.scene.camera)
+
+    def write(self, values: Sequence[Tensor], path: Path) -> Path:
+        return write_views(torch.cat([(value + 1) / 2 for value in values], 1), path)
+
+    def reference(self, batch: Batch) -> ViewObservation:
+        return self.scene.seen(batch.support.values[:, :, :1], Rays(batch.support.where.cameras[:, :1]))
+
+    def truth(self, source: Source, numbers: Sequence[int], where: Rays) -> Tensor | None:
+        if not isinstance(source, ViewSource):
+            return None
+        known = source.objects.truth(source.chosen(numbers)[0], where.cameras)
+        return None if known is None else known.transpose(1, 2) * 2 - 1
+
+    def surface(self, pipeline: Pipeline, params: Params) -> Surface:
+        """Where the density says that about half the light of a step through the box is lost."""
+        march, field = self.scene.march, pipeline.function.bind(params)
+        density = march.density(field)
+
+        def colours(points: Tensor) -> Tensor:
+            return (march.colours(field)(points[None])[0] + 1) / 2
+
+        return Surface(
+            lambda points: density(points[None])[0],
+            _SOLID,
+            tuple(march.low.tolist()),
+            tuple(march.high.tolist()),
+            colours,
+        )
