@@ -179,7 +179,7 @@ class Reference(nn.Module):
         images, coords, pixels = batch.support.values, coords_of(batch), pixels_of(batch)
         clean = objective.clean_rows(draws.rows)
         t = torch.exp(objective.p_mean + objective.p_std * draws.normal())
-        r = objective.pairing.r(t, progress).masked_fill(clean, 0)
+        r = objective.curriculum.r(t, progress).masked_fill(clean, 0)
         t_in, noise = t.masked_fill(clean, 0), draws.normal(*images.shape[1:])
 
         output, signal = self(noisy(images, t_in, noise), t_in, coords, pixels)

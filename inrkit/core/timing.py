@@ -12,6 +12,8 @@ import attrs
 import torch
 from torch import Tensor
 
+from inrkit.core.option import AT_LEAST_0, AT_LEAST_1, POSITIVE, option
+
 
 @attrs.frozen
 class TimePairing(abc.ABC):
@@ -35,14 +37,18 @@ class SigmoidPairing(TimePairing):
     From scratch the exponent starts at 0, where every r is 0; ``offset`` = 1 is for warm starts from a diffusion model.
     """
 
-    q: float = 2.0
-    k: float = 8.0
-    b: float = 1.0
-    stages: int = 8
-    offset: int = 0
+    q: float = option(2.0, "base q of the curriculum r/t = 1 - n(t)/q^stage", POSITIVE)
+    k: float = option(8.0, "k in the curriculum's n(t) = 1 + k sigmoid(-b t)", AT_LEAST_0)
+    b: float = option(1.0, "b in the curriculum's n(t) = 1 + k sigmoid(-b t)", AT_LEAST_0)
+    stages: int = option(8, "stages of the curriculum, equally long; each brings r closer to t", AT_LEAST_1)
+    offset: int = option(0, "stage to begin at; 1 when fine-tuning a diffusion model", AT_LEAST_0)
+
+    def stage(self, progress: float) -> int:
+        """The exponent a."""
+        return stage_of(progress, self.stages, self.offset)
 
     def r(self, t: Tensor, progress: float) -> Tensor:
-        decay = self.q ** -stage_of(progress, self.stages, self.offset)
+        decay = self.q ** -self.stage(progress)
         n = 1 + self.k * torch.sigmoid(-self.b * t)
         return (t * (1 - decay * n)).clamp_min(0)
 

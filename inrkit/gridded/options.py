@@ -105,7 +105,7 @@ def tiny_preset(steps: int = 500, batch_size: int = 64, p_mean: float = 0.0, **o
             "lambda_recon": 10.0,
             "p_mean": p_mean,
             "p_std": 1.8,
-            "stages": 6,
+            "curriculum": {"stages": 6},
         },
         "options": options,
     }

@@ -56,7 +56,7 @@ _TINY: Mapping[str, Any] = {
         "lambda_recon": 10.0,
         "p_mean": 0.0,
         "p_std": 1.8,
-        "stages": 6,
+        "curriculum": {"stages": 6},
     },
     "options": {"size": [32, 32], "patch": 8, "width": 384, "heads": 6, "hidden": 768},
 }

@@ -74,7 +74,7 @@ _TINY_OBJECTIVE = {
     "lambda_recon": 4.0,
     "p_mean": 0.5,
     "p_std": 1.8,
-    "stages": 6,
+    "curriculum": {"stages": 6},
 }
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {

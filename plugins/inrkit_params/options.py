@@ -38,7 +38,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
             "weight_gene": "t/(t-r)",
             "p_mean": 0.0,
             "p_std": 1.8,
-            "stages": 6,
+            "curriculum": {"stages": 6},
             "clean_share": 0.05,
         },
     },

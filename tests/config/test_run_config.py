@@ -30,19 +30,19 @@ def test_the_first_preset_is_the_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sets", "flags"), [((), {"objective": "ect"}), (("objective=ect", "objective_options.stages=3"), {})]
+    ("sets", "flags"), [((), {"objective": "ect"}), (("objective=ect", "objective_options.curriculum.stages=3"), {})]
 )
 def test_a_preset_tells_nothing_to_another_objective(
     sets: tuple[str, ...], flags: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its options of an objective go with that objective; where the user takes another, they are that one's own."""
-    own = {"objective_options": {"lambda_recon": 3.0, "stages": 5}}
+    own = {"objective_options": {"lambda_recon": 3.0, "curriculum": {"stages": 5}}}
     monkeypatch.setattr(ToyModality, "presets", {"small": {**ToyModality.presets["small"], **own}})
     assert resolve(ToyModality).config.objective_options["lambda_recon"] == 3.0
     config = resolve(ToyModality, overrides=sets, flags=flags).config
     assert config.objective == "ect"
     assert "lambda_recon" not in config.objective_options
-    assert config.objective_options["stages"] == (3 if sets else 8)
+    assert config.objective_options["curriculum"]["stages"] == (3 if sets else 8)
     assert resolve(ToyModality, flags={"objective": "inrct"}).config.objective_options["lambda_recon"] == 3.0
 
 
@@ -115,17 +115,17 @@ def test_inrct_begins_with_reconstruction() -> None:
 def test_explicit_phases_divide_the_run() -> None:
     """Each with its objective, its options and the weights that train; their shares make one."""
     config = resolve(ToyModality, flags={"steps": 10}).config
-    phases = (Phase("diffusion", 0.34, "denoiser"), Phase("ect", 0.66, options={"stage_offset": 1}))
+    phases = (Phase("diffusion", 0.34, "denoiser"), Phase("ect", 0.66, options={"curriculum": {"offset": 1}}))
     explicit = complete(attrs.evolve(config, phases=phases), ToyModality)
     assert [(p.name, p.start, p.stop, p.trains) for p in explicit.phases] == [
         ("diffusion", 0, 3, "denoiser"),
         ("ect", 3, 10, "all"),
     ]
-    assert explicit.phases[1].objective.stage_offset == 1
+    assert explicit.phases[1].objective.curriculum.offset == 1
     with pytest.raises(UsageError, match="add up to 1"):
         complete(attrs.evolve(config, phases=phases[:1]), ToyModality)
-    with pytest.raises(UsageError, match="Did you mean 'stage_offset'"):
-        complete(attrs.evolve(config, phases=(Phase("ect", 1.0, options={"stage_ofset": 1}),)), ToyModality)
+    with pytest.raises(UsageError, match="Did you mean 'curriculum'"):
+        complete(attrs.evolve(config, phases=(Phase("ect", 1.0, options={"curiculum": {"offset": 1}}),)), ToyModality)
 
 
 def test_machine_keys_do_not_make_another_run() -> None:

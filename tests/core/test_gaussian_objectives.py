@@ -16,7 +16,22 @@ import torch
 from gaussian import MEAN, STD, Linear, gain_at, gaussian_batch, linear_pipeline, observed
 from torch import Tensor
 
-from inrkit import Cd, CmFunc, Ct, Diffusion, DirectReadout, Draws, Ect, Ict, Objective, Pipeline, PowerEMA, Step, Views
+from inrkit import (
+    Cd,
+    CmFunc,
+    Ct,
+    Diffusion,
+    DirectReadout,
+    Draws,
+    Ect,
+    Ict,
+    Objective,
+    Pipeline,
+    PowerEMA,
+    SigmoidPairing,
+    Step,
+    Views,
+)
 from inrkit.core.guide import Estimate, Guided
 from inrkit.core.objective.discrete import OnGrid
 from inrkit.core.ode import SOLVERS, heun
@@ -130,11 +145,11 @@ def test_schedules_reach_the_consistency_function(objective: OnGrid) -> None:
 
 
 def test_ect_continues_from_a_diffusion_model() -> None:
-    """``stage_offset`` = 1: from the posterior mean, of slope s²/(s² + t²), to the consistency function."""
+    """``curriculum.offset`` = 1: from the posterior mean, of slope s²/(s² + t²), to the consistency function."""
     levels = {"p_mean": -0.3, "p_std": 1.3}
     pipeline = train(Diffusion(weight="t/(t-r)", **levels), toy(0.0))
     assert torch.allclose(gain_at(pipeline, 1.0), STD**2 / (STD**2 + 1), rtol=0.1)
-    train(Ect(stage_offset=1, stages=4, distance="squared", weight="t/(t-r)", **levels), pipeline)
+    train(Ect(curriculum=SigmoidPairing(offset=1, stages=4), distance="squared", weight="t/(t-r)", **levels), pipeline)
     for t in (0.3, 1.0, 5.0):
         assert torch.allclose(gain_at(pipeline, t), STD / (STD**2 + t**2).sqrt(), rtol=0.25, atol=0.02), t
 

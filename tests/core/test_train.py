@@ -238,7 +238,7 @@ def test_diffusion_learns_the_posterior_mean(readout: Readout) -> None:
 
 def test_ect_learns_what_its_last_stage_allows() -> None:
     """Consistency training trains to the product of the regressions from t to r to r's r ... down to 0."""
-    objective = Ect(distance="squared", stages=4, weight="t/(t-r)", **LEVELS)
+    objective = Ect(distance="squared", curriculum=SigmoidPairing(stages=4), weight="t/(t-r)", **LEVELS)
     pipeline = train(objective, toy(), 1200)
     for t in PROBES:
         assert torch.allclose(gain_at(pipeline, t), staged_gain(t, SigmoidPairing(stages=4)), rtol=0.12), t
@@ -258,8 +258,8 @@ def test_longer_curriculum_is_more_consistent() -> None:
     errors = []
     for objective in (
         Diffusion(weight="t/(t-r)", **LEVELS),
-        Ect(distance="squared", stages=3, weight="t/(t-r)", **LEVELS),
-        Ect(stages=6, **LEVELS),
+        Ect(distance="squared", curriculum=SigmoidPairing(stages=3), weight="t/(t-r)", **LEVELS),
+        Ect(curriculum=SigmoidPairing(stages=6), **LEVELS),
     ):
         pipeline = train(objective, toy(), 1200)
         errors.append(max(float((gain_at(pipeline, t) / consistent_gain(t) - 1).abs().max()) for t in PROBES))
@@ -277,13 +277,17 @@ def test_consistency_error_falls() -> None:
         return float((ends[0] - ends[1]).square().mean().sqrt())
 
     denoiser = train(Diffusion(**LEVELS), toy(), 400)
-    trained = train(Ect(distance="squared", stages=5, weight="t/(t-r)", **LEVELS), toy(), 1200)
+    trained = train(
+        Ect(distance="squared", curriculum=SigmoidPairing(stages=5), weight="t/(t-r)", **LEVELS), toy(), 1200
+    )
     assert consistency_error(denoiser) > 2.5 * consistency_error(trained)
 
 
 def test_inrct_encodes_and_generates() -> None:
     """One INRCT run: the INR of a clean signal shows it, and one-step samples have the data's mean and spread."""
-    objective = Inrct(distance="squared", stages=5, weight_gene="t/(t-r)", clean_share=0.25, **LEVELS)
+    objective = Inrct(
+        distance="squared", curriculum=SigmoidPairing(stages=5), weight_gene="t/(t-r)", clean_share=0.25, **LEVELS
+    )
     pipeline = train(objective, toy(), 1500)
     x = gaussian_batch(2000, torch.Generator().manual_seed(5)).support.values
     assert float((pipeline.encode(observed(x)).signal - x).square().mean().sqrt()) < 0.02

@@ -9,6 +9,7 @@ from toy_run import fingerprint, train_toy
 
 from inrkit.config.resolve import resolve
 from inrkit.core.objective import Ct, Diffusion, Ect, Ict
+from inrkit.core.timing import SigmoidPairing
 from inrkit.report.history import History, read_lines
 from inrkit.report.sheets import write_report
 from inrkit.storage.checkpoint import list_checkpoints
@@ -99,7 +100,7 @@ def test_the_guard_goes_on_where_it_was() -> None:
 
 def test_stages_of_the_curricula() -> None:
     """The stage grows with the curriculum: ECT's exponent, the number of levels on a grid; diffusion has none."""
-    assert [Ect(stages=4).stage(p) for p in (0, 0.3, 0.6, 1.0)] == [0, 1, 2, 3]
+    assert [Ect(curriculum=SigmoidPairing(stages=4)).stage(p) for p in (0, 0.3, 0.6, 1.0)] == [0, 1, 2, 3]
     assert [Ict().stage(p) for p in (0.0, 1.0)] == [11, 1281]
     assert [Ct().stage(p) for p in (0.0, 1.0)] == [2, 151]
     assert Diffusion().stage(0) == Diffusion().stage(1)

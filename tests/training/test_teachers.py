@@ -302,7 +302,12 @@ def test_two_teachers_are_refused(diffusion: Path) -> None:
 
 @pytest.mark.parametrize(
     ("objective", "options"),
-    [("ect", {"stage_offset": 1}), ("ct", {"s0": 10, "s1": 20}), ("ict", {}), ("inrct", {"stage_offset": 1})],
+    [
+        ("ect", {"curriculum": {"offset": 1}}),
+        ("ct", {"s0": 10, "s1": 20}),
+        ("ict", {}),
+        ("inrct", {"curriculum": {"offset": 1}}),
+    ],
 )
 def test_a_diffusion_model_becomes_a_consistency_model(
     tmp_path: Path, diffusion: Path, objective: str, options: dict[str, Any]

@@ -33,7 +33,7 @@ _TINY = tiny_preset(
     query_points=768,
 )
 # Windows are solved early: with the usual weight of 10 reconstruction is nearly all of the loss in the end.
-_OBJECTIVE = {**_TINY["objective_options"], "lambda_recon": 2.0, "p_mean": 1.0, "stages": 4}
+_OBJECTIVE = {**_TINY["objective_options"], "lambda_recon": 2.0, "p_mean": 1.0, "curriculum": {"stages": 4}}
 
 
 @final

@@ -1,8 +1,5 @@
 """What training minimises: distances, weightings, and one small class for each system of the papers."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from inrkit.core.objective.base import Distilled, Loss, Objective, Step
 from inrkit.core.objective.continuous import Diffusion, Ect
 from inrkit.core.objective.discrete import CmFunc, Ct, Ict
@@ -14,7 +11,6 @@ from inrkit.core.objective.weighting import WEIGHTINGS, Weighting
 
 __all__ = [
     "DISTANCES",
-    "OBJECTIVES",
     "WEIGHTINGS",
     "Cd",
     "CmFunc",
@@ -32,16 +28,6 @@ __all__ = [
     "Weighting",
     "consistency_pair",
     "l2_norm",
-    "make_objective",
     "pseudo_huber",
     "squared",
 ]
-
-OBJECTIVES: Mapping[str, type[Objective]] = {
-    kind.name: kind for kind in (Inrct, Reconstruction, Ect, Ict, Ct, CmFunc, Cd, Diffusion)
-}
-
-
-def make_objective(name: str, options: Mapping[str, Any]) -> Objective:
-    """The objective of this name with these options; whoever reads a config has checked both."""
-    return OBJECTIVES[name](**options)

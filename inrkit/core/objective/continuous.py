@@ -1,4 +1,4 @@
-"""Times from a continuous distribution: ECT and denoising. `Inrct` shares their options."""
+"""Times from a continuous distribution: ECT and denoising."""
 
 from typing import final
 
@@ -10,38 +10,21 @@ from inrkit.core.objective.base import Loss, Objective, Step
 from inrkit.core.objective.distance import Distance, distance_of
 from inrkit.core.objective.pair import pair_loss
 from inrkit.core.objective.weighting import Weighting
-from inrkit.core.option import AT_LEAST_0, AT_LEAST_1, POSITIVE, option
-from inrkit.core.timing import SigmoidPairing, TimePairing, stage_of
+from inrkit.core.option import POSITIVE, option
+from inrkit.core.timing import SigmoidPairing
 
 DISTANCE_HELP = "distance between the student's and the teacher's output: l2 (not squared), pseudo-huber, squared"
 C_HELP = "constant c of the pseudo-Huber distance; none: 0.00054 sqrt(d) for d values, as in iCT"
 WEIGHT_HELP = "loss weighting, as a function of the two noise levels t and r"
 P_MEAN_HELP = "mean of ln t; t is drawn from a log-normal distribution"
 P_STD_HELP = "standard deviation of ln t"
-
-
-@attrs.frozen
-class Curriculum:
-    """The options of ECT's r for t, and the pairing that they describe."""
-
-    stages: int = option(8, "stages of the curriculum, equally long; each brings r closer to t", AT_LEAST_1)
-    q: float = option(2.0, "base q of the curriculum r/t = 1 - n(t)/q^stage", POSITIVE)
-    k: float = option(8.0, "k in the curriculum's n(t) = 1 + k sigmoid(-b t)", AT_LEAST_0)
-    b: float = option(1.0, "b in the curriculum's n(t) = 1 + k sigmoid(-b t)", AT_LEAST_0)
-    stage_offset: int = option(0, "stage to begin at; 1 when fine-tuning a diffusion model", AT_LEAST_0)
-
-    @property
-    def pairing(self) -> TimePairing:
-        return SigmoidPairing(self.q, self.k, self.b, self.stages, self.stage_offset)
-
-    def stage(self, progress: float) -> int:
-        return stage_of(progress, self.stages, self.stage_offset)
+CURRICULUM_HELP = "how r comes closer to t in the course of training (ECT)"
 
 
 @final
 @attrs.frozen
-class Ect(Curriculum, Objective):
-    """ECT (arXiv:2406.14548): L_gene alone; ``stage_offset`` = 1 fine-tunes a diffusion model."""
+class Ect(Objective):
+    """ECT (arXiv:2406.14548): L_gene alone; ``curriculum.offset`` = 1 fine-tunes a diffusion model."""
 
     name = "ect"
     distance: Distance = option("l2", DISTANCE_HELP)
@@ -49,10 +32,14 @@ class Ect(Curriculum, Objective):
     weight: Weighting = option("1/(t-r)", WEIGHT_HELP)
     p_mean: float = option(-1.1, P_MEAN_HELP)
     p_std: float = option(2.0, P_STD_HELP, POSITIVE)
+    curriculum: SigmoidPairing = option(SigmoidPairing(), CURRICULUM_HELP)
+
+    def stage(self, progress: float) -> int:
+        return self.curriculum.stage(progress)
 
     def loss(self, step: Step) -> Loss:
         t = LogNormal(self.p_mean, self.p_std).sample(step.draws)
-        return pair_loss(step, t, self.pairing.r(t, step.progress), distance_of(self.distance, self.c), self.weight)
+        return pair_loss(step, t, self.curriculum.r(t, step.progress), distance_of(self.distance, self.c), self.weight)
 
 
 @final

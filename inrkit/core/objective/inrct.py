@@ -8,16 +8,17 @@ from torch import Tensor
 
 from inrkit.core.noise import T_ENCODE, LogNormal
 from inrkit.core.objective.base import Loss, Objective, Step, mean
-from inrkit.core.objective.continuous import C_HELP, DISTANCE_HELP, P_MEAN_HELP, P_STD_HELP, Curriculum
+from inrkit.core.objective.continuous import C_HELP, CURRICULUM_HELP, DISTANCE_HELP, P_MEAN_HELP, P_STD_HELP
 from inrkit.core.objective.distance import Distance, distance_of
 from inrkit.core.objective.pair import consistency_pair
 from inrkit.core.objective.weighting import WEIGHTINGS, Weighting
 from inrkit.core.option import AT_LEAST_0, POSITIVE, SHARE, option
+from inrkit.core.timing import SigmoidPairing
 
 
 @final
 @attrs.frozen
-class Inrct(Curriculum, Objective):
+class Inrct(Objective):
     """INRCT: λ_gene L_gene + λ_recon L_recon + λ_diff L_diff, all from one forward pass of the student.
 
     L_gene is consistency training with the curriculum of ECT (arXiv:2406.14548). L_recon asks that the INR of a clean
@@ -40,6 +41,10 @@ class Inrct(Curriculum, Objective):
     t_diff: float = option(0.0865, "noise level below which the denoising loss applies", AT_LEAST_0)
     p_mean: float = option(-1.1, P_MEAN_HELP)
     p_std: float = option(2.0, P_STD_HELP, POSITIVE)
+    curriculum: SigmoidPairing = option(SigmoidPairing(), CURRICULUM_HELP)
+
+    def stage(self, progress: float) -> int:
+        return self.curriculum.stage(progress)
 
     def clean_rows(self, rows: Tensor) -> Tensor:
         """Which rows (numbers in the global batch) are given to reconstruction, spread evenly; at least the first."""
@@ -48,7 +53,7 @@ class Inrct(Curriculum, Objective):
     def loss(self, step: Step) -> Loss:
         clean = self.clean_rows(step.draws.rows)
         t = LogNormal(self.p_mean, self.p_std).sample(step.draws)
-        r = self.pairing.r(t, step.progress).masked_fill(clean, 0)
+        r = self.curriculum.r(t, step.progress).masked_fill(clean, 0)
         prediction, target = consistency_pair(step, t.masked_fill(clean, 0), r)
 
         distance, signal = distance_of(self.distance, self.c), step.batch.query.values
