@@ -4,6 +4,7 @@ Every call that changes the disk goes through this module's ``os``, which lets a
 """
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import os
@@ -11,6 +12,7 @@ import re
 import secrets
 import shutil
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -21,6 +23,7 @@ Bytes: TypeAlias = bytes | bytearray | memoryview
 
 # EFBIG is what a file size limit (RLIMIT_FSIZE) gives where a full disk would give ENOSPC.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_QUERY = 0x1000  # Windows' right to ask whether a process lives
 _WRONG_PLACE = {
     errno.ENOENT,
     errno.ENOTDIR,
@@ -32,6 +35,8 @@ _WRONG_PLACE = {
     errno.EEXIST,
     errno.ENOTEMPTY,
 }
+PLAIN = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+"""How files of ours are opened, as far as the system knows such flags: no link, no waiting, bytes as they are."""
 _TEMPORARY = re.compile(r"\.tmp-(?P<what>.+)-(?P<pid>\d+)")
 
 
@@ -58,6 +63,10 @@ def process_lives(pid: int) -> bool:
     """Whether a process with this id runs on this machine."""
     if pid <= 0:
         return False
+    if sys.platform == "win32":  # where signal 0 would be a Ctrl-C
+        handle = ctypes.windll.kernel32.OpenProcess(_QUERY, False, pid)
+        ctypes.windll.kernel32.CloseHandle(handle)
+        return bool(handle)
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
@@ -88,7 +97,7 @@ def sha256_file(path: Path, *, start: int = 0) -> str:
 def read_regular_file(path: Path, *, limit: int | None = None) -> bytes:
     """The bytes of an ordinary file; a symbolic link, a device, a folder or more than ``limit`` bytes is refused."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | PLAIN)
         with open(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
@@ -107,7 +116,7 @@ def write_bytes(path: Path, *parts: Bytes) -> None:
     with disk_errors(path, needed=sum(memoryview(part).nbytes for part in parts)):
         try:
             write_new_file(unfinished, *parts)
-            os.rename(unfinished, path)
+            os.replace(unfinished, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(unfinished)
@@ -122,7 +131,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_new_file(path: Path, *parts: Bytes) -> None:
     """Write a file that must not exist yet and see it to the disk. Not atomic: for use in a temporary place."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | PLAIN, 0o666)
     try:
         for part in parts:
             rest = memoryview(part).cast("B")
@@ -144,8 +153,10 @@ def rename(source: Path, target: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """See a folder's entries (new names, renames) to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """See a folder's entries (new names, renames) to the disk; Windows does so by itself."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | PLAIN)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,9 +1,9 @@
-"""One trainer per run directory: an advisory lock that the operating system lets go of when its holder ends."""
+"""One trainer per run directory: a lock that the operating system lets go of when its holder ends."""
 
 import contextlib
 import errno
-import fcntl
 import os
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import final
@@ -12,6 +12,8 @@ from inrkit.errors import ResourceError
 from inrkit.storage import atomic
 
 _UNSUPPORTED = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+_HELD = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
+_BYTE = 1 << 20  # the byte that Windows locks: far behind the text, for locked bytes cannot be read
 _held: dict[Path, "RunLock"] = {}
 
 
@@ -19,7 +21,7 @@ _held: dict[Path, "RunLock"] = {}
 class RunLock:
     """``with RunLock(run):`` holds `run/.lock`, or raises `ResourceError` saying which process has it.
 
-    A lock whose holder was killed is free at once. Where the file system knows no flock, the process id in the file
+    A lock whose holder was killed is free at once. Where the system cannot lock such a file, the process id in it
     decides; that is weaker, for two processes starting in the same instant may both get it.
     """
 
@@ -30,12 +32,13 @@ class RunLock:
     def acquire(self) -> "RunLock":
         """Take the lock now or raise; the directory must exist."""
         with atomic.disk_errors(self.path):
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | atomic.PLAIN, 0o666)
         try:
             with atomic.disk_errors(self.path):
                 self._lock(descriptor)
                 os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+                os.lseek(descriptor, 0, os.SEEK_SET)
+                os.write(descriptor, f"{os.getpid()}\n".encode())
         except BaseException:
             os.close(descriptor)
             raise
@@ -46,18 +49,20 @@ class RunLock:
     def release(self) -> None:
         """Let go; doing so twice is fine. The file stays, for removing it could pull it from under the next holder."""
         if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)
-            with contextlib.suppress(OSError):  # where flock is unsupported there is nothing to undo
-                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            # A disk that is full, and a system without such locks, must not spoil the end: closing the file suffices.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, 0)
+            with contextlib.suppress(OSError):
+                _system_lock(self._descriptor, take=False)
             self._forget()
 
     def _lock(self, descriptor: int) -> None:
         holder = _read_pid(descriptor)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise self._in_use(holder) from error
+            _system_lock(descriptor, take=True)
         except OSError as error:
+            if error.errno in _HELD:
+                raise self._in_use(holder) from error
             if error.errno not in _UNSUPPORTED:
                 raise
             mine = holder == os.getpid()  # held by this very process, or by a dead one that had the same id
@@ -83,8 +88,24 @@ class RunLock:
         self.release()
 
 
+def _system_lock(descriptor: int, *, take: bool) -> None:
+    """Takes the system's own lock on an open file, or lets go of it, without waiting."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        os.lseek(descriptor, _BYTE, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK if take else msvcrt.LK_UNLCK, 1)
+        return
+    try:
+        import fcntl
+    except ImportError as error:
+        raise OSError(errno.ENOSYS, "no file locks") from error
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if take else fcntl.LOCK_UN)
+
+
 def _read_pid(descriptor: int) -> int:
-    text = os.pread(descriptor, 32, 0).strip()
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    text = os.read(descriptor, 32).strip()
     return int(text) if text.isdigit() else 0
 
 
@@ -94,4 +115,5 @@ def _forget_in_child() -> None:
         lock._forget()
 
 
-os.register_at_fork(after_in_child=_forget_in_child)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_forget_in_child)

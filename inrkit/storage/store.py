@@ -4,9 +4,9 @@ Arrays have the items along their first axis; attributes are whatever JSON can h
 layout on disk and what guards it are in ``storefile``.
 """
 
+import contextlib
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -174,7 +174,10 @@ def _reader(dataset: h5py.Dataset, item: int) -> Callable[[int | slice], np.ndar
 def print_summary(path: str) -> None:
     """Read everything and print the summary as JSON; the child's half of `verify_store`."""
     room = (6 << 30) + os.stat(path).st_size
-    resource.setrlimit(resource.RLIMIT_AS, (room, room))
+    with contextlib.suppress(ImportError):  # Windows has no such limits
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (room, room))
     try:
         with Store(path) as store:
             for name in store.names:

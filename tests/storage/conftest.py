@@ -10,7 +10,7 @@ import pytest
 
 from inrkit.storage import atomic
 
-CHANGING = ("open", "write", "fsync", "rename", "mkdir", "unlink", "rmdir", "close")
+CHANGING = ("open", "write", "fsync", "rename", "replace", "mkdir", "unlink", "rmdir", "close")
 
 
 class FaultyOs:

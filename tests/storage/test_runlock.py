@@ -1,6 +1,7 @@
 """One trainer per run directory."""
 
 import errno
+import fcntl
 import os
 import signal
 from pathlib import Path
@@ -8,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from inrkit.errors import ResourceError, UsageError
-from inrkit.storage import runlock
 from inrkit.storage.checkpoint import RunLock
 
 
@@ -39,7 +39,7 @@ def _both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         def unsupported(*_: object) -> None:
             raise OSError(errno.ENOLCK, "no locks available")
 
-        monkeypatch.setattr(runlock.fcntl, "flock", unsupported)
+        monkeypatch.setattr(fcntl, "flock", unsupported)
 
 
 @pytest.mark.usefixtures("_both_ways")
