@@ -17,7 +17,7 @@ PACKAGE, PLUGINS = ROOT / "inrkit", ROOT / "plugins"
 
 NOUNS = {f"core.{name}" for name in ("draws", "observation", "noise", "denoiser", "inr", "transform", "modality")}
 NOUNS |= {"core.pipeline", "core.dropout"}  # what a modality builds, and what its networks share
-NUMERIC = {"torch", "attrs", "numpy", "kornia"}
+NUMERIC = {"torch", "attrs", "numpy"}
 
 # The rooms in the order of imports: a room imports itself and rooms above it, and these other packages.
 ROOMS: dict[str, set[str]] = {

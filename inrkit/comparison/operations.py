@@ -1,5 +1,6 @@
 """Operations that a system computes, counted while it computes them: systems are compared at equal ones."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, final
 
@@ -68,6 +69,6 @@ def of_training(resolved: Resolved) -> float:
             learner.step = (phase.start + phase.stop) // 2
             now = learner.enter_phase()
             signals = (source.read(order.numbers(learner.step, *part)) for part in learner.rows)
-            one = operations(lambda now=now, signals=signals: learner.learn(now, signals, stop=False))  # type: ignore[misc]
+            one = operations(functools.partial(learner.learn, now, signals, stop=False))
             total += one * (phase.stop - phase.start)
     return total

@@ -1,5 +1,6 @@
 """A comparison on one page, as Markdown tables, and as sheets from the same noise."""
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -37,10 +38,10 @@ def tables_of(result: Mapping[str, Any]) -> list[Table]:
     }
     # A diffusion model has no samples of one step, and a consistency model need not show those of many.
     for steps in dict.fromkeys(name for row in systems for name in row.get("frechet_ratio", {})):
-        quality[f"Fréchet, {steps}"] = lambda row, steps=steps: _figure(row["frechet_ratio"].get(steps, {}), 1, 2)  # type: ignore[misc]
+        quality[f"Fréchet, {steps}"] = functools.partial(_within, "frechet_ratio", steps, digits=2)
     sampling = dict(_SAMPLING)
     for place in next(row["rate"] for row in systems if "rate" in row):
-        sampling[f"samples/s at {place}"] = lambda row, place=place: _figure(row["rate"][place], 1, 1)  # type: ignore[misc]
+        sampling[f"samples/s at {place}"] = functools.partial(_within, "rate", place, digits=1)
     return [
         _table("system", quality, systems, note_of(result)),
         _table(
@@ -105,6 +106,10 @@ def _figure(value: Mapping[str, float], factor: float, digits: int) -> str:
         return "-"
     spread = f" ± {value['std'] * factor:.{digits}f}" if "std" in value else ""
     return f"{value['mean'] * factor:,.{digits}f}{spread}"
+
+
+def _within(key: str, name: str, row: _System, *, digits: int) -> str:
+    return _figure(row[key].get(name, {}), 1, digits)
 
 
 def _count(value: float) -> str:

@@ -67,7 +67,8 @@ class Case:
 
     def result(self) -> Result:
         """How it ends, whatever the modality does."""
-        begin, state, reason = time.perf_counter(), "passed", ""
+        begin, reason = time.perf_counter(), ""
+        state: State = "passed"
         try:
             self.check.function(self.subject)
         except KeyboardInterrupt:
@@ -83,8 +84,9 @@ class Case:
         except Exception:  # there is no such modality, as the check has said
             known = None
         if known is not None:
-            state, reason = {"failed": ("expected", known)}.get(state, ("surprise", f"{_SURPRISE} ({known})"))
-        return Result(self.name, self.check.law, state, reason, time.perf_counter() - begin)  # type: ignore[arg-type]
+            surprise = f"{_SURPRISE} ({known})"
+            state, reason = ("expected", known) if state == "failed" else ("surprise", surprise)
+        return Result(self.name, self.check.law, state, reason, time.perf_counter() - begin)
 
 
 _SURPRISE = "expected to fail, found that it passes"
