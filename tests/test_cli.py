@@ -406,7 +406,7 @@ def test_mistakes_in_a_config_are_named(tmp_path: Path) -> None:
     assert "no preset 'tinny'" in fail(2, "train", "--dry-run", "--preset", "tinny")
     assert "Did you mean 'image'?" in fail(2, "train", "--dry-run", "--modality", "imago")
     assert "no objective named 'inrtc'" in fail(2, "train", "--dry-run", "--objective", "inrtc")
-    assert "'lr' must be > 0" in fail(2, "train", "--dry-run", "--lr", "-1")
+    assert "'--lr' must be > 0" in fail(2, "train", "--dry-run", "--lr", "-1")
     (tmp_path / "c.toml").write_text("steps = [")
     assert "expected TOML" in fail(2, "train", "--dry-run", "--config", tmp_path / "c.toml")
     (tmp_path / "c.toml").write_text("stepz = 3")

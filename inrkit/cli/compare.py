@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from inrkit.cli.output import as_json, bar, note, say, say_json, say_table
+from inrkit.cli import option
+from inrkit.cli.output import bar, note, say, say_json, say_table
 from inrkit.errors import UsageError
 
 
@@ -36,9 +37,9 @@ from inrkit.errors import UsageError
     help="Maximum number of signals: generated ones and held-out ones.",
 )
 @click.option("--sizes", metavar="WxH,...", help="Also time sampling and rendering at these resolutions.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Random seed of the generated signals.")
-@click.option("--device", default="auto", show_default=True, help="Device: auto, cpu, cuda or cuda:N.")
-@as_json
+@option.seed("Random seed of the generated signals.")
+@option.device()
+@option.as_json
 def compare(
     things: tuple[str, ...],
     out: Path,

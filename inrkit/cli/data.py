@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
-from inrkit.cli.output import as_json, bar, note, say, say_json, say_table, shown, shown_bytes
+from inrkit.cli import option
+from inrkit.cli.failure import as_flags
+from inrkit.cli.output import bar, note, say, say_json, say_table, shown, shown_bytes
 from inrkit.config import overrides, schema
-from inrkit.errors import UsageError
+from inrkit.errors import InrkitError, UsageError
 from inrkit.plugins import load_plugins
 
 
@@ -104,7 +106,10 @@ def command_of(importer: type[Any]) -> click.Command:
         options = schema.convert(
             importer.Options, {key: value for key, value in given.items() if value is not None}, schema.Place("options")
         )
-        _import(importer, source, out, options, overwrite=overwrite)
+        try:
+            _import(importer, source, out, options, overwrite=overwrite)
+        except InrkitError as error:  # of the importer, which knows fields and no flags
+            raise type(error)(as_flags(str(error), fields)) from error
 
     return click.Command(
         importer.name,
@@ -143,7 +148,7 @@ def _import(importer: type[Any], source: Path, out: Path, options: Any, *, overw
 
 @data.command(short_help="Show what a store contains.")
 @click.argument("file", type=click.Path(path_type=Path))
-@as_json
+@option.as_json
 def info(file: Path, as_json: bool) -> None:
     """Show what a store contains: its arrays, their shapes, and where they came from.
 
@@ -175,7 +180,7 @@ def info(file: Path, as_json: bool) -> None:
 
 @data.command(short_help="Verify a store's hash and read all of it.")
 @click.argument("file", type=click.Path(path_type=Path))
-@as_json
+@option.as_json
 def verify(file: Path, as_json: bool) -> None:
     """Verify a store's hash and read all of it; exit code 3 if anything is wrong.
 

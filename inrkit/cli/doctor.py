@@ -5,13 +5,14 @@ from typing import Any
 
 import click
 
-from inrkit.cli.output import as_json, say, say_json, say_table, shown, shown_bytes
+from inrkit.cli import option
+from inrkit.cli.output import say, say_json, say_table, shown, shown_bytes
 from inrkit.cli.plugins import describe
 from inrkit.plugins import load_plugins
 
 
 @click.command()
-@as_json
+@option.as_json
 def doctor(as_json: bool) -> None:
     """Examine this machine and this installation.
 

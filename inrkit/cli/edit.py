@@ -2,13 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from inrkit.cli.output import as_json, bar, say, say_json
+from inrkit.cli import option
+from inrkit.cli.output import bar, say, say_json
 from inrkit.cli.sample import parse_labels
 from inrkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from inrkit.core.edit.operator import Operator
+    from inrkit.core.edit.task import Edit
+    from inrkit.core.modality import Modality
+    from inrkit.inference.edit import Written
+    from inrkit.inference.model import Model
 
 TASKS: Mapping[str, frozenset[str]] = {
     "inpaint": frozenset({"mask", "box", "text", "invert", "passes"}),
@@ -23,7 +31,7 @@ _BETWEEN, _STROKE = 9, 1.0
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@option.run
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="INPUT...")
 @click.option("--task", required=True, type=click.Choice(list(TASKS)), help="Kind of edit.")
 @click.option(
@@ -56,10 +64,10 @@ _BETWEEN, _STROKE = 9, 1.0
 @click.option(
     "--label", metavar="K,...", help="Class label of the results by number or name; several are used in turn."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Random seed; equal seeds give equal results.")
-@click.option("--device", default="auto", show_default=True, help="Device: auto, cpu, cuda or cuda:N.")
+@option.seed("Random seed; equal seeds give equal results.")
+@option.device()
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="A folder, or FILE.png. [default: RUN/edited]")
-@as_json
+@option.as_json
 def edit(
     run: Path,
     inputs: tuple[Path, ...],
@@ -91,12 +99,16 @@ def edit(
       inrkit edit runs/first small.png --task superres --factor 4 -o large.png
       inrkit edit runs/first a.png b.png --task interpolate --level 0.5
     """
-    _check(task, given)
+    _check(task, count, given)
+    from inrkit.config.resolve import Resolved
     from inrkit.inference.model import Model
+    from inrkit.storage.rundir import read_config
 
     classes = None if label is None else parse_labels(label)
+    # What the config alone can tell is checked before the weights are read.
+    known = _known(Resolved.of(read_config(run)).modality, task, given)
     model, folder = Model.load(run, device=device), out or run / "edited"
-    written, sheet = _edited(model, inputs, task, count, classes, seed, folder, given)
+    written, sheet = _edited(model, inputs, task, count, classes, seed, folder, known, given)
     if as_json:
         say_json([result.facts() for result in written])
         return
@@ -108,26 +120,28 @@ def edit(
 
 
 def _edited(
-    model: Any,
+    model: "Model",
     inputs: Sequence[Path],
     task: str,
     count: int | None,
     classes: Sequence[str] | None,
     seed: int,
     out: Path,
+    operator: "Operator | None",
     given: Mapping[str, Any],
-) -> tuple[list[Any], Path]:
+) -> tuple[list["Written"], Path]:
     """What was written for each result, and the sheet."""
     from inrkit.cli.files import made_folder
-    from inrkit.inference.edit import observe_files, repeated, save_edits, save_sheet
+    from inrkit.core.edit.operator import KnownCells
+    from inrkit.inference.edit import observe_files, picture_hole, repeated, save_edits, save_sheet
 
-    operator = _operator(model, task, inputs, given)
+    if given["mask"] is not None:
+        hole = picture_hole(model, _shape(model.modality)[1:], given["mask"], inputs[0])
+        operator = KnownCells(hole if given["invert"] else ~hole)
     support, names = observe_files(model, inputs, operator)
     if task == "interpolate":
         if len(names) != 2:
             raise UsageError(f"'interpolate' needs two inputs (got {len(names)})")
-        if count == 1:
-            raise UsageError("'interpolate' needs '-n' of at least 2, both ends among them (got 1)")
         shown, labels = None, ["between"] * (count or _BETWEEN)
     else:
         shown = repeated(support, count or 1)
@@ -146,7 +160,7 @@ def _edited(
     return written, save_sheet(model, shown, edited, operator, sheet)
 
 
-def _check(task: str, given: Mapping[str, Any]) -> None:
+def _check(task: str, count: int | None, given: Mapping[str, Any]) -> None:
     """Options that fit the task, before anything is loaded."""
     for name, value in given.items():
         if value not in (None, False) and name not in TASKS[task]:
@@ -156,35 +170,42 @@ def _check(task: str, given: Mapping[str, Any]) -> None:
     if task == "inpaint" and len(holes) != 1:
         found = " and ".join(f"'--{name}'" for name in holes) or "none"
         raise UsageError(f"'inpaint' needs one of '--mask', '--box' and '--text' (got {found})")
+    if given["box"] is not None and not all(part.strip().isdecimal() for part in given["box"].split(",")):
+        raise UsageError(
+            f"'--box' is numbers, where the hole begins and how long it is, X,Y,W,H (got '{given['box']}')"
+        )
+    if task == "interpolate" and count == 1:
+        raise UsageError("'interpolate' needs '-n' of at least 2, both ends among them (got 1)")
     level = given["level"]
     if level is not None and not 0 < level < float("inf"):
         raise UsageError(f"'--level' must be > 0 (got {level:g})")
 
 
-def _operator(model: Any, task: str, inputs: Sequence[Path], given: Mapping[str, Any]) -> Any:
-    """What is known of the inputs; None for tasks that keep nothing exactly."""
+def _known(modality: "Modality", task: str, given: Mapping[str, Any]) -> "Operator | None":
+    """What is known of the inputs, unless a mask says it; None for tasks that keep nothing exactly."""
     from inrkit.core.edit.operator import ChannelMean, KnownCells, PatchMeans
-    from inrkit.inference.edit import box_hole, picture_hole, text_hole
+    from inrkit.inference.edit import box_hole, text_hole
 
-    shape = tuple(model.modality.template(1).values.shape[1:])
-    if task == "inpaint":
-        if given["box"] is not None:
-            hole = box_hole(shape[1:], given["box"])
-        elif given["text"] is not None:
-            hole = text_hole(shape[1:], given["text"])
-        else:
-            hole = picture_hole(model, shape[1:], given["mask"], inputs[0])
-        operator: Any = KnownCells(hole if given["invert"] else ~hole)
+    shape = _shape(modality)
+    operator: Operator | None = None
+    if task == "inpaint" and given["mask"] is None:
+        make, text = (box_hole, given["box"]) if given["box"] is not None else (text_hole, given["text"])
+        hole = make(shape[1:], text)
+        operator = KnownCells(hole if given["invert"] else ~hole)
     elif task == "superres":
         operator = PatchMeans(2 if given["factor"] is None else given["factor"])
-    else:
-        operator = ChannelMean() if task == "colorize" else None
+    elif task == "colorize":
+        operator = ChannelMean()
     if operator is not None:
         operator.check(shape)
     return operator
 
 
-def _task(task: str, operator: Any, given: Mapping[str, Any]) -> Any:
+def _shape(modality: "Modality") -> tuple[int, ...]:
+    return tuple(modality.template(1).values.shape[1:])
+
+
+def _task(task: str, operator: "Operator | None", given: Mapping[str, Any]) -> "Edit":
     from inrkit.core.edit.task import Denoise, Restore, Stroke, descending
 
     passes = given["passes"]
@@ -193,6 +214,7 @@ def _task(task: str, operator: Any, given: Mapping[str, Any]) -> Any:
     if task == "stroke":
         first = given["level"] or _STROKE
         return Stroke(descending(first, first / 16, passes or 4))
+    assert operator is not None
     return Restore(operator) if passes is None else Restore(operator, descending(80.0, 0.05, passes))
 
 

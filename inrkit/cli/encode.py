@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inrkit.cli.output import as_json, bar, note, say, say_json
+from inrkit.cli import option
+from inrkit.cli.output import bar, note, say, say_json
 from inrkit.cli.sample import parse_labels
 from inrkit.errors import DataError, UsageError
 
@@ -21,7 +22,7 @@ _ON_SHEET = 24
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@option.run
 @click.argument("inputs", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="INPUT...")
 @click.option("--data", metavar="FILE", help="Encode a whole data set: a store, or 'embedded' (the synthetic signals).")
 @click.option(
@@ -36,14 +37,14 @@ _ON_SHEET = 24
 )
 @click.option("--label", metavar="K,...", help="Class label of the INPUTs by number or name; several are used in turn.")
 @click.option("--skip-broken", is_flag=True, help="Leave out files that cannot be read, instead of stopping.")
-@click.option("--device", default="auto", show_default=True, help="Device: auto, cpu, cuda or cuda:N.")
+@option.device()
 @click.option(
     "-o",
     "--out",
     type=click.Path(path_type=Path),
     help="A folder, or FILE.inr; with --data FILE.h5.  [default: RUN/encoded or RUN/params.h5]",
 )
-@as_json
+@option.as_json
 def encode(
     run: Path,
     inputs: tuple[Path, ...],

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
-from inrkit.cli.output import as_json, bar, say, say_json, say_table
+from inrkit.cli import option
+from inrkit.cli.output import bar, say, say_json, say_table
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@option.run
 @click.option("--data", metavar="DATA", help="Data set: a store, a folder or NAME://ADDRESS. [default: the run's own]")
 @click.option(
     "-n",
@@ -25,9 +26,9 @@ from inrkit.cli.output import as_json, bar, say, say_json, say_table
     help="First search the intermediate noise level of two-step sampling (takes minutes: 12 sets of samples). "
     "'inrkit sample --steps 2' then uses it with this checkpoint.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Random seed of the generated signals.")
-@click.option("--device", default="auto", show_default=True, help="Device: auto, cpu, cuda or cuda:N.")
-@as_json
+@option.seed("Random seed of the generated signals.")
+@option.device()
+@option.as_json
 def evaluate(
     run: Path,
     data: str | None,

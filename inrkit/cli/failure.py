@@ -4,8 +4,11 @@
 stopped by a signal.
 """
 
+import errno
 import os
+import re
 import traceback
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -16,6 +19,10 @@ from inrkit.storage.atomic import disk_errors
 
 DEBUG = "INRKIT_DEBUG"
 _INTERRUPTED = 130
+_NOT_NEEDED = {"--resume": "the same command, with the same OUT, resumes a run"}
+"""Options that other programs have."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tabs and ends of lines
 _LOST = ("Connection reset by peer", "Connection closed by peer", "DistBackendError", "gloo/transport")
 _OUT_OF_MEMORY = (
     "OutOfMemoryError",
@@ -35,14 +42,14 @@ def rank() -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def report(error: BaseException) -> int:
-    """Tell the user about ``error`` and return the exit code."""
+def report(error: BaseException, args: Sequence[str] = ()) -> int:
+    """Tell the user, who typed ``args``, about ``error`` and return the exit code."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return 2
-    if isinstance(error, KeyboardInterrupt | click.Abort):
-        return _INTERRUPTED
     message, code = explain(error)
+    typed = ["extend", *(arg.partition("=")[0].lstrip("-").replace("-", "_") for arg in args if arg.startswith("-"))]
+    message = as_flags(message, typed)
     if os.environ.get(DEBUG, "0") not in ("", "0"):
         _say("".join(traceback.format_exception(error)))
     # Every process finds the same mistake in the same command; what went wrong in one of them alone must be seen.
@@ -56,6 +63,10 @@ def report(error: BaseException) -> int:
 
 def explain(error: BaseException) -> tuple[str, int]:
     """One line that says what happened, and the exit code."""
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return "stopped", _INTERRUPTED
+    if isinstance(error, OSError) and error.errno in _FULL and not isinstance(error.filename, str):
+        return f"cannot write: {error.strerror}; make room and repeat", ResourceError.exit_code
     if isinstance(error, OSError) and isinstance(error.filename, str):
         try:
             with disk_errors(Path(error.filename)):
@@ -65,6 +76,8 @@ def explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, InrkitError):
         return _line(str(error)), error.exit_code
     if isinstance(error, click.ClickException):
+        if isinstance(error, click.NoSuchOption) and error.option_name in _NOT_NEEDED:
+            return f"there is no '{error.option_name}': {_NOT_NEEDED[error.option_name]}", 2
         context = getattr(error, "ctx", None)
         advice = f" See '{context.command_path} --help'." if context else ""
         return _line(error.format_message()) + advice, 2
@@ -104,10 +117,26 @@ def in_the_midst(error: SystemExit) -> bool:
     return ours and _plugin_of(error) is not None
 
 
+def as_flags(message: str, names: Iterable[str]) -> str:
+    """The message with these names of options as they are typed: 'size' becomes '--size', and 'n' becomes '-n'."""
+    known = set(names)
+
+    def flag(match: re.Match[str]) -> str:
+        name = match[1]
+        return match[0] if name not in known else f"'-{name}'" if len(name) == 1 else f"'--{name.replace('_', '-')}'"
+
+    return re.sub(r"'(\w+)'", flag, message)
+
+
+def printable(text: str) -> str:
+    """Text that does nothing to a terminal: control characters and bytes that are no text are shown as codes."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
 def _line(text: str) -> str:
     return " ".join(text.split())
 
 
 def _say(text: str) -> None:
-    # File names may hold bytes that are no text; saying so must not fail.
-    click.echo(text.encode("utf-8", "backslashreplace").decode(), err=True)
+    click.echo(printable(text), err=True)

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inrkit.cli.failure import rank
+from inrkit.cli.failure import printable, rank
 from inrkit.progress import Progress, quiet
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
-
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+    from rich.table import Table
 
 _LISTED = 16  # things that a cell names; programs read all of them as JSON
 _LIVE: list["Bars"] = []
@@ -27,15 +26,15 @@ _PIPED_WIDTH = 10_000  # rows that another program reads are not to be folded
 def say(text: str) -> None:
     """A result, on stdout."""
     if rank() == 0:
-        click.echo(text.encode("utf-8", "backslashreplace").decode())
+        click.echo(printable(text))
 
 
 def note(text: str) -> None:
     """Something by the way, on stderr, above the bar if there is one."""
     if rank() == 0 and _LIVE:
-        _LIVE[-1].console.print(text, markup=False, highlight=False, soft_wrap=True)
+        _LIVE[-1].console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
     elif rank() == 0:
-        click.echo(text.encode("utf-8", "backslashreplace").decode(), err=True)
+        click.echo(printable(text), err=True)
 
 
 def say_json(value: Any) -> None:
@@ -44,19 +43,33 @@ def say_json(value: Any) -> None:
 
 
 def say_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table on stdout."""
-    from rich.box import SIMPLE_HEAD
+    """A table on stdout: never wider than a terminal, where a wide one is turned on its side; plain in a pipe."""
     from rich.console import Console
+    from rich.measure import Measurement
+
+    terminal = sys.stdout.isatty()
+    console = Console(file=sys.stdout, width=None if terminal else _PIPED_WIDTH)
+    cells = [list(columns), *([printable(shown(cell)) for cell in row] for row in rows)]
+    table, turned = _table(cells, terminal=terminal), _table(list(zip(*cells, strict=True)), terminal=terminal)
+    width, other = (Measurement.get(console, console.options, one).maximum for one in (table, turned))
+    with console.capture() as captured:
+        console.print(turned if len(columns) > 3 and other <= console.width < width else table)
+    lines = [line.rstrip() for line in captured.get().splitlines() if line.strip()]
+    if rank() == 0:
+        click.echo("\n".join(lines))
+
+
+def _table(cells: Sequence[Sequence[str]], *, terminal: bool) -> "Table":
+    """The first row is the head."""
+    from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        table.add_row(*(Text(shown(cell)) for cell in row))
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
-    with console.capture() as captured:
-        console.print(table)
-    say("\n".join(line.rstrip() for line in captured.get().strip("\n").splitlines() if line.strip()))
+    table = Table(*map(escape, cells[0]), box=SIMPLE_HEAD if terminal else None, pad_edge=False, padding=(0, 1))
+    for row in cells[1:]:
+        table.add_row(*map(Text, row))
+    return table
 
 
 def shown(value: Any) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from inrkit.cli.output import as_json, note, say_json, say_table
+from inrkit.cli import option
+from inrkit.cli.output import note, say_json, say_table
 from inrkit.errors import InrkitError, PluginError, UsageError, did_you_mean
 from inrkit.plugins import GROUP, Registry, load_plugins
 from inrkit.plugins.registry import Entry
@@ -30,7 +31,7 @@ from inrkit.plugins.registry import Entry
     help="A check that is expected to fail, with the reason; may be repeated.",
 )
 @click.option("--only", multiple=True, metavar="CHECK", help="Run only this check; may be repeated.")
-@as_json
+@option.as_json
 def check(
     name: str,
     sets: tuple[str, ...],

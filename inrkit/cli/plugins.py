@@ -4,8 +4,9 @@ from typing import Any
 
 import click
 
+from inrkit.cli import option
 from inrkit.cli.lazy import LazyGroup
-from inrkit.cli.output import as_json, say_json, say_table
+from inrkit.cli.output import say_json, say_table
 from inrkit.errors import PluginError, UsageError, did_you_mean
 from inrkit.plugins import Registry, load_plugins
 from inrkit.plugins.registry import KINDS
@@ -34,7 +35,7 @@ def plugins() -> None:
 
 
 @click.command("list")
-@as_json
+@option.as_json
 def list_plugins(as_json: bool) -> None:
     """List the plugins, with what each offers or why it is left out.
 
@@ -50,7 +51,7 @@ def list_plugins(as_json: bool) -> None:
 
 @click.command()
 @click.argument("name")
-@as_json
+@option.as_json
 def show(name: str, as_json: bool) -> None:
     """Show everything that one plugin registers: names, what they stand for, and where the code is.
 
@@ -66,14 +67,16 @@ def show(name: str, as_json: bool) -> None:
     if row["state"] == "broken":
         raise PluginError(f"plugin '{name}' of {row['distribution']} is broken: {row['reason']}")
     entries = [entry for entry in registry.entries() if entry.plugin == name]
+    presets = {e.name: list(registry.modality(e.name).presets) for e in entries if e.kind == "modality"}
     if as_json:
         registered = [{"kind": e.kind, "name": e.name, "target": e.target, "summary": e.summary} for e in entries]
-        say_json({**row, "registered": registered})
+        say_json({**row, "registered": registered, "presets": presets})
         return
     about = [
         ["plugin", name],
         ["from", f"{row['distribution']} {row['version']}"],
         *(["but", r] for r in row["remarks"]),
+        *([f"presets of {modality}", names] for modality, names in presets.items()),
     ]
     say_table(["what", ""], about)
     say_table(["kind", "name", "what it is", "where"], [[e.kind, e.name, e.summary, e.target] for e in entries])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from inrkit.cli import option
 from inrkit.cli.output import bar, say
 from inrkit.errors import UsageError
 
@@ -19,7 +20,7 @@ from inrkit.errors import UsageError
     metavar="KEY=VALUE",
     help="Further coordinates, as the modality defines them; may be repeated.",
 )
-@click.option("--device", default="cpu", show_default=True, help="Device: auto, cpu, cuda or cuda:N.")
+@option.device("cpu")
 @click.option(
     "-o",
     "--out",

@@ -28,6 +28,27 @@ COMMANDS = {
     "doctor": ("inrkit.cli.doctor:doctor", "Examine this machine and this installation."),
 }
 
+_ALSO_CALLED = {
+    "generate": "sample",
+    "reconstruct": "encode",
+    "fit": "train",
+    "resume": "train",
+    "finetune": "train",
+    "decode": "render",
+    "view": "render",
+    "show": "render",
+    "inpaint": "edit",
+    "interpolate": "edit",
+    "convert": "export",
+    "eval": "evaluate",
+    "test": "evaluate",
+    "benchmark": "compare",
+    "import": "data",
+    "dataset": "data",
+    "info": "doctor",
+}
+"""What other programs call our commands."""
+
 
 class Root(LazyGroup):
     """The group that turns every failure into one line and an exit code, and knows the commands of plugins."""
@@ -43,7 +64,8 @@ class Root(LazyGroup):
             command: click.Command = registry.command(name)
             return command
         known = self.list_commands(ctx)
-        raise UsageError(f"no command named '{name}'; there are {', '.join(known)}.{did_you_mean(name, known)}")
+        meant = f" Did you mean '{_ALSO_CALLED[name]}'?" if name in _ALSO_CALLED else did_you_mean(name, known)
+        raise UsageError(f"no command named '{name}'; there are {', '.join(known)}.{meant}")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_commands(ctx, formatter)
@@ -72,12 +94,15 @@ class Root(LazyGroup):
     ) -> Any:
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, standalone_mode, **extra)
+        stdout = sys.stdout
         try:
             code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except BaseException as error:
+            if isinstance(error, SystemExit) and sys.stdout is not stdout:
+                sys.exit(0)  # click replaced it since whoever reads it has seen enough
             if isinstance(error, SystemExit) and not in_the_midst(error):
                 raise
-            sys.exit(report(error))
+            sys.exit(report(error, sys.argv[1:] if args is None else args))
         sys.exit(code if isinstance(code, int) else 0)
 
 

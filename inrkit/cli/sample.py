@@ -5,12 +5,13 @@ from pathlib import Path
 
 import click
 
+from inrkit.cli import option
 from inrkit.cli.output import bar, say
 from inrkit.errors import UsageError
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@option.run
 @click.option("-n", "count", type=click.IntRange(min=1), default=16, show_default=True, help="Number of samples.")
 @click.option("--steps", type=click.IntRange(min=1), help="Sampling steps. [default: 1; diffusion: 18]")
 @click.option("--times", metavar="T,T,...", help="The noise levels themselves, highest first, such as 80,0.821.")
@@ -19,7 +20,7 @@ from inrkit.errors import UsageError
     metavar="NAME",
     help="Sampler: consistency, heun, euler or a plugin's. [default: that of the objective; diffusion: heun]",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Random seed; equal seeds give equal samples.")
+@option.seed("Random seed; equal seeds give equal samples.")
 @click.option("--size", metavar="WxH", help="Resolution of the pictures; .inr files have none. [default: as trained]")
 @click.option(
     "--label",
@@ -34,7 +35,7 @@ from inrkit.errors import UsageError
     metavar="W",
     help="Scale of classifier-free guidance, 1: none. Needs a run trained with label_dropout.",
 )
-@click.option("--device", default="auto", show_default=True, help="Device: auto, cpu, cuda or cuda:N.")
+@option.device()
 @click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="[default: RUN/generated]")
 def sample(
     run: Path,

@@ -7,13 +7,21 @@ import click
 
 from inrkit.cli.output import say
 from inrkit.config.toml import read_toml, to_toml, unstructure
+from inrkit.errors import DataError
 
 
 @click.command()
 @click.option(
-    "--modality", metavar="NAME", help="Modality (kind of signal), listed by 'inrkit plugins list'. [default: image]"
+    "--modality",
+    metavar="NAME",
+    help="Modality (kind of signal), listed by 'inrkit plugins list'. [default: that of --data, or image]",
 )
-@click.option("--preset", metavar="NAME", help="Named set of config values. [default: the modality's first]")
+@click.option(
+    "--preset",
+    metavar="NAME",
+    help="Named set of config values, listed by 'inrkit plugins show image' for the modality 'image'. "
+    "[default: the modality's first]",
+)
 @click.option(
     "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML file with config keys."
 )
@@ -34,7 +42,7 @@ from inrkit.config.toml import read_toml, to_toml, unstructure
 @click.option(
     "--readout", metavar="NAME", help="Read-out, which turns the rendered INR into f: direct, two-headed or literal."
 )
-@click.option("--seed", type=int, help="Random seed.")
+@click.option("--seed", type=click.IntRange(min=0), help="Random seed.")
 @click.option("--steps", type=int, help="Training steps.")
 @click.option("--batch-size", type=int, help="Batch size, summed over all processes.")
 @click.option("--lr", type=float, help="Peak learning rate.")
@@ -72,19 +80,36 @@ def train(
       torchrun --nproc-per-node 2 -m inrkit train --out runs/two
     """
     from inrkit.config.resolve import resolve
+    from inrkit.machine.precision import choose_device
     from inrkit.machine.signals import process_setup
 
     with process_setup():
         if modality is None:
-            modality = "image" if config is None else read_toml(config).get("modality", "image")
+            modality = _modality(config, flags["data"])
         given = {key: value for key, value in flags.items() if value is not None}
         if trackers:
             given["trackers"] = trackers
         resolved = resolve(modality, preset, config, sets, given)
         if dry_run:
+            choose_device(resolved.config.device)  # as the run would
             say(_plan(resolved))
         else:
             _run(resolved, out, progress=not no_progress, extend=extend)
+
+
+def _modality(config: Path | None, data: str | None) -> str:
+    """What the config says, or else the data set; of synthetic signals, images."""
+    from inrkit.storage.store import Store
+
+    named = {} if config is None else read_toml(config)
+    data = data or named.get("data")
+    if "modality" in named or data is None or not Path(data).is_file():
+        return str(named.get("modality", "image"))
+    try:
+        with Store(Path(data)) as store:
+            return store.modality
+    except DataError:  # files of another kind
+        return "image"
 
 
 def _plan(resolved: Any) -> str:

@@ -20,7 +20,7 @@ from inrkit.core.modality import Modality
 from inrkit.core.observation import Batch, Observation
 from inrkit.core.pipeline import Pipeline, Prediction, Request
 from inrkit.core.sample import Sampler, sample
-from inrkit.errors import DataError, UsageError
+from inrkit.errors import UsageError
 from inrkit.inference.given import Given, observe, places
 from inrkit.inference.labels import Label, check_guidance, labels_for
 from inrkit.inference.times import middle_of, sampler_of
@@ -81,8 +81,6 @@ class Model:
             modality: The class, for one that is not installed as a plugin.
         """
         run = Path(run)
-        if not run.is_dir():
-            raise DataError(f"{run}: expected a run directory, found none; train first")
         resolved, place = Resolved.of(read_config(run), modality), choose_device(device)
         checkpoint = find_checkpoint(run, step)
         model = build_model(resolved, run, checkpoint.step, place)

@@ -105,6 +105,8 @@ def read_regular_file(path: Path, *, limit: int | None = None) -> bytes:
             if limit is not None and status.st_size > limit:
                 raise DataError(f"{path}: expected at most {limit} bytes, found {status.st_size}")
             return file.read()
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: expected a file, found none of that name; check the path") from error
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise DataError(f"{path}: expected a readable file that is no link, found: {reason}") from error

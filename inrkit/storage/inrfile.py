@@ -18,6 +18,8 @@ from inrkit.storage import atomic, jsontext, tensorfile
 
 FORMAT = "inrkit-inr"
 VERSION = "1"
+_PICTURES = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"RIFF": "WAV or WebP"}
+"""What people give in place of an .inr file, by how it begins."""
 _TEXTS = ("function", "modality")
 _MAPPINGS = ("function_options", "modality_options", "readout", "where", "provenance")
 
@@ -73,6 +75,10 @@ def unpack_inr(data: bytes, *, origin: str) -> InrFile:
     """The inverse of `pack_inr`; ``origin`` is what messages call the bytes."""
     if data[:4] == b"PK\x03\x04" or (data[:1] == b"\x80" and data[1:2] <= b"\x05" and data[2:8] != bytes(6)):
         raise DataError(f"{origin}: expected an .inr file, found what may hold a pickle; it is never opened")
+    for begin, kind in _PICTURES.items():
+        if data.startswith(begin):
+            hint = f"'inrkit encode RUN {origin}' makes one"
+            raise DataError(f"{origin}: expected an .inr file, found a {kind} file; {hint}")
     tensors, metadata = tensorfile.unpack(data, origin=origin)
     if metadata.get("format") != FORMAT:
         raise DataError(

@@ -1,14 +1,15 @@
 """The run directory: `config.toml`, `checkpoints/`, `metrics.jsonl`, `samples/`, `report.html`, and a lock."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import final
+from typing import Any, final
 
 import attrs
 
 from inrkit.config.run import MACHINE, RunConfig
 from inrkit.config.toml import difference, read_toml, structure, to_toml, unstructure
-from inrkit.errors import UsageError
+from inrkit.errors import DataError, UsageError
 from inrkit.storage import atomic
 from inrkit.storage.checkpoint import clean_stale, list_checkpoints
 from inrkit.storage.runlock import RunLock
@@ -46,14 +47,16 @@ class RunDirectory:
         while there is no checkpoint there is nothing that another config could spoil.
         """
         if self.config.exists() and list_checkpoints(self.checkpoints):
-            changed = changed_keys(read_config(self.path), config)
+            before = read_config(self.path)
+            changed = changed_keys(before, config)
             if extend and changed == ["steps"]:
                 changed = []
                 atomic.write_text(self.config, to_toml(unstructure(config)))
             if changed:
-                hint = "say 'extend' to let it go on" if changed == ["steps"] else "take the values of its config.toml"
+                more = changed == ["steps"] and config.steps > before.steps
+                hint = "give 'extend' to train on" if more else "give the same values to resume it"
                 raise UsageError(
-                    f"{self.path}: the run there has another config: {', '.join(changed)} changed; "
+                    f"{self.path}: the run there has another config: {', '.join(changes(before, config))}; "
                     f"{hint}, or choose another directory"
                 )
         else:
@@ -67,8 +70,20 @@ class RunDirectory:
 def read_config(run: Path) -> RunConfig:
     """The config of a run directory."""
     if not (run / "config.toml").is_file():
-        raise UsageError(f"{run}: expected a run directory with a config.toml, found none; train one first")
+        raise DataError(f"{run}: expected a run directory with a config.toml, found none; train one first")
     return structure(RunConfig, read_toml(run / "config.toml"), origin=str(run / "config.toml"))
+
+
+def changes(old: RunConfig, new: RunConfig) -> list[str]:
+    """Each changed key with both values: "options.width 384, now 256"."""
+    before, now = unstructure(old), unstructure(new)
+    return [f"{key} {_value(before, key)}, now {_value(now, key)}" for key in changed_keys(old, new)]
+
+
+def _value(table: Any, key: str) -> str:
+    for part in key.split("."):
+        table = table.get(part) if isinstance(table, Mapping) else None
+    return "unset" if table is None else str(table)
 
 
 def changed_keys(old: RunConfig, new: RunConfig) -> list[str]:

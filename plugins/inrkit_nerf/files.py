@@ -1,5 +1,6 @@
 """Files of the user: pictures to encode, and pictures, animations and films that are written."""
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -97,6 +98,8 @@ def _levels(views: Tensor) -> np.ndarray:
 def _film(frames: np.ndarray, path: Path) -> None:
     try:
         import imageio.v3 as imageio
+
+        importlib.import_module("imageio_ffmpeg")  # without it imageio knows no films
     except ImportError as error:
         raise UsageError(
             "films need the extra 'video': pip install 'inrkit[video]'; or write a .gif or .webp"

@@ -52,9 +52,9 @@ def test_loading_changes_no_random_state(run: Path) -> None:
 
 def test_what_is_not_there_is_named(run: Path, tmp_path: Path) -> None:
     """A missing run, a missing step, a directory that is none."""
-    with pytest.raises(DataError, match="expected a run directory, found none"):
+    with pytest.raises(DataError, match=r"expected a run directory with a config\.toml, found none"):
         Model.load(tmp_path / "none")
-    with pytest.raises(UsageError, match=r"config\.toml"):
+    with pytest.raises(DataError, match=r"config\.toml"):
         Model.load(tmp_path)
     with pytest.raises(DataError, match="step-00000003"):
         Model.load(run, step=3, modality=ToyModality)

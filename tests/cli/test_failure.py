@@ -1,0 +1,166 @@
+"""What a mistake looks like: one line, in the words that the user typed; and before anything slow."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from inrkit.cli import main
+from inrkit.cli.failure import as_flags, explain, printable
+from inrkit.storage.store import write_store
+
+SMALL = ["size=8,8", "width=16", "depth=1", "decoder_depth=1", "heads=2", "hidden=16", "inr_width=16", "inr_inner=16"]
+SMALL += ["inr_depth=2", "count=64"]
+TRAIN = ["train", "--no-progress", "--steps", "2", "--batch-size", "4", "--precision", "fp32", "--device", "cpu"]
+TRAIN += [part for option in SMALL for part in ("--set", f"options.{option}")]
+
+
+def said(code: int, *args: object) -> str:
+    """The one line of a command that fails."""
+    result = CliRunner().invoke(main, [str(arg) for arg in args])
+    assert result.exit_code == code, result.output
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("cli") / "run"
+    assert CliRunner().invoke(main, [*TRAIN, "--out", str(out)]).exit_code == 0
+    return out
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(path)
+    return path
+
+
+def test_options_are_named_as_they_are_typed(run: Path, picture: Path, tmp_path: Path) -> None:
+    """Whoever raises the error knows a name; the user knows a flag. A key that nobody typed stays a key."""
+    assert as_flags("'size' and 'n' of 'options.size'", ["size", "n"]) == "'--size' and '-n' of 'options.size'"
+    assert "'--label' out, or train with 'options.classes'" in said(2, "sample", run, "--label", "3")
+    assert "'--guidance' 2 needs" in said(2, "sample", run, "--guidance=2")
+    assert "'--box' is 4 numbers" in said(2, "edit", run, picture, "--task", "inpaint", "--box", "1,2,3")
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    for side in (8, 9):
+        Image.fromarray(np.zeros((side, side, 3), np.uint8)).save(folder / f"{side}.png")
+    assert "'--size' to bring them" in said(3, "data", "import", "images", folder, tmp_path / "a.h5")
+
+
+def test_options_are_checked_before_a_model_is_loaded(picture: Path, tmp_path: Path) -> None:
+    """A mistake in them is said even where there is no run."""
+    run = tmp_path / "none"
+    assert "'--box' is numbers" in said(2, "edit", run, picture, "--task", "inpaint", "--box", "a,b")
+    assert "'--times' must be numbers" in said(2, "sample", run, "--times", "x")
+    assert "no metric named 'psrn'" in said(2, "evaluate", run, "--metrics", "psrn")
+    assert "expected an .inr file or a folder" in said(2, "encode", run, picture, "-o", tmp_path / "e.png")
+    assert "'--at' is KEY=VALUE" in said(2, "render", tmp_path / "a.inr", "--at", "x")
+    for command in ("sample", "evaluate"):
+        assert "0" in said(2, command, run, "--seed", "-1")
+    assert "0" in said(2, "train", "--dry-run", "--seed", "-1")
+
+
+def test_what_is_no_run_is_one_kind_of_error(picture: Path, tmp_path: Path) -> None:
+    """A folder without a config, and no folder at all, for every command that wants a run."""
+    for path in (tmp_path, tmp_path / "none"):
+        for command in (("sample",), ("evaluate",), ("encode", picture), ("edit", picture, "--task", "colorize")):
+            first, *rest = command
+            assert "expected a run directory with a config.toml" in said(3, first, path, *rest)
+
+
+def test_other_programs_words_lead_to_ours() -> None:
+    """Commands and options that people know from elsewhere."""
+    assert "Did you mean 'sample'?" in said(2, "generate")
+    assert "Did you mean 'evaluate'?" in said(2, "eval")
+    assert "the same command, with the same OUT, resumes a run" in said(2, "train", "--resume")
+
+
+def test_changed_keys_are_said_with_both_values(run: Path) -> None:
+    """Of the run that is there, and of the command."""
+    line = said(2, *TRAIN, "--out", run, "--set", "options.width=32")
+    assert "options.width 16, now 32" in line
+    assert "give '--extend' to train on" in said(2, *TRAIN, "--steps", "5", "--out", run)
+
+
+def test_files_that_are_something_else_are_named(picture: Path, tmp_path: Path) -> None:
+    """A picture in place of an .inr file leads to the command that makes one."""
+    line = said(3, "render", picture)
+    assert f"expected an .inr file, found a PNG file; 'inrkit encode RUN {picture}' makes one" in line
+    assert "expected a file, found none of that name" in said(3, "render", tmp_path / "none.inr")
+
+
+def test_files_that_are_written_make_their_folder(run: Path, picture: Path, tmp_path: Path) -> None:
+    """As folders of samples do."""
+    inr = tmp_path / "new" / "a.inr"
+    for args in (["encode", run, picture, "-o", inr], ["render", inr, "-o", tmp_path / "no/such/a.png"]):
+        assert CliRunner().invoke(main, [str(arg) for arg in args]).exit_code == 0
+    assert (tmp_path / "no/such/a.png").is_file()
+
+
+def test_the_modality_is_that_of_the_data(tmp_path: Path) -> None:
+    """A store says which it is for."""
+    store = write_store(tmp_path / "a.h5", "nobodys", {"values": np.zeros((4, 1, 8), np.float32)}, {})
+    assert "no modality named 'nobodys'" in said(2, "train", "--dry-run", "--data", store)
+
+
+def test_a_dry_run_checks_the_device() -> None:
+    """As the run would."""
+    assert "gpu" in said(2, "train", "--dry-run", "--device", "gpu")
+
+
+def test_broken_files_are_left_out_if_so_wished(run: Path, picture: Path, tmp_path: Path) -> None:
+    """Of a folder; and the flag is named where there is one."""
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    out = tmp_path / "out"
+    assert "--skip-broken leaves out what cannot be read" in said(3, "encode", run, tmp_path, "-o", out)
+    done = CliRunner().invoke(main, ["encode", str(run), str(tmp_path), "--skip-broken", "-o", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "skipped" in done.stderr
+    assert [path.name for path in out.glob("*.inr")] == ["a.inr"]
+
+
+def test_names_do_nothing_to_a_terminal(tmp_path: Path) -> None:
+    """Control characters in names of files are shown as codes."""
+    assert printable("a\x1b[31mb\x07\tc\n") == "a\\x1b[31mb\\x07\tc\n"
+    line = said(3, "render", tmp_path / "\x1b]0;owned\x07.inr")
+    assert "\x1b" not in line
+    assert "\\x1b]0;owned" in line
+
+
+def test_a_full_disk_is_no_bug() -> None:
+    """Whether the system says which file or not; and Ctrl-C is a line."""
+    assert explain(OSError(28, "No space left on device")) == (
+        "cannot write: No space left on device; make room and repeat",
+        6,
+    )
+    assert explain(KeyboardInterrupt()) == ("stopped", 130)
+
+
+def piped(reader: Callable[[int], object], *args: str) -> tuple[int, str]:
+    """A command whose output is read by somebody else: its exit code and what it says on standard error."""
+    out, into = os.pipe()
+    reader(out)
+    child = subprocess.run([sys.executable, "-m", "inrkit", *args], stdout=into, stderr=subprocess.PIPE, text=True)
+    os.close(into)
+    return child.returncode, child.stderr
+
+
+def test_a_reader_may_stop_reading() -> None:
+    """As `head` does: that is no error."""
+    assert piped(os.close, "--help") == (0, "")
+    with open("/dev/full", "w") as full:
+        child = subprocess.run(
+            [sys.executable, "-m", "inrkit", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert child.returncode == 6
+    assert child.stderr == "inrkit: error: cannot write: No space left on device; make room and repeat\n"
