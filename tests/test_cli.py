@@ -453,7 +453,7 @@ def test_sample_names_what_is_wrong(run: Path, tmp_path: Path) -> None:
     assert "found both" in fail(2, "sample", run, "--times", "80", "--steps", "1", *out)
     assert "learned no classes" in fail(2, "sample", run, "--label", "3", *out)
     assert "'label_dropout' above 0" in fail(2, "sample", run, "--guidance", "2", *out)
-    assert "--sampler" in fail(2, "sample", run, "--sampler", "magic", *out)
+    assert "no sampler named 'magic'" in fail(2, "sample", run, "--sampler", "magic", *out)
     assert "expected a run directory" in fail(3, "sample", tmp_path / "none", *out)
     (tmp_path / "file").write_text("")
     assert "file" in fail(2, "sample", run, "-o", tmp_path / "file" / "s")

@@ -189,12 +189,12 @@ def test_masks_of_another_size_are_refused(run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--task", "superres", "--factor", "3"], "'factor' must divide the size of the signal, 8 x 8 (got 3)"),
-        (["--task", "superres", "--factor", "1"], "'factor' must be at least 2 (got 1)"),
+        (["--task", "superres", "--factor", "3"], "'--factor' must divide the size of the signal, 8 x 8 (got 3)"),
+        (["--task", "superres", "--factor", "1"], "'--factor' must be at least 2 (got 1)"),
         (["--task", "inpaint"], "'inpaint' needs one of '--mask', '--box' and '--text' (got none)"),
         (["--task", "inpaint", "--box", "0,0,2,2", "--text", "A"], "(got '--box' and '--text')"),
         (["--task", "inpaint", "--box", "6,6,4,4"], "the box must lie within the signal, 8 x 8 (got '6,6,4,4')"),
-        (["--task", "inpaint", "--box", "1,2"], "'box' is 4 numbers"),
+        (["--task", "inpaint", "--box", "1,2"], "'--box' is 4 numbers"),
         (["--task", "inpaint", "--box", "0,0,8,8", "--invert"], "nothing to fill in"),
         (["--task", "inpaint", "--text", " "], "must have letters"),
         (

@@ -76,9 +76,11 @@ def encode(
             raise UsageError("'--label' is for files; a data set has its own labels")
         _encode_set(run, data, split, limit, device, out or run / "params.h5")
         return
-    from inrkit.cli.files import made_folder
+    from inrkit.cli.files import is_file_name, made_folder
     from inrkit.inference.model import Model
 
+    if out is not None and out.suffix != ".inr" and is_file_name(out):
+        raise UsageError(f"{out}: expected an .inr file or a folder; 'inrkit render' makes pictures of .inr files")
     model = Model.load(run, device=device)
     signals, names = _read(model, inputs, skip_broken=skip_broken)
     classes = None if label is None else model.labels(len(names), 0, parse_labels(label))
@@ -134,15 +136,13 @@ def _targets(
     run: Path, inputs: Sequence[Path], names: Sequence[str], out: Path | None
 ) -> tuple[list[Path], Path | None]:
     """The .inr file of each signal; and of the sheet, which one file goes without."""
-    from inrkit.cli.files import is_file_name, names_for
+    from inrkit.cli.files import names_for
 
     if out is not None and out.suffix == ".inr":
         if len(names) != 1:
             raise UsageError(f"{out}: expected one input for one .inr file, found {len(names)}; give a folder instead")
         return [out], None
     folder = out or run / "encoded"
-    if is_file_name(folder):
-        raise UsageError(f"{folder}: expected an .inr file or a folder; 'inrkit render' makes pictures of .inr files")
     sheet = folder / "sheet.png"
     if sheet.resolve() in {path.resolve() for path in inputs}:
         raise UsageError(f"{sheet}: the sheet of the encodes would replace this input; choose another folder")
