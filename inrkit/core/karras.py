@@ -46,9 +46,9 @@ def uniform_pairs(levels: Tensor, draws: Draws, skip: int = 1) -> tuple[Tensor, 
 
 def lognormal_pairs(levels: Tensor, draws: Draws, mean: float, std: float) -> tuple[Tensor, Tensor]:
     """Neighbours t = σ_i > r = σ_(i+1), as often as a log-normal level lies between them (iCT)."""
-    chances = lognormal_chances(levels, mean, std).to(draws.device)
-    index = torch.searchsorted(chances.cumsum(0), draws.uniform().double(), right=True)
-    return _chosen(levels, index.clamp_max(len(chances) - 1), 1)
+    chances, uniform = lognormal_chances(levels, mean, std).cpu(), draws.uniform()
+    index = torch.searchsorted(chances.cumsum(0), uniform.cpu().double(), right=True)  # MPS has no float64
+    return _chosen(levels, index.clamp_max(len(chances) - 1).to(uniform.device), 1)
 
 
 def lognormal_chances(levels: Tensor, mean: float, std: float) -> Tensor:

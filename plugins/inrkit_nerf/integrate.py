@@ -1,8 +1,14 @@
 """The one place where nerfacc is called: densities and colours along rays to the colours that arrive.
 
-nerfacc's packed functions exist for CUDA only, its batched ones everywhere. Which to call is decided by where the
-tensors are.
+nerfacc's packed functions need its CUDA kernels, which are compiled by nvcc when they are first used; its batched ones
+are plain torch and work everywhere. Which to call is tried once.
 """
+
+import contextlib
+import functools
+import io
+import shutil
+import sys
 
 import nerfacc
 import torch
@@ -26,12 +32,28 @@ def integrate(
     density, colours = density.flatten(0, 1), colours.flatten(0, 1)
     if active is not None:
         active = active.flatten(0, 1)
-    if active is not None and density.is_cuda:
+    if active is not None and density.is_cuda and packed_works(density.device):
         weighed, opacity = _packed(starts, ends, density, colours, active)
     else:
         weighed, opacity = _batched(starts, ends, density, colours, active)
     arrived, opacity = torch.unflatten(weighed, 0, shape[:2]), torch.unflatten(opacity, 0, shape[:2])
     return arrived + (1 - opacity) * background.to(arrived)[:, None]
+
+
+@functools.cache
+def packed_works(device: torch.device) -> bool:
+    """Whether nerfacc's kernels compute on this device. Where there is nvcc they are compiled now, which takes minutes.
+
+    Whatever nerfacc prints goes to standard error, or nowhere when there is nothing to wait for.
+    """
+    one = torch.ones(1, 1, device=device)
+    heard = sys.stderr if shutil.which("nvcc") else io.StringIO()
+    try:
+        with contextlib.redirect_stdout(heard):
+            _packed(one - 1, one, one, one[..., None], one > 0)
+    except Exception:  # no compiler, one that fails, kernels for another device: there is another way for all of them
+        return False
+    return True
 
 
 def _batched(

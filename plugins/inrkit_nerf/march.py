@@ -114,26 +114,26 @@ class MarchRays(Transform):
             active = found.hit.expand(objects, -1, -1)
             if grid is not None:
                 active = active & grid.at(self._points(found.coords))
-            raw, active = self._asked(field, found, active)
+            raw, active = self._query(field, found, active)
             parts.append(self._composed(found, density_of(raw[..., 0]), colour_of(raw[..., 1:]), rays, active))
         return torch.cat(parts, 1)
 
-    def _asked(self, field: Field, found: Samples, active: Tensor) -> tuple[Tensor, Tensor]:
+    def _query(self, field: Field, found: Samples, active: Tensor) -> tuple[Tensor, Tensor]:
         """The field's raw answers (B, R, S, 4) where ``active`` (B, R, S), front to back until no light is left."""
         raw: Tensor | None = None
         light = torch.ones(active.shape[:2], device=active.device)
         quarter = -(-self.samples // 4) if self.stop else self.samples
-        asked = []
+        masks = []
         for begin in range(0, self.samples, quarter):
             part = slice(begin, begin + quarter)
-            wanted = active[..., part] & (light > self.stop)[..., None]
-            answer = ask(field, found.coords[:, :, part], wanted)
-            asked.append(wanted)
+            needed = active[..., part] & (light > self.stop)[..., None]
+            answer = query(field, found.coords[:, :, part], needed)
+            masks.append(needed)
             raw = answer if raw is None else torch.cat([raw, answer], 2)
-            opacity = density_of(answer[..., 0]) * (found.ends - found.starts)[..., part] * wanted
+            opacity = density_of(answer[..., 0]) * (found.ends - found.starts)[..., part] * needed
             light = light * torch.exp(-opacity.sum(-1))
         assert raw is not None
-        return raw, torch.cat(asked, 2)
+        return raw, torch.cat(masks, 2)
 
     def density(self, field: Field) -> Field:
         """The density (B, P) of a field at points (B or 1, P, 3) in the world."""
@@ -206,13 +206,13 @@ def cross_box(origins: Tensor, directions: Tensor, low: Tensor, high: Tensor) ->
     return torch.minimum(a, b).amax(-1), torch.maximum(a, b).amin(-1)
 
 
-def ask(field: Field, coords: Tensor, wanted: Tensor) -> Tensor:
-    """The field's answers (B, R, S, C + 1) at coords (b, R, S, axes) where ``wanted`` (B, R, S); elsewhere 0.
+def query(field: Field, coords: Tensor, needed: Tensor) -> Tensor:
+    """The field's answers (B, R, S, C + 1) at coords (b, R, S, axes) where ``needed`` (B, R, S); elsewhere 0.
 
-    The wanted places of each object are moved together, padded to the longest list among the objects.
+    The needed places of each object are moved together, padded to the longest list among the objects.
     """
-    objects, rays, samples = wanted.shape
-    flat = wanted.flatten(1)
+    objects, rays, samples = needed.shape
+    flat = needed.flatten(1)
     longest = max(1, int(flat.sum(1).max()))  # how many channels there are, only an answer tells
     places = coords.flatten(1, 2).expand(objects, -1, -1)
     order = (~flat).to(torch.uint8).argsort(dim=1, stable=True)[:, :longest]

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from inrkit import Field
+from inrkit_nerf import integrate as integration
 from inrkit_nerf.cameras import Cameras, inward, orbit
-from inrkit_nerf.integrate import _batched, _packed, integrate
+from inrkit_nerf.integrate import _batched, _packed, integrate, packed_works
 from inrkit_nerf.march import MarchRays, colour_of, cross_box, density_of
 from inrkit_nerf.observation import Rays
 
@@ -211,9 +212,53 @@ def test_intervals_left_out_might_as_well_be_empty() -> None:
     assert torch.allclose(part, whole, atol=1e-6)
 
 
+@pytest.mark.parametrize("works", [False, True])
+def test_whether_nerfaccs_kernels_load_is_tried_once_and_in_silence(
+    works: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a compiler nerfacc prints to standard output and then fails at each call; nobody sees or pays for it."""
+    calls = []
+
+    def kernels(starts: Tensor, ends: Tensor, density: Tensor, **rest: Any) -> tuple[Tensor, None, None]:
+        calls.append(rest)
+        print("NerfAcc: No CUDA toolkit found. NerfAcc will be disabled.")
+        if not works:
+            raise AttributeError("'NoneType' object has no attribute 'exclusive_sum'")
+        return torch.ones_like(density), None, None
+
+    monkeypatch.setattr(integration.nerfacc, "render_weight_from_density", kernels)
+    monkeypatch.setattr(integration.shutil, "which", lambda name: None)
+    packed_works.cache_clear()
+    try:
+        assert [packed_works(torch.device("cpu")) for _ in range(3)] == [works] * 3
+    finally:
+        packed_works.cache_clear()
+    assert len(calls) == 1
+    assert capsys.readouterr() == ("", "")
+
+
+def test_on_cuda_without_kernels_rendering_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The packed functions are called where they work, and the batched ones give the same elsewhere."""
+
+    class OnCuda(Tensor):
+        is_cuda = True
+
+    edges, density, colours = torch.rand(2, 4, 9).cumsum(-1), torch.rand(2, 4, 8), torch.rand(2, 4, 8, 3)
+    active = torch.rand(2, 4, 8) < 0.5
+    given = (edges[..., :-1], edges[..., 1:], density.as_subclass(OnCuda), colours, torch.ones(1, 3), active)
+    used: list[str] = []
+    monkeypatch.setattr(integration, "_packed", lambda *parts: (used.append("packed"), _batched(*parts))[1])
+    for works in (False, True):
+        monkeypatch.setattr(integration, "packed_works", lambda device, works=works: works)
+        assert torch.allclose(integrate(*given), integrate(*given[:2], density, *given[3:]))
+    assert used == ["packed"]
+
+
 @pytest.mark.gpu
 def test_packed_is_batched() -> None:
     """Law: nerfacc's packed kernels and its batched functions arrive at the same colours."""
+    if not packed_works(torch.device("cuda", 0)):
+        pytest.skip("nerfacc's kernels cannot be compiled here")
     edges, density, colours = torch.rand(50, 17).cumsum(-1), torch.rand(50, 16) * 3, torch.rand(50, 16, 3)
     active = torch.rand(50, 16) < 0.5
     parts = [x.cuda() for x in (edges[:, :-1], edges[:, 1:], density, colours, active)]
