@@ -136,7 +136,7 @@ def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]
 def hooks() -> str:
     """Every hook with its contract, and every check of the conformance tests."""
     from inrkit import hookspecs
-    from inrkit.testing import CHECKS
+    from inrkit.testing import CHECKS, PIECE_CHECKS
 
     parts = [
         f"# Hooks and checks\n\nMade by `make docs`. {inspect.cleandoc(hookspecs.__doc__ or '')}\n".replace("``", "`")
@@ -151,9 +151,19 @@ def hooks() -> str:
         "## What every modality must do\n\n`inrkit.testing` checks each of these, for pytest as `checks_of(NAME)` "
         "and on the command line as\n`inrkit plugins check NAME`.\n"
     )
-    rows = ["| check | what holds |", "| --- | --- |"]
-    rows += [f"| `{name}` | {check.law.replace('``', '`')} |" for name, check in sorted(CHECKS.items())]
-    return "\n".join([*parts, *rows]) + "\n"
+    parts += _laws(CHECKS)
+    parts.append(
+        "\n## What everything else must do\n\nFor pytest as `checks_of(NAME, kind=KIND)`, and on the command line "
+        "among the checks of\n`inrkit plugins check NAME`.\n"
+    )
+    for kind, checks in sorted(PIECE_CHECKS.items()):
+        parts += [f"### Of kind `{kind}`\n", *_laws(checks), ""]
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _laws(checks: Mapping[str, Any]) -> list[str]:
+    rows = [f"| `{name}` | {check.law.replace('``', '`')} |" for name, check in sorted(checks.items())]
+    return ["| check | what holds |", "| --- | --- |", *rows]
 
 
 def names() -> str:

@@ -17,7 +17,7 @@ from inrkit.core.noise import READOUTS
 from inrkit.plugins import Registry, discover
 from inrkit.plugins.loading import GROUP, installed
 from inrkit.plugins.registry import KINDS
-from inrkit.testing import CHECKS
+from inrkit.testing import CHECKS, PIECE_CHECKS
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -80,7 +80,7 @@ def test_every_hook_stands_on_its_page() -> None:
 def test_every_law_stands_on_the_page_of_hooks() -> None:
     """By the name that a failing test shows."""
     page = (DOCS / "hooks.md").read_text()
-    for name, check in CHECKS.items():
+    for name, check in [*CHECKS.items(), *(one for checks in PIECE_CHECKS.values() for one in checks.items())]:
         assert f"| `{name}` | {check.law.replace('``', '`')} |" in page
 
 

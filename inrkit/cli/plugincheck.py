@@ -44,12 +44,19 @@ def check(
     """Run every check of 'inrkit.testing' on a plugin, or on one of its modalities.
 
     First whether it loads, in a process of its own; then whether everything that it registers can be imported; then
-    the properties that every modality must have. Exit code 4 if a check fails.
+    the properties that every modality, objective, sampler, source, tracker or feature network must have. Exit code 4
+    if a check fails.
 
     \b
       inrkit plugins check image --set width=16 --set hidden=16
       inrkit plugins check nerf --only a_tiny_run_learns
     """
+    from inrkit.testing import CHECKS, PIECE_CHECKS
+
+    known = [*CHECKS, *(check for checks in PIECE_CHECKS.values() for check in checks)]
+    for wanted in only:
+        if wanted not in known:
+            raise UsageError(f"no check named '{wanted}'; there are {', '.join(known)}.{did_you_mean(wanted, known)}")
     point = _point_of(name)
     rows = [] if point == GROUP else [_loads(point)]
     registry = load_plugins()
@@ -61,6 +68,8 @@ def check(
     for entry in entries:
         if entry.kind == "modality" and name in (point, entry.name):
             rows += _kept(entry.name, sets, only, how)
+        elif entry.kind in PIECE_CHECKS:
+            rows += _piece(entry, only)
     if as_json:
         say_json(rows)
     else:
@@ -113,14 +122,20 @@ def _imported(registry: Registry, entry: Entry) -> dict[str, Any]:
     return _row(entry.name, f"registers_{entry.kind}", state, reason, law, 0.0)
 
 
+def _piece(entry: Entry, only: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The laws of an objective, a sampler, a source, a tracker or a network."""
+    from inrkit.testing import cases_of
+
+    cases = [case for case in cases_of(entry.name, kind=entry.kind) if not only or case.name in only]
+    results = [case.result() for case in cases]
+    return [_row(entry.name, r.name, r.state, r.reason, r.law, r.seconds) for r in results]
+
+
 def _kept(modality: str, sets: tuple[str, ...], only: tuple[str, ...], how: dict[str, Any]) -> list[dict[str, Any]]:
     """The laws of a modality; which check is being made is said on the way."""
     from inrkit.config.toml import apply_overrides
-    from inrkit.testing import CHECKS, cases_of
+    from inrkit.testing import cases_of
 
-    for name in only:
-        if name not in CHECKS:
-            raise UsageError(f"no check named '{name}'; there are {', '.join(CHECKS)}.{did_you_mean(name, CHECKS)}")
     options = apply_overrides(load_plugins().modality(modality).Options, {}, sets)
     rows = []
     for case in cases_of(modality, options=options, **how):

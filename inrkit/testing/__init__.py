@@ -9,18 +9,22 @@ For the author of a plugin, in a test file of its own:
     def test_conformance(check):
         check()
 
+``checks_of("huber", kind="objective")`` are those of an objective; so for a sampler, source, tracker or feature.
 ``inrkit plugins check audio`` runs the same checks and prints a table.
 """
 
 from inrkit.testing.case import Case, Result, cases_of, checks_of, run
 from inrkit.testing.check import CHECKS, Check, NotAskedError, UnmetError
+from inrkit.testing.piece import PIECE_CHECKS, Piece
 from inrkit.testing.subject import Subject
 
 __all__ = [
     "CHECKS",
+    "PIECE_CHECKS",
     "Case",
     "Check",
     "NotAskedError",
+    "Piece",
     "Result",
     "Subject",
     "UnmetError",

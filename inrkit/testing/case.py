@@ -6,11 +6,11 @@ from typing import Any, Literal, final
 
 import attrs
 
-from inrkit.core.modality import Modality
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.plugins import reason_of
 from inrkit.testing import data, declaration, file, learning, network, observing, reading
 from inrkit.testing.check import CHECKS, Check, NotAskedError, UnmetError
+from inrkit.testing.piece import PIECE_CHECKS, Piece
 from inrkit.testing.subject import Subject
 
 ROOMS = (declaration, data, observing, network, reading, file, learning)
@@ -40,10 +40,10 @@ class Result:
 @final
 @attrs.frozen
 class Case:
-    """A check of one modality. Call it, under pytest: it raises where the law does not hold."""
+    """A check of one modality, or of something else. Call it, under pytest: it raises where the law does not hold."""
 
     check: Check
-    subject: Subject
+    subject: Subject | Piece
 
     @property
     def name(self) -> str:
@@ -92,24 +92,29 @@ class Case:
 _SURPRISE = "expected to fail, found that it passes"
 
 
-def cases_of(modality: str | type[Modality], **how: Any) -> list[Case]:
-    """Every check of a modality; ``how`` is what `Subject` can be told."""
+def cases_of(target: str | type[Any], *, kind: str = "modality", **how: Any) -> list[Case]:
+    """Every check of a modality; ``how`` is what `Subject` can be told. Or, with its ``kind``, of something else that
+    plugins offer; ``how`` is what `Piece` can be told."""
+    checks = CHECKS if kind == "modality" else PIECE_CHECKS.get(kind, {})
     for name in how.get("expected_failures") or {}:
-        if name not in CHECKS:
-            raise UsageError(f"no check named '{name}'; there are {', '.join(CHECKS)}.{did_you_mean(name, CHECKS)}")
-    subject, homes = Subject(modality, **how), [room.__name__ for room in ROOMS]
+        if name not in checks:
+            raise UsageError(f"no check named '{name}'; there are {', '.join(checks)}.{did_you_mean(name, checks)}")
+    if kind != "modality":
+        piece = Piece(kind, target, **how)
+        return [Case(check, piece) for check in checks.values()]
+    subject, homes = Subject(target, **how), [room.__name__ for room in ROOMS]
     ordered = sorted(CHECKS.values(), key=lambda check: homes.index(check.function.__module__))
     return [Case(check, subject) for check in ordered]
 
 
-def checks_of(modality: str | type[Modality], **how: Any) -> list[Any]:
+def checks_of(target: str | type[Any], *, kind: str = "modality", **how: Any) -> list[Any]:
     """The same for ``pytest.mark.parametrize``. Nothing is made, or even imported, before a check runs."""
     import pytest
 
-    return [pytest.param(case, id=case.name) for case in cases_of(modality, **how)]
+    return [pytest.param(case, id=case.name) for case in cases_of(target, kind=kind, **how)]
 
 
-def run(modality: str | type[Modality], **how: Any) -> Iterator[Result]:
+def run(target: str | type[Any], *, kind: str = "modality", **how: Any) -> Iterator[Result]:
     """Makes every check, one after the other, whatever becomes of the others."""
-    for case in cases_of(modality, **how):
+    for case in cases_of(target, kind=kind, **how):
         yield case.result()

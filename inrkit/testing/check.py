@@ -1,7 +1,7 @@
 """What a check is: a small function with a name and a law, which raises when the law does not hold."""
 
 from collections.abc import Callable
-from typing import final
+from typing import Any, final
 
 import attrs
 import torch
@@ -21,11 +21,11 @@ class NotAskedError(Exception):
 @final
 @attrs.frozen
 class Check:
-    """One law that every modality keeps."""
+    """One law that every modality keeps, or everything of another kind."""
 
     name: str
     law: str
-    function: Callable[[Subject], None]
+    function: Callable[[Any], None]
 
 
 CHECKS: dict[str, Check] = {}
