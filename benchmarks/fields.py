@@ -27,7 +27,7 @@ from torch.nn import functional as F
 
 from inrkit import Field, make_heads
 from inrkit_nerf.cameras import Cameras, orbit
-from inrkit_nerf.cars import render_cars
+from inrkit_nerf.embedded.cars import render_cars
 from inrkit_nerf.march import MarchRays, colour_of, cross_box, density_of
 from inrkit_nerf.mlp import MLP, MLPOptions
 from inrkit_nerf.observation import Rays

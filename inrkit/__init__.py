@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.config.toml import parse_options as parse_options
     from inrkit.core.denoiser import Denoiser as Denoiser
     from inrkit.core.denoiser import Level as Level
+    from inrkit.core.dice import Dice as Dice
     from inrkit.core.draws import Draws as Draws
     from inrkit.core.draws import seed_of as seed_of
     from inrkit.core.dropout import SharedDropout as SharedDropout

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from inrkit_nerf.cameras import orbit
-from inrkit_nerf.cars import render_cars
+from inrkit_nerf.embedded.cars import render_cars
 
 CAMERAS = orbit(5, 1.3, 25, size=(24, 24))
 FLIP = np.diag([1.0, -1, -1, 1])

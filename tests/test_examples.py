@@ -111,7 +111,7 @@ OBJECTS += ["samples=4", "render_samples=4", "function_options.width=16", "size=
 def posed(folder: Path) -> Path:
     """Three cars, each from four sides, as a user would keep them."""
     from inrkit_nerf.cameras import orbit
-    from inrkit_nerf.cars import render_cars
+    from inrkit_nerf.embedded.cars import render_cars
 
     cameras = orbit(4, 1.13, 25, size=(20, 20))
     listed = []

@@ -23,7 +23,7 @@ def register_functions(register: Register) -> None:
 
 @inrkit.hookimpl
 def register_importers(register: Register) -> None:
-    home = "inrkit_nerf.importing"
+    home = "inrkit_nerf.formats.importing"
     register("srn", f"{home}:SrnImporter", "folders of scene representation networks (SRN cars and chairs)")
     register("nerf-synthetic", f"{home}:NerfSyntheticImporter", "scenes with transforms_*.json")
     register("posed-images", f"{home}:PosedImagesImporter", "pictures with a file cameras.json")

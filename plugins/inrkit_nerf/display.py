@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from inrkit import Batch, Display, Params, Pipeline, Signals, Source, Surface
-from inrkit_nerf.files import read_objects, write_views
+from inrkit_nerf.formats.files import read_objects, write_views
 from inrkit_nerf.observation import Rays, ViewObservation
 from inrkit_nerf.orbit import cameras_of
 from inrkit_nerf.scene import Scene

@@ -24,8 +24,8 @@ from inrkit import (
     make_heads,
 )
 from inrkit_nerf.cameras import Cameras
-from inrkit_nerf.cars import Cars
 from inrkit_nerf.display import NerfDisplay
+from inrkit_nerf.embedded.cars import Cars
 from inrkit_nerf.observation import Rays, ViewObservation
 from inrkit_nerf.options import PRESETS, NerfOptions
 from inrkit_nerf.scene import Scene

@@ -7,9 +7,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from inrkit import Signals, Source
+from inrkit import Dice, Signals, Source
 from inrkit_nerf.cameras import Cameras
-from inrkit_nerf.dice import Dice, mix
 
 
 class Views(abc.ABC):
@@ -89,4 +88,4 @@ class ViewSource(Source):
 
 def _shuffled(seeds: Tensor, count: int) -> Tensor:
     """For each seed (B,) the numbers below ``count`` in an order of its own, (B, count)."""
-    return Dice(mix(seeds[:, None]) + torch.arange(count)).uniform().argsort(1)
+    return Dice(seeds[:, None], torch.arange(count)).uniform().argsort(1)

@@ -8,8 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from inrkit import Grid, UsageError
-from inrkit_image.embedded.dice import Dice
+from inrkit import Dice, Grid, UsageError
 from inrkit_image.embedded.ellipses import coverage, edges, monomials, quadratic_forms
 from inrkit_image.embedded.faces import CLASS_NAMES, SPLITS, EmbeddedFaces, draw_faces, face_labels
 from inrkit_image.embedded.portrait import describe

@@ -5,7 +5,7 @@ import pickle
 import torch
 
 from inrkit_nerf.cameras import Cameras, orbit
-from inrkit_nerf.cars import BOX, Cars, occupied, render_cars
+from inrkit_nerf.embedded.cars import BOX, Cars, occupied, render_cars
 from inrkit_nerf.views import ViewSource
 
 

@@ -11,8 +11,8 @@ from posed_files import CAMERAS, posed, scene, srn, views
 
 from inrkit import DataError, Imported, load_plugins, quiet, write_store
 from inrkit_nerf.cameras import Cameras, project
-from inrkit_nerf.cars import BOX
-from inrkit_nerf.importing import ViewOptions
+from inrkit_nerf.embedded.cars import BOX
+from inrkit_nerf.formats.importing import ViewOptions
 from inrkit_nerf.stored import StoredViews
 from inrkit_nerf.views import ViewSource
 
@@ -66,7 +66,7 @@ def test_the_box_holds_the_objects_tightly(tmp_path: Path) -> None:
     low, high = (torch.tensor(corner) for corner in imported("srn", srn(tmp_path / "srn")).attributes["box"])
     assert (high - low < 1.6).all()
     points = torch.rand(3, 20000, 3, generator=torch.Generator().manual_seed(0)) - 0.5
-    from inrkit_nerf.cars import occupied
+    from inrkit_nerf.embedded.cars import occupied
 
     filled = points[occupied(torch.arange(3), points)]
     assert ((filled > low - 0.02) & (filled < high + 0.02)).all()

@@ -10,7 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inrkit_image.embedded.dice import Dice
+from inrkit import Dice
 from inrkit_image.embedded.ellipses import moved, quadratic_forms, similarity
 from inrkit_image.embedded.layers import COLOURS, TUFTS
 
@@ -140,6 +140,13 @@ def _mixed(a: Tensor, b: Tensor | float, amount: float) -> Tensor:
     return a + (b - a) * amount
 
 
+def _hue(dice: Dice, light: tuple[float, float], colourful: tuple[float, float], hue: Tensor | None = None) -> Tensor:
+    """(B, 3): the given hue (B,), where 1 is a full turn, or any; light and colourful within bounds."""
+    turn = dice.uniform() if hue is None else hue
+    wave = torch.cos(2 * math.pi * (turn[:, None] + torch.arange(3, device=turn.device) / 3))
+    return (dice.uniform(*light)[:, None] + dice.uniform(*colourful)[:, None] * wave).clamp(0, 1)
+
+
 def describe(seeds: Tensor) -> Portrait:
     """(B,) int64 -> who these faces are. The first throw of the dice is the kind of hair."""
     dice = Dice(seeds)
@@ -176,7 +183,7 @@ def _draw_head(sketch: Sketch, yaw: Tensor) -> Tensor:
     size = dice.uniform(0.07, 0.11)
     add("nose", yaw * 1.5, 0.17, size, size * dice.uniform(0.75, 1.15), soft=0.03)
     add("nose light", yaw * 1.5 - 0.02, 0.15, size * 0.7, size * 0.6, soft=0.08, opacity=0.7)
-    skin = dice.colour(SKIN)
+    skin = dice.colour(SKIN, 0.03)
     colour["skin"] = skin
     colour["shade"] = skin * skin.new_tensor((0.86, 0.80, 0.78))
     colour["neck"] = skin * skin.new_tensor((0.76, 0.68, 0.66))
@@ -211,11 +218,11 @@ def _draw_eyes(sketch: Sketch, yaw: Tensor) -> None:
     add("tint", 0, 0, 99, 99, soft=0.1, opacity=torch.where(dark, 0.95, 0.12))
     add("bridge", yaw + away, 0.0, 0.10, 0.035)
     colour["white"] = torch.full_like(colour["skin"], 0.88)
-    colour["iris"] = dice.colour(IRIS)
+    colour["iris"] = dice.colour(IRIS, 0.03)
     colour["pupil"] = torch.full_like(colour["skin"], 0.22)
     colour["lash"] = colour["lid"] * 0.6
     colour["glint"] = torch.full_like(colour["skin"], 0.88)
-    colour["rim"] = dice.colour(FRAME)
+    colour["rim"] = dice.colour(FRAME, 0.03)
     colour["lens"] = torch.where(dark[:, None], colour["rim"] * 0.35, 0.95)
 
 
@@ -244,7 +251,7 @@ def _draw_mouth(sketch: Sketch, yaw: Tensor) -> None:
     for side, name in ((-1, "left"), (1, "right")):
         add(f"{name} moustache", side * 0.11 + yaw + torch.where(moustache, 0.0, 9.0), 0.275, 0.15, 0.055, side * 0.25)
     open_wide = (laugh | (kind == OH))[:, None]
-    lips = dice.colour(LIPS)
+    lips = dice.colour(LIPS, 0.03)
     colour["mouth"] = torch.where(open_wide, lips.new_tensor((0.36, 0.09, 0.11)), _mixed(lips, colour["neck"], 0.35))
     colour["teeth"] = torch.full_like(lips, 0.95)
     colour["tongue"] = torch.zeros_like(lips) + lips.new_tensor((0.86, 0.40, 0.42))
@@ -267,7 +274,7 @@ def _draw_hair(sketch: Sketch, half: Tensor) -> None:
     for i in range(TUFTS):
         sketch.table(f"tuft {i}", tufts[:, i])
     add("gloss", -0.14, -0.52, 0.26, 0.14, -0.25, soft=0.22, opacity=dice.uniform(0.15, 0.5))
-    hair = dice.colour(HAIR_COLOUR)
+    hair = dice.colour(HAIR_COLOUR, 0.03)
     colour["hair"], colour["hair behind"] = hair, hair * 0.74
     colour["gloss"] = _mixed(hair, hair.new_ones(3), 0.35)
     colour["tuft"] = hair * 0.88
@@ -284,7 +291,7 @@ def _draw_hat(sketch: Sketch, half: Tensor) -> None:
     add("brim", away, -0.40, half + 0.06 + brim, 0.075)
     add("crown", away, -0.42, half + 0.01, dice.uniform(0.40, 0.52))
     add("crown cut", away, 3.60, 4.0, 4.0)
-    colour["hat"] = dice.hue((0.35, 0.65), (0.10, 0.30))
+    colour["hat"] = _hue(dice, (0.35, 0.65), (0.10, 0.30))
     colour["brim"] = colour["hat"] * 0.72
 
 
@@ -299,9 +306,9 @@ def _draw_scene(sketch: Sketch, half: Tensor) -> None:
     angle, far = dice.uniform(0, 2 * math.pi), 6.0
     add("sky", far * angle.cos(), far * angle.sin(), far, far, soft=1.6, fixed=True)
     add("glow", 0, -0.1, 0.75, 0.75, soft=0.9, opacity=dice.uniform(0.0, 0.45), fixed=True)
-    colour["shirt light"] = dice.hue((0.40, 0.75), (0.08, 0.30))
+    colour["shirt light"] = _hue(dice, (0.40, 0.75), (0.08, 0.30))
     colour["shirt"] = colour["shirt light"] * 0.78
     hue = dice.uniform()
-    colour["sky"] = dice.hue((0.60, 0.85), (0.08, 0.22), hue)
-    colour["ground"] = dice.hue((0.40, 0.75), (0.08, 0.24), hue + dice.uniform(-0.17, 0.17))
+    colour["sky"] = _hue(dice, (0.60, 0.85), (0.08, 0.22), hue)
+    colour["ground"] = _hue(dice, (0.40, 0.75), (0.08, 0.24), hue + dice.uniform(-0.17, 0.17))
     colour["glow"] = _mixed(colour["sky"], colour["sky"].new_ones(3), 0.6)

@@ -11,7 +11,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inrkit_nerf.dice import Dice
+from inrkit import Dice
 
 KINDS = ("sedan", "hatchback", "estate", "suv", "van", "pickup", "sports", "bus", "truck", "mini")
 SEDAN, HATCHBACK, ESTATE, SUV, VAN, PICKUP, SPORTS, BUS, TRUCK, MINI = range(len(KINDS))
@@ -62,11 +62,6 @@ class Blueprint:
     measures: Mapping[str, Tensor]
     colours: Tensor
     boxes: Tensor
-
-
-def kinds(seeds: Tensor) -> Tensor:
-    """(B,) seeds -> (B,) int64 index into ``KINDS``."""
-    return Dice(seeds).index(ODDS)
 
 
 def draw_blueprint(seeds: Tensor) -> Blueprint:
@@ -188,7 +183,7 @@ def _boxes(m: Mapping[str, Tensor], kind: Tensor, has: Mapping[str, Tensor]) -> 
 def _colours(dice: Dice, kind: Tensor, has: Mapping[str, Tensor]) -> Tensor:
     """(B, 18, 3)."""
     body, other = dice.colour(BODY_PAINTS, 0.05), dice.colour(BODY_PAINTS, 0.05)
-    cargo, rim = dice.colour(CARGO_PAINTS), dice.colour(RIMS)
+    cargo, rim = dice.colour(CARGO_PAINTS, 0.04), dice.colour(RIMS, 0.04)
 
     def fixed(red: float, green: float, blue: float) -> Tensor:
         return body.new_tensor((red, green, blue)).expand_as(body)

@@ -11,8 +11,8 @@ import torch
 
 from inrkit import DataError, Entries, Imported, Importer, Progress, open_entries, option, parse_size
 from inrkit_nerf.cameras import CONVENTIONS, check_range, pinhole, to_opencv
-from inrkit_nerf.hull import box_of
-from inrkit_nerf.posed import View, checked, stacked
+from inrkit_nerf.formats.hull import box_of
+from inrkit_nerf.formats.posed import View, checked, stacked
 
 
 @attrs.frozen(kw_only=True)

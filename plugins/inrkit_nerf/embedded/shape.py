@@ -7,8 +7,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from inrkit_nerf.blueprint import Blueprint
-from inrkit_nerf.polyhedra import Pieces
+from inrkit_nerf.embedded.blueprint import Blueprint
+from inrkit_nerf.embedded.polyhedra import Pieces
 
 Number: TypeAlias = Tensor | float
 HalfSpace: TypeAlias = tuple[tuple[Number, Number, Number], tuple[Number, Number, Number]]  # outward normal, a point

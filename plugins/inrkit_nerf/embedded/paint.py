@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from inrkit_nerf.blueprint import MATERIAL
-from inrkit_nerf.shape import BODY, BOOT, BOTTOM, BOX, CABIN, FRONT, LEFT, REAR, RIGHT, SIDES, TOP, WHEEL
+from inrkit_nerf.embedded.blueprint import MATERIAL
+from inrkit_nerf.embedded.shape import BODY, BOOT, BOTTOM, BOX, CABIN, FRONT, LEFT, REAR, RIGHT, SIDES, TOP, WHEEL
 
 # Towards the lights, and how bright they are; what is left comes from everywhere.
 LIGHTS = (((0.45, 0.35, 0.82), 0.46), ((-0.5, -0.75, 0.43), 0.16))

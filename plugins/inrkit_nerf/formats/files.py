@@ -11,8 +11,8 @@ from torch import Tensor
 
 from inrkit import DataError, OneFile, Signals, UsageError, open_entries
 from inrkit_nerf.cameras import Cameras, scale_intrinsics
-from inrkit_nerf.importing import posed_views
-from inrkit_nerf.posed import checked, decode
+from inrkit_nerf.formats.importing import posed_views
+from inrkit_nerf.formats.posed import checked, decode
 
 _STILL = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 _MOVING = {".gif": "GIF", ".webp": "WEBP"}

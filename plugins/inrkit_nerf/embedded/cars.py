@@ -14,16 +14,13 @@ import attrs
 import torch
 from torch import Tensor
 
-from inrkit import UsageError
-from inrkit_nerf.blueprint import KINDS, Blueprint, draw_blueprint, kinds
+from inrkit import Dice, UsageError
 from inrkit_nerf.cameras import SRN_FOCAL, Cameras, directions_at, inward, on_sphere, pixel_positions, spiral
-from inrkit_nerf.dice import Dice, mix
-from inrkit_nerf.paint import materials, paint
-from inrkit_nerf.polyhedra import Pieces, cast, faces
-from inrkit_nerf.shape import scale_of, shape, to_metres
+from inrkit_nerf.embedded.blueprint import Blueprint, draw_blueprint
+from inrkit_nerf.embedded.paint import materials, paint
+from inrkit_nerf.embedded.polyhedra import Pieces, cast, faces
+from inrkit_nerf.embedded.shape import scale_of, shape, to_metres
 from inrkit_nerf.views import Views
-
-CLASS_NAMES = KINDS
 
 # Seeds of a split start here and are consecutive, so that splits share no car.
 SPLITS = {"train": 0, "test": 1 << 40}
@@ -120,19 +117,12 @@ def occupied(seeds: Tensor, points: Tensor) -> Tensor:
     return shape(draw_blueprint(seeds)).contain(points)
 
 
-def car_labels(seeds: Tensor) -> Tensor:
-    """(B,) -> (B,) int64 index into ``CLASS_NAMES``: the kind of car."""
-    return kinds(seeds)
-
-
 @typing.final
 class Cars(Views):
     """``count`` cars of a split; views are rendered when asked for, and kept. The splits have no car in common.
 
     Training views stand anywhere over the ground, as a function of car and view; test views wind down a fixed spiral.
     """
-
-    class_names = CLASS_NAMES
 
     def __init__(self, split: str, count: int, size: tuple[int, int], views: int, *, supersample: int = 2) -> None:
         self.split, self.count, self.size, self.view_count = split, count, (size[0], size[1]), views
@@ -145,7 +135,7 @@ class Cars(Views):
     def cameras(self, numbers: Tensor, views: Tensor) -> Cameras:
         if self.split == "test":
             return spiral(self.view_count, RADIUS, size=self.size)[views]
-        dice = Dice(mix((numbers + SPLITS[self.split])[:, None]) + views)
+        dice = Dice((numbers + SPLITS[self.split])[:, None], views)
         # uniform on the sphere above the ground; straight above, the picture's upright would be undefined
         azimuth, height = dice.uniform(0, 2 * torch.pi), dice.uniform(0.02, 0.98)
         return inward(on_sphere(azimuth, height, RADIUS), self.size)

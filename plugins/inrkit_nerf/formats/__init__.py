@@ -1,0 +1,1 @@
+"""The files that people keep posed pictures in."""
