@@ -12,7 +12,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for 
 
 def device(default: str = "auto") -> Callable[[Any], Any]:
     """Where a command computes."""
-    text = "Device: auto, cpu, cuda or cuda:N."
+    text = "Device: auto, cpu, cuda, mps, xpu, or cuda:N."
     return click.option("--device", default=default, show_default=True, help=text)
 
 

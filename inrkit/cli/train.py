@@ -46,7 +46,7 @@ from inrkit.errors import DataError
 @click.option("--steps", type=int, help="Training steps.")
 @click.option("--batch-size", type=int, help="Batch size, summed over all processes.")
 @click.option("--lr", type=float, help="Peak learning rate.")
-@click.option("--device", metavar="NAME", help="Device: auto, cpu, cuda or cuda:N.")
+@click.option("--device", metavar="NAME", help="Device: auto, cpu, cuda, mps, xpu, or cuda:N.")
 @click.option("--precision", metavar="NAME", help="Number format: fp32, bf16 (mixed precision) or auto.")
 @click.option("--init", type=click.Path(path_type=str), help="Run whose weights initialise the model.")
 @click.option(

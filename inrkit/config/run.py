@@ -58,7 +58,7 @@ class RunConfig:
     precision: Literal["auto", "fp32", "bf16"] = option(
         "auto", "number format of matrix products; bf16 is mixed precision; auto: bf16 where it is fast"
     )
-    device: str = option("auto", "device to train on: auto, cpu, cuda or cuda:N")
+    device: str = option("auto", "device to train on: auto, cpu, cuda, mps, xpu, or cuda:N")
     workers: int = option(0, "data-loading processes; 0: data are read by the training process", AT_LEAST_0)
     nan: Literal["stop", "skip"] = option("stop", "on a NaN or infinite loss or gradient: stop, or skip the step")
 

@@ -59,8 +59,8 @@ def lognormal_chances(levels: Tensor, mean: float, std: float) -> Tensor:
 
 
 def _chosen(levels: Tensor, index: Tensor, skip: int) -> tuple[Tensor, Tensor]:
-    levels = levels.to(index.device)
-    return levels[index].float(), levels[index + skip].float()
+    levels = levels.float().to(index.device)
+    return levels[index], levels[index + skip]
 
 
 def song_decay(progress: float, mu0: float, s0: int, count: Callable[[float], int], *, as_in_code: bool) -> float:
