@@ -126,7 +126,7 @@ def test_the_first_plugin_takes_a_dozen_lines() -> None:
 
 
 # What `docs/pieces.md` names besides public names: functions, denoisers, modalities, options and members.
-MEMBERS = {*["decode", "invent", "places", "presets", "size_at", "suffix", "surface", "write"]}
+MEMBERS = {*["decode", "invent", "pictures", "places", "presets", "size_at", "suffix", "surface", "write"]}
 MEMBERS |= {*["sigma_data", "token_patch", "register_denoisers", "register_exporters", "register_functions"]}
 
 
