@@ -7,6 +7,7 @@ python examples/edit_with_operator.py runs/demo [-n 6] [--out recovered.png]
 """
 
 import argparse
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ import inrkit
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("run", help="a run that was trained on the embedded faces, as `make demo` does")
 parser.add_argument("-n", type=int, default=6, help="faces [%(default)s]")
-parser.add_argument("--out", default="recovered.png", help="[%(default)s]")
+parser.add_argument("--out", type=Path, default="recovered.png", help="[%(default)s]")
 args = parser.parse_args()
 
 

@@ -4,6 +4,7 @@ python examples/fit_one_image.py [PICTURE] [--steps 200] [--out fitted.png]
 """
 
 import argparse
+from pathlib import Path
 
 import torch
 
@@ -14,7 +15,7 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("picture", nargs="?", help="any image file; an embedded face by default")
 parser.add_argument("--steps", type=int, default=200, help="[%(default)s]")
 parser.add_argument("--size", default="256x256", metavar="WxH", help="of the picture that is written [%(default)s]")
-parser.add_argument("--out", default="fitted.png", help="[%(default)s]")
+parser.add_argument("--out", type=Path, default="fitted.png", help="[%(default)s]")
 args = parser.parse_args()
 
 torch.manual_seed(0)

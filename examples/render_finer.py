@@ -7,6 +7,7 @@ python examples/render_finer.py runs/demo [--scale 4] [-n 8] [--out finer.png]
 """
 
 import argparse
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("run", help="a run that was trained on the embedded faces, as `make demo` does")
 parser.add_argument("--scale", type=int, default=4, help="how much finer [%(default)s]")
 parser.add_argument("-n", type=int, default=8, help="faces [%(default)s]")
-parser.add_argument("--out", default="finer.png", help="[%(default)s]")
+parser.add_argument("--out", type=Path, default="finer.png", help="[%(default)s]")
 args = parser.parse_args()
 
 model = inrkit.load(args.run)

@@ -4,6 +4,7 @@ python examples/turntable.py RUN PICTURE [--views 36] [--size 96x96] [--out turn
 """
 
 import argparse
+from pathlib import Path
 
 import inrkit
 
@@ -12,7 +13,9 @@ parser.add_argument("run", help="trained with `inrkit train --modality nerf`")
 parser.add_argument("picture", help="of an object before white, from a corner above; or a folder with cameras.json")
 parser.add_argument("--views", type=int, default=36, help="[%(default)s]")
 parser.add_argument("--size", default="96x96", metavar="WxH", help="of each view [%(default)s]")
-parser.add_argument("--out", default="turn.gif", help=".gif, .webp, .mp4, or a folder for frames [%(default)s]")
+parser.add_argument(
+    "--out", type=Path, default="turn.gif", help=".gif, .webp, .mp4, or a folder for frames [%(default)s]"
+)
 args = parser.parse_args()
 
 model = inrkit.load(args.run)
