@@ -34,7 +34,7 @@ class Register(Protocol):
 
 @hookspec
 def register_modalities(register: Register) -> None:
-    """Offer kinds of signals. Each target is a final subclass of `inrkit.Modality` whose ``name`` is the given name.
+    """Offer modalities. Each target is a final subclass of `inrkit.Modality` whose ``name`` is the given name.
 
     @inrkit.hookimpl
     def register_modalities(register):
@@ -44,8 +44,7 @@ def register_modalities(register: Register) -> None:
 
 @hookspec
 def register_functions(register: Register) -> None:
-    """Offer implicit functions for others to build on. Each target is a final subclass of `inrkit.INRFunction`
-    with ``Options`` and ``build``.
+    """Offer implicit functions (INR architectures). Each target is a final subclass of `inrkit.INRFunction` with ``Options`` and ``build``.
 
     @inrkit.hookimpl
     def register_functions(register):
@@ -55,7 +54,7 @@ def register_functions(register: Register) -> None:
 
 @hookspec
 def register_denoisers(register: Register) -> None:
-    """Offer networks that write params. Each target is a final subclass of `inrkit.Denoiser` with ``Options`` and
+    """Offer networks that predict params. Each target is a final subclass of `inrkit.Denoiser` with ``Options`` and
     ``build``.
 
     @inrkit.hookimpl
@@ -66,7 +65,7 @@ def register_denoisers(register: Register) -> None:
 
 @hookspec
 def register_objectives(register: Register) -> None:
-    """Offer what training minimises, for the config key ``objective``. Each target is a final subclass of
+    """Offer training objectives, for the config key ``objective``. Each target is a final subclass of
     `inrkit.Objective`, an attrs class with the given ``name`` whose fields are the keys of ``objective_options``.
 
     @inrkit.hookimpl
@@ -77,7 +76,7 @@ def register_objectives(register: Register) -> None:
 
 @hookspec
 def register_samplers(register: Register) -> None:
-    """Offer ways from noise to a signal, for ``inrkit sample --sampler NAME``. Each target is a final subclass of
+    """Offer samplers, for ``inrkit sample --sampler NAME``. Each target is a final subclass of
     `inrkit.Sampler` with the given ``name``, which can be made without arguments.
 
     @inrkit.hookimpl
@@ -88,7 +87,7 @@ def register_samplers(register: Register) -> None:
 
 @hookspec
 def register_importers(register: Register) -> None:
-    """Offer formats for ``inrkit data import``. Each target is a final subclass of `inrkit.Importer`.
+    """Offer import formats for ``inrkit data import``. Each target is a final subclass of `inrkit.Importer`.
 
     @inrkit.hookimpl
     def register_importers(register):
@@ -98,7 +97,7 @@ def register_importers(register: Register) -> None:
 
 @hookspec
 def register_exporters(register: Register) -> None:
-    """Offer forms for ``inrkit export``. Each target is a final subclass of `inrkit.Exporter`.
+    """Offer export formats for ``inrkit export``. Each target is a final subclass of `inrkit.Exporter`.
 
     @inrkit.hookimpl
     def register_exporters(register):
@@ -108,7 +107,7 @@ def register_exporters(register: Register) -> None:
 
 @hookspec
 def register_sources(register: Register) -> None:
-    """Offer data that are no store: ``--data NAME://ADDRESS``. Each target is a final subclass of
+    """Offer data sources other than stores: ``--data NAME://ADDRESS``. Each target is a final subclass of
     `inrkit.SourceOpener` with the given ``name``.
 
     @inrkit.hookimpl
@@ -119,7 +118,7 @@ def register_sources(register: Register) -> None:
 
 @hookspec
 def register_trackers(register: Register) -> None:
-    """Offer where runs are followed, for ``inrkit train --tracker NAME``. Each target is a final subclass of
+    """Offer experiment trackers, for ``inrkit train --tracker NAME``. Each target is a final subclass of
     `inrkit.Tracker` with the given ``name``; a package that it needs is imported when a run starts.
 
     @inrkit.hookimpl
@@ -130,7 +129,7 @@ def register_trackers(register: Register) -> None:
 
 @hookspec
 def register_features(register: Register) -> None:
-    """Offer networks whose features sets of signals are compared by, for ``inrkit evaluate --features NAME``. Each
+    """Offer feature networks for Fréchet distances and the like, for ``inrkit evaluate --features NAME``. Each
     target is a final subclass of `inrkit.FeatureNetwork` with the given ``name``, ``Options`` and ``build``.
 
     @inrkit.hookimpl
