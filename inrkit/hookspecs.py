@@ -44,7 +44,8 @@ def register_modalities(register: Register) -> None:
 
 @hookspec
 def register_functions(register: Register) -> None:
-    """Offer implicit functions (INR architectures). Each target is a final subclass of `inrkit.INRFunction` with ``Options`` and ``build``.
+    """Offer implicit functions (INR architectures). Each target is a final subclass of `inrkit.INRFunction`
+    with ``Options`` and ``build``.
 
     @inrkit.hookimpl
     def register_functions(register):
