@@ -2,6 +2,7 @@
 
 import gzip
 import pickle
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -155,7 +156,7 @@ SMALL = {"width": 16, "depth": 1, "decoder_depth": 1, "heads": 2, "hidden": 16}
 IMAGE = options(size="8,8", inr_width=16, inr_inner=16, inr_depth=2, count=64, **SMALL)
 NERF = options(size="8,8", groups=4, count=6, object_views=4, query_views=2, query_rays=10, samples=4, **SMALL)
 NERF += options(render_samples=6, occupancy=4, function_options="{width=16,depth=3,frequencies=2,octaves=2.0}")
-TRAIN = ["train", "--steps", 3, "--batch-size", 4, "--precision", "fp32", "--device", "cpu"]
+TRAIN = ["train", "--steps", 12, "--batch-size", 4, "--precision", "fp32", "--device", "cpu"]
 
 
 @pytest.fixture(scope="module")
@@ -166,9 +167,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Terminal]:
 
 
 def test_training_shows_how_far_it_is(trained: tuple[Path, Terminal]) -> None:
-    """From the first step to the last."""
+    """What is trained on what and where, first; then from the first step to the last, with the loss."""
     check(trained[1])
-    assert "3/3" in trained[1].counts
+    assert "12/12" in trained[1].counts
+    text = " ".join(trained[1].lines)
+    assert re.search(r"image on cpu, fp32: 64 signals, [\d,]+ held out; [\d,]+ weights; in ", text)
+    assert "the phase 'inrct' begins" in text
+    assert any("loss " in line and line.endswith("left") for line in trained[1].lines)
+    assert "writing the report" in text
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,8 @@ def say_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     console = Console(file=sys.stdout, width=None if terminal else _PIPED_WIDTH)
     cells = [list(columns), *([printable(shown(cell)) for cell in row] for row in rows)]
     table, turned = _table(cells, terminal=terminal), _table(list(zip(*cells, strict=True)), terminal=terminal)
-    width, other = (Measurement.get(console, console.options, one).maximum for one in (table, turned))
+    free = console.options.update(max_width=_PIPED_WIDTH)
+    width, other = (Measurement.get(console, free, one).maximum for one in (table, turned))
     with console.capture() as captured:
         console.print(turned if len(columns) > 3 and other <= console.width < width else table)
     lines = [line.rstrip() for line in captured.get().splitlines() if line.strip()]

@@ -1,11 +1,12 @@
 """``inrkit train``."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import click
 
-from inrkit.cli.output import say
+from inrkit.cli.output import bar, say
 from inrkit.config.toml import read_toml, to_toml, unstructure
 from inrkit.errors import DataError
 
@@ -79,9 +80,10 @@ def train(
       inrkit train --preset cifar10 --dry-run > mine.toml
       torchrun --nproc-per-node 2 -m inrkit train --out runs/two
     """
-    from inrkit.config.resolve import resolve
-    from inrkit.machine.precision import choose_device
-    from inrkit.machine.signals import process_setup
+    with bar("starting") if not no_progress else contextlib.nullcontext():
+        from inrkit.config.resolve import resolve
+        from inrkit.machine.precision import choose_device
+        from inrkit.machine.signals import process_setup
 
     with process_setup():
         if modality is None:

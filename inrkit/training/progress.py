@@ -2,15 +2,16 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
 _PATIENCE = 10.0
 _MEMORY = 0.95
+_OTHERS = 10 + 1 + 7 + 4 + 5  # columns of the bar, the slash, the time and its word, and between them
 
 
 @final
@@ -30,6 +31,7 @@ class RunProgress:
         self._bar = None if self._silent or not console.is_terminal else _bar(console)
         self._task = None if self._bar is None else self._bar.add_task("", total=steps, text="")
         self._begin = self._last = time.monotonic()
+        self._phase: str | None = None
         self._smooth: dict[str, float] = {}
         self._psnr: float | None = None
 
@@ -40,13 +42,14 @@ class RunProgress:
         if self._bar is not None:
             self._bar.stop()
 
-    def begin(self, start: int) -> None:
-        """The run begins, or goes on, at this step."""
+    def begin(self, start: int, about: str) -> None:
+        """The run begins, or goes on, at this step; a line says what it is about."""
         self.start, self._begin = start, time.monotonic()
+        self.say(about)
         if self._bar is not None and self._task is not None:
             self._bar.start()
             self._bar.update(self._task, completed=start)
-        elif start:
+        if start:
             self.say(f"resumed at step {start} of {self.steps}")
 
     def stage(self, text: str) -> None:
@@ -60,7 +63,7 @@ class RunProgress:
     def say(self, text: str) -> None:
         """A line of its own."""
         if self._bar is not None:
-            self._bar.console.print(text, highlight=False)
+            self._bar.console.print(text, markup=False, highlight=False)
         elif not self._silent:
             print(text, file=sys.stderr, flush=True)
 
@@ -71,38 +74,49 @@ class RunProgress:
         """After each step."""
         if self._silent:
             return
-        if values.keys() != self._smooth.keys():  # another phase
-            self._smooth = {}
+        if self._phase not in (None, phase):
+            self.say(f"step {number}: the phase '{phase}' begins, with a loss of its own")
+        if phase != self._phase or values.keys() != self._smooth.keys():
+            self._phase, self._smooth = phase, {}
         for name, value in values.items():
             self._smooth[name] = _MEMORY * self._smooth.get(name, value) + (1 - _MEMORY) * value
         now = time.monotonic()
-        text = self._text(number, phase, values, now)
+        parts = self._parts(number, values, now)
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=number, description=phase, text=text)
+            room = self._bar.console.width - len(phase) - 2 * len(str(self.steps)) - _OTHERS
+            self._bar.update(self._task, completed=number, description=phase, text=_fitting(parts, room))
         elif now - self._last >= _PATIENCE or number in (self.start + 1, self.steps):
             self._last = now
             done = number - self.start
             left = (now - self._begin) / done * (self.steps - number)
-            self.say(f"step {number}/{self.steps}  {phase}  {text}  {_clock(left)} left")
+            self.say(f"step {number}/{self.steps}  {phase}  {'  '.join(parts)}  {_clock(left)} left")
 
-    def _text(self, number: int, phase: str, values: Mapping[str, float], now: float) -> str:
+    def _parts(self, number: int, values: Mapping[str, float], now: float) -> list[str]:
+        """What there is to say, the most important first: the loss, how good it is, how fast, and the loss's parts."""
         rate = (number - self.start) * self.batch_size / max(now - self._begin, 1e-9)
-        parts = [f"{name.removeprefix('loss/')} {self._smooth[name]:.4g}" for name in values if name != "norm"]
-        if self._psnr is not None:
-            parts.append(f"held-out PSNR {self._psnr:.2f} dB")
-        return "  ".join([*parts, f"{rate:.0f} signals/s" if rate >= 10 else f"{rate:.2g} signals/s"])
+        losses = [f"{name.removeprefix('loss/')} {self._smooth[name]:.4g}" for name in values if name != "norm"]
+        heldout = [] if self._psnr is None else [f"{self._psnr:.1f} dB held out"]
+        return [*losses[:1], *heldout, f"{rate:.0f} signals/s" if rate >= 10 else f"{rate:.2g} signals/s", *losses[1:]]
+
+
+def _fitting(parts: Sequence[str], room: int) -> str:
+    """As many of the first parts as there is room for."""
+    text = ""
+    for part in parts:
+        if len(text) + len(part) + 2 > room:
+            break
+        text += f"  {part}" if text else part
+    return text
 
 
 def _bar(console: Console) -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=10),
         MofNCompleteColumn(),
-        # In a narrow terminal the figures are cut off, never the time.
-        TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
-        TimeElapsedColumn(),
-        TextColumn("left"),
+        TextColumn("{task.fields[text]}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
         TimeRemainingColumn(),
+        TextColumn("left"),
         console=console,
         expand=True,
     )

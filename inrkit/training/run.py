@@ -125,7 +125,12 @@ def _train(
         log.resume(None if checkpoint is None else checkpoint.state["log"], learner.step)
         for reason in passed_over:
             progress.say(f"passed over a damaged checkpoint: {reason}")
-        progress.begin(learner.step)
+        weights = sum(parameter.numel() for parameter in learner.pipeline.parameters())
+        progress.begin(
+            learner.step,
+            f"{resolved.modality.name} on {device}, {precision}: {len(source):,} signals, "
+            f"{len(resolved.source('test')):,} held out; {weights:,} weights; in {run}",
+        )
         signals = Loader(source, order, learner.rows, config.workers, device).batches(learner.step, config.steps)
         with _still_there(run):
             Loop(run, learner, signals, log, progress, Score(resolved), early, facts, on_sample).train()

@@ -168,7 +168,7 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, uninterrupted: dict
 def test_a_changed_config_is_named(tmp_path: Path) -> None:
     """Every key that would make it another run, and nothing is trained."""
     train_toy(tmp_path, steps=4)
-    with pytest.raises(UsageError, match=r"lr, options\.width changed"):
+    with pytest.raises(UsageError, match=r"lr 0\.01, now 0\.5, options\.width 16, now 8"):
         train_toy(tmp_path, steps=4, lr=0.5, options={"width": 8})
     train_toy(tmp_path, steps=4, workers=1, accumulate=2)  # how it is computed may change
 
@@ -176,7 +176,7 @@ def test_a_changed_config_is_named(tmp_path: Path) -> None:
 def test_a_run_is_extended_only_when_told(tmp_path: Path) -> None:
     """Another number of steps is another schedule."""
     train_toy(tmp_path, steps=4)
-    with pytest.raises(UsageError, match="steps changed"):
+    with pytest.raises(UsageError, match="steps 4, now 6"):
         train_toy(tmp_path, steps=6)
     assert train_toy(tmp_path, steps=6, extend=True).step == 6
     assert train_toy(tmp_path, steps=6).step == 6
