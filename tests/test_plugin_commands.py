@@ -106,6 +106,41 @@ def test_a_mistake_in_the_code_of_a_plugin_is_told_from_one_of_ours(module: Call
     assert len(found.output.splitlines()) == 1
 
 
+TRAINS = """
+    import attrs
+    import inrkit
+
+    @attrs.frozen
+    class Target(inrkit.Objective):
+        name = "{name}"
+        def loss(self, step):
+            {body}
+
+    @inrkit.hookimpl
+    def register_objectives(register):
+        register("{name}", "inrkit_{name}:Target", "an odd one")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "reason"),
+    [
+        ("odd", "raise KeyError('no luck')", "'no luck' (this is a bug of plugin 'odd' of inrkit-odd"),
+        ("three", "return 3.0", "objective 'three': `inrkit_three.Target.loss` must return an `inrkit.Loss` (got 3.0)"),
+    ],
+)
+def test_an_objective_that_fails_is_named(
+    module: Callable[[str, str], None], tmp_path: Path, name: str, body: str, reason: str
+) -> None:
+    """Exit code 4, one line, and whose it is."""
+    module(name, TRAINS.format(name=name, body=body))
+    small = [part for option in SMALL for part in ("--set", f"options.{option}")]
+    flags = ["--objective", name, "--steps", "2", "--no-progress", *small]
+    found = inrkit("train", "--modality", "image", "--out", tmp_path / "run", *flags)
+    assert found.exit_code == 4, found.output
+    assert reason in " ".join(found.output.split())
+
+
 # ---------------------------------------------------------------------------------------------- show
 
 

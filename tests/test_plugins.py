@@ -310,6 +310,10 @@ NEW = """
 
 # A kind, the least that keeps its contract, and what is said of something else.
 OFFERED = {
+    "sampler": (
+        "class Target(inrkit.Sampler):\n name = '{name}'\n def times(self, *_): pass\n def step(self, *_): pass",
+        "`Sampler`",
+    ),
     "source": ("class Target(inrkit.SourceOpener):\n name = '{name}'\n def open(self, *_): pass", "`SourceOpener`"),
     "tracker": (
         "class Target(inrkit.Tracker):\n name = '{name}'\n def start(self, *_): pass\n def log(self, *_): pass\n"
@@ -354,9 +358,8 @@ def test_hook_register_features(install: Install) -> None:
 
 
 def test_hook_register_samplers(install: Install) -> None:
-    """What is registered is found by name."""
-    install("good", NEW.format(plural="samplers"))
-    assert found().samplers["good"].target == "inrkit_good_good_target:Target"
+    """Each registered sampler is a final subclass of `Sampler`."""
+    offered("sampler", install)
 
 
 def test_every_kind_has_a_class_a_hook_and_a_test() -> None:

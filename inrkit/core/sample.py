@@ -21,7 +21,7 @@ from inrkit.core.noise import T_MAX
 from inrkit.core.observation import Observation
 from inrkit.core.ode import euler, heun
 from inrkit.core.pipeline import Pipeline, Prediction
-from inrkit.errors import UsageError
+from inrkit.errors import PluginError, UsageError
 
 MIDDLE = 0.821
 """The second of two steps of a consistency function (Easy Consistency Tuning, on CIFAR-10)."""
@@ -150,6 +150,9 @@ def sample(
     noisy = template.with_values(times[0] * draws.normal(*template.values.shape[1:]).to(template.values))
     for t, r in itertools.pairwise(times):
         noisy = sampler.step(f, noisy, t, r, draws)
+        if not isinstance(noisy, Observation):
+            place = f"{type(sampler).__module__}.{type(sampler).__name__}"
+            raise PluginError(f"sampler '{sampler.name}': `{place}.step` must return an observation (got {noisy!r})")
     # A path along an ODE ends at so little noise that guidance has nothing left to lead.
     if guidance != 1 and (sampler.few_steps or len(times) == 1):
         (guided,) = attrs.evolve(f, clamp=False)((noisy,), times[-1])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from inrkit.core.objective import Loss, Objective, Step
-from inrkit.errors import DivergedError, UsageError
+from inrkit.errors import DivergedError, PluginError, UsageError
 
 
 @final
@@ -59,6 +59,9 @@ def gamma_of(width: float) -> float:
 def backward_step(objective: Objective, step: Step, *, share: float = 1.0) -> Loss:
     """Adds the gradient of these rows to the weights; ``share`` is their part of the global batch."""
     loss = objective.loss(step)
+    if not isinstance(loss, Loss):
+        place = f"{type(objective).__module__}.{type(objective).__name__}"
+        raise PluginError(f"objective '{objective.name}': `{place}.loss` must return an `inrkit.Loss` (got {loss!r})")
     (loss.total * share).backward()
     return loss
 

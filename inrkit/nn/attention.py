@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING, final
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.forward_ad import unpack_dual
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from inrkit.core.dropout import SharedDropout
 from inrkit.errors import UsageError
@@ -16,6 +18,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     PyTorch's scaled-dot-product attention, but for few scores in bf16 on a processor: there its fused kernel is 2 to 5
     times slower, forward and backward, than three plain operations (benchmarks/attention.py).
     """
+    if any(unpack_dual(x).tangent is not None for x in (q, k, v)):  # fused kernels have no forward-mode derivative
+        with sdpa_kernel(SDPBackend.MATH):
+            return F.scaled_dot_product_attention(q, k, v)
     low = torch.is_autocast_enabled("cpu") or q.dtype == torch.bfloat16
     if q.device.type == "cpu" and low and q[..., 0].numel() * k.shape[-2] <= _FEW:
         scores: Tensor = q @ (k * q.shape[-1] ** -0.5).transpose(-1, -2)

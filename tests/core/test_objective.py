@@ -24,6 +24,7 @@ from inrkit import (
     Ict,
     Inrct,
     LiteralReadout,
+    Loss,
     Objective,
     Pipeline,
     Preconditioning,
@@ -362,6 +363,46 @@ def test_offset_stage_needs_a_teacher_at_once() -> None:
 def test_objectives_are_found_by_name(name: str) -> None:
     """As those of plugins are."""
     assert load_plugins().objective(name).name == name
+
+
+@attrs.frozen
+class Twice(Objective):
+    """The mean of two losses, each with a pass of its own."""
+
+    name = "twice"
+    one: Objective = attrs.field(factory=Ect)
+
+    def loss(self, step: Step) -> Loss:
+        first, again = self.one.loss(step), self.one.loss(attrs.evolve(step, draws=step.draws.fork("again")))
+        return Loss((first.total + again.total) / 2, first.terms)
+
+
+def test_a_student_may_be_asked_twice() -> None:
+    """The gradients of its passes add up."""
+    pipeline, batch = transformer_pipeline(), batch_of(torch.randn(6, 1, 8))
+    both = torch.autograd.grad(
+        Twice().loss(Step(pipeline, pipeline, batch, Draws(1, 6), 0.5)).total, list(pipeline.parameters())
+    )
+    parts = [
+        torch.autograd.grad(Ect().loss(Step(pipeline, pipeline, batch, draws, 0.5)).total, list(pipeline.parameters()))
+        for draws in (Draws(1, 6), Draws(1, 6).fork("again"))
+    ]
+    for found, a, b in zip(both, *parts, strict=True):
+        assert torch.allclose(found, (a + b) / 2, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own use of it
+def test_a_teacher_has_forward_mode_derivatives() -> None:
+    """Of f along a path, x moving with its noise and t with time, through the whole flow."""
+    pipeline, x, z = transformer_pipeline(), torch.randn(3, 1, 8), torch.randn(3, 1, 8)
+    t = torch.tensor([0.5, 1.0, 2.0])
+
+    def f(noisy: Tensor, level: Tensor) -> Tensor:
+        return pipeline(observed(noisy), level).observation.values
+
+    _, slope = torch.func.jvp(f, (x + z * t[:, None, None], t), (z, torch.ones(3)))
+    ends = [f(x + z * (t + h)[:, None, None], t + h) for h in (1e-2, -1e-2)]
+    assert torch.allclose(slope, (ends[0] - ends[1]) / 2e-2, rtol=0.05, atol=1e-2 * float(slope.detach().abs().max()))
 
 
 # ------------------------------------------------------------------------------------------------- on a grid

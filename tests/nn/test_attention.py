@@ -25,6 +25,16 @@ def by_hand(attention: Attention, x: Tensor, to: Tensor) -> Tensor:
     return attention.out(torch.cat(heads, -1))
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own use of it
+def test_forward_mode_derivatives() -> None:
+    """Law: `torch.func.jvp` gives the slope that finite differences do; fused kernels have no such derivative."""
+    attention, x, v = Attention(8, 2), torch.randn(2, 5, 8), torch.randn(2, 5, 8)
+    _, slope = torch.func.jvp(attention, (x,), (v,))
+    with torch.no_grad():
+        difference = (attention(x + 1e-2 * v) - attention(x - 1e-2 * v)) / 2e-2
+    assert torch.allclose(slope, difference, atol=1e-3)
+
+
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("heads", [1, 2, 4])
 def test_attention_by_hand(heads: int, tied: bool) -> None:

@@ -13,9 +13,10 @@ import torch
 from toy import ToyModality
 from toy_run import fingerprint, in_child, train_toy, weights
 
+from inrkit import DirectReadout, Grid, GridObservation
 from inrkit.errors import UsageError
 from inrkit.inference.model import Model
-from inrkit.machine.processes import Ranks
+from inrkit.machine.processes import Ranks, joined
 from inrkit.machine.signals import StoppedError
 from inrkit.training.stopping import EarlyStopping
 
@@ -67,6 +68,35 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     two = Model.load(tmp_path / "two", modality=ToyModality)
     torch.testing.assert_close(weights(two), weights(one), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(losses(tmp_path / "two"), losses(tmp_path / "one"), rtol=1e-5, atol=1e-5)
+
+
+def two_passes(rank: int, world: int, port: int, out: Path) -> None:
+    """The gradient of a loss of two passes of the student, over our share of four rows."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    os.environ.update(
+        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)
+    )
+    with joined("cpu") as ranks:
+        pipeline = ToyModality(ToyModality.Options(size=16)).build(DirectReadout()).eval()
+        student, rows = ranks.wrap(pipeline), slice(4 * rank // world, 4 * (rank + 1) // world)
+        noisy = GridObservation(torch.linspace(-1, 1, 64).reshape(4, 1, 16)[rows], Grid((16,)))
+        first, again = (student(noisy, torch.full((len(noisy),), t)).observation.values for t in (0.5, 2.0))
+        (first - again).square().mean().backward()
+        if ranks.first:
+            torch.save({name: p.grad for name, p in pipeline.named_parameters()}, out / f"{world}.pt")
+
+
+def test_a_student_may_be_asked_twice_by_several_processes(tmp_path: Path) -> None:
+    """Law: the gradients of both passes are exchanged, once."""
+    for world in (1, 2):
+        port = free_port()
+        children = [in_child(two_passes, rank, world, port, tmp_path) for rank in range(world)]
+        for child in children:
+            child.join(timeout=120)
+        assert [child.exitcode for child in children] == [0] * world
+    one, two = (torch.load(tmp_path / f"{world}.pt", weights_only=True) for world in (1, 2))
+    torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-6)
 
 
 def test_two_processes_stop_together_and_resume_bit_for_bit(tmp_path: Path) -> None:

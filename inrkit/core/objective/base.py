@@ -27,8 +27,8 @@ class Step:
     Args:
         student: The pipeline that learns, wrapped where there are several processes. It may be called more than once:
             the gradients of all passes add up, and are exchanged once. Forward-mode derivatives (`torch.func.jvp`) are
-            taken through ``teacher``, which is never wrapped: the wrapper would not exchange the gradients of such a
-            pass.
+            taken through ``teacher``, which is never wrapped: in several processes the wrapper of the student does not
+            exchange the gradients of such a pass.
         teacher: The pipeline that sets the target: the student's own weights, or a moving average of them.
         batch: Clean observations.
         draws: Chance for these rows.

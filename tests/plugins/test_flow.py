@@ -1,0 +1,166 @@
+"""The plugin ``flow``: flow maps of Gaussian data are known in closed form, and its objective trains to them.
+
+For x ~ N(m, S²) the ODE leads from x_t to x_s = m + sqrt((S² + s²) / (S² + t²)) (x_t - m), so that the prediction f in
+x_s = (s/t) x_t + (1 - s/t) f has the gain g(t, s) = (sqrt((S² + s²) / (S² + t²)) - s/t) / (1 - s/t).
+"""
+
+import itertools
+import math
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from toy_run import train_toy
+
+import inrkit
+from inrkit import (
+    Denoiser,
+    DirectReadout,
+    Draws,
+    Level,
+    Observation,
+    Params,
+    Pipeline,
+    PowerEMA,
+    Preconditioning,
+    SampleGrid,
+    SigmoidPairing,
+    Step,
+    load_plugins,
+    sample,
+)
+from inrkit.core.train import backward_step
+from inrkit_flow.objective import MeanFlow
+from inrkit_flow.sampler import FlowMapSampler
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
+from gaussian import MEAN, STD, Lookup, gaussian_batch, observed
+
+
+def exact_gain(t: float, s: float) -> Tensor:
+    return (((STD**2 + s**2) / (STD**2 + t**2)).sqrt() - s / t) / (1 - s / t)
+
+
+class Table(Denoiser):
+    """f = gain x + bias for each cell, both bilinear in the noise level and in s/t."""
+
+    two_times = True
+
+    def __init__(self, knots: int = 21, shares: int = 6) -> None:
+        super().__init__()
+        self.low, self.high = math.log(0.003) / 4, math.log(80) / 4
+        self.gain = nn.Parameter(torch.full((knots, shares, 2, 1), 0.2))
+        self.bias = nn.Parameter(torch.zeros(knots, shares, 2, 1))
+
+    def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
+        assert level.until is not None
+        knots, shares = self.gain.shape[:2]
+        a = ((level.noise_level - self.low) / (self.high - self.low)).clamp(0, 0.9999) * (knots - 1)
+        b = torch.exp(4 * (level.until - level.noise_level)).clamp(0, 0.9999) * (shares - 1)
+
+        def read(table: Tensor) -> Tensor:
+            i, j = a.long(), b.long()
+            u, v = (a - i)[:, None, None], (b - j)[:, None, None]
+            low = torch.lerp(table[i, j], table[i, j + 1], v)
+            return torch.lerp(low, torch.lerp(table[i + 1, j], table[i + 1, j + 1], v), u)
+
+        return {"values": read(self.gain) * observation.values.transpose(1, 2) + read(self.bias)}
+
+
+class Exact(Denoiser):
+    """The flow map itself."""
+
+    two_times = True
+
+    def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
+        assert level.until is not None
+        t, s = torch.exp(4 * level.noise_level)[:, None, None], torch.exp(4 * level.until)[:, None, None]
+        x_t = observation.values * (0.25 + t**2).sqrt()
+        gain = (((STD**2 + s**2) / (STD**2 + t**2)).sqrt() - s / t) / (1 - s / t)
+        return {"values": (MEAN + gain * (x_t - MEAN)).transpose(1, 2)}
+
+
+def flow_of(denoiser: Denoiser, width: float, t_min: float = 0.003) -> Pipeline:
+    return Pipeline(denoiser, Lookup(2), SampleGrid(), Preconditioning(t_min=t_min), DirectReadout(width=width))
+
+
+def gain_at(pipeline: Pipeline, t: float, s: float) -> Tensor:
+    x = observed(torch.stack([MEAN, MEAN + 1])[:, None])
+    with torch.no_grad():
+        low, high = pipeline(x, torch.full((2,), t), until=torch.full((2,), s)).observation.values
+    return (high - low)[0]
+
+
+def test_the_flow_map_is_what_the_objective_asks_for() -> None:
+    """The regression of its target on x_t, with the exact map at r, tends to the exact map as r tends to t."""
+
+    def error(t: float, s: float, step: float) -> float:
+        r = t - step
+        posterior = STD**2 / (STD**2 + t**2)
+        there = posterior + r / t * (1 - posterior)  # of x_r given x_t
+        w = s * (1 / r - 1 / t) / (1 - s / t)
+        return float((w * posterior + (1 - w) * exact_gain(r, s) * there - exact_gain(t, s)).abs().max())
+
+    for t, s in ((1.0, 0.0), (1.0, 0.4), (3.0, 1.0), (0.5, 0.1)):
+        errors = [error(t, s, step * t) for step in (0.04, 0.02, 0.01)]
+        assert all(b / a == pytest.approx(0.25, rel=0.12) for a, b in itertools.pairwise(errors)), (t, s, errors)
+
+
+def test_meanflow_learns_the_flow_map() -> None:
+    """From any level to any other, and all the way."""
+    objective = MeanFlow(p_mean=-0.3, p_std=1.3, curriculum=SigmoidPairing(stages=5, k=2.0))
+    pipeline, rows, lr, steps = flow_of(Table(), 0.1), 512, 0.02, 1200
+    generator = torch.Generator().manual_seed(0)
+    optimizer, ema = torch.optim.Adam(pipeline.parameters(), lr=lr, betas=(0.9, 0.99)), PowerEMA(pipeline, 0.1)
+    for number in range(steps):
+        optimizer.param_groups[0]["lr"] = lr * (1 - number / steps)
+        optimizer.zero_grad()
+        batch = gaussian_batch(rows, generator)
+        backward_step(objective, Step(pipeline, pipeline, batch, Draws(number, rows), number / steps))
+        optimizer.step()
+        ema.update(pipeline)
+    ema.copy_to(pipeline)
+    for t in (0.5, 1.0, 3.0):
+        for s in (0.0, 0.3 * t, 0.6 * t):
+            assert torch.allclose(gain_at(pipeline, t, s), exact_gain(t, s), rtol=0.15, atol=0.02), (t, s)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_any_number_of_jumps_ends_where_the_ode_does(steps: int) -> None:
+    """With the exact flow map, and without new noise between the jumps."""
+    pipeline = flow_of(Exact(), 1e-6, t_min=1e-5)
+    template = observed(torch.zeros(4, 1, 2))
+    sampler = FlowMapSampler()
+    found = sample(pipeline, template, Draws(3, 4), times=sampler.times(steps), sampler=sampler).observation.values
+    start = 80 * Draws(3, 4).normal(1, 2)
+    assert torch.allclose(found, MEAN + STD / (STD**2 + 80.0**2).sqrt() * (start - MEAN), atol=1e-3)
+
+
+def test_a_run_learns_a_flow_map(tmp_path: Path) -> None:
+    """By name, on a modality that knows nothing of it; a model samples by the objective's sampler, once loaded too."""
+    model = train_toy(tmp_path, objective="meanflow", objective_options={"curriculum": {"stages": 4}})
+    assert model.step == 20
+    assert model.pipeline.denoiser.two_times
+    assert model.sampler == FlowMapSampler()
+    samples = model.sample(3, times=model.times(3))
+    again = inrkit.load(tmp_path, device="cpu", modality=type(model.modality))
+    assert torch.equal(again.sample(3, times=again.times(3)).signal, samples.signal)
+
+
+def test_rows_end_where_the_shares_say() -> None:
+    """All the way, nowhere, or uniformly between."""
+    objective, t = MeanFlow(jumps=0.5, denoising=0.25), torch.rand(8000) + 0.1
+    s = objective.ends(t, torch.rand(8000), torch.rand(8000))
+    assert float((s == 0).float().mean()) == pytest.approx(0.5, abs=0.03)
+    assert float((s == t).float().mean()) == pytest.approx(0.25, abs=0.03)
+    assert bool(((s >= 0) & (s <= t)).all())
+
+
+def test_its_options_are_checked_as_any() -> None:
+    """The schema knows a registered objective's fields."""
+    with pytest.raises(inrkit.UsageError, match="Did you mean 'denoising'"):
+        inrkit.resolve("image", overrides=["objective=meanflow", "objective_options.denoisin=0.3"])
+    with pytest.raises(inrkit.UsageError, match=r"no objective named 'meanflo'; .* Did you mean 'meanflow'"):
+        load_plugins().objective("meanflo")
