@@ -112,6 +112,21 @@ def read_regular_file(path: Path, *, limit: int | None = None) -> bytes:
         raise DataError(f"{path}: expected a readable file that is no link, found: {reason}") from error
 
 
+def altered(origin: Path | str, expected: str, found: str, advice: str = "the file is damaged or altered") -> DataError:
+    """Two hashes that should be one."""
+    return DataError(f"{origin}: expected sha256 {expected[:12]}, found {found[:12]}; {advice}")
+
+
+def other_version(origin: Path | str, expected: object, found: object) -> DataError:
+    """A file of another program."""
+    return DataError(f"{origin}: expected format version {expected}, found {found}; use a matching inrkit")
+
+
+def may_be_pickle(start: bytes) -> bool:
+    """Whether a file with these first bytes could be a pickle, or an archive that holds one."""
+    return start[:4] == b"PK\x03\x04" or (start[:1] == b"\x80" and start[1:2] <= b"\x05" and start[2:8] != bytes(6))
+
+
 def write_bytes(path: Path, *parts: Bytes) -> None:
     """Put the parts at ``path``, replacing what was there; after a crash either the old or the new file is there."""
     unfinished = path.parent / temporary_name(f"file-{secrets.token_hex(4)}")

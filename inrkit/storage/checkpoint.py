@@ -21,19 +21,6 @@ from torch import Tensor
 
 from inrkit.errors import DataError, UsageError
 from inrkit.storage import atomic, jsontext, tensorfile
-from inrkit.storage.runlock import RunLock
-
-__all__ = [
-    "Checkpoint",
-    "RunLock",
-    "clean_stale",
-    "latest_checkpoint",
-    "list_checkpoints",
-    "load_checkpoint",
-    "prune",
-    "remove_newer",
-    "save_checkpoint",
-]
 
 FORMAT = "inrkit-checkpoint"
 VERSION = 1
@@ -81,15 +68,14 @@ def save_checkpoint(
     """
     if step < 0 or keep < 2:
         raise UsageError(f"'step' must be >= 0 (got {step}) and 'keep' >= 2 (got {keep})")
-    contents = _contents(tensors, state)
-    contents[MANIFEST] = _write_manifest(step, contents, meta)
+    contents = _contents(step, tensors, state, meta)
     target = directory / f"step-{step:08d}"
     unfinished = directory / atomic.temporary_name(target.name)
     with atomic.disk_errors(target, needed=sum(map(len, contents.values()))):
         try:
             atomic.remove(unfinished)
             atomic.make_folder(unfinished)
-            for name, data in contents.items():  # the manifest is the last
+            for name, data in contents.items():
                 atomic.write_new_file(unfinished / name, data)
             atomic.sync_folder(unfinished)
             _put_in_place(unfinished, target)
@@ -188,19 +174,18 @@ def _removed(paths: Iterable[Path]) -> list[Path]:
     return removed
 
 
-def _contents(tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> dict[str, bytes]:
+def _contents(
+    step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any], meta: Mapping[str, Any]
+) -> dict[str, bytes]:
+    """The files by name, the manifest last."""
     if wrong := [key for key in tensors if not _KEY.fullmatch(key)]:
         raise UsageError(f"expected letters, digits, '_' and '-' as a group of tensors, found {wrong[0]!r}")
     contents = {f"{key}.safetensors": tensorfile.pack(group, what=key) for key, group in tensors.items()}
     # A state may hold "best so far = infinity"; its order is kept.
     contents[STATE] = jsontext.encode(dict(state), what="state", finite=False, sort=False)
-    return contents
-
-
-def _write_manifest(step: int, contents: Mapping[str, bytes], meta: Mapping[str, Any]) -> bytes:
     files = {name: {"sha256": atomic.sha256(data), "size": len(data)} for name, data in contents.items()}
     body = {"format": FORMAT, "version": VERSION, "step": step, "meta": dict(meta), "files": files}
-    return _sealed(body)
+    return {**contents, MANIFEST: _sealed(body)}
 
 
 def _sealed(body: Mapping[str, Any]) -> bytes:
@@ -239,9 +224,7 @@ def _load(path: Path) -> Checkpoint:
 
 def _verify(path: Path) -> None:
     for name, facts in _read_manifest(path).files.items():
-        _check_size(path / name, facts)
-        if (found := atomic.sha256_file(path / name)) != facts["sha256"]:
-            raise _altered(path / name, facts["sha256"], found)
+        _read_verified(path / name, facts)
 
 
 def _looks_whole(path: Path) -> bool:
@@ -261,13 +244,11 @@ def _read_manifest(path: Path) -> _Manifest:
     if not isinstance(body, dict) or body.get("format") != FORMAT:
         raise DataError(f"{file}: expected the manifest of an '{FORMAT}', found something else")
     if body.get("version") != VERSION:
-        raise DataError(
-            f"{file}: expected format version {VERSION}, found {body.get('version')}; use a matching inrkit"
-        )
+        raise atomic.other_version(file, VERSION, body.get("version"))
     seal = body.pop("sha256", None)
     if _sealed(body) != data:
         found = atomic.sha256(jsontext.encode(body, what="manifest"))
-        raise _altered(file, str(seal), found)
+        raise atomic.altered(file, str(seal), found)
     try:
         manifest = _Manifest(step=int(body["step"]), meta=dict(body["meta"]), files=dict(body["files"]))
         well_formed = all(_well_formed(name, facts) for name, facts in manifest.files.items())
@@ -289,7 +270,7 @@ def _read_verified(file: Path, facts: Mapping[str, Any]) -> bytes:
     _check_size(file, facts)
     data = atomic.read_regular_file(file, limit=facts["size"])
     if (found := atomic.sha256(data)) != facts["sha256"]:
-        raise _altered(file, facts["sha256"], found)
+        raise atomic.altered(file, facts["sha256"], found)
     return data
 
 
@@ -300,25 +281,21 @@ def _check_size(file: Path, facts: Mapping[str, Any]) -> None:
         raise DataError(f"{file}: expected {facts['size']} bytes, found {size}; the file is cut off or altered")
 
 
-def _altered(file: Path, expected: str, found: str) -> DataError:
-    return DataError(f"{file}: expected sha256 {expected[:12]}, found {found[:12]}; the file is damaged or altered")
-
-
 def _refuse_foreign(path: Path) -> None:
     """Say what a path is that cannot be a checkpoint, looking at no more than its first bytes."""
+    wanted = f"{path}: expected a checkpoint folder with {MANIFEST}"
     if path.is_dir():
         if not (path / MANIFEST).is_file():
-            inside = _newest_intact(path, besides=None) or _newest_intact(path / "checkpoints", besides=None)
-            raise DataError(f"{path}: expected a checkpoint folder with {MANIFEST}, found none; {_offer(inside)}")
+            inside = _newest_intact(path) or _newest_intact(path / "checkpoints")
+            raise DataError(f"{wanted}, found none; {_offer(inside)}")
         return
     if not path.exists():
-        raise DataError(f"{path}: expected a checkpoint folder, found nothing; {_offer(_newest_intact(path.parent))}")
+        raise DataError(f"{wanted}, found nothing; {_offer(_newest_intact(path.parent))}")
     with atomic.disk_errors(path), open(path, "rb") as file:
-        magic = file.read(4)
-    kind = "a file"
-    if path.suffix.lower() in _PICKLES or magic[:2] == b"PK" or (magic[:1] == b"\x80" and magic[1:2] <= b"\x05"):
-        kind = "a file that may hold a pickle, which can run any program and is never opened"
-    raise DataError(f"{path}: expected a checkpoint folder with {MANIFEST}, found {kind}")
+        magic = file.read(8)
+    if path.suffix.lower() in _PICKLES or atomic.may_be_pickle(magic):
+        raise DataError(f"{wanted}, found what may hold a pickle, which can run any program and is never opened")
+    raise DataError(f"{wanted}, found a file")
 
 
 def _newest_intact(directory: Path, besides: Path | None = None) -> Path | None:

@@ -1,6 +1,7 @@
 """The files of a folder, a tar or a zip archive, or one file by itself, by name; nothing is unpacked to disk."""
 
 import abc
+import contextlib
 import gzip
 import lzma
 import os
@@ -17,6 +18,9 @@ from inrkit.errors import DataError
 LARGEST = 1 << 28
 
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError, OSError)
+
+
+_Member = typing.TypeVar("_Member", tarfile.TarInfo, zipfile.ZipInfo)
 
 
 class Entries(abc.ABC):
@@ -89,22 +93,29 @@ class OneFile(Entries):
             yield name, _bytes_of(self.path, name, limit)
 
 
-@typing.final
-class TarArchive(Entries):
-    """A tar archive, compressed or not. Only regular files count, and of equal names the last."""
+class _Archive(Entries, typing.Generic[_Member]):
+    """Members by name. Only regular files count, and of equal names the last."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, opened: tarfile.TarFile | zipfile.ZipFile, members: dict[str, _Member]):
         super().__init__(path)
-        with _archive_errors(path):
-            self._tar = tarfile.open(path)  # noqa: SIM115 - closed on exit
-            members = [member for member in self._tar.getmembers() if member.isreg()]
-        self._members = {_plain(member.name): member for member in members if not _is_hidden(member.name)}
+        self._opened = opened
+        self._members: dict[str, _Member] = {_plain(k): m for k, m in members.items() if not _is_hidden(k)}
 
     def __exit__(self, *_: object) -> None:
-        self._tar.close()
+        self._opened.close()
 
     def names(self) -> list[str]:
         return sorted(self._members)
+
+
+@typing.final
+class TarArchive(_Archive[tarfile.TarInfo]):
+    """A tar archive, compressed or not."""
+
+    def __init__(self, path: Path):
+        with _archive_errors(path):
+            self._tar = tarfile.open(path)  # noqa: SIM115 - closed on exit
+            super().__init__(path, self._tar, {m.name: m for m in self._tar.getmembers() if m.isreg()})
 
     def read(self, names: Collection[str], *, limit: int = LARGEST) -> Iterator[tuple[str, bytes | DataError]]:
         # by offset, because going back in a compressed archive means starting over
@@ -116,21 +127,14 @@ class TarArchive(Entries):
 
 
 @typing.final
-class ZipArchive(Entries):
-    """A zip archive. Only regular files count."""
+class ZipArchive(_Archive[zipfile.ZipInfo]):
+    """A zip archive."""
 
     def __init__(self, path: Path):
-        super().__init__(path)
         with _archive_errors(path):
             self._zip = zipfile.ZipFile(path)  # closed on exit
-        members = [member for member in self._zip.infolist() if not member.is_dir() and not _is_link(member)]
-        self._members = {_plain(member.filename): member for member in members if not _is_hidden(member.filename)}
-
-    def __exit__(self, *_: object) -> None:
-        self._zip.close()
-
-    def names(self) -> list[str]:
-        return sorted(self._members)
+            regular = [m for m in self._zip.infolist() if not m.is_dir() and not _is_link(m)]
+            super().__init__(path, self._zip, {m.filename: m for m in regular})
 
     def read(self, names: Collection[str], *, limit: int = LARGEST) -> Iterator[tuple[str, bytes | DataError]]:
         for name in names:
@@ -167,19 +171,13 @@ def below(names: list[str], inside: str) -> list[str]:
     return chosen
 
 
-@typing.final
-class _archive_errors:  # noqa: N801 - reads as a statement
+@contextlib.contextmanager
+def _archive_errors(path: Path) -> Iterator[None]:
     """Turns what a damaged archive raises into a `DataError`."""
-
-    def __init__(self, path: Path):
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, _DAMAGE):
-            raise DataError(f"{self._path}: expected an intact archive, found damage: {error}.") from error
+    try:
+        yield
+    except _DAMAGE as error:
+        raise DataError(f"{path}: expected an intact archive, found damage: {error}.") from error
 
 
 def _bytes_of(path: Path, name: str, limit: int) -> bytes | DataError:

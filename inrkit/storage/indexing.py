@@ -31,15 +31,9 @@ def take(read: Callable[[int | slice], np.ndarray], index: Index, length: int) -
 
 def positions(index: Index, length: int) -> np.ndarray:
     """The index as numbers from 0 to ``length`` - 1: no axis for one number, one axis for several."""
-    if isinstance(index, slice):
-        return np.arange(length)[index]
-    places = np.asarray(index)
-    if places.size == 0:
-        places = places.astype(np.int64)
-    if places.ndim > 1 or places.dtype.kind not in "iu":
+    places = np.asarray(index) if not isinstance(index, slice) else np.arange(length)[index]
+    if places.size and (places.ndim > 1 or places.dtype.kind not in "iu"):
         raise TypeError(f"expected a number, a slice or a sequence of whole numbers as index, found {index!r}")
-    places = places.astype(np.int64)
-    if np.any(places < -length) or np.any(places >= length):
-        raise IndexError(f"expected an index from {-length} to {length - 1}, found {index!r}")
-    counted: np.ndarray = places + length * (places < 0)
-    return counted
+    return np.asarray(
+        np.arange(length)[places.astype(np.int64)]
+    )  # numpy counts from the end and refuses what is not there

@@ -17,31 +17,28 @@ from inrkit.errors import DataError
 from inrkit.storage import atomic, jsontext, tensorfile
 
 FORMAT = "inrkit-inr"
-VERSION = "1"
+VERSION = "2"
 _PICTURES = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"RIFF": "WAV or WebP"}
 """What people give in place of an .inr file, by how it begins."""
 _TEXTS = ("function", "modality")
-_MAPPINGS = ("function_options", "modality_options", "readout", "where", "provenance")
+_MAPPINGS = ("modality_options", "readout", "provenance")
 
 
 @attrs.frozen(eq=False, kw_only=True, repr=False)
 class InrFile:
-    """One signal: what its function, its coordinates and its read-out need, and where it came from.
+    """One signal: what its function and its read-out need, and where it came from.
 
-    ``params`` have no batch axis; ``function_state`` are the function's own weights, shared by all signals; ``where``
-    says where the signal is natively measured, such as ``{"size": [32, 32]}``. Mappings hold what JSON can hold, and
-    tuples in them come back as lists.
+    ``params`` have no batch axis; ``function_state`` are the function's own weights, shared by all signals. Mappings
+    hold what JSON can hold, and tuples in them come back as lists.
     """
 
     params: Mapping[str, Tensor]
     function: str
-    function_options: Mapping[str, Any] = attrs.field(factory=dict)
     function_state: Mapping[str, Tensor] = attrs.field(factory=dict)
     modality: str
     modality_options: Mapping[str, Any] = attrs.field(factory=dict)
     readout: Mapping[str, Any] = attrs.field(factory=dict)
     t: float = 0.0
-    where: Mapping[str, Any] = attrs.field(factory=dict)
     provenance: Mapping[str, Any] = attrs.field(factory=dict)
 
     def __repr__(self) -> str:
@@ -73,7 +70,7 @@ def load_inr(path: Path | str) -> InrFile:
 
 def unpack_inr(data: bytes, *, origin: str) -> InrFile:
     """The inverse of `pack_inr`; ``origin`` is what messages call the bytes."""
-    if data[:4] == b"PK\x03\x04" or (data[:1] == b"\x80" and data[1:2] <= b"\x05" and data[2:8] != bytes(6)):
+    if atomic.may_be_pickle(data[:8]):
         raise DataError(f"{origin}: expected an .inr file, found what may hold a pickle; it is never opened")
     for begin, kind in _PICTURES.items():
         if data.startswith(begin):
@@ -81,30 +78,40 @@ def unpack_inr(data: bytes, *, origin: str) -> InrFile:
             raise DataError(f"{origin}: expected an .inr file, found a {kind} file; {hint}")
     tensors, metadata = tensorfile.unpack(data, origin=origin)
     if metadata.get("format") != FORMAT:
-        raise DataError(
-            f"{origin}: expected format '{FORMAT}', found {metadata.get('format', 'none')!r}; not an .inr file"
-        )
+        found = metadata.get("format", "none")
+        raise DataError(f"{origin}: expected format '{FORMAT}', found '{found}'; not an .inr file")
     if metadata.get("version") != VERSION:
-        raise DataError(
-            f"{origin}: expected version {VERSION}, found {metadata.get('version')!r}; use a matching inrkit"
-        )
+        raise atomic.other_version(origin, VERSION, metadata.get("version"))
     text = metadata.get("inr", "").encode()
-    expected, found = metadata.get("sha256", "none"), _digest(text, tensors)
-    if expected != found:
-        raise DataError(
-            f"{origin}: expected sha256 {expected[:12]}, found {found[:12]}; the file is damaged or altered"
-        )
+    expected, digest = metadata.get("sha256", "none"), _digest(text, tensors)
+    if expected != digest:
+        raise atomic.altered(origin, expected, digest)
     plain = jsontext.decode(text, origin=origin)
     _check_plain(plain, origin=origin)
-    return InrFile(params=_group(tensors, "params."), function_state=_group(tensors, "state."), **plain)
+    inr = InrFile(params=_group(tensors, "params."), function_state=_group(tensors, "state."), **plain)
+    _check_params(inr, origin)
+    return inr
 
 
 def _tensors(inr: InrFile, *, what: str) -> dict[str, Tensor]:
     groups = {"params.": inr.params, "state.": inr.function_state}
-    for group in groups.values():
-        for name, tensor in group.items():
-            tensorfile.check(name, tensor, what=what)
-    return {prefix + name: tensor for prefix, group in groups.items() for name, tensor in group.items()}
+    tensors = {prefix + name: tensor for prefix, group in groups.items() for name, tensor in group.items()}
+    for name, tensor in tensors.items():
+        tensorfile.check(name, tensor, what=what)
+    _check_params(inr, what)
+    return tensors
+
+
+def _check_params(inr: InrFile, origin: str) -> None:
+    """`DataError` unless the params are what a function can be bound to."""
+    for name, tensor in inr.params.items():
+        if not tensor.is_floating_point():
+            raise DataError(f"{origin}: expected floating-point params, found '{name}' of {tensor.dtype}")
+        if not tensor.isfinite().all():
+            bad = int((~tensor.isfinite()).sum())
+            raise DataError(
+                f"{origin}: expected finite params, found {bad} of {tensor.numel()} in '{name}' that are not"
+            )
 
 
 def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

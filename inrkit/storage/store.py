@@ -134,9 +134,7 @@ class Store:
             if storefile.seen(self.path) != self._seen:
                 self._seen, found = storefile.verify_hash(self.path)
                 if found != self.sha256:
-                    raise DataError(
-                        f"{self.path}: expected sha256 {self.sha256[:12]}, found {found[:12]}; replaced meanwhile"
-                    )
+                    raise atomic.altered(self.path, self.sha256, found, "it was replaced meanwhile")
             self._file, self._pid = storefile.open_checked(self.path), os.getpid()
         return self._file
 

@@ -96,9 +96,7 @@ def read_header(path: Path) -> tuple[int, str]:
             f"{path}: expected a store, found a file without its header; it is damaged, or foreign and must be imported"
         ) from error
     if facts.get("version") != VERSION:
-        raise DataError(
-            f"{path}: expected format version {VERSION}, found {facts.get('version')}; use a matching inrkit"
-        )
+        raise atomic.other_version(path, VERSION, facts.get("version"))
     if facts.get("size") != size:
         raise DataError(
             f"{path}: expected {facts.get('size')} bytes after the header, found {size}; cut off or altered"
@@ -125,9 +123,7 @@ def verify_hash(path: Path, *, anew: bool = False) -> tuple[Seen | None, str]:
         return key, _verified[key]
     _, expected = read_header(path)
     if (found := atomic.sha256_file(path, start=BLOCK)) != expected:
-        raise DataError(
-            f"{path}: expected sha256 {expected[:12]}, found {found[:12]}; damaged or altered, import it anew"
-        )
+        raise atomic.altered(path, expected, found, "damaged or altered, import it anew")
     if key is not None:
         _verified[key] = found
     return key, found

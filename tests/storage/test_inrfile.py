@@ -17,13 +17,11 @@ def signal(**changes: object) -> InrFile:
     inr = InrFile(
         params={"layer0": torch.randn(5, 3), "layer1": torch.randn(5).to(torch.bfloat16)},
         function="anr",
-        function_options={"depth": 3, "omega": 30.0},
         function_state={"shared.weight": torch.randn(4, 4).T},
         modality="image",
         modality_options={"size": [32, 32]},
         readout={"name": "literal"},
         t=80.0,
-        where={"size": [32, 32]},
         provenance={"run": "r", "step": 3},
     )
     return attrs.evolve(inr, **changes)
@@ -109,7 +107,7 @@ def test_missing_files_and_folders_are_data_errors(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"t": float("nan")}, {"function": ""}, {"where": {1: 2}}, {"readout": "literal"}, {"params": {"a": 3}}],
+    [{"t": float("nan")}, {"function": ""}, {"provenance": {1: 2}}, {"readout": "literal"}, {"params": {"a": 3}}],
 )
 def test_what_cannot_be_written_is_refused_when_saving(tmp_path: Path, changes: dict[str, object]) -> None:
     """A file that could not be read back is never written."""

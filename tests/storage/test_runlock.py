@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from inrkit.errors import ResourceError, UsageError
-from inrkit.storage.checkpoint import RunLock
+from inrkit.storage.runlock import RunLock
 
 
 def other_holder(path: Path) -> int:
