@@ -323,8 +323,13 @@ def test_data_import_info_and_verify(pictures: Path, tmp_path: Path) -> None:
     store = tmp_path / "p.h5"
     assert "3 items for 'image'" in succeed("data", "import", "images", pictures, store, "--size", "4x6")
     facts = json.loads(succeed("data", "info", store, "--json"))
-    assert facts["arrays"]["images"] == {"shape": [3, 6, 4, 3], "dtype": "uint8"}
-    assert "3x6x4x3 uint8" in succeed("data", "info", store)
+    images = facts["arrays"]["images"]
+    assert (images["shape"], images["dtype"]) == ([3, 6, 4, 3], "uint8")
+    assert 0 <= images["low"] <= images["mean"] <= images["high"] <= 255
+    assert facts["held_out"] is None  # three are too few for the rule to hold one out
+    told = succeed("data", "info", store)
+    assert f"3x6x4x3 uint8, from {images['low']:.4g} to {images['high']:.4g}, mean {images['mean']:.4g}" in told
+    assert "held out" in told
     assert "whole; 3 items" in succeed("data", "verify", store)
     assert json.loads(succeed("data", "verify", store, "--json"))["sha256"] == facts["sha256"]
     assert "found an existing one" in fail(2, "data", "import", "images", pictures, store)

@@ -155,14 +155,24 @@ def info(file: Path, as_json: bool) -> None:
     \b
       inrkit data info photos.h5
     """
-    from inrkit.storage.store import Store
+    from inrkit.storage.store import Store, ranges
 
     with Store(file) as store:
-        arrays = {name: {"shape": list(store.shape(name)), "dtype": str(store.dtype(name))} for name in store.names}
+        arrays: dict[str, dict[str, Any]] = {
+            name: {
+                "shape": list(store.shape(name)),
+                "dtype": str(store.dtype(name)),
+                "low": low,
+                "high": high,
+                "mean": m,
+            }
+            for name, (low, high, m) in ranges(store).items()
+        }
         facts: dict[str, Any] = {
             "file": str(file),
             "modality": store.modality,
             "items": len(store),
+            "held_out": _held_out(file, store.modality),
             "bytes": file.stat().st_size,
             "sha256": store.sha256,
             "arrays": arrays,
@@ -171,11 +181,22 @@ def info(file: Path, as_json: bool) -> None:
     if as_json:
         say_json(facts)
         return
-    rows = [[key, facts[key]] for key in ("file", "modality", "items")]
+    rows = [[key.replace("_", " "), facts[key]] for key in ("file", "modality", "items", "held_out")]
     rows += [["size", shown_bytes(facts["bytes"])], ["sha256", facts["sha256"]]]
-    rows += [[f"array {name}", f"{'x'.join(map(str, a['shape']))} {a['dtype']}"] for name, a in arrays.items()]
+    for name, a in arrays.items():
+        spread = f"from {a['low']:.4g} to {a['high']:.4g}, mean {a['mean']:.4g}"
+        rows.append([f"array {name}", f"{'x'.join(map(str, a['shape']))} {a['dtype']}, {spread}"])
     rows += [[key, shown(value)] for key, value in facts["attributes"].items()]
     say_table(["what", ""], rows)
+
+
+def _held_out(file: Path, modality: str) -> int | None:
+    """How many signals training never sees; None where no installed modality can say."""
+    try:
+        cls = load_plugins().modality(modality)
+        return len(cls(cls.Options()).source(file, "test"))
+    except InrkitError:
+        return None
 
 
 @data.command(short_help="Verify a store's hash and read all of it.")

@@ -9,6 +9,7 @@ from typing import Any, final
 import attrs
 
 from inrkit.drawing.curve import chart
+from inrkit.storage.atomic import set_aside
 
 Lines = Sequence[Mapping[str, Any]]
 
@@ -97,18 +98,27 @@ class History:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The JSON objects of a file of lines; none without the file, and a last line that is cut off is left out."""
+    """The JSON objects of a file of lines; none without the file, and a last line that is cut off is left out.
+
+    Of a file with damaged lines a copy is set aside, for the run may go on and write over it.
+    """
     if not path.is_file():
         return []
-    found = []
-    for line in path.read_text().splitlines():
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(value, dict) and _is_number(value.get("step")):
-            found.append(value)
-    return found
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1].splitlines()
+    values = [_decoded(line) for line in whole if line.strip()]
+    if damaged := sum(value is None for value in values):
+        set_aside(path, data, f"{damaged} of {len(whole)} lines are damaged and left out")
+    last = _decoded(data[data.rfind(b"\n") + 1 :])
+    return [value for value in (*values, last) if value is not None]
+
+
+def _decoded(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except ValueError:  # of bytes that are no UTF-8 as well
+        return None
+    return value if isinstance(value, dict) and _is_number(value.get("step")) else None
 
 
 def _is_number(value: Any) -> bool:

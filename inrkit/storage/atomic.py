@@ -7,12 +7,14 @@ import contextlib
 import ctypes
 import errno
 import hashlib
+import logging
 import os
 import re
 import secrets
 import shutil
 import stat
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -129,6 +131,7 @@ def may_be_pickle(start: bytes) -> bool:
 
 def write_bytes(path: Path, *parts: Bytes) -> None:
     """Put the parts at ``path``, replacing what was there; after a crash either the old or the new file is there."""
+    _clean_once(path.parent)
     unfinished = path.parent / temporary_name(f"file-{secrets.token_hex(4)}")
     with disk_errors(path, needed=sum(memoryview(part).nbytes for part in parts)):
         try:
@@ -139,6 +142,30 @@ def write_bytes(path: Path, *parts: Bytes) -> None:
                 os.unlink(unfinished)
             raise
         sync_folder(path.parent)
+
+
+def _clean_once(folder: Path) -> None:
+    """Remove files that dead processes left unfinished in a folder, when this process first writes there."""
+    with _cleaning:
+        if (key := (os.getpid(), folder.absolute())) in _cleaned:
+            return
+        _cleaned.add(key)
+        for path, what in stale_temporaries(folder):
+            if what.startswith("file-"):
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+
+
+_cleaned: set[tuple[int, Path]] = set()
+_cleaning = threading.Lock()
+
+
+def set_aside(path: Path, data: bytes, why: str) -> None:
+    """Keep a copy of what a damaged file held beside it, and say so in one line, once for what is the same."""
+    copy = path.with_name(path.name + ".damaged")
+    if not copy.is_file() or copy.read_bytes() != data:
+        write_bytes(copy, data)
+        logging.getLogger("inrkit").warning("%s: %s; a copy is kept as %s", path, why, copy.name)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -23,7 +23,7 @@ from inrkit.errors import DataError, UsageError
 from inrkit.storage import atomic, jsontext, tensorfile
 
 FORMAT = "inrkit-checkpoint"
-VERSION = 1
+VERSION = 2
 MANIFEST = "manifest.json"
 STATE = "state.json"
 

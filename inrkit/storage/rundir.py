@@ -1,5 +1,6 @@
 """The run directory: `config.toml`, `checkpoints/`, `metrics.jsonl`, `samples/`, `report.html`, and a lock."""
 
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -74,6 +75,17 @@ def read_config(run: Path) -> RunConfig:
     return structure(RunConfig, read_toml(run / "config.toml"), origin=str(run / "config.toml"))
 
 
+def check_config(run: Path, trained: str) -> None:
+    """`DataError` where a run's config.toml is no longer the one, as TOML, that its checkpoint was trained by.
+
+    The number of steps may have been extended since.
+    """
+    old = structure(RunConfig, tomllib.loads(trained), origin="the checkpoint's config")
+    if changed := changes(old, attrs.evolve(read_config(run), steps=old.steps)):
+        path = run / "config.toml"
+        raise DataError(f"{path}: expected the config that the checkpoint was trained by, found {'; '.join(changed)}")
+
+
 def changes(old: RunConfig, new: RunConfig) -> list[str]:
     """Each changed key with both values: "options.width 384, now 256"."""
     before, now = unstructure(old), unstructure(new)
@@ -82,7 +94,10 @@ def changes(old: RunConfig, new: RunConfig) -> list[str]:
 
 def _value(table: Any, key: str) -> str:
     for part in key.split("."):
-        table = table.get(part) if isinstance(table, Mapping) else None
+        if isinstance(table, list):
+            table = table[int(part)] if int(part) < len(table) else None
+        else:
+            table = table.get(part) if isinstance(table, Mapping) else None
     return "unset" if table is None else str(table)
 
 

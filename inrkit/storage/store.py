@@ -9,13 +9,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, final
 
 import h5py
 import numpy as np
+from torch import Tensor
 
 from inrkit.errors import DataError, UsageError
 from inrkit.storage import atomic, jsontext, storefile
@@ -25,12 +26,12 @@ from inrkit.storage.indexing import Index, positions, take
 def write_store(
     path: Path,
     modality: str,
-    arrays: Mapping[str, np.ndarray],
+    arrays: Mapping[str, np.ndarray | Tensor],
     attributes: Mapping[str, Any] | None = None,
     *,
     overwrite: bool = False,
 ) -> Path:
-    """Write arrays (N, ...) of integers or floats and JSON attributes as one file, atomically.
+    """Write arrays or tensors (N, ...) of integers or finite floats, and JSON attributes, as one file, atomically.
 
     The file is put together in memory (about twice its size), because HDF5 does not survive a disk that fills up.
     """
@@ -39,9 +40,9 @@ def write_store(
         raise UsageError(
             f"{path}: expected a new file, found an existing one; stores are written once, choose another name"
         )
-    storefile.check_arrays(path, arrays)
+    checked = storefile.as_arrays(path, arrays)
     meta = jsontext.encode({"modality": modality, "attributes": dict(attributes or {})}, what="attributes")
-    image = storefile.image_of(arrays, meta)
+    image = storefile.image_of(checked, meta)
     atomic.write_bytes(path, storefile.header(atomic.sha256(image), len(image)), image)
     return path
 
@@ -92,11 +93,19 @@ class Store:
         A number takes its axis away, as in numpy; negative ones count from the end.
         """
         dataset = self._open()[self._known(name)]
+        items = positions(index, dataset.shape[0])
+        values = self._values(dataset, index, items, within)
+        storefile.check_finite(self.path, name, values, np.atleast_1d(items).tolist())
+        return values
+
+    def _values(self, dataset: h5py.Dataset, index: Index, items: np.ndarray, within: Index | None) -> np.ndarray:
         if within is None:
             return take(dataset.__getitem__, index, dataset.shape[0])
         if dataset.ndim < 2:
-            raise UsageError(f"'within' needs an array with a second axis; '{name}' has shape {dataset.shape}")
-        items, inner = positions(index, dataset.shape[0]), dataset.shape[1]
+            raise UsageError(
+                f"'within' needs an array with a second axis; '{dataset.name[1:]}' has shape {dataset.shape}"
+            )
+        inner = dataset.shape[1]
         rows = [take(_reader(dataset, item), within, inner) for item in items.reshape(-1).tolist()]
         if items.ndim == 0:
             return rows[0]
@@ -169,6 +178,23 @@ def _reader(dataset: h5py.Dataset, item: int) -> Callable[[int | slice], np.ndar
     return lambda part: dataset[item, part]
 
 
+def ranges(store: Store) -> dict[str, tuple[float, float, float]]:
+    """(lowest, highest, mean) of the values of each array."""
+    found = {}
+    for name in store.names:
+        parts = [(p.min(), p.max(), p.sum(dtype=np.float64), p.size) for p in _pieces(store, name)]
+        low, high, total, size = (list(column) for column in zip(*parts, strict=True))
+        found[name] = (float(min(low)), float(max(high)), float(sum(total) / sum(size)))
+    return found
+
+
+def _pieces(store: Store, name: str) -> Iterator[np.ndarray]:
+    """The whole of an array, 64 MB at a time."""
+    step = max(1, (64 << 20) * len(store) // max(1, storefile.nbytes(store.shape(name), store.dtype(name))))
+    for start in range(0, len(store), step):
+        yield store.read(name, slice(start, start + step))
+
+
 def print_summary(path: str) -> None:
     """Read everything and print the summary as JSON; the child's half of `verify_store`."""
     room = (6 << 30) + os.stat(path).st_size
@@ -179,9 +205,8 @@ def print_summary(path: str) -> None:
     try:
         with Store(path) as store:
             for name in store.names:
-                step = max(1, (64 << 20) * len(store) // max(1, storefile.nbytes(store.shape(name), store.dtype(name))))
-                for start in range(0, len(store), step):
-                    store.read(name, slice(start, start + step))
+                for _ in _pieces(store, name):
+                    pass
             facts = {name: {"shape": store.shape(name), "dtype": str(store.dtype(name))} for name in store.names}
             summary = {"modality": store.modality, "items": len(store), "arrays": facts, "attributes": store.attributes}
             size, digest = storefile.read_header(store.path)

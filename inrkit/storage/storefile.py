@@ -11,12 +11,13 @@ in a few bytes.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
+from torch import Tensor
 
 from inrkit.errors import DataError
 from inrkit.storage import atomic, jsontext
@@ -45,8 +46,29 @@ def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     return tuple(reversed(chunk))
 
 
-def check_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """`DataError` unless the arrays are integers or floats with one number of items."""
+def as_arrays(path: Path, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """What was given as arrays, tensors among them: integers or finite floats with one number of items."""
+    try:
+        arrays = {
+            name: np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+            for name, values in given.items()
+        }
+    except (TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{path}: expected arrays or tensors by name, found {str(error)[:80]}") from error
+    _check_arrays(path, arrays)
+    for name, array in arrays.items():
+        check_finite(path, name, array, range(len(array)))
+    return arrays
+
+
+def check_finite(path: Path, name: str, values: np.ndarray, items: Sequence[int]) -> None:
+    """`DataError` that names the first of these items in which something is infinite or not a number."""
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        first = int(np.flatnonzero(~np.isfinite(values.reshape(len(items), -1)).all(axis=1))[0])
+        raise DataError(f"{path}: expected finite numbers in '{name}', found others in item {items[first]}")
+
+
+def _check_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     if not 1 <= len(arrays) <= _MOST_ARRAYS:
         raise DataError(f"{path}: expected 1 to {_MOST_ARRAYS} arrays, found {len(arrays)}")
     count = {name: array.shape[0] for name, array in arrays.items() if array.ndim}

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from inrkit.errors import DataError
 from inrkit.storage.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
+from inrkit.storage.rundir import check_config
 
 
 def put_weights(module: nn.Module, weights: Mapping[str, Tensor], origin: Path) -> None:
@@ -38,9 +39,9 @@ def find_checkpoint(path: Path, step: int | None = None) -> Checkpoint:
         if step is None and (path / "manifest.json").exists():
             return load_checkpoint(path)
         raise DataError(f"{path}: expected a run directory with 'checkpoints', found none; train first")
-    if step is not None:
-        return load_checkpoint(folder / f"step-{step:08d}")
-    checkpoint, _ = latest_checkpoint(folder)
+    checkpoint = latest_checkpoint(folder)[0] if step is None else load_checkpoint(folder / f"step-{step:08d}")
     if checkpoint is None:
         raise DataError(f"{path}: expected a checkpoint, found none yet; train on until one is saved")
+    if (path / "config.toml").is_file() and "config" in checkpoint.meta:
+        check_config(path, str(checkpoint.meta["config"]))
     return checkpoint

@@ -11,7 +11,7 @@ import attrs
 
 import inrkit
 from inrkit.config.phases import Stretch
-from inrkit.config.toml import config_hash, unstructure
+from inrkit.config.toml import to_toml, unstructure
 from inrkit.core.modality import Signals
 from inrkit.evaluation.reconstruction import Score
 from inrkit.inference.model import Model, build_model
@@ -136,7 +136,7 @@ class Loop:
                 "inrkit": inrkit.__version__,
                 "modality": config.modality,
                 "world": learner.ranks.world,
-                "config": config_hash(unstructure(config)),
+                "config": to_toml(unstructure(config)),
             }
             state |= {"log": self.log.state(), "facts": self.facts, "finished": finished}
             best = self.early.best_step

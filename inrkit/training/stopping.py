@@ -105,9 +105,16 @@ def stop_early(run: Path, step: int, early: EarlyStopping) -> None:
 
 def finish(run: Path) -> bool:
     """Whether the run was stopped early; what its end left undone is done."""
-    if not (run / STOPPED).is_file():
+    note = run / STOPPED
+    if not note.is_file():
         return False
-    remove_newer(run / "checkpoints", int(json.loads((run / STOPPED).read_text())["best_step"]))
+    data = note.read_bytes()
+    try:
+        step = int(json.loads(data)["best_step"])
+    except (ValueError, KeyError, TypeError):
+        atomic.set_aside(note, data, "it is damaged; the run goes on as if it had not been stopped")
+        return forget(run)
+    remove_newer(run / "checkpoints", step)
     return True
 
 

@@ -182,3 +182,17 @@ def test_the_model_is_only_read(model: Model, tmp_path: Path) -> None:
     assert model.config == config
     assert model.pipeline is pipeline
     assert all(torch.equal(before[name], value) for name, value in pipeline.state_dict().items())
+
+
+def test_damaged_lines_are_set_aside_and_told_once(
+    model: Model, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A byte that is no text costs its line and no more; a copy of the file is kept; a last line may be half."""
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1, "loss": 1.0}\n{"step": 2, "\xff": 1.0}\n{"step": 3, "loss": 0.5}\n{"step": 4, "lo')
+    for _ in range(2):
+        assert History.read(tmp_path).points("loss") == [(1, 1.0), (3, 0.5)]
+    (record,) = caplog.records
+    assert "1 of 3 lines are damaged" in record.getMessage()
+    assert (tmp_path / "metrics.jsonl.damaged").read_bytes() == path.read_bytes()
+    write_report(model, tmp_path)

@@ -3,6 +3,8 @@
 import errno
 import hashlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,20 @@ def test_removing_follows_no_links(tmp_path: Path) -> None:
     atomic.remove(tmp_path / "old")
     assert (tmp_path / "kept" / "file").exists()
     assert not (tmp_path / "old").exists()
+
+
+def test_the_next_write_removes_what_dead_processes_left(tmp_path: Path) -> None:
+    """Once in each folder, and neither what a living process writes nor what is of another kind."""
+    child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    dead = int(child.stdout)
+    left = tmp_path / f".tmp-file-abcd-{dead}"
+    kept = [
+        tmp_path / f".tmp-file-abcd-{os.getppid()}",
+        tmp_path / f".tmp-step-00000001-{dead}",
+        tmp_path / ".tmp-file",
+    ]
+    for path in (left, *kept):
+        path.write_bytes(b"half")
+    atomic.write_bytes(tmp_path / "a", b"whole")
+    assert not left.exists()
+    assert all(path.exists() for path in kept)

@@ -71,7 +71,7 @@ def test_the_manifest_is_written_last_and_counts_every_file(tmp_path: Path) -> N
     """Size and sha256 of each file, format version, step and meta are in the manifest."""
     path = save(tmp_path, 7)
     manifest = json.loads((path / "manifest.json").read_text())
-    assert (manifest["format"], manifest["version"], manifest["step"]) == ("inrkit-checkpoint", 1, 7)
+    assert (manifest["format"], manifest["version"], manifest["step"]) == ("inrkit-checkpoint", 2, 7)
     assert manifest["meta"] == META
     assert {*manifest["files"], "manifest.json"} == set(names(path))
     for name, facts in manifest["files"].items():
@@ -387,7 +387,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda body: body.update(version=2),
+        lambda body: body.update(version=1),
         lambda body: body.update(format="other"),
         lambda body: body.update(step=2),
         lambda body: body.pop("files"),

@@ -114,3 +114,23 @@ def test_what_cannot_be_written_is_refused_when_saving(tmp_path: Path, changes: 
     with pytest.raises(DataError):
         save_inr(tmp_path / "a.inr", signal(**changes))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"a": torch.tensor([1.0, float("nan")])}, "found 1 of 2 in 'a' that are not"),
+        ({"a": torch.tensor([1, 2])}, "floating-point params, found 'a' of torch.int64"),
+    ],
+)
+def test_params_that_no_function_can_be_bound_to_are_refused(
+    tmp_path: Path, params: dict[str, torch.Tensor], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither written nor read: integers and numbers that are none."""
+    with pytest.raises(DataError, match=said):
+        save_inr(tmp_path / "a.inr", signal(params=params))
+    with monkeypatch.context() as unchecked:
+        unchecked.setattr("inrkit.storage.inrfile._check_params", lambda *_: None)
+        save_inr(tmp_path / "a.inr", signal(params=params))
+    with pytest.raises(DataError, match=said):
+        load_inr(tmp_path / "a.inr")

@@ -8,10 +8,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 
 from inrkit.errors import DataError, UsageError
 from inrkit.storage import atomic, storefile
-from inrkit.storage.store import Store, verify_store, write_store
+from inrkit.storage.store import Store, ranges, verify_store, write_store
 
 RNG = np.random.default_rng(0)
 ARRAYS = {
@@ -289,3 +290,33 @@ def test_a_pickled_store_carries_no_handle(path: Path) -> None:
     store.close()
     assert np.array_equal(copy.read("rgb", 1), ARRAYS["rgb"][1])
     assert "23" in repr(copy)
+
+
+def test_numbers_that_are_none_are_refused_when_written_and_when_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The item is named, for it is what has to be repaired."""
+    values = np.zeros((5, 3), np.float32)
+    values[3, 1] = np.nan
+    with pytest.raises(DataError, match="in 'values', found others in item 3"):
+        write_store(tmp_path / "a.h5", "image", {"values": values})
+    with monkeypatch.context() as unchecked:
+        unchecked.setattr(storefile, "check_finite", lambda *_: None)
+        write_store(tmp_path / "a.h5", "image", {"values": values})
+    store = Store(tmp_path / "a.h5")
+    assert not store.read("values", [0, 4]).any()
+    for index in (3, -2, [4, 3], slice(2, None)):
+        with pytest.raises(DataError, match="in item 3"):
+            store.read("values", index)
+
+
+def test_tensors_are_stored_as_arrays_are(tmp_path: Path) -> None:
+    """On any device and with gradients; what is neither is named."""
+    tensor = torch.rand(4, 2, requires_grad=True)
+    store = Store(write_store(tmp_path / "a.h5", "image", {"values": tensor}))
+    values = tensor.detach().numpy()
+    assert np.array_equal(store.read("values", slice(None)), values)
+    low, high, mean = ranges(store)["values"]
+    assert (low, high, mean) == pytest.approx((values.min(), values.max(), values.mean()))
+    with pytest.raises(DataError, match="expected integers or floats in 'values', found object"):
+        write_store(tmp_path / "b.h5", "image", {"values": [object()]})

@@ -13,8 +13,9 @@ from inrkit.core.timing import SigmoidPairing
 from inrkit.report.history import History, read_lines
 from inrkit.report.sheets import write_report
 from inrkit.storage.checkpoint import list_checkpoints
+from inrkit.storage.rundir import STOPPED
 from inrkit.training.learner import Learner
-from inrkit.training.stopping import EarlyStopping
+from inrkit.training.stopping import EarlyStopping, finish
 
 SHORT = {"steps": 24, "sample_every": 2, "save_every": 8, "warmup_share": 0.0, "early_stop": 2}
 HEALTHY = {**SHORT, "objective": "diffusion", "steps": 100, "sample_every": 10, "save_every": 100, "lr": 3e-3}
@@ -217,3 +218,15 @@ def test_a_healthy_run_is_left_alone(tmp_path: Path) -> None:
     assert train_toy(tmp_path / "on", **HEALTHY).step == 100
     assert train_toy(tmp_path / "off", **{**SHORT, "early_stop": 0}).step == 24
     assert "frechet" not in (tmp_path / "off" / "metrics.jsonl").read_text()
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[]", b'{"best_step": null}'])
+def test_a_damaged_note_does_not_keep_a_run_from_going_on(
+    tmp_path: Path, data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is set aside in one line, and the run is not stopped."""
+    (tmp_path / STOPPED).write_bytes(data)
+    assert not finish(tmp_path)
+    assert not (tmp_path / STOPPED).exists()
+    assert (tmp_path / f"{STOPPED}.damaged").read_bytes() == data
+    assert len(caplog.records) == 1
