@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.core.edit.task import Restore as Restore
     from inrkit.core.edit.task import Stroke as Stroke
     from inrkit.core.edit.task import descending as descending
+    from inrkit.core.guide import Estimate as Estimate
     from inrkit.core.guide import Guided as Guided
     from inrkit.core.inr import Field as Field
     from inrkit.core.inr import INRFunction as INRFunction

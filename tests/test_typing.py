@@ -95,6 +95,20 @@ def test_public_names_have_types(
     assert revealed == REVEALED
 
 
+@pytest.mark.parametrize("checker", [by_mypy, by_pyright])
+def test_a_new_plugin_has_types(
+    checker: Callable[[Path, Path], list[tuple[int, str]]],
+    python: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither checker complains of what `inrkit plugins new` writes."""
+    monkeypatch.chdir(tmp_path)
+    subprocess.run([sys.executable, "-m", "inrkit", "plugins", "new", "thing"], check=True, capture_output=True)
+    program = tmp_path / "inrkit-thing" / "inrkit_thing" / "modality.py"
+    assert [each for each in checker(program, python) if each[1].startswith("error")] == []
+
+
 def test_types_of_public_names_are_public() -> None:
     """Whatever class of ours a public function takes or returns can be named in an annotation."""
     public = {getattr(inrkit, name) for name in {*inrkit.__all__} - {"__version__"} if name[0].isupper()}

@@ -120,7 +120,7 @@ class ${title}Importer(inrkit.FilesImporter):
 def array_of(data: bytes) -> np.ndarray:
     """What a file holds, as a data set keeps it: integers, or floats in [-1, 1], (channels, $sizes)."""
     try:
-        found = np.load(io.BytesIO(data), allow_pickle=False)
+        found: np.ndarray = np.load(io.BytesIO(data), allow_pickle=False)
     except (OSError, ValueError, EOFError, TypeError) as error:
         raise inrkit.DataError(f"expected an array as .npy, found {' '.join(str(error).split())}") from error
     if found.ndim != $ndim or found.dtype.kind not in "uif":
