@@ -58,8 +58,8 @@ def note_of(result: Mapping[str, Any]) -> str:
     """What the figures are."""
     if result["n"] < ENOUGH:
         return (
-            f"Fréchet distances are told from {ENOUGH} signals in each set on, found {result['n']:,}: of fewer, noise "
-            "can seem better than real signals. They stand in compare.json."
+            f"Fréchet distances are shown only from {ENOUGH} signals in each set on (here: {result['n']:,}), "
+            "because with fewer noise can score better than real signals. compare.json has them."
         )
     return (
         "Fréchet figures are multiples of the floor, the distance of as many training signals from the held-out ones, "

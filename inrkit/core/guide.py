@@ -67,7 +67,9 @@ class Guided:
         if not math.isfinite(self.weight) or self.weight < 0:
             raise UsageError(f"'guidance' must be a number from 0, 1 for none (got {self.weight})")
         if self.weight != 1 and self.label is None:
-            raise UsageError("'guidance' leads towards a class, and there is no label; say which, or leave it at 1")
+            raise UsageError(
+                "'guidance' (classifier-free) needs a class, and there is no label; give one, or leave it at 1"
+            )
 
     def __call__(self, views: Views, t: Time, until: Time | None = None) -> Views:
         """f_w of each view; ``until`` is for models of two times."""

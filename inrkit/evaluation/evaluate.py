@@ -102,7 +102,7 @@ def chosen_metrics(names: Sequence[str] | None) -> set[str]:
         if name.lower() in ("fid", "inception"):
             raise UsageError(
                 f"no metric named '{name}': 'frechet' is the same distance, but on features of a network with random "
-                "weights instead of Inception's; it is told beside its floor and cannot be held against published FIDs"
+                "weights instead of Inception's; reported beside its floor, and not comparable with published FIDs"
             )
         raise UsageError(f"no metric named '{name}'; there are {', '.join(METRICS)}.{did_you_mean(name, METRICS)}")
     return chosen

@@ -41,7 +41,7 @@ Signals of the modality `$name`, on a grid with $count, for [inrkit](https://pyp
     inrkit plugins check $name
     inrkit train --modality $name
 
-## What to change, in this order
+## What to change first
 
 1. `array_of` in `$package/modality.py`: how a file of yours is read. As it is, a file is a `.npy` array
    (channels, $sizes), and `inrkit data import $name-files FOLDER data.h5` makes a data set of a folder of them.

@@ -70,7 +70,7 @@ def _note(evaluation: Mapping[str, Any], columns: list[str]) -> str:
     parts = [_FLOOR] if _REAL in columns else []
     count = int(evaluation.get("sets", {}).get("count", ENOUGH))
     if count < ENOUGH:
-        parts.append(f"From {ENOUGH} signals in each set on, distances are told as multiples of it; here are {count}.")
+        parts.append(f"Multiples of it are given from {ENOUGH} signals in each set on; here are {count}.")
     if found := evaluation.get("memorisation"):
         parts.append(
             f"Distances to {found['training']:,} training signals are root mean squares over values on [-1, 1]. "

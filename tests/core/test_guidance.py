@@ -177,7 +177,7 @@ def test_impossible_weights_are_refused(weight: float) -> None:
 
 def test_guidance_without_a_class_is_refused() -> None:
     """There is nothing to lead towards."""
-    with pytest.raises(UsageError, match="'guidance' leads towards a class"):
+    with pytest.raises(UsageError, match="needs a class, and there is no label"):
         sample(classes()[0], TEMPLATE, Draws(0, 3), guidance=2.0)
 
 
