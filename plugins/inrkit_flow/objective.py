@@ -40,10 +40,10 @@ class MeanFlow(Objective):
     needs_until = True
     p_mean: float = option(-1.1, "mean of ln t; t is drawn from a log-normal distribution")
     p_std: float = option(2.0, "standard deviation of ln t", bounded("> 0", lambda value: value > 0))
-    jumps: float = option(0.5, "share of the rows that lead to s = 0, all the way", _SHARE)
-    denoising: float = option(0.25, "share of the rows with s = t, which denoise", _SHARE)
-    power: float = option(0.5, "p of the adaptive weight; 0: the squared distance", _SHARE)
-    curriculum: SigmoidPairing = option(SigmoidPairing(), "how r comes closer to t in the course of training (ECT)")
+    jumps: float = option(0.5, "fraction of the batch with s = 0 (consistency training)", _SHARE)
+    denoising: float = option(0.25, "fraction of the batch with s = t (denoising)", _SHARE)
+    power: float = option(0.5, "exponent p of the adaptive loss weight (MeanFlow); 0: squared distance", _SHARE)
+    curriculum: SigmoidPairing = option(SigmoidPairing(), "curriculum of r/t, as in ECT")
 
     def stage(self, progress: float) -> int:
         return self.curriculum.stage(progress)
