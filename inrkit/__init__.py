@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a running program reads it below
     from inrkit.config.parts import check_parts as check_parts
     from inrkit.config.parts import make_denoiser as make_denoiser
+    from inrkit.config.parts import make_features as make_features
     from inrkit.config.parts import make_function as make_function
     from inrkit.config.resolve import Resolved as Resolved
     from inrkit.config.resolve import resolve as resolve

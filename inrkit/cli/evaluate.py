@@ -6,6 +6,7 @@ import click
 
 from inrkit.cli import option
 from inrkit.cli.output import bar, say, say_json, say_table
+from inrkit.errors import UsageError
 
 
 @click.command()
@@ -26,6 +27,8 @@ from inrkit.cli.output import bar, say, say_json, say_table
     help="First search the intermediate noise level of two-step sampling (takes minutes: 12 sets of samples). "
     "'inrkit sample --steps 2' then uses it with this checkpoint.",
 )
+@click.option("--features", metavar="NAME", help="Compare sets by the features of this network too.")
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Option of that network, such as weights=FILE.")
 @option.seed("Random seed of the generated signals.")
 @option.device()
 @option.as_json
@@ -35,6 +38,8 @@ def evaluate(
     count: int,
     metrics: str | None,
     search_times: bool,
+    features: str | None,
+    sets: tuple[str, ...],
     seed: int,
     device: str,
     as_json: bool,
@@ -48,8 +53,10 @@ def evaluate(
     \b
       inrkit evaluate runs/first
       inrkit evaluate runs/first --search-times --metrics frechet
+      inrkit evaluate runs/first --features resnet20 --set weights=resnet20.safetensors
       inrkit evaluate runs/first --data other.h5 -n 500 --metrics psnr,ssim --json
     """
+    from inrkit.config.parts import make_features
     from inrkit.evaluation.evaluate import chosen_metrics
     from inrkit.evaluation.evaluate import evaluate as measure
     from inrkit.inference.model import Model
@@ -58,6 +65,9 @@ def evaluate(
 
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
     chosen_metrics(names)
+    if sets and features is None:
+        raise UsageError("'--set' is for the network of '--features', and none is given")
+    networks = {} if features is None else {features: make_features(features, sets)}
     model = Model.load(run, device=device)
     with bar("evaluating") as progress:
         figures = measure(
@@ -67,6 +77,7 @@ def evaluate(
             seed=seed,
             metrics=names,
             search_times=search_times,
+            networks=networks,
             progress=progress,
         )
     if (run / "report.html").is_file():

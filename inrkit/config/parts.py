@@ -1,15 +1,16 @@
 """Functions, denoisers and read-outs by name: what a config says, built by whichever plugin offers it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from inrkit.config.toml import structure
+from inrkit.config.toml import parse_options, structure
 from inrkit.core.denoiser import Denoiser
 from inrkit.core.inr import INRFunction
 from inrkit.core.measure import Measure
 from inrkit.core.noise import READOUTS, Readout
 from inrkit.core.observation import Observation
 from inrkit.errors import UsageError, did_you_mean
+from inrkit.metrics.feature import FeatureNetwork
 from inrkit.plugins import load_plugins
 
 _FUNCTION = "options.function_options"
@@ -49,6 +50,12 @@ def make_denoiser(
     cls = load_plugins().denoiser(name)
     settings: Any = structure(cls.Options, options, origin=_DENOISER)
     return cls.build(settings, template=template, shapes=shapes, classes=classes, measure=measure)
+
+
+def make_features(name: str, texts: Sequence[str] = ()) -> FeatureNetwork:
+    """The feature network of this name, with options as "key=value" texts."""
+    cls = load_plugins().feature(name)
+    return cls.build(parse_options(cls.Options, texts, origin="--set"))
 
 
 def check_parts(

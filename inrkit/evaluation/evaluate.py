@@ -26,6 +26,7 @@ from inrkit.evaluation.search import search_middle
 from inrkit.inference.model import Model
 from inrkit.inference.signalset import SignalSet
 from inrkit.inference.times import searched
+from inrkit.metrics.feature import Features
 from inrkit.progress import Progress, quiet
 from inrkit.storage import atomic
 
@@ -45,6 +46,7 @@ def evaluate(
     seed: int = 0,
     metrics: Sequence[str] | None = None,
     search_times: bool = False,
+    networks: Mapping[str, Features] | None = None,
     progress: Progress = quiet,
 ) -> dict[str, Any]:
     """The figures, as plain JSON; also written to the run directory, where the next report finds them.
@@ -56,6 +58,7 @@ def evaluate(
         metrics: Some of `METRICS`; all by default.
         search_times: First look for the middle noise level of two steps; the figures are then those of samples by way
             of it, and so are later samples of this checkpoint.
+        networks: Further networks by name whose features sets are compared by: see `make_features`.
         progress: Shows how far it is.
     """
     chosen = chosen_metrics(metrics)
@@ -75,7 +78,8 @@ def evaluate(
     if chosen & set(reconstruction.NAMES):
         result["reconstruction"] = reconstruction.reconstruction_figures(signals, chosen, progress)
     if chosen & {*generation.FIGURES, "memorisation"}:
-        result |= _generation(generation.Reference(signals, seed, progress), own_times(model, found), chosen)
+        reference = generation.Reference(signals, seed, progress, networks)
+        result |= _generation(reference, own_times(model, found), chosen)
     if "spread" in chosen:
         result |= generation.spread_figures(signals[:_COMPARED], seed)
     if "resolution" in chosen:

@@ -158,10 +158,18 @@ class Reference:
     Args:
         signals: The held-out ones.
         seed: Of the choice of training signals, and of the comparison's noise.
+        networks: Further feature spaces by name, such as a network with trained weights.
     """
 
-    def __init__(self, signals: SignalSet, seed: int, progress: Progress = quiet) -> None:
+    def __init__(
+        self,
+        signals: SignalSet,
+        seed: int,
+        progress: Progress = quiet,
+        networks: Mapping[str, Features] | None = None,
+    ) -> None:
         self.signals, self.seed, self.progress = signals, seed, progress
+        self._networks = networks or {}
 
     @cached_property
     def real(self) -> Tensor:
@@ -175,11 +183,12 @@ class Reference:
 
     @cached_property
     def spaces(self) -> dict[str, Features]:
-        """Feature spaces by name, fitted on training signals other than those of the floor, if there are enough."""
+        """Feature spaces by name, fitted on training signals other than those of the floor, if there are enough; and
+        the further ones."""
         others = self._training[len(self.signals) :]
         parts = list(real_pictures(others, "training signals", self.progress))
         rest = torch.cat([self.floor[:0], *parts])
-        return fitted_spaces(rest, torch.cat([self.floor, rest]))
+        return fitted_spaces(rest, torch.cat([self.floor, rest])) | dict(self._networks)
 
     @cached_property
     def _training(self) -> SignalSet:
