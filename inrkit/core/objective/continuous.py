@@ -18,7 +18,7 @@ C_HELP = "constant c of the pseudo-Huber distance; none: 0.00054 sqrt(d) for d v
 WEIGHT_HELP = "loss weighting, as a function of the two noise levels t and r"
 P_MEAN_HELP = "mean of ln t; t is drawn from a log-normal distribution"
 P_STD_HELP = "standard deviation of ln t"
-CURRICULUM_HELP = "how r comes closer to t in the course of training (ECT)"
+CURRICULUM_HELP = "curriculum of r/t (ECT)"
 
 
 @final
