@@ -11,6 +11,7 @@ from torch import Tensor
 from inrkit import (
     Batch,
     DataError,
+    Denoiser,
     Display,
     Draws,
     FourierFeatures,
@@ -18,10 +19,10 @@ from inrkit import (
     GridObservation,
     HyperTransformer,
     INRFunction,
+    Measure,
     Modality,
     Params,
     PatchTokenizer,
-    Pipeline,
     Preconditioning,
     Readout,
     SampleGrid,
@@ -113,12 +114,14 @@ class ToyModality(Modality, Display):
     def fit_options(self, source: Source) -> ToyOptions:
         return attrs.evolve(self.options, size=self.options.size or source.facts["size"][0])
 
-    def build(self, readout: Readout) -> Pipeline:
+    def measure(self, readout: Readout) -> Measure:
+        return Measure(Linear(readout.heads), SampleGrid(), Preconditioning(), readout)
+
+    def denoiser(self, measure: Measure) -> Denoiser:
         width, size = self.options.width, self.options.size or 16
-        function = Linear(readout.heads)
-        denoiser = HyperTransformer(
+        return HyperTransformer(
             PatchTokenizer((size,), 1, 4, width),
-            make_heads(function.param_shapes, "tokens", width),
+            make_heads(measure.function.param_shapes, "tokens", width),
             dim=width,
             depth=1,
             decoder_depth=1,
@@ -126,7 +129,6 @@ class ToyModality(Modality, Display):
             hidden=2 * width,
             dropout=self.options.dropout,
         )
-        return Pipeline(denoiser, function, SampleGrid(), Preconditioning(), readout)
 
     def observe(self, signals: Signals, draws: Draws, *, training: bool) -> Batch:
         values = signals["values"].to(draws.device)

@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from inrkit.core.denoiser import Denoiser
 from inrkit.core.draws import Draws
 from inrkit.core.inr import Params
+from inrkit.core.measure import Measure
 from inrkit.core.noise import Readout
 from inrkit.core.observation import Batch, Observation
 from inrkit.core.pipeline import Pipeline
@@ -105,7 +107,7 @@ class Display(abc.ABC):
         """
         return {}
 
-    def surface(self, pipeline: Pipeline, params: Params) -> Surface | None:
+    def surface(self, measure: Measure, params: Params) -> Surface | None:
         """The surface of one signal, params (1, ...), in the world's units; None for what has none.
 
         Called by ``export FILE.inr mesh``.
@@ -153,11 +155,26 @@ class Modality(abc.ABC):
         """
 
     @abc.abstractmethod
+    def measure(self, readout: Readout) -> Measure:
+        """All of a pipeline but its denoiser: a new function, the transform, preconditioning, and the read-out.
+
+        Called by `build`, and when an INR file is opened, which needs no more.
+        """
+
+    @abc.abstractmethod
+    def denoiser(self, measure: Measure) -> Denoiser:
+        """A new, untrained denoiser that makes params for what we measure.
+
+        Called by `build`.
+        """
+
     def build(self, readout: Readout) -> Pipeline:
         """A new, untrained pipeline, when training begins and when weights are loaded.
 
         Chance comes from torch's global generator, which the caller has seeded.
         """
+        whole = self.measure(readout)
+        return Pipeline(self.denoiser(whole), whole.function, whole.transform, whole.preconditioning, readout)
 
     @abc.abstractmethod
     def observe(self, signals: Signals, draws: Draws, *, training: bool) -> Batch:

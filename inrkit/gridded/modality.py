@@ -19,7 +19,6 @@ from inrkit.core.measure import Measure
 from inrkit.core.modality import Display, Modality, Signals, Source
 from inrkit.core.noise import Preconditioning, Readout
 from inrkit.core.observation import Batch
-from inrkit.core.pipeline import Pipeline
 from inrkit.core.transform import Transform
 from inrkit.drawing.sheet import save_png, to_image
 from inrkit.errors import DataError, UsageError
@@ -250,7 +249,7 @@ class GridModality(Modality, Display, abc.ABC):
 
     # ------------------------------------------------------------------------------------------ the pipeline
 
-    def build(self, readout: Readout) -> Pipeline:
+    def measure(self, readout: Readout) -> Measure:
         o = self.options
         function = make_function(
             o.function,
@@ -259,19 +258,20 @@ class GridModality(Modality, Display, abc.ABC):
             channels=self.channels * readout.heads,
             size=self.query_size,
         )
-        transform, preconditioning = self.transform(), Preconditioning(o.sigma_data or 0.5)
+        return Measure(function, self.transform(), Preconditioning(o.sigma_data or 0.5), readout)
+
+    def denoiser(self, measure: Measure) -> Denoiser:
+        o = self.options
         if o.denoiser == _OWN:
-            denoiser: Denoiser = self._hyper(function)
-        else:
-            denoiser = make_denoiser(
-                o.denoiser,
-                o.denoiser_options,
-                template=self.template(1),
-                shapes=function.param_shapes,
-                classes=o.classes or 0,
-                measure=Measure(function, transform, preconditioning, readout),
-            )
-        return Pipeline(denoiser, function, transform, preconditioning, readout)
+            return self._hyper(measure.function)
+        return make_denoiser(
+            o.denoiser,
+            o.denoiser_options,
+            template=self.template(1),
+            shapes=measure.function.param_shapes,
+            classes=o.classes or 0,
+            measure=measure,
+        )
 
     def _hyper(self, function: INRFunction) -> HyperTransformer:
         o = self.options

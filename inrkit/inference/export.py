@@ -50,7 +50,7 @@ class MeshExporter(Exporter):
     Options = MeshOptions
 
     def run(self, opened: Opened, options: MeshOptions, path: Path) -> list[Path]:
-        surface = opened.modality.display.surface(opened.pipeline, opened.params)
+        surface = opened.modality.display.surface(opened.measure, opened.params)
         if surface is None:
             raise UsageError(f"signals of the modality '{opened.modality.name}' have no surface; render them instead")
         if options.cells < 2:

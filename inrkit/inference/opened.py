@@ -1,5 +1,6 @@
 """An `.inr` file in use: rendered, exported, without the run that made it and without its denoiser."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import final
 
@@ -10,12 +11,13 @@ from torch import Tensor
 from inrkit.config.resolve import Resolved
 from inrkit.config.run import RunConfig
 from inrkit.core.inr import Params
+from inrkit.core.measure import Measure
 from inrkit.core.modality import Modality
-from inrkit.core.pipeline import Pipeline, Request
+from inrkit.core.pipeline import Request
 from inrkit.errors import DataError, UsageError
 from inrkit.inference.given import places
-from inrkit.inference.model import build_model
 from inrkit.machine.precision import choose_device
+from inrkit.machine.randomness import preserve_random_state
 from inrkit.plugins import load_plugins
 from inrkit.progress import Progress, quiet
 from inrkit.storage.inrfile import InrFile, load_inr
@@ -24,10 +26,10 @@ from inrkit.storage.inrfile import InrFile, load_inr
 @final
 @attrs.frozen(eq=False, repr=False)
 class Opened:
-    """An INR file, ready to be asked: modality, a pipeline whose denoiser is not to be used, params (1, ...)."""
+    """An INR file, ready to be asked: its modality, what becomes of params, and the params (1, ...)."""
 
     modality: Modality
-    pipeline: Pipeline
+    measure: Measure
     params: Params
     file: InrFile
 
@@ -40,7 +42,7 @@ class Opened:
         t = next(iter(self.params.values())).new_full((1,), self.file.t)
         asked, values = places(self.modality, request, t.device), []
         for done, where in enumerate(asked, 1):
-            values.append(self.pipeline.show(self.params, where, t)[0].float().cpu())
+            values.append(self.measure(self.params, where, t)[0].float().cpu())
             progress(done, len(asked), "rendering")
         return values
 
@@ -61,16 +63,27 @@ def open_inr(inr: InrFile | Path | str, device: str = "cpu", *, modality: type[M
     except UsageError as error:  # not what the user wrote, but what the file holds
         raise DataError(f"the INR file: {error}; it was made by another version of the plugin, or altered") from error
     place = choose_device(device)
-    pipeline = build_model(resolved, Path(), 0, place).pipeline
-    found = type(pipeline.function).__name__
-    if found != inr.function:
-        raise DataError(f"the INR file needs the function '{inr.function}', '{cls.name}' builds '{found}'")
-    try:
-        pipeline.function.load_state_dict(dict(inr.function_state))
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"the INR file's function does not fit its modality's options: {reason}") from error
-    return Opened(resolved.modality, pipeline, {name: value[None].to(place) for name, value in inr.params.items()}, inr)
+    with preserve_random_state(place):
+        measure = resolved.modality.measure(resolved.readout)
+    function = measure.function
+    if type(function).__name__ != inr.function:
+        built = type(function).__name__
+        raise DataError(f"the INR file needs the function '{inr.function}', '{cls.name}' builds '{built}'")
+    _check("params", {name: tuple(shape) for name, shape in function.param_shapes.items()}, inr.params)
+    _check("weights", {name: tuple(value.shape) for name, value in function.state_dict().items()}, inr.function_state)
+    function.load_state_dict(dict(inr.function_state))
+    function.to(place).eval().requires_grad_(False)
+    return Opened(resolved.modality, measure, {name: value[None].to(place) for name, value in inr.params.items()}, inr)
+
+
+def _check(what: str, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]) -> None:
+    shapes = {name: tuple(value.shape) for name, value in found.items()}
+    for name in sorted(expected.keys() | shapes.keys()):
+        if expected.get(name) != shapes.get(name):
+            raise DataError(
+                f"the INR file's {what} do not fit its modality's options: expected '{name}' of shape "
+                f"{expected.get(name, 'none')}, found {shapes.get(name, 'none')}"
+            )
 
 
 def render(

@@ -109,7 +109,9 @@ def truth_is_what_was_observed(subject: Subject) -> None:
 def surfaces_are_measured(subject: Subject) -> None:
     """A solid has a box, and a value at each point of it."""
     params, _ = _encoded(subject)
-    surface = subject.modality.display.surface(subject.pipeline, {name: value[:1] for name, value in params.items()})
+    surface = subject.modality.display.surface(
+        subject.pipeline.measure, {name: value[:1] for name, value in params.items()}
+    )
     if surface is None:
         raise NotAskedError("signals have no surface")
     low, high = torch.tensor(surface.low), torch.tensor(surface.high)

@@ -7,7 +7,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from inrkit import Batch, Display, Params, Pipeline, Signals, Source, Surface
+from inrkit import Batch, Display, Measure, Params, Signals, Source, Surface
 from inrkit_nerf.formats.files import read_objects, write_views
 from inrkit_nerf.observation import Rays, ViewObservation
 from inrkit_nerf.orbit import cameras_of
@@ -51,9 +51,9 @@ class NerfDisplay(Display):
         known = source.objects.truth(source.chosen(numbers)[0], where.cameras)
         return None if known is None else known.transpose(1, 2) * 2 - 1
 
-    def surface(self, pipeline: Pipeline, params: Params) -> Surface:
+    def surface(self, measure: Measure, params: Params) -> Surface:
         """Where the density says that about half the light of a step through the box is lost."""
-        march, field = self.scene.march, pipeline.function.bind(params)
+        march, field = self.scene.march, measure.function.bind(params)
         density = march.density(field)
 
         def colours(points: Tensor) -> Tensor:

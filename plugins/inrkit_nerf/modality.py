@@ -11,10 +11,11 @@ from torch.nn import functional as F
 
 from inrkit import (
     Batch,
+    Denoiser,
     Draws,
     HyperTransformer,
+    Measure,
     Modality,
-    Pipeline,
     Preconditioning,
     Readout,
     Signals,
@@ -133,10 +134,14 @@ class NerfModality(Modality):
 
     # ------------------------------------------------------------------------------------------ the pipeline
 
-    def build(self, readout: Readout) -> Pipeline:
+    def measure(self, readout: Readout) -> Measure:
         o = self.options
         function = make_function(o.function, o.function_options, axes=3, channels=1 + 3 * readout.heads)
-        denoiser = HyperTransformer(
+        return Measure(function, self.scene.march, Preconditioning(o.sigma_data), readout)
+
+    def denoiser(self, measure: Measure) -> Denoiser:
+        o, function = self.options, measure.function
+        return HyperTransformer(
             RayTokenizer(o.patch, o.width, plucker=o.plucker),
             make_heads(function.param_shapes, function.head, o.width, groups=o.groups),
             dim=o.width,
@@ -146,4 +151,3 @@ class NerfModality(Modality):
             hidden=o.hidden,
             dropout=o.dropout,
         )
-        return Pipeline(denoiser, function, self.scene.march, Preconditioning(o.sigma_data), readout)

@@ -10,7 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inrkit import DataError, Display, InrFile, Params, Pipeline, Store, open_inr, unpack_inr
+from inrkit import DataError, Display, InrFile, Measure, Params, Store, open_inr, unpack_inr
 
 SPREAD = 0.5
 """Standard deviation of every entry of the observed vectors, like that of the values of other signals."""
@@ -25,14 +25,14 @@ class First:
         inr: The mean of the params, as a complete INR.
         mean, std: Of each entry, (D,).
         display: Of the signals' own modality.
-        pipeline: Its denoiser is untrained and not to be used.
+        measure: What becomes of the params.
     """
 
     inr: InrFile
     mean: Tensor
     std: Tensor
     display: Display
-    pipeline: Pipeline
+    measure: Measure
 
     def params(self, vectors: Tensor) -> Params:
         """Vectors (B, D) cut into params (B, *shape)."""
@@ -51,9 +51,9 @@ class First:
     @torch.no_grad()
     def show(self, values: Tensor, where: Any) -> Tensor:
         """What the INRs of scaled vectors (B, D) show, in their own modality."""
-        pipeline = self.pipeline.to(values.device)
+        self.measure.function.to(values.device)
         t = torch.full((len(values),), self.inr.t, device=values.device)
-        return pipeline.show(self.params(self.unscaled(values.float())), where, t)
+        return self.measure(self.params(self.unscaled(values.float())), where, t)
 
     def file(self, vector: Tensor, provenance: Mapping[str, Any]) -> InrFile:
         """The INR of one vector (D,), unscaled, which renders without any run."""
@@ -76,7 +76,7 @@ def _open(path: str, digest: str) -> First:
     attributes = Store(path).attributes
     mean, std = (_inr(path, attributes, name) for name in ("mean", "std"))
     opened = open_inr(mean)
-    return First(mean, vector_of(mean.params), vector_of(std.params), opened.modality.display, opened.pipeline)
+    return First(mean, vector_of(mean.params), vector_of(std.params), opened.modality.display, opened.measure)
 
 
 def _inr(path: str, attributes: Mapping[str, Any], name: str) -> InrFile:

@@ -11,13 +11,13 @@ from torch.nn import functional as F
 
 from inrkit import (
     Batch,
+    Denoiser,
     Draws,
     Field,
     Grid,
     GridObservation,
     Measure,
     Modality,
-    Pipeline,
     Preconditioning,
     Readout,
     SampleGrid,
@@ -106,21 +106,23 @@ class ParamsModality(Modality):
 
     # ------------------------------------------------------------------------------------------ the pipeline
 
-    def build(self, readout: Readout) -> Pipeline:
-        o = self.options
+    def measure(self, readout: Readout) -> Measure:
         if readout.name == "literal":
             raise UsageError("the modality 'params' needs a read-out that shows the params: direct or two-headed")
         function = make_function("grid", _FUNCTION, axes=1, channels=readout.heads, size=(self._length,))
-        transform, preconditioning = ReadParams(self._length, self._first, readout), Preconditioning(o.sigma_data)
-        denoiser = make_denoiser(
+        transform = ReadParams(self._length, self._first, readout)
+        return Measure(function, transform, Preconditioning(self.options.sigma_data), readout)
+
+    def denoiser(self, measure: Measure) -> Denoiser:
+        o = self.options
+        return make_denoiser(
             o.denoiser,
             o.denoiser_options,
             template=self.template(1),
-            shapes=function.param_shapes,
+            shapes=measure.function.param_shapes,
             classes=o.classes or 0,
-            measure=Measure(function, transform, preconditioning, readout),
+            measure=measure,
         )
-        return Pipeline(denoiser, function, transform, preconditioning, readout)
 
     @property
     def display(self) -> ParamsDisplay:

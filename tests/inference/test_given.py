@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import attrs
 import numpy as np
 import pytest
 import torch
@@ -108,3 +109,16 @@ def test_things_say_what_they_are(model: inrkit.Model, tmp_path: Path) -> None:
     assert repr(codes).startswith("<Prediction of 1 signals 3x8x8, each with the params ")
     assert "image" in repr(inr)
     assert model.to("cpu") is model
+
+
+def test_a_render_never_builds_the_denoiser(model: inrkit.Model) -> None:
+    """An altered file cannot make one of any size; the shapes of its params are compared with its options."""
+    inr = model.inr(model.encode(VALUES), 0)
+    options = {**inr.modality_options, "depth": 10**9, "width": 10**9, "hidden": 10**9}
+    torch.testing.assert_close(
+        inrkit.render(attrs.evolve(inr, modality_options=options))[0], inrkit.render(inr)[0], atol=0, rtol=0
+    )
+    with pytest.raises(inrkit.DataError, match=r"do not fit its modality's options: expected '.*' of shape"):
+        inrkit.open_inr(attrs.evolve(inr, modality_options={**inr.modality_options, "inr_width": 32}))
+    with pytest.raises(inrkit.DataError, match="expected 'odd' of shape none"):
+        inrkit.open_inr(attrs.evolve(inr, params={**inr.params, "odd": torch.zeros(1)}))

@@ -109,7 +109,7 @@ def test_a_foreign_inr_file_is_refused(model: Model) -> None:
     inr = model.inr(model.sample(1), 0)
     with pytest.raises(DataError, match="needs the function 'Siren'"):
         render(attrs.evolve(inr, function="Siren"), modality=ToyModality)
-    with pytest.raises(DataError, match="does not fit"):
+    with pytest.raises(DataError, match="do not fit"):
         render(attrs.evolve(inr, function_state={}), modality=ToyModality)
 
 

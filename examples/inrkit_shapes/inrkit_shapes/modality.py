@@ -7,7 +7,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inrkit import Draws, GridModality, GridOptions, Params, Pipeline, Surface, option, tiny_preset
+from inrkit import Draws, GridModality, GridOptions, Measure, Params, Surface, option, tiny_preset
 from inrkit_shapes import picture, solids
 from inrkit_shapes.distance import REACH
 from inrkit_shapes.importing import MeshesImporter, values_of_file
@@ -78,11 +78,11 @@ class ShapesModality(GridModality):
         a, b = (shown > 0).flatten(1), (truth > 0).flatten(1)
         return {"IoU": (a & b).sum(1) / (a | b).sum(1).clamp_min(1)}
 
-    def surface(self, pipeline: Pipeline, params: Params) -> Surface:
-        field, clean = pipeline.function.bind(params), torch.zeros(1)
+    def surface(self, measure: Measure, params: Params) -> Surface:
+        field, clean = measure.function.bind(params), torch.zeros(1)
 
         def value(points: Tensor) -> Tensor:
             parts = [field(part[None] / REACH) for part in points.split(_AT_ONCE)]
-            return pipeline.readout.signal(torch.cat(parts, 1).transpose(1, 2), clean)[0, 0]  # of (1, heads, P)
+            return measure.readout.signal(torch.cat(parts, 1).transpose(1, 2), clean)[0, 0]  # of (1, heads, P)
 
         return Surface(value, 0.0, (-REACH,) * 3, (REACH,) * 3)
