@@ -113,7 +113,7 @@ def register_sources(register: Register) -> None:
 
     @inrkit.hookimpl
     def register_sources(register):
-        register("npz", "inrkit_extras.source:NpzOpener", "the arrays of an .npz file")
+        register("npy", "inrkit_extras.source:ArrayOpener", "the rows of an .npy array")
     """
 
 
@@ -124,7 +124,7 @@ def register_trackers(register: Register) -> None:
 
     @inrkit.hookimpl
     def register_trackers(register):
-        register("csv", "inrkit_extras.tracker:CsvTracker", "a table beside the run")
+        register("csv", "inrkit_extras.tracker:CsvTracker", "a table of the metrics, in the run directory")
     """
 
 

@@ -21,6 +21,7 @@ from typing import Any, final
 
 import attrs
 
+from inrkit.plugins import loading
 from inrkit.plugins.loading import VARIABLE, discover, installed
 
 LIMIT = 5.0
@@ -132,6 +133,7 @@ def _load(plugin: str) -> dict[str, Any]:
 
 def main(plugin: str, report: str, *first: str) -> None:
     """The program: loads, writes the report, and ends whatever the plugin has left behind."""
+    loading.PATIENCE = 3600.0  # the report says how long it takes
     for module in first:
         __import__(module)
     found = _load(plugin)
