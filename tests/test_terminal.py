@@ -206,3 +206,10 @@ def test_a_turntable_counts_its_views(tmp_path: Path) -> None:
     seen = ran("render", tmp_path / "new/0000.inr", "--orbit", 9, "-o", tmp_path / "turn.gif")
     check(seen)
     assert "3/3" in seen.counts
+
+
+def test_doctor_shows_how_far_it_is_and_fits() -> None:
+    """It measures for some seconds; its table is no wider than the terminal."""
+    with terminal(out=True) as seen:
+        main(["doctor"], standalone_mode=False)
+    check(seen)

@@ -1,14 +1,16 @@
 """``inrkit doctor``."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from inrkit.cli import option
-from inrkit.cli.output import say, say_json, say_table, shown, shown_bytes
+from inrkit.cli.output import bar, say, say_json, say_table, shown, shown_bytes
 from inrkit.cli.plugins import describe
 from inrkit.plugins import load_plugins
+from inrkit.progress import Progress, quiet
 
 
 @click.command()
@@ -23,7 +25,8 @@ def doctor(as_json: bool) -> None:
       inrkit doctor
       inrkit doctor --json > machine.json
     """
-    facts = examine()
+    with bar("examining this machine") as progress:
+        facts = examine(progress)
     if as_json:
         say_json(facts)
         return
@@ -31,22 +34,27 @@ def doctor(as_json: bool) -> None:
     say("\n".join(f"warning: {warning}" for warning in facts["warnings"]) or "no warnings")
 
 
-def examine() -> dict[str, Any]:
+def examine(progress: Progress = quiet) -> dict[str, Any]:
     """Everything that doctor tells, as JSON can hold it."""
     import torch
 
     from inrkit.cli import machine
 
-    facts: dict[str, Any] = {
-        "versions": machine.versions(),
-        "torch": machine.build(),
-        "processor": {**machine.processor(), "gflops": machine.rates(torch.device("cpu"))},
-        "gpus": machine.gpus(),
-        "auto": machine.precision(),
-        "disk": machine.disk(Path.cwd()),
-        "plugins": describe(load_plugins()),
+    parts: dict[str, Callable[[], Any]] = {
+        "versions": machine.versions,
+        "torch": machine.build,
+        "processor": lambda: {**machine.processor(), "gflops": machine.rates(torch.device("cpu"))},
+        "gpus": machine.gpus,
+        "auto": machine.precision,
+        "disk": lambda: machine.disk(Path.cwd()),
+        "plugins": lambda: describe(load_plugins()),
+        "torchvision": machine.torchvision_warning,
     }
-    return {**facts, "warnings": _warnings(facts, machine.torchvision_warning())}
+    facts = {}
+    for done, (name, find) in enumerate(parts.items(), 1):
+        facts[name] = find()
+        progress(done, len(parts))
+    return {"warnings": _warnings(facts, facts.pop("torchvision")), **facts}
 
 
 def _warnings(facts: dict[str, Any], torchvision: str | None) -> list[str]:

@@ -37,6 +37,7 @@ from inrkit.errors import UsageError
 )
 @option.device()
 @click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="[default: RUN/generated]")
+@click.option("--overwrite", is_flag=True, help="Remove other samples that are in OUT.")
 def sample(
     run: Path,
     count: int,
@@ -49,6 +50,7 @@ def sample(
     guidance: float,
     device: str,
     out: Path | None,
+    overwrite: bool,
 ) -> None:
     """Generate new signals with a trained run.
 
@@ -77,6 +79,12 @@ def sample(
     labels = None if label is None else parse_labels(label)
     known = model.labels(count, seed, labels)
     folder = made_folder(out or run / "generated")
+    others = [path for path in folder.glob("*.inr") if path.stem.isdecimal() and int(path.stem) >= count]
+    if others and not overwrite:
+        raise UsageError(
+            f"{folder}: {len(others)} samples of an earlier call would stay beside the new {count}; choose "
+            "another OUT, or give '--overwrite' to remove them"
+        )
     with bar("sampling") as progress:
         prediction = model.sample(count, seed, levels, labels, sampler=way, guidance=guidance, progress=progress)
     pictures = shown(model, prediction, size)
@@ -86,6 +94,8 @@ def sample(
     save_all(model, prediction, files, [{**origin, **classes[i], "number": i} for i in range(count)])
     save_pictures(pictures, [file.with_suffix(".png") for file in files])
     save_png(sheet(pictures), folder / "sheet.png")
+    for path in (*others, *(other.with_suffix(".png") for other in others)):
+        path.unlink(missing_ok=True)
     say(f"{folder}: {count} samples; see {folder / 'sheet.png'}")
 
 

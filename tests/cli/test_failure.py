@@ -164,3 +164,28 @@ def test_a_reader_may_stop_reading() -> None:
         )
     assert child.returncode == 6
     assert child.stderr == "inrkit: error: cannot write: No space left on device; make room and repeat\n"
+
+
+def test_an_interrupted_start_is_a_line() -> None:
+    """Also before there are commands."""
+    code = """
+import sys
+class Impatient:
+    def find_spec(self, name, path=None, target=None):
+        if name == "inrkit.cli":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Impatient())
+from inrkit.__main__ import main
+main()
+"""
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (child.returncode, child.stderr) == (130, "inrkit: stopped\n")
+
+
+def test_samples_of_two_calls_are_not_mixed(run: Path, tmp_path: Path) -> None:
+    """Fewer new ones beside older ones are refused, or replace them all."""
+    out = tmp_path / "new"
+    assert CliRunner().invoke(main, ["sample", str(run), "-n", "3", "-o", str(out)]).exit_code == 0
+    assert "1 samples of an earlier call would stay" in said(2, "sample", run, "-n", "2", "-o", out)
+    assert CliRunner().invoke(main, ["sample", str(run), "-n", "2", "-o", str(out), "--overwrite"]).exit_code == 0
+    assert sorted(path.name for path in out.iterdir()) == ["0000.inr", "0000.png", "0001.inr", "0001.png", "sheet.png"]
