@@ -70,7 +70,7 @@ def means(values: np.ndarray, factor: int) -> np.ndarray:
 def test_known_cells_stay(run: Path, face: Path, tmp_path: Path) -> None:
     """Outside of the box the exact values are the input's to 1e-5, and so are the pixels of the picture."""
     said = succeed(run, face, "--task", "inpaint", "--box", "1,2,4,3", "-o", tmp_path / "out")
-    assert "known part kept to" in said
+    assert "known part preserved to" in said
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "face.inr",
         "face.npy",

@@ -113,8 +113,8 @@ def edit(
         say_json([result.facts() for result in written])
         return
     for result in written:
-        fidelity = "" if result.inr_psnr is None else f"  its INR {result.inr_psnr:.2f} dB"
-        exact = "" if result.kept is None else f"  known part kept to {result.kept:.1e} in {result.values.name}"
+        fidelity = "" if result.inr_psnr is None else f"  PSNR of its INR {result.inr_psnr:.2f} dB"
+        exact = "" if result.kept is None else f"  known part preserved to {result.kept:.1e} in {result.values.name}"
         say(f"{result.picture}{fidelity}{exact}")
     say(f"before and after: {sheet}")
 

@@ -27,7 +27,7 @@ from inrkit.errors import UsageError
     help="First search the intermediate noise level of two-step sampling (takes minutes: 12 sets of samples). "
     "'inrkit sample --steps 2' then uses it with this checkpoint.",
 )
-@click.option("--features", metavar="NAME", help="Compare sets by the features of this network too.")
+@click.option("--features", metavar="NAME", help="Also compute the figures of sets on the features of this network.")
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Option of that network, such as weights=FILE.")
 @option.seed("Random seed of the generated signals.")
 @option.device()

@@ -27,8 +27,8 @@ _NAMES = {
 }
 _SPACES = {"random-conv-edges": ", edges", "whitened-pca": ", principal components"}
 _FLOOR = (
-    "The floor is what as many training signals have beside held-out ones: real signals, which no generator can be "
-    "expected to beat."
+    "The floor is the same figure for as many training signals, which are real: no generator can be expected to beat "
+    "it."
 )
 
 
@@ -95,7 +95,7 @@ def _of_held_out(evaluation: Mapping[str, Any]) -> _Lines:
     lines = {
         name: {_HELD_OUT: f"{_text(v['mean'])} ± {_text(v['std'])}"} for name, v in named.items() if v and "mean" in v
     }
-    for name, text in (("denoising", "denoising distance"), ("trajectory", "way of f over all noise levels")):
+    for name, text in (("denoising", "denoising distance"), ("trajectory", "path of f over all noise levels")):
         found = evaluation.get(name, {})
         plain = {key: value for key, value in found.items() if key not in ("count", "curves")}
         lines |= {f"{text}, {key.replace('at ', 't = ')}": {_HELD_OUT: _text(v)} for key, v in plain.items()}
@@ -122,7 +122,7 @@ def _beside_training(evaluation: Mapping[str, Any], first: str) -> _Lines:
             lines[f"nearest training signal, {name} distance"] = cells
         lines["closer to one than 99 % of the held-out"] = {first: f"{found['suspicious']:.1%}", _REAL: "1 %"}
     if found := evaluation.get("spread"):
-        lines["difference within pairs"] = {first: _text(found["samples"]), _REAL: _text(found["real"])}
+        lines["distance within pairs of signals"] = {first: _text(found["samples"]), _REAL: _text(found["real"])}
     return lines
 
 

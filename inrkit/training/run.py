@@ -128,8 +128,8 @@ def _train(
         weights = sum(parameter.numel() for parameter in learner.pipeline.parameters())
         progress.begin(
             learner.step,
-            f"{resolved.modality.name} on {device}, {precision}: {len(source):,} signals, "
-            f"{len(resolved.source('test')):,} held out; {weights:,} weights; in {run}",
+            f"{resolved.modality.name} on {device}, {precision}: {len(source):,} training signals, "
+            f"{len(resolved.source('test')):,} held out; {weights:,} parameters; in {run}",
         )
         signals = Loader(source, order, learner.rows, config.workers, device).batches(learner.step, config.steps)
         with _still_there(run):
