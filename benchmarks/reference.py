@@ -23,11 +23,11 @@ class Attention(nn.Module):
         self.heads = heads
         self.q = nn.Linear(dim, dim, bias=bias)
         self.kv = nn.Linear(dim, 2 * dim, bias=bias)
-        self.out = nn.Linear(dim, dim)
+        self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, to: Tensor) -> Tensor:
         k, v = self.kv(to).chunk(2, dim=-1)
-        out: Tensor = self.out(softmax_attention(self.q(x), k, v, self.heads))
+        out: Tensor = self.proj(softmax_attention(self.q(x), k, v, self.heads))
         return out
 
 
@@ -41,41 +41,41 @@ def softmax_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
 class FeedForward(nn.Module):
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
-        self.wide, self.narrow = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
+        self.fc1, self.fc2 = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.narrow(F.gelu(self.wide(x)))
+        out: Tensor = self.fc2(F.gelu(self.fc1(x)))
         return out
 
 
 class EncoderBlock(nn.Module):
     def __init__(self, dim: int, heads: int, hidden: int) -> None:
         super().__init__()
-        self.attention, self.feed_forward = Attention(dim, heads), FeedForward(dim, hidden)
+        self.attn, self.mlp = Attention(dim, heads), FeedForward(dim, hidden)
         self.norm = nn.LayerNorm(dim, eps=1e-6, elementwise_affine=False)
-        self.modulation = nn.Linear(dim, 6 * dim)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = self.modulation(F.silu(condition))[:, None].chunk(6, dim=2)
+        shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = self.adaLN_modulation(condition)[:, None].chunk(6, dim=2)
         y = self.norm(x) * (1 + scale_a) + shift_a
-        x = x + gate_a * self.attention(y, y)
-        out: Tensor = x + gate_f * self.feed_forward(self.norm(x) * (1 + scale_f) + shift_f)
+        x = x + gate_a * self.attn(y, y)
+        out: Tensor = x + gate_f * self.mlp(self.norm(x) * (1 + scale_f) + shift_f)
         return out
 
 
 class DecoderBlock(nn.Module):
     def __init__(self, dim: int, heads: int, hidden: int) -> None:
         super().__init__()
-        self.self_attention = Attention(dim, heads, bias=False)
-        self.cross_attention = Attention(dim, heads, bias=False)
-        self.feed_forward = FeedForward(dim, hidden)
-        self.norm_self, self.norm_cross, self.norm_feed = nn.LayerNorm(dim), nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.self_attn = Attention(dim, heads, bias=False)
+        self.cross_attn = Attention(dim, heads, bias=False)
+        self.mlp = FeedForward(dim, hidden)
+        self.norm1, self.norm2, self.norm3 = nn.LayerNorm(dim), nn.LayerNorm(dim), nn.LayerNorm(dim)
 
     def forward(self, x: Tensor, to: Tensor) -> Tensor:
-        y = self.norm_self(x)
-        x = x + self.self_attention(y, y)
-        x = x + self.cross_attention(self.norm_cross(x), to)
-        out: Tensor = x + self.feed_forward(self.norm_feed(x))
+        y = self.norm1(x)
+        x = x + self.self_attn(y, y)
+        x = x + self.cross_attn(self.norm2(x), to)
+        out: Tensor = x + self.mlp(self.norm3(x))
         return out
 
 
@@ -108,14 +108,16 @@ class HyperNetwork(nn.Module):
         patches = size[0] * size[1] // o.patch**2
         self.tokenizer = Tokenizer(patches, o.patch, o.channels, o.width)
         self.heads = nn.ModuleDict({"tokens": Head(tokens, o.width, o.inr_width)})
-        self.level = nn.Sequential(nn.Linear(256, o.width), nn.SiLU(), nn.Linear(o.width, o.width))
+        self.condition = nn.ModuleDict(
+            {"level": nn.Sequential(nn.Linear(256, o.width), nn.SiLU(), nn.Linear(o.width, o.width))}
+        )
         self.encoder = nn.ModuleList(EncoderBlock(o.width, o.heads, o.hidden) for _ in range(o.depth))
         self.decoder = nn.ModuleList(DecoderBlock(o.width, o.heads, o.hidden) for _ in range(o.decoder_depth))
         self.tokens = nn.Parameter(torch.zeros(tokens, o.width))
 
     def forward(self, images: Tensor, level: Tensor) -> Tensor:
         angles = level[:, None] * torch.exp(-math.log(10_000) * torch.arange(128) / 128)
-        condition = self.level(torch.cat([angles.cos(), angles.sin()], dim=1))
+        condition = self.condition["level"](torch.cat([angles.cos(), angles.sin()], dim=1))
         x = self.tokenizer(images)
         for block in self.encoder:
             x = block(x, condition)

@@ -29,9 +29,9 @@ mask[height // 4 : 5 * height // 8, width // 4 : 3 * width // 4] = False
 
 rows = {"held out": truth}
 for name, operator in {"inpaint": KnownCells(mask), "superres": PatchMeans(4), "colorize": ChannelMean()}.items():
-    known = operator.lift(operator.measure(truth))
+    known = operator.pseudo_inverse(operator.apply(truth))
     if name == "colorize":
-        known = operator.measure(truth).expand_as(truth)
+        known = operator.apply(truth).expand_as(truth)
     rows[f"{name}: known"] = known
     rows[f"{name}: edited"] = model.edit(signals, Restore(operator)).observation.values
 print("written:", save_png(labelled_rows({name: pictures_of(model, v) for name, v in rows.items()}), args.out))

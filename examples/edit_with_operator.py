@@ -38,7 +38,7 @@ edited = model.edit(signals, inrkit.Restore(operator)).observation.values
 
 error = (measured(edited) - measured(truth)).abs().max()
 psnr = 10 * torch.log10(4 / (edited - truth).square().flatten(1).mean(1))
-smallest = operator.lift(measured(truth))
+smallest = operator.pseudo_inverse(measured(truth))
 plain = 10 * torch.log10(4 / (smallest - truth).square().flatten(1).mean(1))
 print(f"what is known is kept to {error:.1e}; {psnr.mean():.1f} dB from the truth")
 print(f"the least values that measure the same are {plain.mean():.1f} dB from it")

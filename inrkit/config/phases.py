@@ -15,7 +15,7 @@ from inrkit.plugins import load_plugins
 
 @final
 @attrs.frozen
-class Stretch:
+class ScheduledPhase:
     """A phase with its steps: from ``start`` to before ``stop``."""
 
     number: int
@@ -59,9 +59,9 @@ class Stretch:
             parameter.grad = None
 
 
-def stretches(config: RunConfig) -> list[Stretch]:
+def schedule_phases(config: RunConfig) -> list[ScheduledPhase]:
     """The phases of a run with their steps; those too short for a single step are left out."""
-    result: list[Stretch] = []
+    result: list[ScheduledPhase] = []
     share, start = 0.0, 0
     phases = list(config.phases) or _derived(config)
     for i, phase in enumerate(phases):
@@ -70,12 +70,12 @@ def stretches(config: RunConfig) -> list[Stretch]:
         if stop > start:
             objective = structure(load_plugins().objective(phase.objective), phase.options, origin="objective_options")
             name, number = phase.objective, len(result)
-            result.append(Stretch(number, name, objective, phase.trains, start, stop, config.teacher_ema))
+            result.append(ScheduledPhase(number, name, objective, phase.trains, start, stop, config.teacher_ema))
         start = max(start, stop)
     return result
 
 
-def at(phases: Sequence[Stretch], step: int) -> Stretch:
+def at(phases: Sequence[ScheduledPhase], step: int) -> ScheduledPhase:
     """The phase of a step."""
     return next(phase for phase in phases if phase.start <= step < phase.stop)
 

@@ -9,7 +9,7 @@ import attrs
 
 from inrkit.config.data import absolute_data, open_data
 from inrkit.config.parts import readout_class
-from inrkit.config.phases import Stretch, stretches
+from inrkit.config.phases import ScheduledPhase, schedule_phases
 from inrkit.config.run import RunConfig
 from inrkit.config.toml import apply_overrides, read_toml, structure, unstructure
 from inrkit.core.modality import Modality, Source
@@ -30,7 +30,7 @@ class Resolved:
     config: RunConfig
     modality: Modality
     readout: Readout
-    phases: tuple[Stretch, ...]
+    phases: tuple[ScheduledPhase, ...]
 
     @staticmethod
     def of(config: RunConfig, cls: type[Modality] | None = None) -> "Resolved":
@@ -41,7 +41,7 @@ class Resolved:
         cls = load_plugins().modality(config.modality) if cls is None else cls
         modality = cls(structure(cls.Options, config.options, origin="options"))
         readout = structure(readout_class(config.readout), config.readout_options, origin="readout_options")
-        return Resolved(config, modality, readout, tuple(stretches(config)))
+        return Resolved(config, modality, readout, tuple(schedule_phases(config)))
 
     def evolve(self, **values: Any) -> "Resolved":
         """The same with other values of some keys."""
@@ -113,7 +113,7 @@ def complete(config: RunConfig, cls: type[Modality]) -> Resolved:
         objective_options=unstructure(objective),
         readout_options=unstructure(readout),
     )
-    return Resolved(config, cls(options), readout, tuple(stretches(config)))
+    return Resolved(config, cls(options), readout, tuple(schedule_phases(config)))
 
 
 def _absolute(path: str | None) -> str | None:

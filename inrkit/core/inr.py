@@ -60,7 +60,7 @@ class INRFunction(nn.Module, abc.ABC):
 
     def bind(self, params: Params) -> Field:
         """The field of these params."""
-        found = {name: tuple(value.shape[1:]) for name, value in params.items()}
-        if found != dict(self.param_shapes):
-            raise UsageError(f"`{type(self).__name__}` needs params {dict(self.param_shapes)}, got {found}")
+        shapes = {name: tuple(value.shape[1:]) for name, value in params.items()}
+        if shapes != dict(self.param_shapes):
+            raise UsageError(f"`{type(self).__name__}` needs params {dict(self.param_shapes)}, got {shapes}")
         return lambda coords: self(params, coords)

@@ -98,7 +98,7 @@ def observe_files(model: Model, paths: Sequence[Path], operator: Operator | None
         for i, path in enumerate(paths):
             coarse = model.modality.display.read_coarse(path, operator.factor)
             if coarse is not None:
-                values[i] = operator.lift(coarse[None].to(values))[0]
+                values[i] = operator.pseudo_inverse(coarse[None].to(values))[0]
         support = support.with_values(values)
     return support, names
 
@@ -148,7 +148,7 @@ def save_edits(
     fidelity = _fidelity(edited)
     kept = None
     if operator is not None and given is not None:
-        difference = operator.measure(values) - operator.measure(given.values.float())
+        difference = operator.apply(values) - operator.apply(given.values.float())
         kept = difference.abs().flatten(1).amax(1).tolist()
     written = []
     for i, path in enumerate(paths):
@@ -193,5 +193,5 @@ def _fidelity(edited: Prediction) -> list[float | None]:
 
 def known_part(operator: Operator, values: Tensor) -> Tensor:
     """Values to look at that hold what is known and nothing else: what a weighted mean of channels leaves is grey."""
-    known = operator.measure(values)
-    return known.expand_as(values) if isinstance(operator, ChannelMean) else operator.lift(known)
+    known = operator.apply(values)
+    return known.expand_as(values) if isinstance(operator, ChannelMean) else operator.pseudo_inverse(known)

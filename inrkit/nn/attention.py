@@ -50,8 +50,8 @@ class Attention(nn.Module):
         self.heads = heads
         self.q = nn.Linear(dim, dim, bias=bias)
         self.kv = nn.Linear(dim, 2 * dim, bias=bias)
-        self.out = nn.Linear(dim, dim)
-        for layer in (self.q, self.kv, self.out):
+        self.proj = nn.Linear(dim, dim)
+        for layer in (self.q, self.kv, self.proj):
             nn.init.xavier_uniform_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
@@ -67,7 +67,7 @@ class Attention(nn.Module):
         """x (B, N, dim), to (B, M, dim), result (B, N, dim)."""
         q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         k, v = self.kv(x if to is None else to).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        out: Tensor = self.out(attend(q, k, v).transpose(1, 2).flatten(2))
+        out: Tensor = self.proj(attend(q, k, v).transpose(1, 2).flatten(2))
         return out
 
     if TYPE_CHECKING:
@@ -80,15 +80,15 @@ class FeedForward(nn.Module):
 
     def __init__(self, dim: int, hidden: int, *, dropout: float = 0.0) -> None:
         super().__init__()
-        self.wide = nn.Linear(dim, hidden)
-        self.narrow = nn.Linear(hidden, dim)
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
         self.dropout = SharedDropout(dropout)
-        for layer in (self.wide, self.narrow):
+        for layer in (self.fc1, self.fc2):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.narrow(self.dropout(F.gelu(self.wide(x))))
+        out: Tensor = self.fc2(self.dropout(F.gelu(self.fc1(x))))
         return out
 
     if TYPE_CHECKING:
@@ -104,19 +104,20 @@ class EncoderBlock(nn.Module):
 
     def __init__(self, dim: int, heads: int, hidden: int, *, dropout: float = 0.0) -> None:
         super().__init__()
-        self.attention = Attention(dim, heads)
-        self.feed_forward = FeedForward(dim, hidden, dropout=dropout)
+        self.attn = Attention(dim, heads)
+        self.mlp = FeedForward(dim, hidden, dropout=dropout)
         self.norm = nn.LayerNorm(dim, eps=1e-6, elementwise_affine=False)
-        self.modulation = nn.Linear(dim, 6 * dim)
-        nn.init.zeros_(self.modulation.weight)
-        nn.init.zeros_(self.modulation.bias)
+        modulation = nn.Linear(dim, 6 * dim)
+        nn.init.zeros_(modulation.weight)
+        nn.init.zeros_(modulation.bias)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), modulation)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """x (B, N, dim), condition (B, dim)."""
-        modulation: Tensor = self.modulation(F.silu(condition))[:, None]
+        modulation: Tensor = self.adaLN_modulation(condition)[:, None]
         shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = modulation.chunk(6, dim=-1)
-        x = x + gate_a * self.attention(torch.addcmul(shift_a, self.norm(x), 1 + scale_a))
-        return x + gate_f * self.feed_forward(torch.addcmul(shift_f, self.norm(x), 1 + scale_f))
+        x = x + gate_a * self.attn(torch.addcmul(shift_a, self.norm(x), 1 + scale_a))
+        return x + gate_f * self.mlp(torch.addcmul(shift_f, self.norm(x), 1 + scale_f))
 
 
 @final
@@ -125,13 +126,13 @@ class DecoderBlock(nn.Module):
 
     def __init__(self, dim: int, heads: int, hidden: int, *, dropout: float = 0.0, tied: bool = False) -> None:
         super().__init__()
-        self.self_attention = Attention(dim, heads, bias=False)
-        self.cross_attention = Attention(dim, heads, bias=False, tied=tied)
-        self.feed_forward = FeedForward(dim, hidden, dropout=dropout)
-        self.norm_self, self.norm_cross, self.norm_feed = (nn.LayerNorm(dim) for _ in range(3))
+        self.self_attn = Attention(dim, heads, bias=False)
+        self.cross_attn = Attention(dim, heads, bias=False, tied=tied)
+        self.mlp = FeedForward(dim, hidden, dropout=dropout)
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(dim) for _ in range(3))
 
     def forward(self, x: Tensor, to: Tensor) -> Tensor:
         """x (B, N, dim), to (B, M, dim)."""
-        x = x + self.self_attention(self.norm_self(x))
-        x = x + self.cross_attention(self.norm_cross(x), to)
-        return x + self.feed_forward(self.norm_feed(x))
+        x = x + self.self_attn(self.norm1(x))
+        x = x + self.cross_attn(self.norm2(x), to)
+        return x + self.mlp(self.norm3(x))

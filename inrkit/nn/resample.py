@@ -30,10 +30,10 @@ def resample(values: Tensor, size: tuple[int, ...], *, closed: Sequence[bool] = 
 def _along(values: Tensor, axis: int, index: Tensor, weight: Tensor) -> Tensor:
     """Weighted sums over taps (n, K) along one axis."""
     moved = values.movedim(axis, -1)
-    found = moved[..., index[:, 0]] * weight[:, 0]
+    total = moved[..., index[:, 0]] * weight[:, 0]
     for tap in range(1, index.shape[1]):
-        found = torch.addcmul(found, moved[..., index[:, tap]], weight[:, tap])
-    return found.movedim(-1, axis)
+        total = torch.addcmul(total, moved[..., index[:, tap]], weight[:, tap])
+    return total.movedim(-1, axis)
 
 
 def _taps(old: int, n: int, closed: bool) -> tuple[Tensor, Tensor]:

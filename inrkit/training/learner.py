@@ -8,7 +8,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inrkit.config.phases import Stretch, at
+from inrkit.config.phases import ScheduledPhase, at
 from inrkit.config.resolve import Resolved
 from inrkit.core.draws import seed_of
 from inrkit.core.guide import drop_labels
@@ -73,7 +73,7 @@ class Learner:
         self.step = 0
         self.skipped = 0
         self._lately: list[int] = []
-        self._phase: Stretch | None = None
+        self._phase: ScheduledPhase | None = None
         self._student: nn.Module = self.pipeline
         seed_everything(config.seed, "rank", ranks.rank)
 
@@ -124,7 +124,7 @@ class Learner:
         """Lets go of what ties us to other processes."""
         self._phase, self._student = None, self.pipeline
 
-    def enter_phase(self) -> Stretch:
+    def enter_phase(self) -> ScheduledPhase:
         """The phase of the present step, with only its weights learning."""
         phase = at(self.phases, self.step)
         if phase is not self._phase:
@@ -134,7 +134,7 @@ class Learner:
             self._phase, self._student = phase, self.ranks.wrap(self.pipeline)
         return phase
 
-    def learn(self, phase: Stretch, signals: Iterator[Signals], *, stop: bool) -> Outcome:
+    def learn(self, phase: ScheduledPhase, signals: Iterator[Signals], *, stop: bool) -> Outcome:
         """One step: the gradient of the global batch, and the weights moved by it if it is finite."""
         student = _in_precision(self._student, self.precision, self.device)
         chosen = self.teachers(phase, self.step, self.pipeline)
@@ -184,7 +184,7 @@ class Learner:
         wait: Callable[[], contextlib.AbstractContextManager[None]] | None = getattr(self._student, "no_sync", None)
         return contextlib.nullcontext() if last or wait is None else wait()
 
-    def _check_all_used(self, phase: Stretch) -> None:
+    def _check_all_used(self, phase: ScheduledPhase) -> None:
         """Several processes average the gradients of all weights together: each must have one."""
         unused = [name for name, p in self.pipeline.named_parameters() if p.requires_grad and p.grad is None]
         if unused:
@@ -202,7 +202,7 @@ class Learner:
         values = dict(zip([*names, "norm"], means, strict=True))
         return Outcome(values, bool(torch.isfinite(torch.tensor([values["loss"], values["norm"]])).all()), stopping > 0)
 
-    def _move(self, phase: Stretch) -> None:
+    def _move(self, phase: ScheduledPhase) -> None:
         self.optimizer.step(learning_rate(self.config, self.step))
         self.ema.update(self.pipeline)
         self.teachers.follow(phase, self.step, self.pipeline)

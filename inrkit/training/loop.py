@@ -10,7 +10,7 @@ from typing import final
 import attrs
 
 import inrkit
-from inrkit.config.phases import Stretch
+from inrkit.config.phases import ScheduledPhase
 from inrkit.config.toml import to_toml, unstructure
 from inrkit.core.modality import Signals
 from inrkit.evaluation.reconstruction import Score
@@ -68,7 +68,7 @@ class Loop:
         if not diverged:
             self._finish()
 
-    def _step(self, phase: Stretch, stop: bool) -> bool:
+    def _step(self, phase: ScheduledPhase, stop: bool) -> bool:
         """One step, written down; whether any process was asked to stop."""
         learner = self.learner
         lr = learning_rate(learner.config, learner.step)
@@ -94,11 +94,11 @@ class Loop:
         written = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
         self.log.write(step, step * self.learner.config.batch_size, written)  # JSON has no NaN
 
-    def _show(self, phase: Stretch) -> tuple[bool, bool]:
+    def _show(self, phase: ScheduledPhase) -> tuple[bool, bool]:
         """What the averaged weights can do so far: whether it is their best, and whether the run has diverged."""
         return self.learner.ranks.broadcast(functools.partial(self._measure, phase))
 
-    def _measure(self, phase: Stretch) -> tuple[bool, bool]:
+    def _measure(self, phase: ScheduledPhase) -> tuple[bool, bool]:
         """The same, in the first process; leaves the random states alone."""
         learner = self.learner
         model = build_model(learner.resolved, self.run, learner.step, learner.device)
@@ -120,7 +120,7 @@ class Loop:
             )
         return best, self.early.stop
 
-    def _watch(self, model: Model, phase: Stretch) -> bool:
+    def _watch(self, model: Model, phase: ScheduledPhase) -> bool:
         """Whether the samples are the best of their phase."""
         step, value = self.learner.step, self.early.measure(model)
         self._write({"samples/frechet": value})

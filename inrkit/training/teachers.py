@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import nn
 
-from inrkit.config.phases import Stretch
+from inrkit.config.phases import ScheduledPhase
 from inrkit.config.resolve import Resolved
 from inrkit.config.run import RunConfig
 from inrkit.core.modality import Modality
@@ -40,7 +40,7 @@ class Teachers:
             if phase.objective.distils is not None:
                 self.diffusion = _to_distil(phase.objective.distils, resolved, device)
 
-    def __call__(self, phase: Stretch, step: int, student: Pipeline) -> Pipeline:
+    def __call__(self, phase: ScheduledPhase, step: int, student: Pipeline) -> Pipeline:
         """The pipeline that sets the targets of a step."""
         return student if self.average is None or phase.decay(step) == 0 else self.average
 
@@ -51,7 +51,7 @@ class Teachers:
         return {name: module for name, module in found.items() if module is not None}
 
     @torch.no_grad()
-    def begin(self, phase: Stretch, student: Pipeline, ema: PowerEMA) -> None:
+    def begin(self, phase: ScheduledPhase, student: Pipeline, ema: PowerEMA) -> None:
         """At the first step of a phase: the average begins at the student.
 
         Distilling the phase before it begins at its averaged weights; distilling a run begins at those of the run, if
@@ -67,7 +67,7 @@ class Teachers:
             self.average.load_state_dict(student.state_dict())
 
     @torch.no_grad()
-    def follow(self, phase: Stretch, step: int, student: Pipeline) -> None:
+    def follow(self, phase: ScheduledPhase, step: int, student: Pipeline) -> None:
         """After a step: the average moves towards the student."""
         decay = phase.decay(step)
         if self.average is not None and decay > 0:

@@ -5,7 +5,6 @@ from typing import Self, final
 
 import attrs
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from inrkit import (
     Condition,
@@ -47,10 +46,11 @@ class DiT(Denoiser):
         self.tokenizer = PatchTokenizer(shape.size, shape.channels, o.patch, o.width)
         self.condition = Condition(o.width, classes)
         self.blocks = nn.ModuleList(EncoderBlock(o.width, o.heads, o.hidden, dropout=o.dropout) for _ in range(o.depth))
-        self.norm = nn.LayerNorm(o.width, eps=1e-6, elementwise_affine=False)
-        self.modulation = nn.Linear(o.width, 2 * o.width)
-        self.last = nn.Linear(o.width, shape.outputs * o.patch**axes)
-        for layer in (self.modulation, self.last):
+        self.norm_final = nn.LayerNorm(o.width, eps=1e-6, elementwise_affine=False)
+        modulation = nn.Linear(o.width, 2 * o.width)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), modulation)
+        self.linear = nn.Linear(o.width, shape.outputs * o.patch**axes)
+        for layer in (modulation, self.linear):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
@@ -75,6 +75,6 @@ class DiT(Denoiser):
         x = self.tokenizer(observation)
         for block in self.blocks:
             x = block(x, condition)
-        shift, scale = self.modulation(F.silu(condition))[:, None].chunk(2, dim=-1)
-        patches = self.last(self.norm(x) * (1 + scale) + shift).float()
+        shift, scale = self.adaLN_modulation(condition)[:, None].chunk(2, dim=-1)
+        patches = self.linear(self.norm_final(x) * (1 + scale) + shift).float()
         return {self.name: unpatchify(patches, self.tokenizer.grid, self.patch)}

@@ -48,7 +48,7 @@ class UNet(Denoiser):
         width, skips, side = o.width, [o.width], max(shape.size)
         for level, multiplier in enumerate(o.multipliers):
             if level:
-                self.down.append(Halve(axes, width))
+                self.down.append(Downsample(axes, width))
                 skips.append(width)
                 side //= 2
             for _ in range(o.blocks):
@@ -65,7 +65,7 @@ class UNet(Denoiser):
                 self.up.append(Residual(axes, entering, multiplier * o.width, embedding, o.dropout, attends=attends))
                 width = multiplier * o.width
             if level:
-                self.up.append(Double(axes, width))
+                self.up.append(Upsample(axes, width))
                 side *= 2
         self.norm = _norm(width)
         self.last = _convolution(axes, width, shape.outputs, scale=0)
@@ -97,7 +97,7 @@ class UNet(Denoiser):
         for block in self.middle:
             x = block(x, condition)
         for block in self.up:
-            x = block(x if isinstance(block, Double) else torch.cat([x, skips.pop()], 1), condition)
+            x = block(x if isinstance(block, Upsample) else torch.cat([x, skips.pop()], 1), condition)
         return {self.name: self.last(F.silu(self.norm(x))).float()}
 
 
@@ -110,52 +110,52 @@ class Residual(nn.Module):
 
     def __init__(self, axes: int, entering: int, width: int, embedding: int, dropout: float, *, attends: bool) -> None:
         super().__init__()
-        self.norm_in, self.norm_out = _norm(entering), _norm(width)
-        self.convolve_in = _convolution(axes, entering, width)
-        self.convolve_out = _convolution(axes, width, width, scale=0)
+        self.norm0, self.norm1 = _norm(entering), _norm(width)
+        self.conv0 = _convolution(axes, entering, width)
+        self.conv1 = _convolution(axes, width, width, scale=0)
         self.modulation = nn.Linear(embedding, 2 * width)
         nn.init.zeros_(self.modulation.bias)
         self.skip = _convolution(axes, entering, width, kernel=1) if entering != width else nn.Identity()
         self.dropout = SharedDropout(dropout)
-        self.norm_attention = _norm(width) if attends else None
-        self.attention = Attention(width, max(1, width // 64)) if attends else None
+        self.norm2 = _norm(width) if attends else None
+        self.attn = Attention(width, max(1, width // 64)) if attends else None
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """x (B, entering, ...), condition (B, embedding)."""
         scale, shift = self.modulation(condition).reshape(len(x), -1, *[1] * (x.ndim - 2)).chunk(2, dim=1)
-        h = self.convolve_in(F.silu(self.norm_in(x)))
-        h = F.silu(torch.addcmul(shift, self.norm_out(h), 1 + scale))
-        x = (self.skip(x) + self.convolve_out(self.dropout(h))) * math.sqrt(0.5)
-        if self.attention is None or self.norm_attention is None:
+        h = self.conv0(F.silu(self.norm0(x)))
+        h = F.silu(torch.addcmul(shift, self.norm1(h), 1 + scale))
+        x = (self.skip(x) + self.conv1(self.dropout(h))) * math.sqrt(0.5)
+        if self.attn is None or self.norm2 is None:
             return x
-        tokens = self.norm_attention(x).flatten(2).transpose(1, 2)
-        return (x + self.attention(tokens).transpose(1, 2).reshape(x.shape)) * math.sqrt(0.5)
+        tokens = self.norm2(x).flatten(2).transpose(1, 2)
+        return (x + self.attn(tokens).transpose(1, 2).reshape(x.shape)) * math.sqrt(0.5)
 
 
 @final
-class Halve(nn.Module):
+class Downsample(nn.Module):
     """Averages of neighbours, then a convolution."""
 
     def __init__(self, axes: int, width: int) -> None:
         super().__init__()
-        self.pool, self.convolve = _POOLS[axes], _convolution(axes, width, width)
+        self.pool, self.conv = _POOLS[axes], _convolution(axes, width, width)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        halved: Tensor = self.convolve(self.pool(x, 2))
-        return halved
+        pooled: Tensor = self.conv(self.pool(x, 2))
+        return pooled
 
 
 @final
-class Double(nn.Module):
+class Upsample(nn.Module):
     """Every value twice along each axis, then a convolution."""
 
     def __init__(self, axes: int, width: int) -> None:
         super().__init__()
-        self.convolve = _convolution(axes, width, width)
+        self.conv = _convolution(axes, width, width)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        doubled: Tensor = self.convolve(F.interpolate(x, scale_factor=2, mode="nearest"))
-        return doubled
+        repeated: Tensor = self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+        return repeated
 
 
 def _convolution(

@@ -96,14 +96,14 @@ class Block(nn.Module):
 
     def __init__(self, dim: int, heads: int, hidden: int, dropout: float, *, joins: bool) -> None:
         super().__init__()
-        self.join = nn.Linear(2 * dim, dim) if joins else None
-        self.norm_attention, self.norm_feed = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.attention = Attention(dim, heads)
-        self.feed_forward = FeedForward(dim, hidden, dropout=dropout)
+        self.skip_linear = nn.Linear(2 * dim, dim) if joins else None
+        self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.attn = Attention(dim, heads)
+        self.mlp = FeedForward(dim, hidden, dropout=dropout)
 
     def forward(self, x: Tensor, earlier: Tensor | None) -> Tensor:
         """x and what an earlier block gave, (B, N, dim)."""
-        if self.join is not None and earlier is not None:
-            x = self.join(torch.cat([x, earlier], dim=-1))
-        x = x + self.attention(self.norm_attention(x))
-        return x + self.feed_forward(self.norm_feed(x))
+        if self.skip_linear is not None and earlier is not None:
+            x = self.skip_linear(torch.cat([x, earlier], dim=-1))
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))

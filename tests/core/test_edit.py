@@ -63,28 +63,28 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 def test_what_is_inserted_is_measured(operator: Operator) -> None:
     """A (x + A⁺ (y - A x)) = y."""
-    x, y = random(2, *SHAPE), operator.measure(random(2, *SHAPE, seed=1))
-    found = operator.measure(operator.insert(x, y))
+    x, y = random(2, *SHAPE), operator.apply(random(2, *SHAPE, seed=1))
+    found = operator.apply(operator.project(x, y))
     assert (found - y).abs().max() < 1e-5
 
 
 def test_inserting_is_an_orthogonal_projection(operator: Operator) -> None:
     """Twice is once; and what is added is orthogonal to all that is not known, so no smaller change would do."""
     x, other = random(2, *SHAPE), random(2, *SHAPE, seed=1)
-    y = operator.measure(random(2, *SHAPE, seed=2))
-    once = operator.insert(x, y)
-    assert (operator.insert(once, y) - once).abs().max() < 1e-4
-    unknown = other - operator.lift(operator.measure(other))
-    assert operator.measure(unknown).abs().max() < 1e-5
+    y = operator.apply(random(2, *SHAPE, seed=2))
+    once = operator.project(x, y)
+    assert (operator.project(once, y) - once).abs().max() < 1e-4
+    unknown = other - operator.pseudo_inverse(operator.apply(other))
+    assert operator.apply(unknown).abs().max() < 1e-5
     products = ((once - x) * unknown).flatten(1).sum(1)
     assert products.abs().max() < 1e-3
 
 
 def test_rows_are_measured_and_lifted_alone(operator: Operator) -> None:
     """Law: rows do not see each other."""
-    x, y = random(3, *SHAPE), operator.measure(random(3, *SHAPE, seed=1))
-    whole = operator.insert(x, y)
-    parts = torch.cat([operator.insert(x[i : i + 1], y[i : i + 1]) for i in range(3)])
+    x, y = random(3, *SHAPE), operator.apply(random(3, *SHAPE, seed=1))
+    whole = operator.project(x, y)
+    parts = torch.cat([operator.project(x[i : i + 1], y[i : i + 1]) for i in range(3)])
     assert (whole - parts).abs().max() < 1e-5
 
 
@@ -93,22 +93,22 @@ def test_patches_have_as_many_axes_as_the_signal(size: tuple[int, ...]) -> None:
     """Means over 3 cells along every axis, as pooling gives them."""
     pool = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}[len(size)]
     x = random(2, 4, *size)
-    assert torch.allclose(PatchMeans(3).measure(x), pool(x, 3), atol=1e-6)
+    assert torch.allclose(PatchMeans(3).apply(x), pool(x, 3), atol=1e-6)
 
 
 def test_luma_is_what_grey_pictures_show() -> None:
     """The weights sum to 1: where all channels are equal, their mean is that value, and white stays white."""
     grey = random(2, 1, 4, 4)
-    assert torch.allclose(ChannelMean().measure(grey.expand(-1, 3, -1, -1)), grey, atol=1e-6)
+    assert torch.allclose(ChannelMean().apply(grey.expand(-1, 3, -1, -1)), grey, atol=1e-6)
     red = torch.tensor([1.0, 0, 0])[None, :, None, None]
-    assert ChannelMean().measure(red).item() == pytest.approx(0.2989, abs=1e-4)
+    assert ChannelMean().apply(red).item() == pytest.approx(0.2989, abs=1e-4)
 
 
 def test_conjugate_gradients_find_the_same_as_a_formula() -> None:
     """A⁺ of a function that is only known by what it does agrees with that of patch means."""
     y = random(2, 3, 4, 6)
-    found = OPERATORS["measured patches"].lift(y)
-    assert torch.allclose(found, PatchMeans(2).lift(y), atol=1e-5)
+    found = OPERATORS["measured patches"].pseudo_inverse(y)
+    assert torch.allclose(found, PatchMeans(2).pseudo_inverse(y), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -177,8 +177,8 @@ def test_the_known_part_stays(name: str, readout: Readout) -> None:
     values = random(3, 1, 8).clamp(-0.9, 0.9)
     edited = Restore(operator)(pipeline, observed(values), Draws(1, 3))
     found = edited.observation.values
-    assert (operator.measure(found) - operator.measure(values)).abs().max() < 1e-5
-    known_only = operator.lift(operator.measure(values))
+    assert (operator.apply(found) - operator.apply(values)).abs().max() < 1e-5
+    known_only = operator.pseudo_inverse(operator.apply(values))
     again = Restore(operator)(pipeline, observed(known_only), Draws(1, 3))
     assert torch.allclose(found, again.observation.values, atol=1e-4)
     assert (found - values).abs().max() > 1e-2

@@ -22,7 +22,7 @@ def by_hand(attention: Attention, x: Tensor, to: Tensor) -> Tensor:
         weights = (q[..., part] @ k[..., part].transpose(1, 2) / width**0.5).softmax(-1)
         assert torch.allclose(weights.sum(-1), torch.ones(()))
         heads.append(weights @ v[..., part])
-    return attention.out(torch.cat(heads, -1))
+    return attention.proj(torch.cat(heads, -1))
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own use of it
@@ -85,23 +85,23 @@ def test_encoder_block_learns_from_its_gates() -> None:
     """At the start the gradient reaches the modulation, so that the block can leave the identity."""
     block = EncoderBlock(16, 2, 32)
     block(torch.randn(2, 5, 16), torch.randn(2, 16)).square().sum().backward()
-    assert block.modulation.weight.grad is not None
-    assert block.modulation.weight.grad.abs().sum() > 0
+    assert block.adaLN_modulation[1].weight.grad is not None
+    assert block.adaLN_modulation[1].weight.grad.abs().sum() > 0
 
 
 def test_encoder_block_by_hand() -> None:
     """x + gate · part(norm(x) (1 + scale) + shift), with attention and then feed-forward."""
     block = EncoderBlock(8, 2, 16)
-    torch.nn.init.normal_(block.modulation.weight)
+    torch.nn.init.normal_(block.adaLN_modulation[1].weight)
     x, condition = torch.randn(2, 3, 8), torch.randn(2, 8)
-    modulation = block.modulation(torch.nn.functional.silu(condition))
+    modulation = block.adaLN_modulation(condition)
     shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = (m[:, None] for m in modulation.split(8, -1))
 
     def normalized(y: Tensor) -> Tensor:
         return (y - y.mean(-1, keepdim=True)) / (y.var(-1, keepdim=True, correction=0) + 1e-6).sqrt()
 
-    y = x + gate_a * block.attention(normalized(x) * (1 + scale_a) + shift_a)
-    y = y + gate_f * block.feed_forward(normalized(y) * (1 + scale_f) + shift_f)
+    y = x + gate_a * block.attn(normalized(x) * (1 + scale_a) + shift_a)
+    y = y + gate_f * block.mlp(normalized(y) * (1 + scale_f) + shift_f)
     assert torch.allclose(block(x, condition), y, atol=1e-5)
 
 
@@ -109,16 +109,16 @@ def test_decoder_block_by_hand() -> None:
     """The tokens look at each other, then at the un-normed observation, then think; each added."""
     block = DecoderBlock(8, 2, 16)
     x, to = torch.randn(2, 4, 8), torch.randn(2, 6, 8)
-    y = x + by_hand(block.self_attention, block.norm_self(x), block.norm_self(x))
-    y = y + by_hand(block.cross_attention, block.norm_cross(y), to)
-    y = y + block.feed_forward(block.norm_feed(y))
+    y = x + by_hand(block.self_attn, block.norm1(x), block.norm1(x))
+    y = y + by_hand(block.cross_attn, block.norm2(y), to)
+    y = y + block.mlp(block.norm3(y))
     assert torch.allclose(block(x, to), y, atol=1e-5)
 
 
 def test_rows_are_independent() -> None:
     """Law: in every block a batch of two equals two batches of one."""
     encoder, decoder = EncoderBlock(8, 2, 16), DecoderBlock(8, 2, 16, tied=True)
-    torch.nn.init.normal_(encoder.modulation.weight, std=0.2)
+    torch.nn.init.normal_(encoder.adaLN_modulation[1].weight, std=0.2)
     x, to, condition = torch.randn(2, 4, 8), torch.randn(2, 6, 8), torch.randn(2, 8)
     both = encoder(x, condition), decoder(x, to)
     for i in range(2):
@@ -151,7 +151,7 @@ def test_blocks_run_under_autocast(block: type[EncoderBlock] | type[DecoderBlock
     """In bfloat16 the blocks give what they give in single precision, but for rounding."""
     made = block(32, 4, 64)
     if isinstance(made, EncoderBlock):
-        torch.nn.init.normal_(made.modulation.weight, std=0.1)
+        torch.nn.init.normal_(made.adaLN_modulation[1].weight, std=0.1)
     x, other = torch.randn(2, 5, 32), torch.randn(2, 32) if block is EncoderBlock else torch.randn(2, 6, 32)
     with torch.autocast("cpu", torch.bfloat16):
         half = made(x, other)

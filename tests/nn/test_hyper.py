@@ -161,7 +161,7 @@ def test_tokens_on_a_grid_start_localized() -> None:
     assert torch.equal(localized.tokens.detach(), position_embedding((4,), 16))
     assert 0.01 < float(other.tokens.detach().std()) < 0.03
     for made, tied in ((localized, True), (other, False)):
-        cross = made.decoder[0].cross_attention
+        cross = made.decoder[0].cross_attn
         assert torch.equal(cross.q.weight, cross.kv.weight[:16]) == tied
 
 

@@ -244,7 +244,7 @@ def test_edits_work_on_every_network(denoiser: str) -> None:
     observation = modality.template(2).with_values(torch.rand(2, 3, 16, 16) * 2 - 1)
     operator = PatchMeans(4)
     edited = Restore(operator, times=(80.0, 1.0))(pipeline, observation, inrkit.Draws(0, 2)).observation.values
-    assert torch.allclose(operator.measure(edited), operator.measure(observation.values), atol=1e-5)
+    assert torch.allclose(operator.apply(edited), operator.apply(observation.values), atol=1e-5)
     assert not torch.allclose(edited, observation.values, atol=1e-2)
 
 

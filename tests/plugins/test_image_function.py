@@ -256,7 +256,7 @@ def test_parameters_in_all(paper: tuple[HyperTransformer, ANR]) -> None:
 def test_parameters_without_decoder_self_attention(paper: tuple[HyperTransformer, ANR]) -> None:
     """Without self-attention in the decoder it would be 131.3 million: the paper's decoder has it."""
     denoiser, function = paper
-    saved = sum(count(block.self_attention, block.norm_self) for block in denoiser.decoder)
+    saved = sum(count(block.self_attn, block.norm1) for block in denoiser.decoder)
     assert round((count(denoiser, function) - saved) / 1e6, 1) == 131.3
 
 

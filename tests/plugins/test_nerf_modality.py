@@ -114,7 +114,7 @@ def test_gradients_reach_every_weight(function: str) -> None:
     prediction = pipeline(seen.support, torch.full((3,), 0.5), seen.query)
     prediction.observation.values.square().mean().backward()
     # gates of encoder blocks start at zero and hold back what lies behind them for a step
-    behind = ("encoder.", "level.", "modulation")
+    behind = ("encoder.", "condition.")
     missing = [n for n, p in pipeline.named_parameters() if p.grad is None and not any(b in n for b in behind)]
     assert not missing
 

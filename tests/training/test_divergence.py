@@ -8,7 +8,7 @@ import pytest
 import torch
 from toy_run import fingerprint, train_toy
 
-from inrkit.config.phases import Stretch
+from inrkit.config.phases import ScheduledPhase
 from inrkit.core.objective import WEIGHTINGS
 from inrkit.core.pipeline import Pipeline
 from inrkit.errors import DivergedError
@@ -72,7 +72,7 @@ def spoil_teacher(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     """The teacher of one step is not finite, while the student's weights are."""
     choose = Teachers.__call__
 
-    def spoilt(self: Teachers, phase: Stretch, step: int, student: Pipeline) -> Pipeline:
+    def spoilt(self: Teachers, phase: ScheduledPhase, step: int, student: Pipeline) -> Pipeline:
         if step != at:
             return choose(self, phase, step, student)
         teacher = copy.deepcopy(student)

@@ -164,7 +164,7 @@ def test_a_skipped_encoder_is_one_that_has_not_learned() -> None:
     whole = pipeline.encode(x).signal
     pipeline.denoiser.skips_encoder = True
     assert torch.equal(pipeline.encode(x).signal, whole)
-    torch.nn.init.normal_(pipeline.denoiser.encoder[0].modulation.weight)
+    torch.nn.init.normal_(pipeline.denoiser.encoder[0].adaLN_modulation[1].weight)
     assert torch.equal(pipeline.encode(x).signal, whole)
     pipeline.denoiser.skips_encoder = False
     assert not torch.equal(pipeline.encode(x).signal, whole)

@@ -36,9 +36,9 @@ def interpolate(
     share = torch.linspace(0, 1, steps, device=ends.values.device)
     place = ends.rows(torch.zeros(steps, dtype=torch.int64, device=share.device))
     if level is None:
-        found = pipeline.encode(ends, label)
-        params = {name: _mixed(value, share) for name, value in found.params.items()}
-        t = found.t[:1].expand(steps)
+        encoded = pipeline.encode(ends, label)
+        params = {name: _mixed(value, share) for name, value in encoded.params.items()}
+        t = encoded.t[:1].expand(steps)
         return _shown(params, t, place, pipeline)
     if draws is None or level <= 0:
         raise UsageError(f"'level' must be > 0, and needs 'draws' (got {level})")

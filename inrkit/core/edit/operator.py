@@ -1,6 +1,6 @@
 """What is known of a signal: y = A x for a linear operator A.
 
-`Operator.insert` puts it into any other signal with the least change: x + A⁺ (y - A x). Whatever is orthogonal to the
+`Operator.project` puts it into any other signal with the least change: x + A⁺ (y - A x). Whatever is orthogonal to the
 rows of A stays as it was, and that is what an edit is free to invent.
 """
 
@@ -17,25 +17,25 @@ from inrkit.errors import UsageError
 class Operator(abc.ABC):
     """A linear operator on values (B, C, ...), each row on its own.
 
-    Law: ``measure(lift(y)) = y``. So ``measure(insert(x, y)) = y``, and inserting twice changes nothing.
+    Law: ``apply(pseudo_inverse(y)) = y``. So ``apply(project(x, y)) = y``, and projecting twice changes nothing.
     """
 
     @abc.abstractmethod
-    def measure(self, values: Tensor) -> Tensor:
+    def apply(self, values: Tensor) -> Tensor:
         """A x: what is known of values (B, C, ...), (B, ...)."""
 
     @abc.abstractmethod
-    def lift(self, known: Tensor) -> Tensor:
-        """A⁺ y: the smallest values (B, C, ...) that measure ``known``."""
+    def pseudo_inverse(self, known: Tensor) -> Tensor:
+        """A⁺ y: the smallest values (B, C, ...) whose A x is ``known``."""
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raises where values of a shape (C, ...) cannot be measured. Here, nothing is wrong with any."""
         return
 
-    def insert(self, values: Tensor, known: Tensor) -> Tensor:
-        """The values nearest to these that measure ``known``."""
+    def project(self, values: Tensor, known: Tensor) -> Tensor:
+        """The values nearest to these whose A x is ``known``."""
         with torch.autocast(values.device.type, enabled=False):
-            return values + self.lift(known - self.measure(values))
+            return values + self.pseudo_inverse(known - self.apply(values))
 
 
 @final
@@ -49,16 +49,16 @@ class KnownCells(Operator):
     def __init__(self, mask: Tensor) -> None:
         self.mask = mask.bool()
 
-    def measure(self, values: Tensor) -> Tensor:
+    def apply(self, values: Tensor) -> Tensor:
         return values * self.mask.to(values)
 
-    def lift(self, known: Tensor) -> Tensor:
+    def pseudo_inverse(self, known: Tensor) -> Tensor:
         return known * self.mask.to(known)
 
     def check(self, shape: tuple[int, ...]) -> None:
         if tuple(self.mask.shape) != tuple(shape[1:]):
-            expected, found = (" x ".join(map(str, reversed(size))) for size in (shape[1:], self.mask.shape))
-            raise UsageError(f"the mask must have the size of the signal, {expected} (got {found})")
+            expected, given = (" x ".join(map(str, reversed(size))) for size in (shape[1:], self.mask.shape))
+            raise UsageError(f"the mask must have the size of the signal, {expected} (got {given})")
         if self.mask.all():
             raise UsageError("the mask leaves nothing to fill in: every cell is known")
 
@@ -72,13 +72,13 @@ class PatchMeans(Operator):
             raise UsageError(f"'factor' must be at least 2 (got {factor})")
         self.factor = factor
 
-    def measure(self, values: Tensor) -> Tensor:
+    def apply(self, values: Tensor) -> Tensor:
         split = values
         for axis in range(2, values.ndim):
             split = split.unflatten(2 * axis - 2, (-1, self.factor))
         return split.mean(tuple(range(3, split.ndim, 2)))
 
-    def lift(self, known: Tensor) -> Tensor:
+    def pseudo_inverse(self, known: Tensor) -> Tensor:
         for axis in range(2, known.ndim):
             known = known.repeat_interleave(self.factor, axis)
         return known
@@ -96,10 +96,10 @@ class ChannelMean(Operator):
     def __init__(self, weights: tuple[float, ...] = (0.2989, 0.5870, 0.1140)) -> None:
         self.weights = tuple(w / sum(weights) for w in weights)
 
-    def measure(self, values: Tensor) -> Tensor:
+    def apply(self, values: Tensor) -> Tensor:
         return (values * self._column(values)).sum(1, keepdim=True)
 
-    def lift(self, known: Tensor) -> Tensor:
+    def pseudo_inverse(self, known: Tensor) -> Tensor:
         return known * self._column(known) / sum(w * w for w in self.weights)
 
     def check(self, shape: tuple[int, ...]) -> None:
@@ -114,7 +114,7 @@ class ChannelMean(Operator):
 class Measured(Operator):
     """Any linear function of the values is known: blurred, projected, masked along a curve, or all of them at once.
 
-    Its transpose comes from autograd, and A⁺ = Aᵀ (A Aᵀ)⁻¹ from conjugate gradients.
+    Its adjoint comes from autograd, and A⁺ = Aᵀ (A Aᵀ)⁻¹ from conjugate gradients.
 
     Args:
         function: Values (B, C, ...) to what is known (B, ...); linear, differentiable, each row on its own.
@@ -126,7 +126,7 @@ class Measured(Operator):
         if function(torch.zeros(1, *shape)).abs().max() > 0:
             raise UsageError("'function' must be linear, but what it makes of zeros is not zero")
 
-    def measure(self, values: Tensor) -> Tensor:
+    def apply(self, values: Tensor) -> Tensor:
         return self.function(values)
 
     def check(self, shape: tuple[int, ...]) -> None:
@@ -134,23 +134,23 @@ class Measured(Operator):
             raise UsageError(f"the operator is for values of shape {self.shape} (got {tuple(shape)})")
 
     @torch.no_grad()
-    def lift(self, known: Tensor) -> Tensor:
+    def pseudo_inverse(self, known: Tensor) -> Tensor:
         solution, residual = torch.zeros_like(known), known
         direction, size = residual, _dot(residual, residual)
         enough = 1e-12 * size
         for _ in range(self.rounds):
             if (size <= enough).all():
                 break
-            curved = self.function(self._transposed(direction))
+            curved = self.function(self._adjoint(direction))
             curvature = _dot(direction, curved)
             # Rows that are done, or lie outside of what can be measured, stand still.
             step = torch.where((size > enough) & (curvature > 0), size / curvature, torch.zeros_like(size))
             solution, residual = solution + step * direction, residual - step * curved
             before, size = size, _dot(residual, residual)
             direction = residual + size / before.clamp_min(torch.finfo(size.dtype).tiny) * direction
-        return self._transposed(solution)
+        return self._adjoint(solution)
 
-    def _transposed(self, known: Tensor) -> Tensor:
+    def _adjoint(self, known: Tensor) -> Tensor:
         """Aᵀ y, the gradient of <A x, y>."""
         with torch.enable_grad():
             x = torch.zeros(len(known), *self.shape, dtype=known.dtype, device=known.device, requires_grad=True)

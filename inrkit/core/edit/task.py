@@ -73,17 +73,17 @@ class Restore(Edit):
     ) -> Prediction:
         shape = tuple(observation.values.shape[1:])
         self.operator.check(shape)
-        known = self.operator.measure(observation.values)
-        values = self.operator.lift(known)
+        known = self.operator.apply(observation.values)
+        values = self.operator.pseudo_inverse(known)
         for t in self.times:
             spread = max(t**2 - pipeline.preconditioning.t_min**2, 0.0) ** 0.5
             noisy = values + spread * draws.normal(*shape).to(values)
             level = torch.full((len(observation),), float(t), device=values.device)
             values = pipeline(observation.with_values(noisy), level, label=label).observation.values
-            values = self.operator.insert(values.clamp(-1, 1), known)
+            values = self.operator.project(values.clamp(-1, 1), known)
         # What an INR can show has less of the noise that the last f let through.
         values = pipeline.encode(observation.with_values(values), label).signal
-        edited = observation.with_values(self._within(self.operator.insert(values.clamp(-1, 1), known), known))
+        edited = observation.with_values(self._within(self.operator.project(values.clamp(-1, 1), known), known))
         return attrs.evolve(pipeline.encode(edited, label), observation=edited)
 
     def _within(self, values: Tensor, known: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class Restore(Edit):
         for _ in range(_ROUNDS):
             if values.abs().max() <= 1:
                 break
-            values = self.operator.insert(values.clamp(-1, 1), known)
+            values = self.operator.project(values.clamp(-1, 1), known)
         return values
 
 
