@@ -183,6 +183,8 @@ def test_an_unknown_name_is_answered_with_the_installed_ones(install: Install) -
         r"Did you mean 'image'\?",
     ):
         found().modality("imgae")
+    with pytest.raises(UsageError, match=r"no modality named 'sonar'; .*\. If a package brings it, install that\.$"):
+        found().modality("sonar")
     with pytest.raises(UsageError, match="no function named"):
         found().function("anrr")
     with pytest.raises(UsageError, match="no importer named"):
@@ -197,7 +199,7 @@ TARGETS = {
     "other class": ("class Target: pass", "must be a subclass of `Modality`"),
     "abstract": (
         "import inrkit\nclass Target(inrkit.Modality):\n    name = 'sound'",
-        "must be a final class; it lacks build, display, fit_options",
+        "must be a final class; it lacks denoiser, display, fit_options",
     ),
 }
 

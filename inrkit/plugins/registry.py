@@ -196,7 +196,8 @@ class Registry:
                 )
         installed = ", ".join(f"{entry.name} ({entry.distribution})" for entry in known.values()) or "none"
         also = f"; broken plugins: {', '.join(b.plugin for b in self.broken)}" if self.broken else ""
-        raise UsageError(f"no {kind} named '{name}'; installed: {installed}{also}.{did_you_mean(name, known)}")
+        advice = did_you_mean(name, known) or " If a package brings it, install that."
+        raise UsageError(f"no {kind} named '{name}'; installed: {installed}{also}.{advice}")
 
 
 KINDS: Mapping[str, Kind[Any]] = {name: kind for name, kind in vars(Registry).items() if isinstance(kind, Kind)}
