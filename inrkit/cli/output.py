@@ -67,7 +67,9 @@ def _table(cells: Sequence[Sequence[str]], *, terminal: bool) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*map(escape, cells[0]), box=SIMPLE_HEAD if terminal else None, pad_edge=False, padding=(0, 1))
+    table = Table(box=SIMPLE_HEAD if terminal else None, pad_edge=False, padding=(0, 1))
+    for name in cells[0]:
+        table.add_column(escape(name), overflow="fold")
     for row in cells[1:]:
         table.add_row(*map(Text, row))
     return table

@@ -28,9 +28,10 @@ def test_a_wide_table_is_turned_on_its_side() -> None:
 def test_long_cells_are_folded_in_a_terminal() -> None:
     """At words, within their column."""
     with terminal(60, out=True) as seen:
-        say_table(["what", ""], [["plugin", "word " * 40]])
+        say_table(["what", ""], [["plugin", "word " * 40], ["where", "x" * 100]])
     assert max(map(len, seen.lines)) <= 60
     assert "\n".join(seen.lines).count("word") == 40
+    assert "\n".join(seen.lines).count("x") == 100
 
 
 def test_a_pipe_gets_plain_columns(capsys: pytest.CaptureFixture[str]) -> None:
