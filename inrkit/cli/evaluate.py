@@ -89,3 +89,5 @@ def evaluate(
         say(evaluation_sentence(figures))
         say_table(table.head, table.rows)
         say(table.note)
+        written = [name for name in ("evaluation.json", "nearest.png", "report.html") if (run / name).is_file()]
+        say(f"{run}: {', '.join(written)}")

@@ -56,15 +56,16 @@ def tables_of(result: Mapping[str, Any]) -> list[Table]:
 
 def note_of(result: Mapping[str, Any]) -> str:
     """What the figures are."""
+    failed = "".join(f" {row['name']} is left out: {row['reason']}." for row in result["systems"] if "reason" in row)
     if result["n"] < ENOUGH:
         return (
             f"Fréchet distances are shown only from {ENOUGH} signals in each set on (here: {result['n']:,}), "
-            "because with fewer noise can score better than real signals. compare.json has them."
+            f"because with fewer noise can score better than real signals. compare.json has them.{failed}"
         )
     return (
         "Fréchet figures are multiples of the floor, the distance of as many training signals from the held-out ones, "
         f"in the features {' and '.join(result['spaces'])}, {result['n']:,} signals in each set; real signals have 1. "
-        "Means over runs, ± standard deviation."
+        f"Means over runs, ± standard deviation.{failed}"
     )
 
 
@@ -80,19 +81,15 @@ def write_scoreboard(result: Mapping[str, Any], shown: Mapping[str, Mapping[str,
             rows = {"original": next(iter(shown.values()))["original"], **rows}
             lead = "Held-out signals in the first row, and each system's reconstructions below."
         pictures = [(name, sheet(part, columns=len(part), paper=CLEAR)) for name, part in rows.items()]
-        sections.append(Section(kind[:1].upper() + kind[1:], [Rows(pictures)], lead))
+        title = "Reconstruction" if kind == "encode" else f"Samples in {kind}"
+        sections.append(Section(title, [Rows(pictures)], lead))
         save_png(labelled_rows(rows), out / f"{kind.replace(' ', '-')}.png")
     subtitle = f"{len(result['systems'])} systems, {len(result['rows'])} runs, the same signals and the same noise."
     save_report(Report("Comparison", subtitle, {}, sections), out / "compare.html")
 
 
 def _table(title: str, columns: _Columns, systems: list[_System], note: str) -> Table:
-    rows = []
-    for row in systems:
-        if "reason" in row:
-            rows.append([row["name"], row["reason"], *[""] * (len(columns) - 1)])
-        else:
-            rows.append([row["name"], *(cell(row) for cell in columns.values())])
+    rows = [[row["name"], *(cell(row) for cell in columns.values())] for row in systems if "reason" not in row]
     return Table([title, *columns], rows, note)
 
 

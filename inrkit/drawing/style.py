@@ -68,7 +68,7 @@ table { border-collapse: collapse; width: 100%; font-size: 14.5px; font-variant-
 th, td { text-align: right; padding: 7px 10px; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 th:last-child, td:last-child { padding-right: 0; }
-th { color: var(--soft); font-weight: 550; font-size: 13px; }
+th { color: var(--soft); font-weight: 550; font-size: 13px; white-space: normal; vertical-align: bottom; }
 tr:last-child td { border-bottom: 0; }
 pre { margin: 0; overflow-x: auto; font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 summary { cursor: pointer; font-weight: 600; }

@@ -18,8 +18,10 @@ from inrkit.evaluation.generation import real_pictures
 from inrkit.evaluation.reconstruction import constant_answer, distribution_of, similarity
 from inrkit.inference.model import Model, build_model
 from inrkit.inference.signalset import SignalSet, source_of
-from inrkit.report.tables import evaluation_blocks
+from inrkit.report.tables import evaluation_blocks, evaluation_sentence, evaluation_table
 from inrkit.testing.recorder import Recorder
+
+FLOOR_AND_NOISE = ["training signals (floor)", "noise"]
 
 
 @pytest.fixture
@@ -187,3 +189,24 @@ def test_the_best_constant_answer_is_the_mean_of_training_signals(model: Model) 
     best = (values - constant).square().mean()
     for other in (constant + 0.01, constant - 0.01, torch.zeros_like(constant)):
         assert best <= (values - other).square().mean()
+
+
+def test_a_result_is_one_sentence_and_one_table(model: Model) -> None:
+    """It says how many signals were asked for and taken; multiples of the floor are not told of four signals."""
+    found = evaluate(model, n=100, metrics=["psnr", "frechet"])
+    assert evaluation_sentence(found) == "At step 7, seed 0, over 4 held-out signals (100 were asked for)."
+    table = evaluation_table(found)
+    assert list(table.head) == ["", "held-out signals", "1 step", "2 steps (80, 0.821)", *FLOOR_AND_NOISE]
+    assert "The floor is" in table.note
+    assert f"from {generation.ENOUGH} signals" in table.note
+    assert not any("x floor" in cell for row in table.rows for cell in row)
+    row = {"frechet": 3.0, "frechet_ratio": 1.5}
+    enough = {"sets": {"count": 1000, "spaces": {"random-conv": {"1 step": row, "real": {"frechet": 2.0}}}}}
+    assert "3.000 (1.500 x floor)" in evaluation_table(enough).rows[0]
+
+
+def test_who_asks_for_fid_is_led_to_what_there_is() -> None:
+    """And told that its features are not Inception's, so that nobody compares the two."""
+    for name in ("fid", "FID"):
+        with pytest.raises(UsageError, match=r"'frechet' is the same distance.*instead of Inception's"):
+            chosen_metrics([name])
