@@ -12,9 +12,11 @@ from toy_run import fingerprint, train_toy, weights
 
 from inrkit.config.resolve import Resolved, resolve
 from inrkit.core.denoiser import Denoiser
+from inrkit.core.modality import Modality
 from inrkit.errors import DataError, UsageError
 from inrkit.inference.model import Model
 from inrkit.storage.checkpoint import list_checkpoints, load_checkpoint
+from inrkit.training.run import train
 
 IN_ONE_RUN = [
     {"objective": "diffusion", "share": 0.45},
@@ -266,13 +268,11 @@ def test_a_teacher_of_other_signals_is_refused(tmp_path: Path, diffusion: Path) 
     """By shape and by kind."""
     with pytest.raises(UsageError, match=r"expected signals of shape \(1, 32\), found \(1, 16\)"):
         distil(tmp_path / "out", diffusion, options={"size": 32})
-    text = (diffusion / "config.toml").read_text()
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "config.toml").write_text(text.replace('modality = "toy"', 'modality = "image"'))
-    (other / "checkpoints").symlink_to(diffusion / "checkpoints")
-    with pytest.raises(UsageError, match=r"expected a run of modality 'toy', found 'image'"):
-        distil(tmp_path / "out", other)
+    ripples = type("Ripples", (Modality,), {**vars(ToyModality), "name": "ripples"})
+    values = {"objective": "diffusion", "steps": 2, "progress": False, "on_end": lambda *_: None}
+    train(modality=ripples, out=tmp_path / "other", on_sample=lambda *_: None, **values)
+    with pytest.raises(UsageError, match=r"expected a run of modality 'toy', found 'ripples'"):
+        distil(tmp_path / "out", tmp_path / "other")
 
 
 def test_a_missing_teacher_is_named(tmp_path: Path) -> None:
