@@ -5,11 +5,10 @@ import math
 import pytest
 import torch
 
-from inrkit import ConstantPairing, LogNormal, SigmoidPairing, TimePairing, ZeroPairing
-from inrkit.core.timing import stage_of
+from inrkit import LogNormal, SigmoidPairing
 
 LEVELS = torch.logspace(-4, math.log10(80), 400, dtype=torch.float64)
-PAIRINGS = [SigmoidPairing(), SigmoidPairing(offset=1), ConstantPairing(), ZeroPairing(), SigmoidPairing(256, stages=1)]
+PAIRINGS = [SigmoidPairing(), SigmoidPairing(offset=1), SigmoidPairing(k=0.0), SigmoidPairing(256, stages=1)]
 
 
 def progress_of(exponent: int, stages: int = 9) -> float:
@@ -79,7 +78,7 @@ def test_one_stage_of_256(t: float, expected: float) -> None:
 @pytest.mark.parametrize(("exponent", "expected"), [(0, 0.0), (1, 0.5), (2, 0.75), (8, 1 - 1 / 256)])
 def test_constant_map(exponent: int, expected: float) -> None:
     """r / t = 1 - 1 / 2^a for every t."""
-    r = ConstantPairing(stages=9).r(LEVELS, progress_of(exponent))
+    r = SigmoidPairing(k=0.0, stages=9).r(LEVELS, progress_of(exponent))
     assert torch.allclose(r / LEVELS, torch.full_like(LEVELS, expected))
 
 
@@ -102,12 +101,12 @@ def test_constant_map(exponent: int, expected: float) -> None:
 )
 def test_stage_arithmetic(progress: float, stages: int, offset: int, stage: int) -> None:
     """a = floor(progress * stages) + offset; the end belongs to the last stage; ECT's exponents run from 1 to 8."""
-    assert stage_of(progress, stages, offset) == stage
+    assert SigmoidPairing(stages=stages, offset=offset).stage(progress) == stage
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.3, 0.6, 1.0])
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=repr)
-def test_r_is_cleaner_than_t(pairing: TimePairing, progress: float) -> None:
+def test_r_is_cleaner_than_t(pairing: SigmoidPairing, progress: float) -> None:
     """Law: 0 <= r < t, in single precision too."""
     for t in (LEVELS, LEVELS.float()):
         r = pairing.r(t, progress)
@@ -118,19 +117,8 @@ def test_r_is_cleaner_than_t(pairing: TimePairing, progress: float) -> None:
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS[:3], ids=repr)
-def test_curriculum_closes_in(pairing: TimePairing) -> None:
+def test_curriculum_closes_in(pairing: SigmoidPairing) -> None:
     """Law: r never falls as training goes on, and rises from stage to stage in the end."""
     course = torch.stack([pairing.r(LEVELS, i / 64) for i in range(65)])
     assert (course.diff(dim=0) >= 0).all()
     assert (course[-1] > course[0]).all()
-
-
-def test_zero_pairing() -> None:
-    """Denoising is consistency training with r = 0."""
-    assert ZeroPairing().r(LEVELS, 1.0).abs().sum() == 0
-
-
-def test_pairing_is_abstract() -> None:
-    """The interface itself pairs nothing."""
-    with pytest.raises(TypeError, match="abstract"):
-        TimePairing()
