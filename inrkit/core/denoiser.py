@@ -69,7 +69,7 @@ class Denoiser(nn.Module, abc.ABC):
     def take_until(self) -> None:
         """Makes room for ``Level.until`` in a new network, for objectives that need it (MeanFlow, shortcut models)."""
         raise UsageError(
-            f"`{type(self).__name__}` is told one noise level, and the objective needs two; choose another"
+            f"`{type(self).__name__}` takes one noise level, and the objective needs two; choose another denoiser"
         )
 
     @abc.abstractmethod

@@ -70,7 +70,7 @@ def labels_for(
     numbers = [number_of(one, count, list(facts.get("class_names", ()))) for one in given]
     if NO_CLASS in numbers and not dropout:
         raise UsageError(
-            f"this run always saw the class of a signal and knows no '{NONE}'; train it with 'label_dropout' above 0"
+            f"this run was trained without label dropout and knows no '{NONE}'; train it with 'label_dropout' above 0"
         )
     return torch.tensor([numbers[i % len(numbers)] for i in range(n)])
 
@@ -79,6 +79,6 @@ def check_guidance(guidance: float, dropout: float) -> None:
     """Guidance leads away from what the network shows without a class, which it must have learned."""
     if guidance != 1 and not dropout:
         raise UsageError(
-            f"'guidance' {guidance:g} needs a run that also learned signals without their class; "
+            f"'guidance' {guidance:g} needs a run that was trained with label dropout; "
             "train it with 'label_dropout' above 0, such as .1"
         )

@@ -84,8 +84,8 @@ def _to_distil(distilled: Distilled, resolved: Resolved, device: torch.device) -
         config, pipeline = _load(Path(distilled.run), resolved.modality, device)
     if distilled.guidance != 1 and config.label_dropout == 0:
         raise UsageError(
-            f"{name}: 'guidance' needs a diffusion model that was also trained without labels, found "
-            "'label_dropout' = 0; train one with more"
+            f"{name}: 'guidance' (classifier-free) needs a diffusion model that was trained with label dropout, "
+            "found 'label_dropout' = 0; train one with .1, say"
         )
     frozen: Pipeline = pipeline.eval().requires_grad_(False)
     return frozen

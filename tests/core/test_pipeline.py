@@ -187,7 +187,7 @@ def test_a_denoiser_of_one_time_is_told_no_second() -> None:
     pipeline = linear_pipeline()
     with pytest.raises(UsageError, match="'until' is for a denoiser of two times"):
         pipeline(observed(torch.zeros(1, 1, 2)), torch.ones(1), until=torch.zeros(1))
-    with pytest.raises(UsageError, match="`Linear` is told one noise level"):
+    with pytest.raises(UsageError, match="`Linear` takes one noise level"):
         pipeline.denoiser.take_until()
 
 

@@ -76,7 +76,7 @@ def test_labels_and_numbers_are_checked(model: Model) -> None:
         model.sample(0)
     with pytest.raises(UsageError, match="this run learned no classes"):
         model.sample(3, label=[1, 2])
-    with pytest.raises(UsageError, match="'guidance' 2 needs a run that also learned signals without their class"):
+    with pytest.raises(UsageError, match="'guidance' 2 needs a run that was trained with label dropout"):
         model.sample(3, guidance=2.0)
 
 

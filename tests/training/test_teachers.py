@@ -284,7 +284,7 @@ def test_a_missing_teacher_is_named(tmp_path: Path) -> None:
 def test_guidance_by_what_never_was_without_a_label_is_refused(tmp_path: Path, diffusion: Path) -> None:
     """Nobody taught such a model what "no class" means."""
     options = {"teacher": str(diffusion), "guidance": 2.0}
-    with pytest.raises(UsageError, match="also trained without labels, found 'label_dropout' = 0"):
+    with pytest.raises(UsageError, match="trained with label dropout, found 'label_dropout' = 0"):
         train_toy(tmp_path, objective="cd", objective_options=options, steps=2)
 
 
