@@ -177,8 +177,9 @@ def _machine_errors(config: RunConfig) -> Iterator[None]:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise ResourceError(
-            f"out of memory on '{config.device}': a larger 'accumulate' (gradient-accumulation steps, now {config.accumulate}) "
-            f"computes the same batch in smaller parts ({str(error).splitlines()[0][:120] if str(error) else 'no details'})"
+            f"out of memory on '{config.device}': a larger 'accumulate' (gradient-accumulation steps, now "
+            f"{config.accumulate}) computes the same batch in smaller parts "
+            f"({str(error).splitlines()[0][:120] if str(error) else 'no details'})"
         ) from error
     except RuntimeError as error:
         # Raised by torch wherever the trainer happens to be when a worker ends.
