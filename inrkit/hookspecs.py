@@ -92,7 +92,7 @@ def register_importers(register: Register) -> None:
 
     @inrkit.hookimpl
     def register_importers(register):
-        register("images", "inrkit_image.formats.importing:ImagesImporter", "a folder or a tar file of images")
+        register("images", "inrkit_image.formats.folders:ImagesImporter", "a folder or a tar file of images")
     """
 
 

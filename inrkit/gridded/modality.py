@@ -339,6 +339,7 @@ class GridModality(Modality, Display, abc.ABC):
 
     def write(self, values: Sequence[Tensor], path: Path) -> Path:
         """The picture; or, for a name that ends in .npy, the values as they are."""
+        path = Path(path)
         if path.suffix == ".npy":
             buffer = io.BytesIO()
             np.save(buffer, values[0].float().cpu().numpy())

@@ -23,8 +23,8 @@ def register_functions(register: Register) -> None:
 
 @inrkit.hookimpl
 def register_importers(register: Register) -> None:
-    home = "inrkit_image.formats.importing"
-    register("images", f"{home}:ImagesImporter", "a folder or a tar file of images; subfolders may be classes")
-    register("cifar10", f"{home}:Cifar10Importer", "CIFAR-10, as python batches or as folders of images")
-    register("idx", f"{home}:IdxImporter", "idx files, as MNIST and Fashion-MNIST have them")
-    register("npz", f"{home}:NpzImporter", "an .npz file with an array of images, and labels if there are any")
+    home = "inrkit_image.formats"
+    register("images", f"{home}.folders:ImagesImporter", "a folder or a tar file of images; subfolders may be classes")
+    register("cifar10", f"{home}.cifar10:Cifar10Importer", "CIFAR-10, as python batches or as folders of images")
+    register("idx", f"{home}.arrays:IdxImporter", "idx files, as MNIST and Fashion-MNIST have them")
+    register("npz", f"{home}.arrays:NpzImporter", "an .npz file with an array of images, and labels if there are any")

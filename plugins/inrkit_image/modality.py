@@ -38,7 +38,7 @@ class ImageModality(GridModality):
             raise UsageError(
                 f"the model works on {self.channels} channels, which image files do not have; encode a data set"
             )
-        return torch.tensor(decode(data, name, Decoding(channels=_CHANNELS[self.channels]))).movedim(-1, 0)
+        return torch.tensor(decode(data, Decoding(channels=_CHANNELS[self.channels]))).movedim(-1, 0)
 
     def fit(self, stored: Tensor, size: tuple[int, ...]) -> Tensor:
         """Scaled to cover the size, and cut to its centre; in [0, 1]."""
@@ -60,7 +60,7 @@ class ImageModality(GridModality):
         return shown[:, :3] if shown.shape[1] >= 3 else shown[:, :1].expand(-1, 3, -1, -1)
 
     def write(self, values: Sequence[Tensor], path: Path) -> Path:
-        return super().write(values, path) if path.suffix == ".npy" else write_image(values[0], path)
+        return super().write(values, path) if Path(path).suffix == ".npy" else write_image(values[0], path)
 
     @property
     def channels(self) -> int:

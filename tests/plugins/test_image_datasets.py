@@ -1,20 +1,32 @@
 """CIFAR-10, idx and npz: every form gives the same pixels; what lies about itself or wants to be run is refused."""
 
 import contextlib
+import functools
 import gzip
 import io
 import os
 import pickle
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from image_files import encoded, folder, packed, picture, tar
 
-from inrkit import DataError, load_plugins, quiet
-from inrkit_image.formats.importers import Decoding, ImportOptions, import_cifar10, import_idx, import_npz
-from inrkit_image.formats.importing import SplitOptions
+from inrkit import DataError, Imported, quiet
+from inrkit_image.formats.arrays import IdxImporter, NpzImporter
+from inrkit_image.formats.cifar10 import Cifar10Importer
+from inrkit_image.formats.split import SplitImporter, SplitOptions
+
+
+def run(importer: type[SplitImporter], source: Path, **options: Any) -> Imported:
+    return importer().run(source, SplitOptions(**{"split": "train", **options}), quiet)
+
+
+import_cifar10 = functools.partial(run, Cifar10Importer)
+import_idx = functools.partial(run, IdxImporter)
+import_npz = functools.partial(run, NpzImporter)
 
 
 def batch(seed: int, count: int = 4) -> tuple[np.ndarray, list[int]]:
@@ -60,13 +72,11 @@ def test_python_batches(tmp_path: Path) -> None:
     assert pickle.loads(files["cifar-10-batches-py/data_batch_1"], encoding="latin1")["labels"] == first[1]
     for source in (folder(tmp_path / "x", files), tar(tmp_path / "x.tar.gz", files)):
         train = import_cifar10(source)
-        np.testing.assert_array_equal(train.images, channels_last(np.concatenate([first[0], second[0]])))
-        assert train.labels is not None
-        assert train.labels.tolist() == first[1] + second[1]
-        assert train.class_names[3] == "cat"
-        assert train.names[:2] == ("file_0.png", "file_1.png")
-        test = import_cifar10(source, ImportOptions(split="test", limit=2))
-        np.testing.assert_array_equal(test.images, channels_last(third[0])[::2])
+        np.testing.assert_array_equal(train.arrays["images"], channels_last(np.concatenate([first[0], second[0]])))
+        assert train.arrays["labels"].tolist() == first[1] + second[1]
+        assert train.attributes["class_names"][3] == "cat"
+        test = import_cifar10(source, split="test", limit=2)
+        np.testing.assert_array_equal(test.arrays["images"], channels_last(third[0])[::2])
 
 
 def test_binary_batches(tmp_path: Path) -> None:
@@ -75,9 +85,8 @@ def test_binary_batches(tmp_path: Path) -> None:
     records = b"".join(bytes([label]) + row.tobytes() for label, row in zip(labels, pixels, strict=True))
     files = {"cifar-10-batches-bin/data_batch_1.bin": records}
     found = import_cifar10(tar(tmp_path / "x.tgz", files))
-    np.testing.assert_array_equal(found.images, channels_last(pixels))
-    assert found.labels is not None
-    assert found.labels.tolist() == labels
+    np.testing.assert_array_equal(found.arrays["images"], channels_last(pixels))
+    assert found.arrays["labels"].tolist() == labels
     with pytest.raises(DataError, match="records of 3073 bytes"):
         import_cifar10(folder(tmp_path / "y", {"data_batch_1.bin": records[:-1]}))
     with pytest.raises(DataError, match="labels from 0 to 9"):
@@ -89,10 +98,9 @@ def test_class_folders_of_cifar10(tmp_path: Path) -> None:
     files = {
         f"c/{split}/{kind}/0.png": encoded(picture(i)) for i, kind in enumerate("ab") for split in ("train", "test")
     }
-    found = import_cifar10(tar(tmp_path / "x.tgz", files), ImportOptions(split="test"))
-    assert found.names == ("c/test/a/0.png", "c/test/b/0.png")
-    assert found.labels is not None
-    assert found.labels.tolist() == [0, 1]
+    found = import_cifar10(tar(tmp_path / "x.tgz", files), split="test")
+    np.testing.assert_array_equal(found.arrays["images"], np.stack([picture(0), picture(1)]))
+    assert found.arrays["labels"].tolist() == [0, 1]
     with pytest.raises(DataError, match="expected CIFAR-10's train split"):
         import_cifar10(folder(tmp_path / "y", {"x.txt": b""}))
 
@@ -166,13 +174,12 @@ def test_idx_with_labels(tmp_path: Path, squeeze: object) -> None:
     source = folder(tmp_path, files)
     for path in (source, source / f"train-images-idx3-ubyte{end}"):
         found = import_idx(path)
-        np.testing.assert_array_equal(found.images, images[..., None])
-        assert found.labels is not None
-        assert found.labels.tolist() == labels.tolist()
-        assert found.labels.dtype == np.int64
-        assert found.class_names == ("0", "1", "2", "3")
+        np.testing.assert_array_equal(found.arrays["images"], images[..., None])
+        assert found.arrays["labels"].tolist() == labels.tolist()
+        assert found.arrays["labels"].dtype == np.int64
+        assert found.attributes["class_names"] == ["0", "1", "2", "3"]
     with pytest.raises(DataError, match="t10k-images"):
-        import_idx(source, ImportOptions(split="test"))
+        import_idx(source, split="test")
 
 
 def test_idx_that_lies_is_refused(tmp_path: Path) -> None:
@@ -209,14 +216,13 @@ def test_npz_shapes_and_keys(tmp_path: Path, key: str) -> None:
     ):
         np.savez_compressed(path, **{key: array, "labels": labels[:, None]})
         found = import_npz(path)
-        assert found.images.dtype == expected.dtype
-        np.testing.assert_array_equal(found.images, expected)
-        assert found.labels is not None
-        assert found.labels.tolist() == labels.tolist()
+        assert found.arrays["images"].dtype == expected.dtype
+        np.testing.assert_array_equal(found.arrays["images"], expected)
+        assert found.arrays["labels"].tolist() == labels.tolist()
     np.savez(path, **{key: images})
-    assert import_npz(path).labels is None
-    small = import_npz(path, ImportOptions(Decoding(size=(4, 4), channels="grey"), limit=3))
-    assert small.images.shape == (3, 4, 4, 1)
+    assert "labels" not in import_npz(path).arrays
+    small = import_npz(path, size="4x4", channels="grey", limit=3)
+    assert small.arrays["images"].shape == (3, 4, 4, 1)
 
 
 def test_npz_that_is_hostile_or_strange_is_refused(tmp_path: Path) -> None:
@@ -256,6 +262,6 @@ def test_a_single_file_is_one_part_whatever_its_name(tmp_path: Path) -> None:
     images = np.arange(12 * 16, dtype=np.uint8).reshape(12, 4, 4)
     source = tmp_path / "t10k-images-idx3-ubyte"
     source.write_bytes(bytes([0, 0, 8, 3, *np.array([12, 4, 4], ">u4").tobytes()]) + images.tobytes())
-    imported = load_plugins().importer("idx")().run(source, SplitOptions(), quiet)
+    imported = import_idx(source, split="all")
     assert len(imported.arrays["images"]) == 12
     assert "split" not in imported.arrays

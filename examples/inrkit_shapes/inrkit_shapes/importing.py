@@ -111,8 +111,9 @@ def _solids(source: Path) -> Iterator[tuple[Path, Tensor, str]]:
 def cells_of(file: Path | io.BytesIO, path: str) -> tuple[Tensor, list[str]]:
     """The occupied cells (N, n, n, n) of an .npz or .npy file, and a name for each solid."""
     try:
-        found = np.load(file, allow_pickle=False)
-        arrays = {Path(path).stem: found} if isinstance(found, np.ndarray) else dict(found)
+        with file.open("rb") if isinstance(file, Path) else file as opened:
+            found = np.load(opened, allow_pickle=False)
+            arrays = {Path(path).stem: found} if isinstance(found, np.ndarray) else dict(found)
     except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             f"{path}: expected an intact .npz or .npy file, found: {' '.join(str(error).split())}"

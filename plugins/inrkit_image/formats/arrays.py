@@ -6,12 +6,12 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import final
 
 import numpy as np
 
-from inrkit import DataError, Progress, quiet
-from inrkit_image.formats.decode import conform
-from inrkit_image.formats.imported import DEFAULTS, ImportedImages, ImportOptions, spread
+from inrkit import DataError, Imported, Progress
+from inrkit_image.formats.split import Split, SplitImporter, SplitOptions, assembled
 
 IMAGE_KEYS = ("images", "image", "x", "X", "data", "samples", "arr_0")
 LABEL_KEYS = ("labels", "label", "y", "targets", "arr_1")
@@ -20,46 +20,34 @@ LABEL_KEYS = ("labels", "label", "y", "targets", "arr_1")
 _DEFLATE_AT_MOST = 1032
 
 
-def assembled(
-    images: np.ndarray,
-    labels: np.ndarray | None,
-    names: Sequence[str],
-    class_names: tuple[str, ...],
-    options: ImportOptions,
-    progress: Progress = quiet,
-) -> ImportedImages:
-    """(N, H, W, C) and (N,) with the options' limit, channels and size applied."""
-    chosen = np.array(spread(len(images), options.limit), np.int64)
-    done = []
-    for count, i in enumerate(chosen, 1):
-        done.append(conform(images[i], options.decoding))
-        progress(count, len(chosen))
-    return ImportedImages(
-        images=np.stack(done),
-        labels=None if labels is None else labels[chosen].astype(np.int64),
-        names=tuple(names[i] for i in chosen),
-        class_names=class_names,
-    )
+@final
+class IdxImporter(SplitImporter):
+    """MNIST, Fashion-MNIST, EMNIST and their like.
 
+    ``...-images-idx3-ubyte``, gzipped or not, and the labels beside it; or a folder, where the split picks.
+    """
 
-def import_idx(source: Path, options: ImportOptions = DEFAULTS, progress: Progress = quiet) -> ImportedImages:
-    """``...-images-idx3-ubyte``, gzipped or not, and the labels beside it; or a folder, where ``split`` picks."""
-    path = _idx_images(Path(source), options.split)
-    images = _idx(path)
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.ndim != 4 or images.shape[-1] not in (1, 3) or not len(images):
-        raise DataError(f"{path}: expected images (N, H, W), found an idx array of shape {images.shape}.")
-    beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1").replace("idx4", "idx1"))
-    labels = None
-    if beside != path and beside.is_file() and options.labels is not False:
+    name, summary = "idx", "idx files, as MNIST and Fashion-MNIST have them"
+
+    def part(self, source: Path, split: Split, options: SplitOptions, progress: Progress) -> Imported:
+        path = _idx_images(source, split)
+        images = _idx(path)
+        if images.ndim == 3:
+            images = images[..., None]
+        if images.ndim != 4 or images.shape[-1] not in (1, 3) or not len(images):
+            raise DataError(f"{path}: expected images (N, H, W), found an idx array of shape {images.shape}.")
+        beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1").replace("idx4", "idx1"))
+        if beside == path or not beside.is_file():
+            return assembled(images, None, (), options, progress)
         labels = _idx(beside)
         if labels.shape != (len(images),):
             raise DataError(f"{beside}: expected {len(images)} labels, found an idx array of shape {labels.shape}.")
-    elif options.labels:
-        raise DataError(f"{beside}: expected the labels of '{path.name}' here, found nothing.")
-    classes = tuple(str(i) for i in range(int(labels.max()) + 1)) if labels is not None else ()
-    return assembled(images, labels, [f"{path.name}/{i:05}" for i in range(len(images))], classes, options, progress)
+        return assembled(images, labels, _numbers(labels), options, progress)
+
+
+def _numbers(labels: np.ndarray) -> list[str]:
+    """Names of classes that have none."""
+    return [str(i) for i in range(int(labels.max()) + 1)]
 
 
 def _idx_images(source: Path, split: str) -> Path:
@@ -96,31 +84,30 @@ def _idx(path: Path) -> np.ndarray:
     return np.frombuffer(data, np.uint8).reshape(shape)
 
 
-def import_npz(source: Path, options: ImportOptions = DEFAULTS, progress: Progress = quiet) -> ImportedImages:
+@final
+class NpzImporter(SplitImporter):
     """An npz file with images (N, H, W), (N, H, W, C) or (N, C, H, W), and labels (N,) if there are any.
 
     Keys are those of ``IMAGE_KEYS`` and ``LABEL_KEYS``, or ``x_train`` and the like. Nothing is unpickled.
     """
-    path = Path(source)
-    if not path.is_file():
-        raise DataError(f"{path}: expected an npz file, found none; check the path.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            keys = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
-            image_key = _key(keys, IMAGE_KEYS, options.split)
-            if image_key is None:
-                found = ", ".join(keys) or "no arrays"
-                raise DataError(f"{path}: expected images under one of {', '.join(IMAGE_KEYS)}, found {found}.")
-            images = _image_array(_array(archive, keys[image_key], path), f"{path}, '{image_key}'")
-            label_key = None if options.labels is False else _key(keys, LABEL_KEYS, options.split)
-            labels = _label_array(archive, keys, label_key, len(images), path)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{path}: expected an intact npz file, found damage: {error}.") from error
-    if labels is None and options.labels:
-        raise DataError(f"{path}: expected labels under one of {', '.join(LABEL_KEYS)}, found none.")
-    names = [f"{path.name}/{image_key}/{i:05}" for i in range(len(images))]
-    classes = tuple(str(i) for i in range(int(labels.max()) + 1)) if labels is not None else ()
-    return assembled(images, labels, names, classes, options, progress)
+
+    name, summary = "npz", "an .npz file with an array of images, and labels if there are any"
+
+    def part(self, source: Path, split: Split, options: SplitOptions, progress: Progress) -> Imported:
+        if not source.is_file():
+            raise DataError(f"{source}: expected an npz file, found none; check the path.")
+        try:
+            with zipfile.ZipFile(source) as archive:
+                keys = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
+                image_key = _key(keys, IMAGE_KEYS, split)
+                if image_key is None:
+                    found = ", ".join(keys) or "no arrays"
+                    raise DataError(f"{source}: expected images under one of {', '.join(IMAGE_KEYS)}, found {found}.")
+                images = _image_array(_array(archive, keys[image_key], source), f"{source}, '{image_key}'")
+                labels = _label_array(archive, keys, _key(keys, LABEL_KEYS, split), len(images), source)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+            raise DataError(f"{source}: expected an intact npz file, found damage: {error}.") from error
+        return assembled(images, labels, () if labels is None else _numbers(labels), options, progress)
 
 
 def _key(keys: dict[str, str], known: Sequence[str], split: str) -> str | None:

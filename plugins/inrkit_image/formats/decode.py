@@ -51,29 +51,27 @@ def looks_like_image(head: bytes) -> bool:
     )
 
 
-def decode(data: bytes, name: str, how: Decoding) -> np.ndarray:
+def decode(data: bytes, how: Decoding) -> np.ndarray:
     """Bytes -> (H, W, C) uint8, or uint16 where the file has 16 bits; C is 1 or 3. Of an animation the first frame."""
     if len(data) >= Entries.largest:
-        raise DataError(f"{name}: expected an image file, found one of more than {Entries.largest >> 20} MiB.")
+        raise DataError(f"expected an image file, found one of more than {Entries.largest >> 20} MiB.")
     try:
         with warnings.catch_warnings():
             # what Pillow warns of, a suspicious size above all, is judged below
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 if image.width * image.height > how.max_pixels:
-                    raise DataError(
-                        f"{name}: expected at most {how.max_pixels} pixels, found {image.width} x {image.height}."
-                    )
+                    raise DataError(f"expected at most {how.max_pixels} pixels, found {image.width} x {image.height}")
                 image.load()
                 array = _deep_colour(data) if _is_deep_colour(data) else _array(image)
                 array = _upright(array, image.getexif().get(EXIF_ORIENTATION, 1))
     except DataError:
         raise
     except Image.DecompressionBombError as error:
-        raise DataError(f"{name}: expected at most {how.max_pixels} pixels, found more: {error}") from error
+        raise DataError(f"expected at most {how.max_pixels} pixels, found more: {error}") from error
     except Exception as error:  # Pillow answers damage with a dozen kinds of exceptions
         reason = "not an image" if isinstance(error, UnidentifiedImageError) else str(error) or repr(error)
-        raise DataError(f"{name}: expected a PNG, JPEG, WebP, GIF or BMP image, found damage: {reason}.") from error
+        raise DataError(f"expected a PNG, JPEG, WebP, GIF or BMP image, found damage: {reason}.") from error
     return conform(array, how)
 
 
