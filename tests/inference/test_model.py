@@ -133,3 +133,10 @@ def test_an_inr_file_whose_options_are_not_the_modalitys_is_bad_data(model: Mode
     inr = attrs.evolve(model.inr(model.sample(1), 0), modality_options={"no_such": 1})
     with pytest.raises(DataError, match=r"options: 'no_such'.*altered"):
         render(inr, modality=type(model.modality))
+
+
+def test_an_inr_file_with_options_of_another_readout_is_bad_data(model: Model) -> None:
+    """The option is named."""
+    inr = attrs.evolve(model.inr(model.sample(1), 0), readout={"name": "direct", "no_such": 1.0})
+    with pytest.raises(DataError, match="'no_such': no such key"):
+        render(inr, modality=ToyModality)
