@@ -158,7 +158,7 @@ def imports_what_it_writes(subject: Subject) -> None:
 
 @check
 def importers_say_how_far_they_are(subject: Subject) -> None:
-    """Importers call their `Progress` as its laws say: what is done never falls, and ends at what there is."""
+    """Importers call their `Progress` as its contract says: what is done never falls, and ends at what there is."""
     entries = _importers(subject)
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder)
