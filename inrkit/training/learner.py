@@ -20,7 +20,6 @@ from inrkit.errors import DataError, DivergedError, PluginError
 from inrkit.machine import randomness
 from inrkit.machine.precision import autocast
 from inrkit.machine.processes import Ranks
-from inrkit.machine.randomness import seed_everything
 from inrkit.plugins import load_plugins
 from inrkit.storage import atomic
 from inrkit.storage.checkpoint import Checkpoint
@@ -75,7 +74,7 @@ class Learner:
         self._lately: list[int] = []
         self._phase: ScheduledPhase | None = None
         self._student: nn.Module = self.pipeline
-        seed_everything(config.seed, "rank", ranks.rank)
+        randomness.seed_everything(config.seed, "rank", ranks.rank)
 
     def start_from(self, checkpoint: Checkpoint) -> None:
         """The averaged weights of another run, at which our own averages begin."""
@@ -136,11 +135,10 @@ class Learner:
 
     def learn(self, phase: ScheduledPhase, signals: Iterator[Signals], *, stop: bool) -> Outcome:
         """One step: the gradient of the global batch, and the weights moved by it if it is finite."""
-        student = _in_precision(self._student, self.precision, self.device)
-        chosen = self.teachers(phase, self.step, self.pipeline)
-        teacher: Any = _in_precision(chosen, self.precision, self.device)
+        student = self._in_precision(self._student)
+        teacher: Any = self._in_precision(self.teachers(phase, self.step, self.pipeline))
         model = self.teachers.diffusion
-        diffusion = None if model is None else _in_precision(model.estimate, self.precision, self.device)
+        diffusion = None if model is None else self._in_precision(model.estimate)
         seed, parts = seed_of(self.config.seed, "train", self.step), list(self.rows)
         losses, batches = [], []
         for i, part in enumerate(parts):
@@ -161,7 +159,9 @@ class Learner:
         total = torch.stack([loss.total.detach() for loss in losses]).mean()
         outcome = self._outcome(total, terms, norm, stop=stop)
         if outcome.finite:
-            self._move(phase)
+            self.optimizer.step(learning_rate(self.config, self.step))
+            self.ema.update(self.pipeline)
+            self.teachers.follow(phase, self.step, self.pipeline)
         else:
             self._skip(lambda: self._blame(batches, losses, {"total": total, **terms}))
         self.optimizer.zero()
@@ -178,6 +178,15 @@ class Learner:
                 raise DivergedError(
                     f"step {self.step}: the processes no longer hold the same weights; go on from the last checkpoint"
                 )
+
+    def _in_precision(self, call: Callable[..., Result]) -> Callable[..., Result]:
+        """A pass through a network under autocast; losses and backward passes are outside of it."""
+
+        def forward(*args: Any, **kwargs: Any) -> Result:
+            with autocast(self.precision, self.device):
+                return call(*args, **kwargs)
+
+        return forward
 
     def _exchange(self, *, last: bool) -> contextlib.AbstractContextManager[None]:
         """Gradients are exchanged between processes once, with the last micro-batch."""
@@ -202,11 +211,6 @@ class Learner:
         values = dict(zip([*names, "norm"], means, strict=True))
         return Outcome(values, bool(torch.isfinite(torch.tensor([values["loss"], values["norm"]])).all()), stopping > 0)
 
-    def _move(self, phase: ScheduledPhase) -> None:
-        self.optimizer.step(learning_rate(self.config, self.step))
-        self.ema.update(self.pipeline)
-        self.teachers.follow(phase, self.step, self.pipeline)
-
     def _skip(self, blame: Callable[[], str]) -> None:
         """Leaves the weights as they are; an error where that is not allowed, is of no use, or happens all the time."""
         if self.config.nan == "stop" or not all(bool(torch.isfinite(p).all()) for p in self.pipeline.parameters()):
@@ -220,8 +224,8 @@ class Learner:
     def _blame(self, batches: list[Batch], losses: list[Loss], terms: dict[str, Tensor]) -> str:
         """The first thing that is not finite, causes before effects, among all processes."""
         named = list(self.pipeline.named_parameters())
-        observed = {f"support {i}": batch.support.values for i, batch in enumerate(batches)}
-        observed |= {f"query {i}": batch.query.values for i, batch in enumerate(batches)}
+        parts = ("support", "query")
+        observed = {f"{of} {i}": getattr(batch, of).values for of in parts for i, batch in enumerate(batches)}
         targets = {f"target {i}": loss.target for i, loss in enumerate(losses) if loss.target is not None}
         suspects: list[tuple[str, Mapping[str, Tensor]]] = [
             ("weight", dict(named)),
@@ -231,11 +235,12 @@ class Learner:
             ("gradient", {name: p.grad for name, p in named if p.grad is not None}),
         ]
         found = (len(suspects), f"step {self.step}: the gradient's norm is not finite; try a lower 'lr'")
-        for rank, (what, tensors) in reversed(list(enumerate(suspects))):
+        for rank, (what, tensors) in enumerate(suspects):
             try:
                 check_finite(tensors, what, self.step, self._bad_data(batches) if what == "batch" else "")
             except DivergedError as error:
                 found = (rank, str(error))
+                break
         return min(self.ranks.gather(found))[1]
 
     def _bad_data(self, batches: list[Batch]) -> str:
@@ -247,13 +252,3 @@ class Learner:
                 number = self.order.numbers(self.step, *part)[int((~finite).nonzero()[0])]
                 return f"signal {number} of the training data is the first; {advice}"
         return advice
-
-
-def _in_precision(call: Callable[..., Result], precision: str, device: torch.device) -> Callable[..., Result]:
-    """A pass through a network under autocast; losses and backward passes are outside of it."""
-
-    def forward(*args: Any, **kwargs: Any) -> Result:
-        with autocast(precision, device):
-            return call(*args, **kwargs)
-
-    return forward

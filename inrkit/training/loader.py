@@ -1,7 +1,7 @@
 """Reads the signals of each step, in this process or ahead of time in others."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, final
 
 import torch
@@ -12,41 +12,33 @@ from inrkit.errors import InrkitError
 from inrkit.training.order import Order, Rows
 
 
-@final
-class Loader:
-    """The micro-batches of this process, in order.
+def read_ahead(
+    source: Source, order: Order, rows: Rows, steps: Iterable[int], workers: int, device: torch.device
+) -> Iterator[Signals]:
+    """The signals of each of our micro-batches in these steps.
 
     Args:
-        source: The data set; read by the workers when there are any.
-        order: Which signals each step has.
-        rows: Which of them are ours.
         workers: Processes that read ahead; 0 reads here, when asked.
         device: Where the signals go; for a GPU they are put into pinned memory.
     """
-
-    def __init__(self, source: Source, order: Order, rows: Rows, workers: int, device: torch.device) -> None:
-        self.source, self.order, self.rows, self.workers, self.device = source, order, rows, workers, device
-
-    def batches(self, start: int, stop: int) -> Iterator[Signals]:
-        """The signals of each micro-batch from step ``start`` to before ``stop``."""
-        numbers = (self.order.numbers(step, *part) for step in range(start, stop) for part in self.rows)
-        if self.workers == 0:
-            yield from (self.source.read(wanted) for wanted in numbers)
-            return
-        loader: DataLoader[Any] = DataLoader(
-            _Reads(self.source),
-            batch_size=None,
-            sampler=numbers,  # whole lists of numbers
-            num_workers=self.workers,
-            prefetch_factor=4,
-            pin_memory=self.device.type in ("cuda", "xpu"),
-            worker_init_fn=_calm,
-            generator=torch.Generator().manual_seed(0),  # else the loader would draw from the global one
-        )
-        for signals in loader:
-            if isinstance(signals, InrkitError):
-                raise signals
-            yield signals
+    numbers = (order.numbers(step, *part) for step in steps for part in rows)
+    if workers == 0:
+        yield from map(source.read, numbers)
+        return
+    loader: DataLoader[Any] = DataLoader(
+        _Reads(source),
+        batch_size=None,
+        sampler=numbers,  # whole lists of numbers
+        num_workers=workers,
+        prefetch_factor=4,
+        pin_memory=device.type in ("cuda", "xpu"),
+        worker_init_fn=_calm,
+        generator=torch.Generator().manual_seed(0),  # else the loader would draw from the global one
+    )
+    for signals in loader:
+        if isinstance(signals, InrkitError):
+            raise signals
+        yield signals
 
 
 @final

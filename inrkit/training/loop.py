@@ -1,6 +1,5 @@
 """The training loop."""
 
-import functools
 import math
 import signal
 from collections.abc import Callable, Iterator
@@ -65,8 +64,10 @@ class Loop:
         if stopped:
             number = stop.signal or signal.SIGTERM
             raise StoppedError(number, f"stopped and saved at step {learner.step}; the same command goes on from there")
-        if not diverged:
-            self._finish()
+        if not diverged:  # the last weights are safe; what they can do is measured, and the checkpoint says so
+            self.progress.stage("measuring held-out signals and drawing samples")
+            if not self._show(learner.phases[-1])[1]:
+                self._save(finished=True)
 
     def _step(self, phase: ScheduledPhase, stop: bool) -> bool:
         """One step, written down; whether any process was asked to stop."""
@@ -74,20 +75,13 @@ class Loop:
         lr = learning_rate(learner.config, learner.step)
         outcome = learner.learn(phase, self.signals, stop=stop)
         if outcome.finite:
-            self.log.window.add(outcome.values)
+            self.log.add(outcome.values)
             self.progress.step(learner.step, phase.name, outcome.values)
         else:
             self.progress.say(f"step {learner.step}: not finite, skipped ({learner.skipped} so far)")
         if learner.step in (phase.stop, learner.config.steps) or learner.step % learner.config.log_every == 0:
-            self._write({"phase": phase.name, "lr": lr, **self.log.window.means(), "skipped": learner.skipped})
+            self._write({"phase": phase.name, "lr": lr, **self.log.means(), "skipped": learner.skipped})
         return outcome.stop
-
-    def _finish(self) -> None:
-        """The last weights are safe; what they can do is measured, and the checkpoint says that it was."""
-        self.progress.stage("measuring held-out signals and drawing samples")
-        _, diverged = self._show(self.learner.phases[-1])
-        if not diverged:
-            self._save(finished=True)
 
     def _write(self, values: dict[str, object]) -> None:
         step = self.learner.step
@@ -96,7 +90,7 @@ class Loop:
 
     def _show(self, phase: ScheduledPhase) -> tuple[bool, bool]:
         """What the averaged weights can do so far: whether it is their best, and whether the run has diverged."""
-        return self.learner.ranks.broadcast(functools.partial(self._measure, phase))
+        return self.learner.ranks.broadcast(lambda: self._measure(phase))
 
     def _measure(self, phase: ScheduledPhase) -> tuple[bool, bool]:
         """The same, in the first process; leaves the random states alone."""
@@ -110,7 +104,12 @@ class Loop:
             if measured:
                 self._write({f"heldout/{name}": value for name, value in measured.items()})
                 self.progress.heldout(measured)
-            best = self._watch(model, phase) if self.early.patience else False
+            best = False
+            if self.early.patience:
+                self._write({"samples/frechet": (value := self.early.measure(model))})
+                # After the last step of a phase its own stage, not the next phase's, made the samples.
+                hard = phase.is_hard(learner.step)
+                best = self.early.see(learner.step, phase.number, value, counts=hard)
             self.log.trackers.sheet(learner.step, self.on_sample(model, self.run, learner.step))
         if self.early.stop:
             stop_early(self.run, learner.step, self.early)
@@ -119,13 +118,6 @@ class Loop:
                 f"to the best checkpoint, of step {self.early.best_step}"
             )
         return best, self.early.stop
-
-    def _watch(self, model: Model, phase: ScheduledPhase) -> bool:
-        """Whether the samples are the best of their phase."""
-        step, value = self.learner.step, self.early.measure(model)
-        self._write({"samples/frechet": value})
-        # After the last step of a phase its own stage, not the next phase's, made the samples.
-        return self.early.see(step, phase.number, value, counts=phase.is_hard(step))
 
     def _save(self, *, finished: bool = False) -> None:
         learner, config = self.learner, self.learner.config
@@ -139,16 +131,9 @@ class Loop:
                 "config": to_toml(unstructure(config)),
             }
             state |= {"log": self.log.state(), "facts": self.facts, "finished": finished}
-            best = self.early.best_step
             if self.early.patience:
                 state["early_stopping"] = self.early.state()
-            save_checkpoint(
-                self.run / "checkpoints",
-                learner.step,
-                tensors,
-                state,
-                meta,
-                keep=config.keep,
-                protect=() if best is None else (best,),
-            )
+            folder, best = self.run / "checkpoints", self.early.best_step
+            protect = () if best is None else (best,)
+            save_checkpoint(folder, learner.step, tensors, state, meta, keep=config.keep, protect=protect)
         learner.ranks.barrier()

@@ -59,8 +59,7 @@ class Optimizer:
         for name, value in tensors.items():
             key, _, weight = name.partition(":")
             states.setdefault(weight, {})[key] = value
-        unknown = states.keys() - set(self.names.values())
-        if unknown:
+        if unknown := states.keys() - set(self.names.values()):
             raise DataError(f"the optimizer's state has '{min(unknown)}', which the model lacks; the run is another's")
         for part in self.parts:
             parameters = [p for group in part.param_groups for p in group["params"]]
@@ -86,10 +85,6 @@ def _parts(config: RunConfig, model: nn.Module, precision: str) -> Iterator[torc
 
 def hidden_matrices(model: nn.Module) -> list[nn.Parameter]:
     """The 2-D weights of linear layers inside repeated blocks, that is, inside a `ModuleList`."""
-    found: dict[nn.Parameter, None] = {}
-    for blocks in model.modules():
-        if isinstance(blocks, nn.ModuleList):
-            for layer in blocks.modules():
-                if isinstance(layer, nn.Linear) and isinstance(layer.weight, nn.Parameter):
-                    found[layer.weight] = None
-    return list(found)
+    layers = (layer for blocks in model.modules() if isinstance(blocks, nn.ModuleList) for layer in blocks.modules())
+    weights = (layer.weight for layer in layers if isinstance(layer, nn.Linear))
+    return list(dict.fromkeys(weight for weight in weights if isinstance(weight, nn.Parameter)))

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+_TASK = TaskID(0)  # the only one
 _PATIENCE = 10.0
 _MEMORY = 0.95
 _OTHERS = 10 + 1 + 7 + 4 + 5  # columns of the bar, the slash, the time and its word, and between them
@@ -28,17 +29,13 @@ class RunProgress:
         self.steps, self.start, self.batch_size = steps, 0, batch_size
         self._silent = shown is False
         console = Console(stderr=True)
-        self._bar = None if self._silent or not console.is_terminal else _bar(console)
-        self._task = None if self._bar is None else self._bar.add_task("", total=steps, text="")
+        self._bar = None if self._silent or not console.is_terminal else _bar(console, steps)
         self._begin = self._last = time.monotonic()
         self._phase: str | None = None
         self._smooth: dict[str, float] = {}
         self._psnr: float | None = None
 
-    def __enter__(self) -> "RunProgress":
-        return self
-
-    def __exit__(self, *error: object) -> None:
+    def close(self) -> None:
         if self._bar is not None:
             self._bar.stop()
 
@@ -46,19 +43,19 @@ class RunProgress:
         """The run begins, or goes on, at this step; a line says what it is about."""
         self.start, self._begin = start, time.monotonic()
         self.say(about)
-        if self._bar is not None and self._task is not None:
+        if self._bar is not None:
             self._bar.start()
-            self._bar.update(self._task, completed=start)
+            self._bar.update(_TASK, completed=start)
         if start:
             self.say(f"resumed at step {start} of {self.steps}")
 
     def stage(self, text: str) -> None:
         """What is being done after the last step."""
-        if self._bar is None or self._task is None:
+        if self._bar is None:
             self.say(text)
         else:
             self._bar.start()
-            self._bar.update(self._task, description=text, total=None, text="")
+            self._bar.update(_TASK, description=text, total=None, text="")
 
     def say(self, text: str) -> None:
         """A line of its own."""
@@ -82,9 +79,9 @@ class RunProgress:
             self._smooth[name] = _MEMORY * self._smooth.get(name, value) + (1 - _MEMORY) * value
         now = time.monotonic()
         parts = self._parts(number, values, now)
-        if self._bar is not None and self._task is not None:
+        if self._bar is not None:
             room = self._bar.console.width - len(phase) - 2 * len(str(self.steps)) - _OTHERS
-            self._bar.update(self._task, completed=number, description=phase, text=_fitting(parts, room))
+            self._bar.update(_TASK, completed=number, description=phase, text=_fitting(parts, room))
         elif now - self._last >= _PATIENCE or number in (self.start + 1, self.steps):
             self._last = now
             done = number - self.start
@@ -109,8 +106,8 @@ def _fitting(parts: Sequence[str], room: int) -> str:
     return text
 
 
-def _bar(console: Console) -> Progress:
-    return Progress(
+def _bar(console: Console, steps: int) -> Progress:
+    bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=10),
         MofNCompleteColumn(),
@@ -120,6 +117,8 @@ def _bar(console: Console) -> Progress:
         console=console,
         expand=True,
     )
+    bar.add_task("", total=steps, text="")
+    return bar
 
 
 def _clock(seconds: float) -> str:

@@ -23,7 +23,7 @@ from inrkit.storage.checkpoint import Checkpoint, latest_checkpoint, load_checkp
 from inrkit.storage.rundir import RunDirectory
 from inrkit.storage.weights import find_checkpoint
 from inrkit.training.learner import Learner
-from inrkit.training.loader import Loader
+from inrkit.training.loader import read_ahead
 from inrkit.training.log import RunLog
 from inrkit.training.loop import Loop, OnSample
 from inrkit.training.order import Order
@@ -72,7 +72,7 @@ def train(
     with (
         _machine_errors(keys),
         joined(keys.device) as ranks,
-        RunProgress(keys.steps, keys.batch_size, progress if ranks.first else False) as shown,
+        contextlib.closing(RunProgress(keys.steps, keys.batch_size, progress if ranks.first else False)) as shown,
     ):
         device = choose_device(keys.device, ranks.local_rank)
         with preserve_random_state(device), tf32(device):
@@ -121,7 +121,8 @@ def _train(
         if ended or (checkpoint is not None and learner.step >= config.steps and checkpoint.state["finished"]):
             return
         trackers = Trackers(config.trackers if ranks.first else (), run, unstructure(config), learner.step)
-        log = stack.enter_context(contextlib.closing(RunLog(run if ranks.first else None, device, trackers)))
+        stack.callback(trackers.finish)
+        log = RunLog(run if ranks.first else None, device, trackers)
         log.resume(None if checkpoint is None else checkpoint.state["log"], learner.step)
         for reason in passed_over:
             progress.say(f"passed over a damaged checkpoint: {reason}")
@@ -131,7 +132,7 @@ def _train(
             f"{resolved.modality.name} on {device}, {precision}: {len(source):,} training signals, "
             f"{len(resolved.source('test')):,} held out; {weights:,} parameters; in {run}",
         )
-        signals = Loader(source, order, learner.rows, config.workers, device).batches(learner.step, config.steps)
+        signals = read_ahead(source, order, learner.rows, range(learner.step, config.steps), config.workers, device)
         with _still_there(run):
             Loop(run, learner, signals, log, progress, Score(resolved), early, facts, on_sample).train()
 

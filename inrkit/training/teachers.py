@@ -47,8 +47,8 @@ class Teachers:
     @property
     def modules(self) -> Mapping[str, nn.Module]:
         """What a checkpoint holds, by the name of its group."""
-        found = {"teacher": self.average, "diffusion": self.diffusion}
-        return {name: module for name, module in found.items() if module is not None}
+        found = (("teacher", self.average), ("diffusion", self.diffusion))
+        return {name: module for name, module in found if module is not None}
 
     @torch.no_grad()
     def begin(self, phase: ScheduledPhase, student: Pipeline, ema: PowerEMA) -> None:
@@ -87,8 +87,7 @@ def _to_distil(distilled: Distilled, resolved: Resolved, device: torch.device) -
             f"{name}: 'guidance' (classifier-free) needs a diffusion model that was trained with label dropout, "
             "found 'label_dropout' = 0; train one with .1, say"
         )
-    frozen: Pipeline = pipeline.eval().requires_grad_(False)
-    return frozen
+    return pipeline.eval().requires_grad_(False)
 
 
 def _load(path: Path, modality: Modality, device: torch.device) -> tuple[RunConfig, Pipeline]:

@@ -57,19 +57,13 @@ class Trackers:
     """
 
     def __init__(self, names: Sequence[str], run: Path, config: Mapping[str, Any], step: int) -> None:
-        self._following: dict[str, Tracker] = {}
-        for name in names:
-            self._following[name] = load_plugins().tracker(name)()
+        self._following: dict[str, Tracker] = {name: load_plugins().tracker(name)() for name in names}
         self._tell(lambda tracker: tracker.start(run, config, step), (KeyboardInterrupt, UsageError))
 
     def log(self, step: int, values: Mapping[str, Any]) -> None:
         """A line of metrics; what is no finite number is left out."""
-        numbers = {
-            name: float(value)
-            for name, value in values.items()
-            if isinstance(value, int | float) and math.isfinite(value)
-        }
-        self._tell(lambda tracker: tracker.log(step, numbers))
+        finite = {n: float(v) for n, v in values.items() if isinstance(v, int | float) and math.isfinite(v)}
+        self._tell(lambda tracker: tracker.log(step, finite))
 
     def sheet(self, step: int, path: object) -> None:
         """The sheet of samples that was saved, if one was."""
