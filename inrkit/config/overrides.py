@@ -40,13 +40,15 @@ def apply_overrides(
 def parse(kind: Any, text: str, place: Place) -> Any:
     """The text as a value that ``schema.convert`` accepts for ``kind``, or `UsageError`."""
     if members := schema.union_members(kind):
-        return _parse_union(kind, members, text, place)
+        if types.NoneType in members and text.strip().lower() == schema.NONE:
+            return schema.NONE
+        others = sorted(schema.some(kind), key=lambda member: member is str)
+        return schema.first_that_fits(kind, others, text, place, lambda member: parse(member, text, place))
     if kind is str or kind is Path:
         value: Any = text
     elif kind is Any:
-        return _any_value(text)
-    elif kind is types.NoneType:
-        value = None if text.strip().lower() == schema.NONE else text
+        value = _toml_value(text)
+        return value if isinstance(value, bool | int | float | str | list | dict) else text
     elif typing.get_origin(kind) is Literal:
         value = next((option for option in typing.get_args(kind) if str(option).lower() == text.strip().lower()), text)
     elif schema.sequence_item(kind):
@@ -66,7 +68,9 @@ def _put(kind: Any, value: Any, names: Sequence[str], text: str, place: Place, b
     """``value`` with the text at ``names`` below it; ``base`` is what stands there if the value is None."""
     if not names:
         return parse(kind, text, place)
-    kind, name, place_below = _inner(kind), names[0], place / names[0]
+    name, place_below = names[0], place / names[0]
+    if len(some := schema.some(kind)) == 1:  # of `X | None` the X
+        kind = some[0]
     if schema.is_settings(kind):
         fields = schema.fields_of(kind)
         if name not in fields:
@@ -99,7 +103,11 @@ def plain(value: Any, base: Any = None) -> Any:
             part = getattr(value, field.name)
             inherited = getattr(base, field.name) if type(base) is type(value) else field.default
             if part is not None:
-                table[key] = _check_text(plain(part, inherited), field, key)
+                table[key] = plain(part, inherited)
+                if table[key] == schema.NONE and types.NoneType in schema.union_members(field.kind):
+                    raise UsageError(
+                        f"'{key}' cannot be the text '{schema.NONE}', which stands for no value; choose another"
+                    )
             elif inherited is not None:
                 table[key] = schema.NONE
         return table
@@ -114,37 +122,12 @@ def plain(value: Any, base: Any = None) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _check_text(value: Any, field: schema.Field, key: str) -> Any:
-    if value == schema.NONE and schema.may_be_none(field.kind):
-        raise UsageError(f"'{key}' cannot be the text '{schema.NONE}', which stands for no value; choose another")
-    return value
-
-
-def _inner(kind: Any) -> Any:
-    """Of `X | None` the X."""
-    members = [member for member in schema.union_members(kind) if member is not types.NoneType]
-    return members[0] if len(members) == 1 else kind
-
-
 def _table(value: Any, place: Place) -> dict[str, Any]:
     if value is None or value == schema.NONE:
         return {}
     if not isinstance(value, Mapping):
         raise place.error("a table", value)
     return dict(value)
-
-
-def _parse_union(kind: Any, members: tuple[Any, ...], text: str, place: Place) -> Any:
-    if types.NoneType in members and text.strip().lower() == schema.NONE:
-        return schema.NONE
-    others = sorted((member for member in members if member is not types.NoneType), key=lambda member: member is str)
-    for member in others:
-        try:
-            return parse(member, text, place)
-        except UsageError:
-            if len(others) == 1:
-                raise
-    raise place.error(schema.type_text(kind), text)
 
 
 def _parse_sequence(kind: Any, text: str, place: Place) -> Any:
@@ -178,8 +161,3 @@ def _toml_value(text: str) -> Any:
     except (ValueError, RecursionError):
         return text
     return table["x"] if table.keys() == {"x"} else text
-
-
-def _any_value(text: str) -> Any:
-    value = _toml_value(text)
-    return value if isinstance(value, bool | int | float | str | list | dict) else text

@@ -75,8 +75,7 @@ def resolve(
         overrides: "key=value" texts, typed by the schema; or values by key, as {"options.width": 128}. They win.
         flags: Values of keys; they win over preset and file.
     """
-    given = read_toml(Path(file)) if file is not None else {}
-    origin = str(file) if file is not None else "config"
+    given, origin = ({}, "config") if file is None else (read_toml(Path(file)), str(file))
     modality = given.get("modality") if modality is None else modality
     if modality is None:
         raise UsageError("expected a modality, found none; name one of those that `inrkit plugins list` shows")
@@ -84,7 +83,8 @@ def resolve(
     flags = flags or {}
     if isinstance(overrides, Mapping):
         flags, overrides = _merged(flags, _nested(overrides)), ()
-    values = _preset(cls, preset or given.get("preset"))
+    values = {key: attrs.fields_dict(RunConfig)[key].default for key in ("objective", "readout")}
+    values |= _preset(cls, preset or given.get("preset"))
     values = _merged(_merged(_for_others(values, given, flags, overrides), given), flags)
     values["modality"] = cls.name
     values = _with_overrides(cls, values, overrides, origin)
@@ -150,10 +150,9 @@ def _readout_table(config: RunConfig, options: Any, objective: Objective) -> Map
 
 
 def _preset(cls: type[Modality], name: str | None) -> dict[str, Any]:
-    if name is None:
-        if not cls.presets:
-            return {}
-        name = next(iter(cls.presets))
+    if name is None and not cls.presets:
+        return {}
+    name = next(iter(cls.presets)) if name is None else name
     if name not in cls.presets:
         known = ", ".join(cls.presets) or "none"
         raise UsageError(f"'{cls.name}' has no preset '{name}'; there are {known}.{did_you_mean(name, cls.presets)}")
@@ -164,12 +163,9 @@ def _for_others(
     values: dict[str, Any], given: Mapping[str, Any], flags: Mapping[str, Any], texts: Sequence[str]
 ) -> dict[str, Any]:
     """The preset, without its options for an objective or a read-out that the user replaces: another has its own."""
-    result, said = dict(values), dict(text.split("=", 1) for text in texts if "=" in text)
-    for key in ("objective", "readout"):
-        usual = values.get(key, attrs.fields_dict(RunConfig)[key].default)
-        if next((source[key] for source in (said, flags, given) if key in source), usual) != usual:
-            result.pop(f"{key}_options", None)
-    return result
+    chosen = {**values, **given, **flags, **dict(text.split("=", 1) for text in texts if "=" in text)}
+    others = {f"{key}_options" for key in ("objective", "readout") if chosen[key] != values[key]}
+    return {key: value for key, value in values.items() if key not in others}
 
 
 def _with_overrides(cls: type[Modality], values: dict[str, Any], texts: Sequence[str], origin: str) -> dict[str, Any]:
@@ -188,10 +184,9 @@ def _with_overrides(cls: type[Modality], values: dict[str, Any], texts: Sequence
 def _class_of(table: str, cls: type[Modality], values: Mapping[str, Any]) -> type:
     if table == "options":
         return cls.Options
-    defaults = attrs.fields_dict(RunConfig)
     if table == "objective_options":
-        return load_plugins().objective(values.get("objective", defaults["objective"].default))
-    return readout_class(values.get("readout", defaults["readout"].default))
+        return load_plugins().objective(values["objective"])
+    return readout_class(values["readout"])
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ not a number of steps. TOML has no null: for a field that may be None, the text 
 
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union
 
@@ -71,7 +71,9 @@ def convert(kind: Any, value: Any, place: Place, base: Any = None) -> Any:
     if kind is Any:
         return value
     if members := union_members(kind):
-        return _convert_union(kind, members, value, place, base)
+        if types.NoneType in members and (value is None or value == NONE):
+            return None
+        return first_that_fits(kind, some(kind), value, place, lambda member: convert(member, value, place, base))
     if is_settings(kind):
         return _convert_settings(kind, value, place, base)
     if item := sequence_item(kind):
@@ -88,9 +90,20 @@ def union_members(kind: Any) -> tuple[Any, ...]:
     return typing.get_args(kind) if typing.get_origin(kind) in (Union, types.UnionType) else ()
 
 
-def may_be_none(kind: Any) -> bool:
-    """Whether the type is, or includes, None."""
-    return kind is types.NoneType or types.NoneType in union_members(kind)
+def some(kind: Any) -> list[Any]:
+    """The members of a union but None; of another type itself."""
+    return [member for member in union_members(kind) or (kind,) if member is not types.NoneType]
+
+
+def first_that_fits(kind: Any, members: Sequence[Any], value: Any, place: Place, attempt: Callable[[Any], Any]) -> Any:
+    """What ``attempt`` makes of the first of these members of a union that it does not refuse."""
+    for member in members:
+        try:
+            return attempt(member)
+        except UsageError:
+            if len(members) == 1:
+                raise
+    raise place.error(type_text(kind), value)
 
 
 def is_settings(kind: Any) -> bool:
@@ -100,20 +113,14 @@ def is_settings(kind: Any) -> bool:
 
 def sequence_item(kind: Any) -> Any:
     """The type of the items of a list or tuple (of the first one, if they differ), else None."""
-    if kind in (list, tuple):
-        return Any
-    if typing.get_origin(kind) in (list, tuple, Sequence):
-        return (*typing.get_args(kind), Any)[0]
-    return None
+    is_sequence = (typing.get_origin(kind) or kind) in (list, tuple, Sequence)
+    return (*typing.get_args(kind), Any)[0] if is_sequence else None
 
 
 def mapping_value(kind: Any) -> Any:
     """The type of the values of a dict with text keys, else None."""
-    if kind in (dict, Mapping):
-        return Any
-    if typing.get_origin(kind) in (dict, Mapping):
-        return typing.get_args(kind)[1]
-    return None
+    is_mapping = (typing.get_origin(kind) or kind) in (dict, Mapping)
+    return (*typing.get_args(kind), Any, Any)[1] if is_mapping else None
 
 
 def type_text(kind: Any) -> str:
@@ -166,7 +173,7 @@ def _convert_settings(cls: type, value: Any, place: Place, base: Any) -> Any:
             arguments[key] = convert(field.kind, value[key], place / key, inherited)
         elif type(base) is cls:
             arguments[key] = inherited
-        elif field.default is attrs.NOTHING and _required(cls, field.name):
+        elif field.default is attrs.NOTHING and attrs.fields_dict(cls)[field.name].default is attrs.NOTHING:
             raise UsageError(f"{place / key}: expected {type_text(field.kind)}, found nothing; it has no default")
     try:
         return cls(**arguments)
@@ -174,23 +181,6 @@ def _convert_settings(cls: type, value: Any, place: Place, base: Any) -> Any:
         raise UsageError(f"{place}: {error}") from error
     except (ValueError, TypeError) as error:  # what attrs' validators raise; the first argument is their message
         raise UsageError(f"{place}: {error.args[0] if error.args else error}") from error
-
-
-def _required(cls: type, name: str) -> bool:
-    return bool(getattr(attrs.fields(cls), name).default is attrs.NOTHING)
-
-
-def _convert_union(kind: Any, members: tuple[Any, ...], value: Any, place: Place, base: Any) -> Any:
-    if types.NoneType in members and (value is None or value == NONE):
-        return None
-    others = [member for member in members if member is not types.NoneType]
-    for member in others:
-        try:
-            return convert(member, value, place, base)
-        except UsageError:
-            if len(others) == 1:
-                raise
-    raise place.error(type_text(kind), value)
 
 
 def _fixed_length(kind: Any) -> int:
@@ -223,14 +213,6 @@ def _convert_scalar(kind: Any, value: Any, place: Place) -> Any:
         raise TypeError(f"{place}: settings cannot have fields of type {kind}")
     if type(value) is not kind:
         raise place.error(type_text(kind), value)
-    if kind is str and not _is_unicode(value):
+    if kind is str and any("\ud800" <= letter <= "\udfff" for letter in value):  # halves of surrogate pairs
         raise place.error("text that can be written as UTF-8", value)
     return value
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

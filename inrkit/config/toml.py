@@ -15,8 +15,6 @@ Traceback (most recent call last):
 inrkit.errors.UsageError: config.toml: 'wdith': no such key; expected one of width, lr. Did you mean 'width'?
 """
 
-import hashlib
-import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,21 +24,9 @@ import attrs
 import tomli_w
 
 from inrkit.config import schema
-from inrkit.config.overrides import apply_overrides, plain
+from inrkit.config.overrides import apply_overrides as apply_overrides
+from inrkit.config.overrides import plain
 from inrkit.errors import UsageError
-
-__all__ = [
-    "Key",
-    "apply_overrides",
-    "config_hash",
-    "describe",
-    "difference",
-    "parse_options",
-    "read_toml",
-    "structure",
-    "to_toml",
-    "unstructure",
-]
 
 Settings = TypeVar("Settings")
 
@@ -92,31 +78,29 @@ def to_toml(mapping: Mapping[str, Any]) -> str:
         raise UsageError(f"expected text, numbers, booleans, lists and tables, found: {error}") from error
 
 
-def describe(cls: type) -> list[Key]:
-    """Every key with its type, default and help, nested tables after the key that holds them."""
-    return list(_describe(cls, "", None))
+def describe(cls: type, prefix: str = "", base: Any = None) -> list[Key]:
+    """Every key with its type, default and help, nested tables after the key that holds them.
+
+    Args:
+        prefix: Of the keys of a nested table.
+        base: The settings object that has its defaults.
+    """
+    rows = []
+    for key, field in schema.fields_of(cls).items():
+        default = getattr(base, field.name) if type(base) is cls else field.default
+        nested = next((kind for kind in _kinds(field.kind) if schema.is_settings(kind)), None)
+        shown = default if default is None or default is attrs.NOTHING else plain(default)
+        rows.append(Key(f"{prefix}{key}", schema.type_text(field.kind), shown, field.help))
+        if nested is not None:
+            in_list = any(map(schema.sequence_item, schema.some(field.kind)))
+            rows += describe(nested, f"{prefix}{key}.N." if in_list else f"{prefix}{key}.", default)
+    return rows
 
 
 def difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     """The dotted keys in which two configurations differ, sorted; 1 and 1.0 are the same, 1 and true are not."""
     left, right = dict(_leaves(a)), dict(_leaves(b))
     return sorted({".".join(key) for key in left.keys() | right.keys() if left.get(key) != right.get(key)})
-
-
-def config_hash(mapping: Mapping[str, Any]) -> str:
-    """Equal for two configurations exactly if ``difference`` finds none."""
-    return hashlib.sha256(json.dumps(sorted(_leaves(mapping))).encode()).hexdigest()
-
-
-def _describe(cls: type, prefix: str, base: Any) -> Iterator[Key]:
-    for key, field in schema.fields_of(cls).items():
-        default = getattr(base, field.name) if type(base) is cls else field.default
-        nested = next((kind for kind in _kinds(field.kind) if schema.is_settings(kind)), None)
-        shown = default if default is None or default is attrs.NOTHING else plain(default)
-        yield Key(f"{prefix}{key}", schema.type_text(field.kind), shown, field.help)
-        if nested is not None:
-            in_list = any(schema.sequence_item(kind) for kind in (field.kind, *schema.union_members(field.kind)))
-            yield from _describe(nested, f"{prefix}{key}.N." if in_list else f"{prefix}{key}.", default)
 
 
 def _kinds(kind: Any) -> Iterator[Any]:

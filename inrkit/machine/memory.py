@@ -44,14 +44,9 @@ def peak_memory(device: torch.device) -> int | None:
     """Most bytes held at once: by torch on CUDA and XPU, else by the whole process; None where nobody says."""
     if (most := getattr(torch.get_device_module(device), "max_memory_allocated", None)) is not None:
         return int(most(device))
-    try:
+    with contextlib.suppress(OSError):
         lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return _maximum_resident()
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), None)
-
-
-def _maximum_resident() -> int | None:
+        return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), None)
     try:
         import resource
     except ImportError:  # not a system of the Unix kind

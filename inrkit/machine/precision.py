@@ -6,7 +6,7 @@ losses, gradients, optimizer and averages stay fp32.
 
 import contextlib
 import functools
-import time
+import timeit
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
@@ -64,12 +64,7 @@ def cpu_gain() -> float:
 def _seconds(dtype: torch.dtype) -> float:
     # The best of several, at a size of a transformer's layer: a busy machine can only slow things down.
     a, b = torch.zeros(1024, 256, dtype=dtype), torch.zeros(256, 256, dtype=dtype)
-    best = float("inf")
-    for _ in range(12):
-        start = time.perf_counter()
-        a @ b
-        best = min(best, time.perf_counter() - start)
-    return best
+    return min(timeit.repeat(lambda: a @ b, number=1, repeat=12))
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[None]:

@@ -48,9 +48,8 @@ class Ranks:
 
     def gather(self, value: T) -> list[T]:
         """Everybody's value, in order of rank, to everybody."""
-        values: list[Any] = [value]
+        values: list[Any] = [value] * self.world
         if self.world > 1:
-            values = [None] * self.world
             dist.all_gather_object(values, value)
         return values
 
@@ -71,9 +70,7 @@ class Ranks:
 
     def wrap(self, pipeline: nn.Module) -> nn.Module:
         """A module whose gradients are means over all processes; the pipeline itself when we are alone."""
-        if self.world == 1:
-            return pipeline
-        return DistributedDataParallel(pipeline, gradient_as_bucket_view=True)
+        return pipeline if self.world == 1 else DistributedDataParallel(pipeline, gradient_as_bucket_view=True)
 
 
 @contextlib.contextmanager

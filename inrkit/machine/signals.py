@@ -24,11 +24,7 @@ class StoppedError(InrkitError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """What a signal raises where nothing has to be finished first."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.signal = number
+    """What a signal, whose number it has, raises where nothing has to be finished first."""
 
 
 @final
@@ -92,6 +88,6 @@ def process_setup() -> Iterator[None]:
         with StopRequest().listening():
             yield
     except Interrupted as error:
-        name = signal.Signals(error.signal).name
-        text = f"stopped by {name}; the same command goes on from what was saved before"
-        raise StoppedError(error.signal, text) from error
+        number = signal.Signals(error.args[0])
+        text = f"stopped by {number.name}; the same command goes on from what was saved before"
+        raise StoppedError(number, text) from error

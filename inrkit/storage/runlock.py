@@ -5,7 +5,6 @@ import errno
 import os
 import sys
 from pathlib import Path
-from types import TracebackType
 from typing import final
 
 from inrkit.errors import ResourceError
@@ -33,15 +32,14 @@ class RunLock:
         """Take the lock now or raise; the directory must exist."""
         with atomic.disk_errors(self.path):
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | atomic.PLAIN, 0o666)
-        try:
-            with atomic.disk_errors(self.path):
+            try:
                 self._lock(descriptor)
                 os.ftruncate(descriptor, 0)
                 os.lseek(descriptor, 0, os.SEEK_SET)
                 os.write(descriptor, f"{os.getpid()}\n".encode())
-        except BaseException:
-            os.close(descriptor)
-            raise
+            except BaseException:
+                os.close(descriptor)
+                raise
         self._descriptor = descriptor
         _held[self.path] = self
         return self
@@ -57,7 +55,9 @@ class RunLock:
             self._forget()
 
     def _lock(self, descriptor: int) -> None:
-        holder = _read_pid(descriptor)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        text = os.read(descriptor, 32).strip()
+        holder = int(text) if text.isdigit() else 0
         try:
             _system_lock(descriptor, take=True)
         except OSError as error:
@@ -79,12 +79,9 @@ class RunLock:
         self._descriptor = None
         _held.pop(self.path, None)
 
-    def __enter__(self) -> "RunLock":
-        return self.acquire()
+    __enter__ = acquire
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.release()
 
 
@@ -101,12 +98,6 @@ def _system_lock(descriptor: int, *, take: bool) -> None:
     except ImportError as error:
         raise OSError(errno.ENOSYS, "no file locks") from error
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if take else fcntl.LOCK_UN)
-
-
-def _read_pid(descriptor: int) -> int:
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    text = os.read(descriptor, 32).strip()
-    return int(text) if text.isdigit() else 0
 
 
 def _forget_in_child() -> None:

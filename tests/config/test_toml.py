@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from inrkit.config import toml as config
 from inrkit.config.toml import (
     apply_overrides,
-    config_hash,
     describe,
     difference,
     read_toml,
@@ -106,17 +105,14 @@ def test_settings_come_back_through_toml(run: Run) -> None:
     assert structure(Run, back) == run
     assert repr(structure(Run, back)) == repr(run)
     assert difference(back, table) == []
-    assert config_hash(back) == config_hash(table)
 
 
-@given(runs, runs)
+@given(runs)
 @many
-def test_equal_hashes_mean_no_difference(a: Run, b: Run) -> None:
-    """config_hash agrees exactly where difference is empty, and differing keys are those set."""
-    left, right = unstructure(a), unstructure(b)
-    assert (config_hash(left) == config_hash(right)) == (difference(left, right) == [])
-    changed = unstructure(attrs.evolve(a, steps=a.steps + 1))
-    assert difference(left, changed) == ["steps"]
+def test_differing_keys_are_those_set(run: Run) -> None:
+    """One key of two settings differs, and is named."""
+    changed = unstructure(attrs.evolve(run, steps=run.steps + 1))
+    assert difference(unstructure(run), changed) == ["steps"]
 
 
 @given(st.text(), st.text())
@@ -338,9 +334,8 @@ def test_describe_lists_every_key() -> None:
     ],
 )
 def test_difference_names_dotted_keys(a: dict[str, Any], b: dict[str, Any], keys: list[str]) -> None:
-    """Order and the spelling of a number do not matter, types do; the hash agrees."""
+    """Order and the spelling of a number do not matter, types do."""
     assert difference(a, b) == difference(b, a) == keys
-    assert (config_hash(a) == config_hash(b)) == (not keys)
 
 
 def test_unreadable_files_are_usage_errors(tmp_path: Path) -> None:
