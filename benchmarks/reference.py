@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inrkit import Batch, Draws, Inrct
-from inrkit.core.objective import DISTANCES, WEIGHTINGS
+from inrkit.core.objective.distance import DISTANCES
+from inrkit.core.objective.weighting import WEIGHTINGS
 
 
 class Attention(nn.Module):

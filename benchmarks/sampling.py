@@ -14,6 +14,7 @@ import functools
 import itertools
 from typing import Any
 
+import attrs
 import torch
 from measure import in_turns, matmul_rates, options, report
 from model import configured, loosened, reference_of
@@ -51,7 +52,7 @@ def needed(pipeline: Pipeline, modality: Any, where: inrkit.Grid, batch: int) ->
             return operations(lambda: whole.show(whole.params(template, t), where, t))
 
     everything = inrkit.SampleGrid(chunk=batch * where.count)
-    whole = Pipeline(pipeline.denoiser, pipeline.function, everything, pipeline.preconditioning, pipeline.readout)
+    whole = Pipeline(pipeline.denoiser, attrs.evolve(pipeline.measure, transform=everything))
     one, two = count(1), count(2)
     return one + (batch - 1) * (two - one)
 

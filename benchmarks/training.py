@@ -24,7 +24,7 @@ from torch import Tensor
 import inrkit
 from inrkit.comparison.operations import operations
 from inrkit.core.draws import Draws, seed_of
-from inrkit.core.objective import Inrct
+from inrkit.core.objective.inrct import Inrct
 from inrkit.machine.precision import autocast, cpu_gain
 from inrkit.machine.processes import Ranks
 from inrkit.training.learner import Learner

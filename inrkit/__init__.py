@@ -64,18 +64,18 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.core.noise import Readout as Readout
     from inrkit.core.noise import TwoHeadedReadout as TwoHeadedReadout
     from inrkit.core.noise import make_readout as make_readout
-    from inrkit.core.objective import Cd as Cd
-    from inrkit.core.objective import CmFunc as CmFunc
-    from inrkit.core.objective import Ct as Ct
-    from inrkit.core.objective import Diffusion as Diffusion
-    from inrkit.core.objective import Distilled as Distilled
-    from inrkit.core.objective import Ect as Ect
-    from inrkit.core.objective import Ict as Ict
-    from inrkit.core.objective import Inrct as Inrct
-    from inrkit.core.objective import Loss as Loss
-    from inrkit.core.objective import Objective as Objective
-    from inrkit.core.objective import Reconstruction as Reconstruction
-    from inrkit.core.objective import Step as Step
+    from inrkit.core.objective.base import Distilled as Distilled
+    from inrkit.core.objective.base import Loss as Loss
+    from inrkit.core.objective.base import Objective as Objective
+    from inrkit.core.objective.base import Step as Step
+    from inrkit.core.objective.continuous import Diffusion as Diffusion
+    from inrkit.core.objective.continuous import Ect as Ect
+    from inrkit.core.objective.discrete import CmFunc as CmFunc
+    from inrkit.core.objective.discrete import Ct as Ct
+    from inrkit.core.objective.discrete import Ict as Ict
+    from inrkit.core.objective.distill import Cd as Cd
+    from inrkit.core.objective.inrct import Inrct as Inrct
+    from inrkit.core.objective.inrct import Reconstruction as Reconstruction
     from inrkit.core.observation import Batch as Batch
     from inrkit.core.observation import Observation as Observation
     from inrkit.core.observation import Views as Views

@@ -24,6 +24,7 @@ from inrkit import (
     HyperTransformer,
     INRFunction,
     Level,
+    Measure,
     Observation,
     Params,
     PatchTokenizer,
@@ -85,7 +86,7 @@ def linear_pipeline(readout: Readout | None = None, cells: int = 2) -> Pipeline:
     """The toy: a table of gains and biases, read out by ``readout`` (direct by default)."""
     readout = DirectReadout() if readout is None else readout
     denoiser, function = Linear(cells, readout.heads), Lookup(cells, readout.heads)
-    return Pipeline(denoiser, function, SampleGrid(), Preconditioning(), readout)
+    return Pipeline(denoiser, Measure(function, SampleGrid(), Preconditioning(), readout))
 
 
 def transformer_pipeline(readout: Readout | None = None, *, dropout: float = 0.0, classes: int = 0) -> Pipeline:
@@ -107,7 +108,7 @@ def transformer_pipeline(readout: Readout | None = None, *, dropout: float = 0.0
     with torch.no_grad():
         for p in denoiser.parameters():
             p.normal_(0, 0.2, generator=generator)
-    return Pipeline(denoiser, function, SampleGrid(), Preconditioning(), readout)
+    return Pipeline(denoiser, Measure(function, SampleGrid(), Preconditioning(), readout))
 
 
 def observed(values: Tensor) -> GridObservation:

@@ -7,9 +7,7 @@ from inrkit.config.toml import parse_options, structure
 from inrkit.core.denoiser import Denoiser
 from inrkit.core.inr import INRFunction
 from inrkit.core.measure import Measure
-from inrkit.core.noise import READOUTS, Readout
 from inrkit.core.observation import Observation
-from inrkit.errors import UsageError, did_you_mean
 from inrkit.metrics.feature import FeatureNetwork
 from inrkit.plugins import load_plugins
 
@@ -69,10 +67,3 @@ def check_parts(
     structure(registry.function(function).Options, function_options, origin=_FUNCTION)
     if denoiser is not None:
         structure(registry.denoiser(denoiser).Options, denoiser_options, origin=_DENOISER)
-
-
-def readout_class(name: str) -> type[Readout]:
-    """The read-out of this name."""
-    if name not in READOUTS:
-        raise UsageError(f"no read-out named '{name}'; there are {', '.join(READOUTS)}.{did_you_mean(name, READOUTS)}")
-    return READOUTS[name]

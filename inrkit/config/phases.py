@@ -7,7 +7,7 @@ import attrs
 
 from inrkit.config.run import Phase, RunConfig
 from inrkit.config.toml import structure
-from inrkit.core.objective import Objective
+from inrkit.core.objective.base import Objective
 from inrkit.core.pipeline import Pipeline
 from inrkit.errors import UsageError
 from inrkit.plugins import load_plugins

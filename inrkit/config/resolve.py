@@ -8,13 +8,13 @@ from typing import Any, final
 import attrs
 
 from inrkit.config.data import absolute_data, open_data
-from inrkit.config.parts import readout_class
 from inrkit.config.phases import ScheduledPhase, schedule_phases
 from inrkit.config.run import RunConfig
 from inrkit.config.toml import apply_overrides, read_toml, structure, unstructure
 from inrkit.core.modality import Modality, Source
-from inrkit.core.noise import Readout
-from inrkit.core.objective import Diffusion, Objective
+from inrkit.core.noise import Readout, readout_class
+from inrkit.core.objective.base import Objective
+from inrkit.core.objective.continuous import Diffusion
 from inrkit.core.pipeline import Pipeline
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.plugins import load_plugins

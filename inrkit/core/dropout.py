@@ -6,7 +6,8 @@ the layer and the row's number in the global batch alone. So the teacher may run
 depend on the device's random state or on how the batch is split over processes.
 """
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import final
@@ -18,32 +19,25 @@ from torch.nn import functional as F
 from inrkit.core.draws import seed_of
 from inrkit.errors import UsageError
 
-
-class _Masks:
-    """The masks of one pass: the k-th dropout layer it meets asks for the k-th mask."""
-
-    def __init__(self, seed: int, total: int, rows: Tensor) -> None:
-        self.seed, self.total, self.rows = seed, total, rows
-        self.layer = 0
-
-    def next(self, x: Tensor, p: float) -> Tensor:
-        self.layer += 1
-        generator = torch.Generator(x.device).manual_seed(seed_of(self.seed, "dropout", self.layer))
-        keep = torch.rand(self.total, *x.shape[1:], generator=generator, device=x.device) >= p
-        return keep[self.rows].to(x.dtype) / (1 - p)
-
-
-_masks: ContextVar[_Masks | None] = ContextVar("inrkit_dropout_masks", default=None)
+_next_mask: ContextVar[Callable[[Tensor, float], Tensor] | None] = ContextVar("inrkit_dropout_masks", default=None)
 
 
 @contextmanager
 def shared_dropout(seed: int, total: int, rows: Tensor) -> Iterator[None]:
     """Inside, `SharedDropout` layers draw masks for these ``rows`` (B,) of a global batch of ``total``."""
-    token = _masks.set(_Masks(seed, total, rows))
+    layers = itertools.count(1)
+
+    def next_mask(x: Tensor, p: float) -> Tensor:
+        """The k-th dropout layer that the pass meets asks for the k-th mask."""
+        generator = torch.Generator(x.device).manual_seed(seed_of(seed, "dropout", next(layers)))
+        keep = torch.rand(total, *x.shape[1:], generator=generator, device=x.device) >= p
+        return keep[rows].to(x.dtype) / (1 - p)
+
+    token = _next_mask.set(next_mask)
     try:
         yield
     finally:
-        _masks.reset(token)
+        _next_mask.reset(token)
 
 
 @final
@@ -60,5 +54,5 @@ class SharedDropout(nn.Module):
         """x (B, ...) with elements dropped in training; unchanged otherwise."""
         if not self.training or self.p == 0:
             return x
-        masks = _masks.get()
-        return F.dropout(x, self.p) if masks is None else x * masks.next(x, self.p)
+        next_mask = _next_mask.get()
+        return F.dropout(x, self.p) if next_mask is None else x * next_mask(x, self.p)

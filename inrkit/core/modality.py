@@ -173,8 +173,8 @@ class Modality(abc.ABC):
 
         Chance comes from torch's global generator, which the caller has seeded.
         """
-        whole = self.measure(readout)
-        return Pipeline(self.denoiser(whole), whole.function, whole.transform, whole.preconditioning, readout)
+        measure = self.measure(readout)
+        return Pipeline(self.denoiser(measure), measure)
 
     @abc.abstractmethod
     def observe(self, signals: Signals, draws: Draws, *, training: bool) -> Batch:

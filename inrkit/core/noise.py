@@ -88,9 +88,9 @@ class Readout(abc.ABC):
     sigma_data: float = option(0.5, "standard deviation of the clean values", POSITIVE)
     offset: float = option(0.0, "noise level where f(x_t, t) = x_t (boundary condition); ECT: 0.003", AT_LEAST_0)
 
-    @abc.abstractmethod
     def c_skip(self, t: Tensor) -> Tensor:
-        """Weight of x_t in f; 1 at the boundary."""
+        """Weight of x_t in f; 1 at the boundary. Here, EDM's."""
+        return self.sigma_data**2 / ((t - self.offset) ** 2 + self.sigma_data**2)
 
     @abc.abstractmethod
     def output(self, render: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
@@ -113,13 +113,8 @@ class LiteralReadout(Readout):
     name = "literal"
     needs_reencoding = True
     t_encode: float = option(
-        T_ENCODE,
-        "up to this noise level the render is the signal; the objective's t_recon",
-        AT_LEAST_0,
+        T_ENCODE, "up to this noise level the render is the signal; the objective's t_recon", AT_LEAST_0
     )
-
-    def c_skip(self, t: Tensor) -> Tensor:
-        return self.sigma_data**2 / ((t - self.offset) ** 2 + self.sigma_data**2)
 
     def c_out(self, t: Tensor) -> Tensor:
         return (t - self.offset) * self.sigma_data * torch.rsqrt(t**2 + self.sigma_data**2)
@@ -142,9 +137,6 @@ class TwoHeadedReadout(Readout):
 
     name = "two-headed"
     heads = 2
-
-    def c_skip(self, t: Tensor) -> Tensor:
-        return self.sigma_data**2 / ((t - self.offset) ** 2 + self.sigma_data**2)
 
     def output(self, render: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
         signal, noise = render.chunk(2, dim=1)
@@ -177,8 +169,13 @@ class DirectReadout(Readout):
 READOUTS: dict[str, type[Readout]] = {kind.name: kind for kind in (LiteralReadout, TwoHeadedReadout, DirectReadout)}
 
 
-def make_readout(name: str, **options: Any) -> Readout:
+def readout_class(name: str) -> type[Readout]:
     """The read-out of this name."""
     if name not in READOUTS:
         raise UsageError(f"no read-out named '{name}'; there are {', '.join(READOUTS)}.{did_you_mean(name, READOUTS)}")
-    return READOUTS[name](**options)
+    return READOUTS[name]
+
+
+def make_readout(name: str, **options: Any) -> Readout:
+    """The read-out of this name, with these options."""
+    return readout_class(name)(**options)

@@ -11,11 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from inrkit.core.denoiser import Denoiser, Level
-from inrkit.core.inr import Field, INRFunction, Params
+from inrkit.core.inr import Field, Params
 from inrkit.core.measure import Measure
-from inrkit.core.noise import Preconditioning, Readout
 from inrkit.core.observation import Observation, Views, expand
-from inrkit.core.transform import Transform
 from inrkit.errors import UsageError
 
 Request = Mapping[str, Any] | str | int | Sequence[int]
@@ -79,27 +77,13 @@ class Prediction:
 
 @final
 class Pipeline(nn.Module):
-    """Denoiser, function, transform, preconditioning and read-out, joined.
+    """The denoiser G_θ, and what becomes of its params."""
 
-    Args:
-        denoiser: G_θ.
-        function: M.
-        transform: T_q.
-        preconditioning: c_in, c_noise.
-        readout: How f and the signal are read from the render.
-    """
-
-    def __init__(
-        self,
-        denoiser: Denoiser,
-        function: INRFunction,
-        transform: Transform,
-        preconditioning: Preconditioning,
-        readout: Readout,
-    ) -> None:
+    def __init__(self, denoiser: Denoiser, measure: Measure) -> None:
         super().__init__()
-        self.denoiser, self.function = denoiser, function
-        self.transform, self.preconditioning, self.readout = transform, preconditioning, readout
+        self.denoiser, self.measure = denoiser, measure
+        self.function = measure.function  # `Measure` is no module: this is where its weights are ours
+        self.transform, self.preconditioning, self.readout = measure.transform, measure.preconditioning, measure.readout
 
     def params(self, noisy: Observation, t: Tensor, label: Tensor | None = None, until: Tensor | None = None) -> Params:
         """β = G_θ(c_in(t) O_t, c_noise(t)); a denoiser of two times is told the level ``until`` too, 0 by default."""
@@ -132,22 +116,13 @@ class Pipeline(nn.Module):
 
     def predict(self, params: Params, t: Tensor, query: Observation) -> Prediction:
         """The second half of the flow: params, measured where the noisy query was."""
-        render = self.render(params, query.where)
+        render = self.measure.render(params, query.where)
         output = query.with_values(self.readout.output(render, query.values, t))
         return Prediction(params, t, output, self.readout.signal(render, t), self)
 
     def show(self, params: Params, where: Any, t: Tensor) -> Tensor:
         """The signal of params made at noise level t, measured anywhere."""
         return self.measure(params, where, t)
-
-    def render(self, params: Params, where: Any) -> Tensor:
-        """All heads of the INR, measured anywhere, (B, heads * C, ...)."""
-        return self.measure.render(params, where)
-
-    @property
-    def measure(self) -> Measure:
-        """All of us that comes after the denoiser."""
-        return Measure(self.function, self.transform, self.preconditioning, self.readout)
 
     @torch.no_grad()
     def encode(self, observation: Observation, label: Tensor | None = None) -> Prediction:

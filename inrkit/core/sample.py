@@ -76,15 +76,21 @@ class ConsistencySampler(Sampler):
         return clean.with_values(clean.values + math.sqrt(max(r**2 - f.t_min**2, 0.0)) * noise)
 
 
+class ODESampler(Sampler):
+    """A way along the ODE of a diffusion model."""
+
+    def times(self, steps: int | None = None, middle: float = MIDDLE) -> tuple[float, ...]:
+        """Karras' levels from 80 to .02, 18 of them unless said otherwise; a single one is 80."""
+        steps = _checked(ODE_STEPS if steps is None else steps)
+        return (T_MAX,) if steps == 1 else tuple(karras_levels(steps, ODE_LAST, T_MAX).tolist())
+
+
 @final
 @attrs.frozen
-class HeunSampler(Sampler):
+class HeunSampler(ODESampler):
     """Heun's method along the ODE of a diffusion model (EDM, arXiv:2206.00364, Algorithm 1)."""
 
     name = "heun"
-
-    def times(self, steps: int | None = None, middle: float = MIDDLE) -> tuple[float, ...]:
-        return ode_times(steps)
 
     def step(self, f: Guided, noisy: Observation, t: float, r: float, draws: Draws) -> Observation:
         return heun(f, (noisy,), t, r)[0]
@@ -95,22 +101,13 @@ class HeunSampler(Sampler):
 
 @final
 @attrs.frozen
-class EulerSampler(Sampler):
+class EulerSampler(ODESampler):
     """Euler's method along the same ODE, with one pass a step (DDIM)."""
 
     name = "euler"
 
-    def times(self, steps: int | None = None, middle: float = MIDDLE) -> tuple[float, ...]:
-        return ode_times(steps)
-
     def step(self, f: Guided, noisy: Observation, t: float, r: float, draws: Draws) -> Observation:
         return euler(f, (noisy,), t, r)[0]
-
-
-def ode_times(steps: int | None = None) -> tuple[float, ...]:
-    """Karras' levels from 80 to .02, 18 of them unless said otherwise; a single one is 80."""
-    steps = _checked(ODE_STEPS if steps is None else steps)
-    return (T_MAX,) if steps == 1 else tuple(karras_levels(steps, ODE_LAST, T_MAX).tolist())
 
 
 def _checked(steps: int) -> int:

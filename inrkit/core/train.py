@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from inrkit.core.objective import Loss, Objective, Step
+from inrkit.core.objective.base import Loss, Objective, Step
 from inrkit.errors import DivergedError, PluginError, UsageError
 
 

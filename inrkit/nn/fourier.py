@@ -1,6 +1,7 @@
 """Fourier features (arXiv:2006.10739), with which an MLP can learn high frequencies."""
 
 import math
+from collections.abc import Sequence
 from typing import final
 
 import torch
@@ -20,16 +21,18 @@ class FourierFeatures(nn.Module):
         axes: Number of coordinates.
         dim: Number of features; a multiple of 2 * axes.
         max_frequency: The highest w. ANR uses 1024.
+        closed: For each axis, whether its end meets its beginning: there w is whole, so that 1 is the same place as -1.
     """
 
     frequencies: Tensor
 
-    def __init__(self, axes: int, dim: int, max_frequency: float) -> None:
+    def __init__(self, axes: int, dim: int, max_frequency: float, closed: Sequence[bool] = ()) -> None:
         super().__init__()
         if dim % (2 * axes):
             raise UsageError(f"the width must be a multiple of {2 * axes} for {axes} axes (got {dim})")
         self.axes, self.dim, self.max_frequency = axes, dim, max_frequency
         w = torch.exp(torch.linspace(0, math.log(max_frequency), dim // (2 * axes)))
+        w = torch.stack([w.round() if is_closed else w for is_closed in closed]) if any(closed) else w
         self.register_buffer("frequencies", math.pi * w, persistent=False)
 
     def forward(self, coords: Tensor) -> Tensor:

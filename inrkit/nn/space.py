@@ -37,27 +37,7 @@ def features_for(space: str, axes: int, dim: int, max_frequency: float) -> nn.Mo
     closed = closed_axes(space, axes)
     if space == "sphere":
         return SphereFeatures(dim, max_frequency)
-    return ClosedFeatures(closed, dim, max_frequency) if any(closed) else FourierFeatures(axes, dim, max_frequency)
-
-
-@final
-class ClosedFeatures(nn.Module):
-    """Fourier features with whole frequencies along closed axes, so that 1 is the same place as -1."""
-
-    turns: Tensor
-
-    def __init__(self, closed: tuple[bool, ...], dim: int, max_frequency: float) -> None:
-        super().__init__()
-        self.axes = len(closed)
-        if dim % (2 * self.axes):
-            raise UsageError(f"'dim' must be a multiple of {2 * self.axes} for {self.axes} axes (got {dim})")
-        w = torch.exp(torch.linspace(0, math.log(max_frequency), dim // (2 * self.axes)))
-        rows = [w.round() if is_closed else w for is_closed in closed]
-        self.register_buffer("turns", math.pi * torch.stack(rows), persistent=False)
-
-    def forward(self, coords: Tensor) -> Tensor:
-        angles = (coords.float()[..., None] * self.turns).flatten(-2)
-        return torch.cat([angles.cos(), angles.sin()], dim=-1)
+    return FourierFeatures(axes, dim, max_frequency, closed)
 
 
 @final

@@ -6,14 +6,14 @@ from inrkit.hookspecs import Register, hookimpl
 @hookimpl
 def register_objectives(register: Register) -> None:
     home = "inrkit.core.objective"
-    register("inrct", f"{home}:Inrct", "consistency training of INRs by generation, reconstruction and denoising")
-    register("reconstruction", f"{home}:Reconstruction", "reconstruction of clean signals alone")
-    register("ect", f"{home}:Ect", "easy consistency tuning, in continuous time")
-    register("ict", f"{home}:Ict", "improved consistency training, in discrete time")
-    register("ct", f"{home}:Ct", "consistency training with a moving average as its teacher")
-    register("cm-func", f"{home}:CmFunc", "consistency training of functions")
-    register("cd", f"{home}:Cd", "consistency distillation of a diffusion model")
-    register("diffusion", f"{home}:Diffusion", "denoising, as diffusion models are trained")
+    register("inrct", f"{home}.inrct:Inrct", "consistency training of INRs by generation, reconstruction and denoising")
+    register("reconstruction", f"{home}.inrct:Reconstruction", "reconstruction of clean signals alone")
+    register("ect", f"{home}.continuous:Ect", "easy consistency tuning, in continuous time")
+    register("ict", f"{home}.discrete:Ict", "improved consistency training, in discrete time")
+    register("ct", f"{home}.discrete:Ct", "consistency training with a moving average as its teacher")
+    register("cm-func", f"{home}.discrete:CmFunc", "consistency training of functions")
+    register("cd", f"{home}.distill:Cd", "consistency distillation of a diffusion model")
+    register("diffusion", f"{home}.continuous:Diffusion", "denoising, as diffusion models are trained")
 
 
 @hookimpl

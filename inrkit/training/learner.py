@@ -13,7 +13,7 @@ from inrkit.config.resolve import Resolved
 from inrkit.core.draws import seed_of
 from inrkit.core.guide import drop_labels
 from inrkit.core.modality import Signals
-from inrkit.core.objective import Loss, Step
+from inrkit.core.objective.base import Loss, Step
 from inrkit.core.observation import Batch
 from inrkit.core.train import PowerEMA, backward_step, check_finite, clip_gradients
 from inrkit.errors import DataError, DivergedError, PluginError

@@ -11,7 +11,8 @@ from inrkit.config.phases import ScheduledPhase
 from inrkit.config.resolve import Resolved
 from inrkit.config.run import RunConfig
 from inrkit.core.modality import Modality
-from inrkit.core.objective import Diffusion, Distilled
+from inrkit.core.objective.base import Distilled
+from inrkit.core.objective.continuous import Diffusion
 from inrkit.core.pipeline import Pipeline
 from inrkit.core.train import PowerEMA
 from inrkit.errors import UsageError

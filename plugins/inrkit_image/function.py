@@ -33,17 +33,8 @@ class ANR(INRFunction):
     features(x) asks, the tokens answer: q = W_q features(x), k = W_k tokens, v = W_v tokens; the answer goes through
     ``depth`` - 1 hidden layers. Only the tokens belong to the instance. Works for any number of axes.
 
-    Args:
-        axes, channels: Of coordinates and outputs.
-        grid: The tokens are laid out on a grid of this size; there are prod(grid) of them.
-        width: Of the tokens, the Fourier features and the MLP.
-        inner, heads: Of the attention.
-        depth: Layers of the MLP.
-        max_frequency: Band limit of the Fourier features.
-        threshold: Attention below this is cut off and the rest renormalised (the paper's .0015 for 256 tokens).
-            0 for none, which is faster: PyTorch's fused attention then does the work.
-        localized: Start out looking at the nearest tokens.
-        space: Where coordinates live; see `inrkit.features_for`.
+    Attention below ``threshold`` is cut off and the rest renormalised (the paper's .0015 is for 256 tokens); with 0
+    PyTorch's fused attention does the work.
     """
 
     Options = ANROptions
@@ -54,49 +45,23 @@ class ANR(INRFunction):
         o = options
         if len(size) != axes or any(n < o.patch for n in size):
             raise UsageError(f"'anr' needs a grid of at least {o.patch} cells along each of {axes} axes (got {size})")
-        return cls(
-            axes,
-            channels,
-            grid=tuple(n // o.patch for n in size),
-            width=o.width,
-            inner=o.inner,
-            heads=o.heads,
-            depth=o.depth,
-            max_frequency=o.max_frequency or max(size) / 2,
-            threshold=o.threshold,
-            localized=o.localized,
-            space=o.space,
-        )
+        return cls(axes, channels, size, o)
 
-    def __init__(
-        self,
-        axes: int,
-        channels: int,
-        *,
-        grid: tuple[int, ...],
-        width: int = 512,
-        inner: int = 384,
-        heads: int = 6,
-        depth: int = 5,
-        max_frequency: float = 1024.0,
-        threshold: float = 0.0,
-        localized: bool = True,
-        space: str = "line",
-    ) -> None:
+    def __init__(self, axes: int, channels: int, size: tuple[int, ...], options: ANROptions) -> None:
         super().__init__()
-        self.grid, self.width, self.heads, self.threshold = grid, width, heads, threshold
-        self.token_grid = grid if localized else None
-        self.features = features_for(space, axes, width, max_frequency)
-        self.q = nn.Linear(width, inner, bias=False)
-        self.k = nn.Linear(width, inner, bias=False)
-        self.v = nn.Linear(width, inner, bias=False)
-        self.out = nn.Linear(inner, width)
+        o, width = options, options.width
+        self.grid = tuple(n // o.patch for n in size)
+        self.width, self.heads, self.threshold = width, o.heads, o.threshold
+        self.token_grid = self.grid if o.localized else None
+        self.features = features_for(o.space, axes, width, o.max_frequency or max(size) / 2)
+        self.q, self.k, self.v = (nn.Linear(width, o.inner, bias=False) for _ in range(3))
+        self.out = nn.Linear(o.inner, width)
         layers: list[nn.Module] = []
-        for _ in range(depth - 1):
+        for _ in range(o.depth - 1):
             layers += [nn.Linear(width, width), nn.ReLU(inplace=True)]
         last = nn.Linear(width, channels)
         self.mlp = nn.Sequential(*layers, last)
-        self._start(localized, last)
+        self._start(o.localized, last)
 
     def _start(self, localized: bool, last: nn.Linear) -> None:
         if localized:

@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from inrkit import GridOptions, at_least, option
+from inrkit import GridOptions, at_least, option, tiny_preset
 
 
 @attrs.frozen
@@ -43,23 +43,7 @@ _PAPER_64 = {
 }
 
 # Embedded faces, learned on a laptop's processor in minutes.
-_TINY: Mapping[str, Any] = {
-    "steps": 800,
-    "batch_size": 64,
-    "optimizer": "muon",
-    "lr": 2e-3,
-    "sample_every": 160,
-    "save_every": 160,
-    "objective_options": {
-        "distance": "squared",
-        "weight_gene": "t/(t-r)",
-        "lambda_recon": 10.0,
-        "p_mean": 0.0,
-        "p_std": 1.8,
-        "curriculum": {"stages": 6},
-    },
-    "options": {"size": [32, 32], "patch": 8, "width": 384, "heads": 6, "hidden": 768},
-}
+_TINY = tiny_preset(800, size=[32, 32], patch=8, width=384, heads=6, hidden=768)
 
 
 def _tiny(**options: Any) -> Mapping[str, Any]:

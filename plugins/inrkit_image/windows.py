@@ -31,13 +31,6 @@ class Windows(INRFunction):
     the waves are a network's answer to Fourier features of the offset, shared by all windows of all instances. A place
     meets the tokens of the cells around it alone, so the cost of a place does not depend on the signal's length. Works
     for any number of axes.
-
-    Args:
-        axes, channels: Of coordinates and outputs.
-        grid: The tokens are laid out on a grid of this size.
-        band: Highest frequency of the features, in half turns to a cell.
-        width, hidden, depth: Of the dictionary and the network that draws it.
-        closed: For each axis, whether its end meets its beginning.
     """
 
     Options = WindowsOptions
@@ -50,34 +43,23 @@ class Windows(INRFunction):
         o = options
         if len(size) != axes or any(n < o.patch for n in size):
             raise UsageError(f"'windows' needs a grid of at least {o.patch} cells along {axes} axes (got {size})")
-        grid = tuple(n // o.patch for n in size)
-        shape = {"width": o.width, "hidden": o.hidden, "depth": o.depth}
-        return cls(axes, channels, grid=grid, band=float(o.patch), closed=closed_axes(o.space, axes), **shape)
+        return cls(axes, channels, size, o)
 
-    def __init__(
-        self,
-        axes: int,
-        channels: int,
-        *,
-        grid: tuple[int, ...],
-        band: float,
-        width: int,
-        hidden: int,
-        depth: int,
-        closed: tuple[bool, ...] = (),
-    ) -> None:
+    def __init__(self, axes: int, channels: int, size: tuple[int, ...], options: WindowsOptions) -> None:
         super().__init__()
-        self.grid, self.token_grid, self.width, self.channels = grid, grid, width, channels
-        self.closed = closed or (False,) * axes
-        count = max(8, math.ceil(band))
-        self.register_buffer("cells", torch.tensor(grid), persistent=False)
-        self.register_buffer("turns", math.pi * torch.arange(1, count + 1) * (band / count), persistent=False)
+        o = options
+        self.grid = self.token_grid = tuple(n // o.patch for n in size)
+        self.width, self.channels, self.closed = o.width, channels, closed_axes(o.space, axes)
+        # Up to one half turn for each sample of a cell.
+        count = max(8, o.patch)
+        self.register_buffer("cells", torch.tensor(self.grid), persistent=False)
+        self.register_buffer("turns", math.pi * torch.arange(1, count + 1) * (o.patch / count), persistent=False)
         layers: list[nn.Module] = []
         inputs = 1 + 2 * axes * count
-        for _ in range(depth - 1):
-            layers += [nn.Linear(inputs, hidden), nn.SiLU()]
-            inputs = hidden
-        self.waves = nn.Sequential(*layers, nn.Linear(inputs, channels * width))
+        for _ in range(o.depth - 1):
+            layers += [nn.Linear(inputs, o.hidden), nn.SiLU()]
+            inputs = o.hidden
+        self.waves = nn.Sequential(*layers, nn.Linear(inputs, channels * o.width))
 
     @property
     def param_shapes(self) -> Mapping[str, tuple[int, ...]]:

@@ -6,7 +6,7 @@ from gaussian import batch_of, transformer_pipeline
 from torch import Tensor, nn
 
 from inrkit import Draws, SharedDropout, Step, shared_dropout
-from inrkit.core.objective import consistency_pair
+from inrkit.core.objective.pair import consistency_pair
 from inrkit.errors import UsageError
 
 ROWS = torch.arange(6)

@@ -11,6 +11,7 @@ from inrkit import (
     Draws,
     Level,
     LiteralReadout,
+    Measure,
     Observation,
     Params,
     Pipeline,
@@ -43,7 +44,7 @@ class Classes(Denoiser):
 
 def classes(readout: Readout | None = None) -> tuple[Pipeline, Classes]:
     denoiser = Classes()
-    return Pipeline(denoiser, Lookup(4), SampleGrid(), Preconditioning(), readout or DirectReadout()), denoiser
+    return Pipeline(denoiser, Measure(Lookup(4), SampleGrid(), Preconditioning(), readout or DirectReadout())), denoiser
 
 
 # ---------------------------------------------------------------------------------------------- label dropout
@@ -154,7 +155,7 @@ def test_guidance_of_two_gaussians() -> None:
             return {"values": mean + s2 / (s2 + t**2) * (x - mean)}
 
     readout = DirectReadout(width=1e-6)
-    pipeline = Pipeline(TwoMeans(), Lookup(1), SampleGrid(), Preconditioning(t_min=1e-4), readout)
+    pipeline = Pipeline(TwoMeans(), Measure(Lookup(1), SampleGrid(), Preconditioning(t_min=1e-4), readout))
     label, template = torch.tensor([0, 1]).repeat(500), observed(torch.zeros(1000, 1, 1))
     first = sample(pipeline, template, Draws(0, 1000), label=label, guidance=3.0).observation.values.flatten()
     assert torch.allclose(first[label == 1], torch.tensor(3.0), atol=0.2)

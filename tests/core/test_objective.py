@@ -38,7 +38,7 @@ from inrkit import (
     load_plugins,
     option,
 )
-from inrkit.core.objective import consistency_pair
+from inrkit.core.objective.pair import consistency_pair
 
 ALL = [
     Inrct(),

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from inrkit import LiteralReadout, SigmoidPairing
-from inrkit.core.objective import DISTANCES, WEIGHTINGS, l2_norm, pseudo_huber, squared
-from inrkit.core.objective.distance import distance_of
+from inrkit.core.objective.distance import DISTANCES, distance_of, l2_norm, pseudo_huber, squared
+from inrkit.core.objective.weighting import WEIGHTINGS
 
 # ------------------------------------------------------------------------------------------------- distances
 

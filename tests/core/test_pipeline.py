@@ -25,7 +25,7 @@ from inrkit import (
     UsageError,
     sample,
 )
-from inrkit.core.objective import Objective
+from inrkit.core.objective.base import Objective
 
 READOUTS = [LiteralReadout(), TwoHeadedReadout(), DirectReadout()]
 

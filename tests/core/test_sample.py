@@ -13,6 +13,7 @@ from inrkit import (
     Draws,
     Level,
     LiteralReadout,
+    Measure,
     Observation,
     Params,
     Pipeline,
@@ -47,7 +48,7 @@ class Halve(Denoiser):
 
 def halving(readout: Readout) -> tuple[Pipeline, Halve]:
     denoiser = Halve()
-    return Pipeline(denoiser, Lookup(4, 1), SampleGrid(), Preconditioning(), readout), denoiser
+    return Pipeline(denoiser, Measure(Lookup(4, 1), SampleGrid(), Preconditioning(), readout)), denoiser
 
 
 def f_by_hand(x: Tensor, t: float, width: float = 0.1) -> Tensor:
@@ -205,7 +206,9 @@ class Posterior(Denoiser):
 
 def diffusion(t_min: float = 1e-4) -> Pipeline:
     """The exact diffusion model of the Gaussian toy; its read-out has hardly any skip."""
-    return Pipeline(Posterior(), Lookup(2), SampleGrid(), Preconditioning(t_min=t_min), DirectReadout(width=1e-6))
+    return Pipeline(
+        Posterior(), Measure(Lookup(2), SampleGrid(), Preconditioning(t_min=t_min), DirectReadout(width=1e-6))
+    )
 
 
 def exact_path(x: Tensor, t: float, r: float) -> Tensor:

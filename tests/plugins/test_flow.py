@@ -20,6 +20,7 @@ from inrkit import (
     DirectReadout,
     Draws,
     Level,
+    Measure,
     Observation,
     Params,
     Pipeline,
@@ -83,7 +84,9 @@ class Exact(Denoiser):
 
 
 def flow_of(denoiser: Denoiser, width: float, t_min: float = 0.003) -> Pipeline:
-    return Pipeline(denoiser, Lookup(2), SampleGrid(), Preconditioning(t_min=t_min), DirectReadout(width=width))
+    return Pipeline(
+        denoiser, Measure(Lookup(2), SampleGrid(), Preconditioning(t_min=t_min), DirectReadout(width=width))
+    )
 
 
 def gain_at(pipeline: Pipeline, t: float, s: float) -> Tensor:

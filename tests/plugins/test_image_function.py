@@ -8,14 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from inrkit import Grid, HyperTransformer, PatchTokenizer, SampleGrid, UsageError, grid_centers, make_heads
-from inrkit_image.function import ANR
+from inrkit_image.function import ANR, ANROptions
 from inrkit_image.options import PRESETS
 
 
 def small(axes: int = 2, **options: Any) -> ANR:
     grid = options.pop("grid", (4,) * axes)
     width = options.pop("width", 24)
-    return ANR(axes, 3, grid=grid, width=width, inner=16, heads=2, depth=3, max_frequency=8.0, **options)
+    how = ANROptions(patch=1, width=width, inner=16, heads=2, depth=3, max_frequency=8.0, **options)
+    return ANR(axes, 3, grid, how)
 
 
 def tokens_of(function: ANR, rows: int = 2) -> dict[str, Tensor]:
@@ -135,7 +136,7 @@ def test_wrong_tokens_are_refused() -> None:
 @pytest.mark.parametrize(("axes", "grid"), [(1, (8,)), (2, (4, 4)), (2, (8, 8))])
 def test_places_start_out_looking_at_the_nearest_token(axes: int, grid: tuple[int, ...]) -> None:
     """Localized: with tokens at their start, a token's own place attends to it most, in the mean over heads."""
-    function = ANR(axes, 3, grid=grid, width=64, inner=64, heads=2, depth=3, max_frequency=max(grid) / 2)
+    function = ANR(axes, 3, grid, ANROptions(patch=1, width=64, inner=64, heads=2, depth=3))
     params, coords = {"tokens": function.token_positions()[None]}, grid_centers(grid)[None]
     weights = attention_of(function, params, coords).mean(1)[0].detach()
     assert torch.equal(weights.argmax(-1), torch.arange(len(weights)))
@@ -154,7 +155,7 @@ def test_not_localized_starts_by_chance() -> None:
 @pytest.mark.parametrize(("width", "inner", "heads"), [(64, 64, 2), (512, 384, 6), (32, 64, 4), (256, 128, 4)])
 def test_first_logits_are_about_eight(width: int, inner: int, heads: int) -> None:
     """Whatever the sizes, a place's logit for the token right there starts at about 8 in the mean."""
-    function = ANR(2, 3, grid=(8, 8), width=width, inner=inner, heads=heads, max_frequency=4.0)
+    function = ANR(2, 3, (8, 8), ANROptions(patch=1, width=width, inner=inner, heads=heads))
     q = function.q(function.token_positions())
     logits = q.unflatten(-1, (heads, -1)).square().sum(-1) / math.sqrt(inner / heads)
     assert float(logits.mean().detach()) == pytest.approx(8, rel=0.25)
@@ -186,18 +187,9 @@ def paper_model(channels: int = 3) -> tuple[HyperTransformer, ANR]:
     """The preset celeba-hq-64 without memory for its weights."""
     o: dict[str, Any] = dict(PRESETS["celeba-hq-64"]["options"])
     size = tuple(o["size"])
-    grid = tuple(n // o["token_patch"] for n in size)
+    inr = {name: o[f"inr_{name}"] for name in ("width", "inner", "heads", "depth")}
     with torch.device("meta"):
-        function = ANR(
-            2,
-            channels,
-            grid=grid,
-            width=o["inr_width"],
-            inner=o["inr_inner"],
-            heads=o["inr_heads"],
-            depth=o["inr_depth"],
-            max_frequency=32.0,
-        )
+        function = ANR(2, channels, size, ANROptions(patch=o["token_patch"], max_frequency=32.0, **inr))
         denoiser = HyperTransformer(
             PatchTokenizer(size, channels, o["patch"], o["width"]),
             make_heads(function.param_shapes, "tokens", o["width"]),
@@ -206,7 +198,7 @@ def paper_model(channels: int = 3) -> tuple[HyperTransformer, ANR]:
             decoder_depth=o["decoder_depth"],
             attention_heads=o["heads"],
             hidden=o["hidden"],
-            token_grid=grid,
+            token_grid=function.grid,
         )
     return denoiser, function
 

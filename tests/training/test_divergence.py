@@ -9,7 +9,7 @@ import torch
 from toy_run import fingerprint, train_toy
 
 from inrkit.config.phases import ScheduledPhase
-from inrkit.core.objective import WEIGHTINGS
+from inrkit.core.objective.weighting import WEIGHTINGS
 from inrkit.core.pipeline import Pipeline
 from inrkit.errors import DivergedError
 from inrkit.evaluation.reconstruction import Score

@@ -8,7 +8,8 @@ import pytest
 from toy_run import fingerprint, train_toy
 
 from inrkit.config.resolve import resolve
-from inrkit.core.objective import Ct, Diffusion, Ect, Ict
+from inrkit.core.objective.continuous import Diffusion, Ect
+from inrkit.core.objective.discrete import Ct, Ict
 from inrkit.core.timing import SigmoidPairing
 from inrkit.report.history import History, read_lines
 from inrkit.report.sheets import write_report

@@ -4,6 +4,7 @@ import abc
 from typing import Literal, final
 
 import attrs
+from attrs.validators import and_
 from torch import Tensor
 
 from inrkit.core.draws import Draws
@@ -25,20 +26,26 @@ from inrkit.core.option import AT_LEAST_2, BELOW_1, POSITIVE, option
 from inrkit.errors import UsageError
 
 
+def _above_min(objective: "OnGrid", attribute: object, value: float) -> None:
+    if objective.sigma_min >= value:
+        raise UsageError(f"'sigma_min' must be below 'sigma_max' = {value} (got {objective.sigma_min})")
+
+
+def _from_s0(objective: "Song | Ict", attribute: object, value: int) -> None:
+    if value < objective.s0:
+        raise UsageError(f"'s1' must be at least 's0' = {objective.s0} (got {value})")
+
+
 @attrs.frozen
 class OnGrid(Objective):
     """What objectives on a grid have in common: f at a level should be the teacher's f at the next cleaner one."""
 
     sigma_min: float = option(0.002, "lowest noise level", POSITIVE)
-    sigma_max: float = option(80.0, "highest noise level", POSITIVE)
+    sigma_max: float = option(80.0, "highest noise level", and_(POSITIVE, _above_min))
     rho: float = option(7.0, "exponent ρ of the spacing of noise levels (EDM)", POSITIVE)
     distance: Distance = option("squared", DISTANCE_HELP)
     c: float | None = option(None, C_HELP)
     weight: Weighting = option("uniform", WEIGHT_HELP)
-
-    def __attrs_post_init__(self) -> None:
-        if self.sigma_min >= self.sigma_max:
-            raise UsageError(f"'sigma_min' must be below 'sigma_max' = {self.sigma_max} (got {self.sigma_min})")
 
     @abc.abstractmethod
     def count(self, progress: float) -> int:
@@ -69,15 +76,11 @@ class Song(OnGrid):
     """The schedules of Consistency Models: ever more noise levels, and a teacher that follows ever more slowly."""
 
     s0: int = option(2, "number of noise levels at the start of training", AT_LEAST_2)
-    s1: int = option(150, "number of noise levels at the end of training, minus one", AT_LEAST_2)
+    s1: int = option(150, "number of noise levels at the end of training, minus one", and_(AT_LEAST_2, _from_s0))
     mu0: float = option(0.9, "initial decay of the teacher's moving average; 0: the student's own weights", BELOW_1)
     mu: Literal["code", "paper"] = option(
         "code", "n in the teacher's decay exp(s0 ln mu0 / n), for N noise levels: N - 1 (authors' code) or N (paper)"
     )
-
-    def __attrs_post_init__(self) -> None:
-        OnGrid.__attrs_post_init__(self)
-        _check_ascending(self.s0, self.s1)
 
     def count(self, progress: float) -> int:
         return square_root_count(progress, self.s0, self.s1)
@@ -120,21 +123,12 @@ class Ict(OnGrid):
     distance: Distance = option("pseudo-huber", DISTANCE_HELP)
     weight: Weighting = option("1/(t-r)", WEIGHT_HELP)
     s0: int = option(10, "number of noise levels at the start of training, minus one", AT_LEAST_2)
-    s1: int = option(1280, "number of noise levels at the end of training, minus one", AT_LEAST_2)
+    s1: int = option(1280, "number of noise levels at the end of training, minus one", and_(AT_LEAST_2, _from_s0))
     p_mean: float = option(-1.1, P_MEAN_HELP)
     p_std: float = option(2.0, P_STD_HELP, POSITIVE)
-
-    def __attrs_post_init__(self) -> None:
-        OnGrid.__attrs_post_init__(self)
-        _check_ascending(self.s0, self.s1)
 
     def count(self, progress: float) -> int:
         return doubling_count(progress, self.s0, self.s1)
 
     def times(self, progress: float, draws: Draws) -> tuple[Tensor, Tensor]:
         return lognormal_pairs(self.levels(progress), draws, self.p_mean, self.p_std)
-
-
-def _check_ascending(s0: int, s1: int) -> None:
-    if s1 < s0:
-        raise UsageError(f"'s1' must be at least 's0' = {s0} (got {s1})")

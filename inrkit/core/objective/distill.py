@@ -42,7 +42,6 @@ class Cd(OnGrid):
     mu: float = option(0.0, "decay of the teacher's exponential moving average; 0: the student's own weights", BELOW_1)
 
     def __attrs_post_init__(self) -> None:
-        OnGrid.__attrs_post_init__(self)
         if self.skip >= self.n:
             raise UsageError(f"'skip' must be less than the number of levels, 'n' = {self.n} (got {self.skip})")
 

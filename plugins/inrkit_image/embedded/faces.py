@@ -15,9 +15,7 @@ from torch import Tensor
 from inrkit import DrawnSignals, Grid, UsageError
 from inrkit_image.embedded.ellipses import coverage, edges, monomials
 from inrkit_image.embedded.layers import COLOURS, layers
-from inrkit_image.embedded.portrait import HAIR, Portrait, describe, hair_kind
-
-CLASS_NAMES = HAIR
+from inrkit_image.embedded.portrait import CLASS_NAMES, Portrait, describe, face_labels
 
 # Seeds of a split start here and are consecutive, so that splits share no face.
 SPLITS = {"train": 0, "test": 1 << 40}
@@ -40,11 +38,6 @@ def draw_faces(seeds: Tensor, size: tuple[int, int], *, supersample: int = 2) ->
         block = slice(start, start + _DESCRIBED)
         _draw(describe(seeds[block]), images[block], supersample)
     return images
-
-
-def face_labels(seeds: Tensor) -> Tensor:
-    """(B,) int64 -> (B,) int64 index into ``CLASS_NAMES``: the kind of hair."""
-    return hair_kind(seeds)
 
 
 @final

@@ -14,23 +14,13 @@ from inrkit import Dice
 from inrkit_image.embedded.ellipses import moved, quadratic_forms, similarity
 from inrkit_image.embedded.layers import COLOURS, TUFTS
 
-HAIR = ("bald", "short", "spiky", "curly", "bob", "long", "bun", "pigtails")
-BALD, SHORT, SPIKY, CURLY, BOB, LONG, BUN, PIGTAILS = range(len(HAIR))
+CLASS_NAMES = ("bald", "short", "spiky", "curly", "bob", "long", "bun", "pigtails")
+BALD, SHORT, SPIKY, CURLY, BOB, LONG, BUN, PIGTAILS = range(len(CLASS_NAMES))
 
 SKIN = ("ffdfc4", "f6cda4", "eab98a", "d9a06b", "bb7f4f", "9a643e", "7d4c2e", "68402b")
 HAIR_COLOUR = (
-    "2a211c",
-    "4c3022",
-    "7a4a26",
-    "b5763a",
-    "e6bd63",
-    "a13d22",
-    "8d8d94",
-    "ebe4d8",
-    "3d5fa8",
-    "c95b8f",
-    "4b8f6b",
-)
+    "2a211c", "4c3022", "7a4a26", "b5763a", "e6bd63", "a13d22", "8d8d94", "ebe4d8", "3d5fa8", "c95b8f", "4b8f6b",
+)  # fmt: skip
 IRIS = ("6b4628", "8a6832", "45875a", "417ac0", "678c9a", "4a3a30")
 LIPS = ("b4534a", "c8645c", "9c3f40", "d0706c")
 FRAME = ("20242c", "8a2f2f", "2d4f86", "6b4a2b", "3c6b52")
@@ -150,7 +140,7 @@ def _hue(dice: Dice, light: tuple[float, float], colourful: tuple[float, float],
 def describe(seeds: Tensor) -> Portrait:
     """(B,) int64 -> who these faces are. The first throw of the dice is the kind of hair."""
     dice = Dice(seeds)
-    sketch = Sketch(dice, dice.index(len(HAIR)))
+    sketch = Sketch(dice, dice.index(len(CLASS_NAMES)))
     pose = similarity(
         dice.uniform(-0.13, 0.13), dice.uniform(0.92, 1.04), dice.uniform(-0.05, 0.05), dice.uniform(0.02, 0.08)
     )
@@ -164,9 +154,9 @@ def describe(seeds: Tensor) -> Portrait:
     return sketch.finish(pose)
 
 
-def hair_kind(seeds: Tensor) -> Tensor:
-    """(B,) int64 index into ``HAIR``, without describing the rest."""
-    return Dice(seeds).index(len(HAIR))
+def face_labels(seeds: Tensor) -> Tensor:
+    """(B,) int64 index into ``CLASS_NAMES``, without describing the rest."""
+    return Dice(seeds).index(len(CLASS_NAMES))
 
 
 def _draw_head(sketch: Sketch, yaw: Tensor) -> Tensor:
@@ -269,7 +259,7 @@ def _draw_hair(sketch: Sketch, half: Tensor) -> None:
     stretch = torch.ones_like(behind)
     stretch[:, 2] = (half + 0.02) / 0.56
     sketch.table("hair behind", behind * stretch)
-    shapes = [(TUFT_SHAPES.get(i, []) + [NOWHERE] * TUFTS)[:TUFTS] for i in range(len(HAIR))]
+    shapes = [(TUFT_SHAPES.get(i, []) + [NOWHERE] * TUFTS)[:TUFTS] for i in range(len(CLASS_NAMES))]
     tufts = _pick(shapes, kind)
     for i in range(TUFTS):
         sketch.table(f"tuft {i}", tufts[:, i])

@@ -38,14 +38,9 @@ class Cifar10Importer(SplitImporter):
 
 
 def _from_batches(entries: Entries, batches: list[str], options: SplitOptions, progress: Progress) -> Imported:
-    pixels, labels = [], []
-    for batch in batches:
-        read = _binary if batch.endswith(".bin") else _pickled
-        batch_pixels, batch_labels = read(entries.read_one(batch), batch)
-        pixels.append(batch_pixels)
-        labels.append(batch_labels)
-    images = np.concatenate(pixels).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-    return assembled(images, np.concatenate(labels), CLASS_NAMES, options, progress)
+    found = [(_binary if name.endswith(".bin") else _pickled)(entries.read_one(name), name) for name in batches]
+    pixels, labels = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return assembled(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels, CLASS_NAMES, options, progress)
 
 
 def _pickled(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
