@@ -15,7 +15,7 @@ Other conventions are converted where files are imported (`to_opencv`):
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, final
 
 import attrs
@@ -69,17 +69,16 @@ class Cameras:
         """(..., 3) in the world."""
         return self.pose[..., :3, 3]
 
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Cameras":
+        """Poses and intrinsics changed alike, in their leading axes or their place."""
+        return Cameras(change(self.pose), change(self.intrinsics), self.size)
+
     def __getitem__(self, index: Any) -> "Cameras":
         """Cameras by their leading axes, as a tensor of their shape would be indexed."""
-        return Cameras(self.pose[index], self.intrinsics[index], self.size)
-
-    def take(self, index: Tensor) -> "Cameras":
-        """Of (B, V) cameras those with numbers (B, S) in each row, as (B, S) cameras."""
-        row = torch.arange(len(index), device=index.device)[:, None]
-        return self[row, index]
+        return self.map(lambda x: x[index])
 
     def to(self, device: torch.device | str) -> "Cameras":
-        return Cameras(self.pose.to(device), self.intrinsics.to(device), self.size)
+        return self.map(lambda x: x.to(device))
 
     def resized(self, size: tuple[int, int]) -> "Cameras":
         """The same views with another number of pixels."""

@@ -4,6 +4,7 @@ A field maps coordinates (B, P, 3), the box's longest reach being 1, to a raw de
 each ray the box is cut into ``samples`` intervals; nerfacc turns densities into weights.
 """
 
+from collections.abc import Callable
 from typing import Any, final
 
 import attrs
@@ -41,11 +42,6 @@ class Samples:
     starts: Tensor
     ends: Tensor
     coords: Tensor  # (b, R, S, 3), or with variances (b, R, S, 6)
-
-    @property
-    def hit(self) -> Tensor:
-        """Which samples lie inside the box, (b, R, S)."""
-        return self.ends > self.starts
 
 
 @final
@@ -94,9 +90,7 @@ class MarchRays(Transform):
     def _all(self, field: Field, rays: Rays) -> Tensor:
         """(B, R, 3), every sample at once."""
         found = self.place(rays, 0, rays.count)
-        raw = field(found.coords.flatten(1, 2))
-        raw = raw.unflatten(1, found.coords.shape[1:3])
-        return self._composed(found, density_of(raw[..., 0]), colour_of(raw[..., 1:]), rays, None)
+        return self._composed(found, field(found.coords.flatten(1, 2)).unflatten(1, found.coords.shape[1:3]), rays)
 
     # ------------------------------------------------------------------------------------------ afterwards
 
@@ -109,52 +103,43 @@ class MarchRays(Transform):
         step = max(1, _HELD // (objects * self.samples))
         parts = []
         for start in range(0, rays.count, step):
-            stop = min(start + step, rays.count)
-            found = self.place(rays, start, stop)
-            active = found.hit.expand(objects, -1, -1)
+            found = self.place(rays, start, min(start + step, rays.count))
+            active = (found.ends > found.starts).expand(objects, -1, -1)  # the others lie outside of the box
             if grid is not None:
-                active = active & grid.at(self._points(found.coords))
+                active = active & grid.at(found.coords[..., :3] * self.reach)
             raw, active = self._query(field, found, active)
-            parts.append(self._composed(found, density_of(raw[..., 0]), colour_of(raw[..., 1:]), rays, active))
+            parts.append(self._composed(found, raw, rays, active))
         return torch.cat(parts, 1)
 
     def _query(self, field: Field, found: Samples, active: Tensor) -> tuple[Tensor, Tensor]:
         """The field's raw answers (B, R, S, 4) where ``active`` (B, R, S), front to back until no light is left."""
-        raw: Tensor | None = None
         light = torch.ones(active.shape[:2], device=active.device)
         quarter = -(-self.samples // 4) if self.stop else self.samples
-        masks = []
+        answers, masks = [], []
         for begin in range(0, self.samples, quarter):
             part = slice(begin, begin + quarter)
             needed = active[..., part] & (light > self.stop)[..., None]
             answer = query(field, found.coords[:, :, part], needed)
             masks.append(needed)
-            raw = answer if raw is None else torch.cat([raw, answer], 2)
+            answers.append(answer)
             opacity = density_of(answer[..., 0]) * (found.ends - found.starts)[..., part] * needed
             light = light * torch.exp(-opacity.sum(-1))
-        assert raw is not None
-        return raw, torch.cat(masks, 2)
+        return torch.cat(answers, 2), torch.cat(masks, 2)
 
     def density(self, field: Field) -> Field:
         """The density (B, P) of a field at points (B or 1, P, 3) in the world."""
-
-        def at(points: Tensor) -> Tensor:
-            coords = points / self.reach
-            if self.mip:
-                coords = torch.cat([coords, torch.zeros_like(coords)], -1)
-            parts = [density_of(field(part)[..., 0]) for part in coords.split(_IN_FLIGHT // 4, dim=1)]
-            return torch.cat(parts, 1)
-
-        return at
+        return self._at(field, lambda raw: density_of(raw[..., 0]))
 
     def colours(self, field: Field) -> Field:
         """The first colours (B, P, 3) of a field at points (B or 1, P, 3) in the world."""
+        return self._at(field, lambda raw: colour_of(raw[..., 1:4]))
 
+    def _at(self, field: Field, part: Callable[[Tensor], Tensor]) -> Field:
         def at(points: Tensor) -> Tensor:
             coords = points / self.reach
             if self.mip:
                 coords = torch.cat([coords, torch.zeros_like(coords)], -1)
-            return torch.cat([colour_of(field(part)[..., 1:4]) for part in coords.split(_IN_FLIGHT // 4, dim=1)], 1)
+            return torch.cat([part(field(some)) for some in coords.split(_IN_FLIGHT // 4, dim=1)], 1)
 
         return at
 
@@ -163,34 +148,34 @@ class MarchRays(Transform):
     def place(self, rays: Rays, start: int, stop: int) -> Samples:
         """The intervals of some of the rays within the box."""
         origins, directions = rays.rays(start, stop)
-        enter, leave = cross_box(origins, directions, self.low.to(origins), self.high.to(origins))
-        enter = enter.clamp(self.near, self.far)
-        leave = torch.maximum(leave.clamp(self.near, self.far), enter)
+        enter, leave = self._within(origins, directions)
         samples = self.samples if rays.jitter is None else rays.jitter.shape[2]
         edges = torch.linspace(0, 1, samples + 1, device=origins.device)
         at = enter[..., None] + (leave - enter)[..., None] * edges
         starts, ends = at[..., :-1], at[..., 1:]
+        variances: list[Tensor] = []
         if self.mip:
             spread = (_CONE / rays.cameras.intrinsics[..., 0]).mean(-1, keepdim=True).expand(directions.shape[:2])
             middle, variance = cone_variance(directions, starts, ends, spread)
-            points = origins[..., None, :] + middle[..., None] * directions[..., None, :]
-            return Samples(starts, ends, torch.cat([points / self.reach, variance / self.reach**2], -1))
-        share = 0.5 if rays.jitter is None else rays.jitter[:, start:stop]
-        middle = starts + (ends - starts) * share
+            variances = [variance / self.reach**2]
+        else:
+            middle = starts + (ends - starts) * (0.5 if rays.jitter is None else rays.jitter[:, start:stop])
         points = origins[..., None, :] + middle[..., None] * directions[..., None, :]
-        return Samples(starts, ends, points / self.reach)
+        return Samples(starts, ends, torch.cat([points / self.reach, *variances], -1))
 
     def hits(self, rays: Rays) -> Tensor:
         """Which rays meet the box at all, (B or 1, R)."""
-        origins, directions = rays.rays(0, rays.count)
+        enter, leave = self._within(*rays.rays(0, rays.count))
+        return leave > enter
+
+    def _within(self, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        """Where rays enter and leave the box between ``near`` and ``far``, (...) each; alike for those that miss it."""
         enter, leave = cross_box(origins, directions, self.low.to(origins), self.high.to(origins))
-        return leave.clamp(max=self.far) > enter.clamp(min=self.near)
+        enter = enter.clamp(self.near, self.far)
+        return enter, torch.maximum(leave.clamp(self.near, self.far), enter)
 
-    def _points(self, coords: Tensor) -> Tensor:
-        return coords[..., :3] * self.reach
-
-    def _composed(self, found: Samples, density: Tensor, colours: Tensor, rays: Rays, active: Tensor | None) -> Tensor:
-        background = rays.background
+    def _composed(self, found: Samples, raw: Tensor, rays: Rays, active: Tensor | None = None) -> Tensor:
+        density, colours, background = density_of(raw[..., 0]), colour_of(raw[..., 1:]), rays.background
         if background is None:
             background = torch.full((1, 3), self.background, device=density.device)
         # behind an object further heads show nothing

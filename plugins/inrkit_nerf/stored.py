@@ -54,9 +54,8 @@ class StoredViews(Views):
 
     def cameras(self, numbers: Tensor, views: Tensor) -> Cameras:
         rows = self._rows(numbers, views)
-        pose = torch.from_numpy(self._store.read("pose", rows)).float().unflatten(0, views.shape)
-        intrinsics = torch.from_numpy(self._store.read("intrinsics", rows)).float().unflatten(0, views.shape)
-        return Cameras(pose, intrinsics, self.size)
+        pose, k = (torch.from_numpy(self._store.read(name, rows)).float() for name in ("pose", "intrinsics"))
+        return Cameras(pose, k, self.size).map(lambda x: x.unflatten(0, views.shape))
 
     def images(self, numbers: Tensor, views: Tensor) -> Tensor:
         read = torch.from_numpy(self._store.read("images", self._rows(numbers, views)))
@@ -65,22 +64,12 @@ class StoredViews(Views):
     @property
     def facts(self) -> dict[str, object]:
         known = self._store.attributes
-        return {
-            "title": known.get("title", ""),
-            "views": self.view_count,
-            "size": list(self.size),
-            "channels": self._channels,
-            "box": known.get("box"),
-            "radius": known.get("radius"),
-            "focal": known.get("focal"),
-            "classes": 0,
-            "class_names": [],
-        }
+        found = {name: known.get(name) for name in ("box", "radius", "focal")}
+        return {"title": known.get("title", ""), "channels": self._channels, **found}
 
     def _rows(self, numbers: Tensor, views: Tensor) -> list[int]:
         count = self._counts[numbers][:, None]
-        rows: list[int] = (self._starts[numbers][:, None] + views * count // self.view_count).flatten().tolist()
-        return rows
+        return list((self._starts[numbers][:, None] + views * count // self.view_count).flatten().tolist())
 
     def _name(self, number: int) -> str:
         names = self._store.attributes.get("objects", [])

@@ -27,7 +27,7 @@ class Views(abc.ABC):
     @property
     @abc.abstractmethod
     def facts(self) -> dict[str, object]:
-        """What the data are, as JSON, with "box": lower and upper corner of what holds every object, or None."""
+        """Title, channels, radius, focal and "box", lower and upper corner of what holds every object, or None."""
 
     @abc.abstractmethod
     def cameras(self, numbers: Tensor, views: Tensor) -> Cameras:
@@ -83,7 +83,9 @@ class ViewSource(Source):
 
     @property
     def facts(self) -> dict[str, object]:
-        return {**self.objects.facts, "count": len(self.objects)}
+        objects = self.objects
+        shared = {"count": len(objects), "views": objects.view_count, "size": list(objects.size)}
+        return {**objects.facts, **shared, "classes": 0, "class_names": []}
 
 
 def _shuffled(seeds: Tensor, count: int) -> Tensor:

@@ -6,12 +6,15 @@ the boot and down the tail.
 """
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import attrs
 import torch
 from torch import Tensor
 
 from inrkit import Dice
+
+Span: TypeAlias = tuple[Tensor, Tensor]
 
 KINDS = ("sedan", "hatchback", "estate", "suv", "van", "pickup", "sports", "bus", "truck", "mini")
 SEDAN, HATCHBACK, ESTATE, SUV, VAN, PICKUP, SPORTS, BUS, TRUCK, MINI = range(len(KINDS))
@@ -43,7 +46,7 @@ BODY_PAINTS = (
 CARGO_PAINTS = ("dcdcd8", "c9c4b4", "b9c7d6", "d3b87a", "c0433a", "3a6fb0")
 RIMS = ("c8ccd0", "9aa0a6", "b8b8b8", "53565a")
 
-# Colours by name, in the order of `Car.colours`; the six boxes are mirrors, rails or walls, and what is carried.
+# Colours by name, in the order of `Blueprint.colours`; the six boxes are mirrors, rails or walls, and what is carried.
 MATERIALS = (
     "body", "lower", "roof", "stripe", "glass", "trim", "tyre", "rim", "lamp", "tail", "plate", "bumper",
     "box0", "box1", "box2", "box3", "box4", "box5",
@@ -53,12 +56,11 @@ MATERIAL = {name: i for i, name in enumerate(MATERIALS)}
 
 @attrs.frozen(eq=False)
 class Blueprint:
-    """B cars: kinds (B,), measures (B,) each by name, colours (B, 18, 3) as in ``MATERIALS``, and boxes (B, 6, 2, 3).
+    """B cars: measures (B,) each by name, colours (B, 18, 3) as in ``MATERIALS``, and boxes (B, 6, 2, 3).
 
     A box is its lower and upper corner; one that is not there has them in the wrong order.
     """
 
-    kind: Tensor
     measures: Mapping[str, Tensor]
     colours: Tensor
     boxes: Tensor
@@ -76,7 +78,7 @@ def draw_blueprint(seeds: Tensor) -> Blueprint:
     present = (boxes[..., 0, :] < boxes[..., 1, :]).all(-1)
     m["top"] = torch.maximum(m["height"], torch.where(present, boxes[..., 1, 2], 0.0).amax(1))
     m["bed"] = (kind == PICKUP).float()
-    return Blueprint(kind, m, _colours(dice, kind, has), boxes)
+    return Blueprint(m, _colours(dice, kind, has), boxes)
 
 
 def _measures(dice: Dice, kind: Tensor) -> dict[str, Tensor]:
@@ -93,8 +95,8 @@ def _measures(dice: Dice, kind: Tensor) -> dict[str, Tensor]:
     m["height"] = torch.maximum(m["height"], m["belt"] + 0.36)
     # pointed ends have no room to move
     inner = (m["foot"] > 0.05).float()
-    for name, vary in (("foot", 0.03), ("head", 0.03), ("rear_head", 0.03)):
-        m[name] = m[name] + inner * dice.uniform(-vary, vary)
+    for name in ("foot", "head", "rear_head"):
+        m[name] = m[name] + inner * dice.uniform(-0.03, 0.03)
     for name in ("foot", "head", "rear_head", "rear_foot", "front_axle", "rear_axle"):
         m[name] = (0.5 - m[name]) * m["length"]
     m["nose"] = m["length"] / 2
@@ -110,7 +112,7 @@ def _measures(dice: Dice, kind: Tensor) -> dict[str, Tensor]:
     panel = (kind == VAN) & dice.chance(0.5)
     m["glass_from"] = torch.where(panel, m["head"] - 0.75, -m["nose"])
     m["racing"] = ((kind == SPORTS) | (kind == MINI) | (kind == HATCHBACK)).float() * dice.chance(0.3)
-    m["band"] = torch.where(dice.chance(torch.where((kind == BUS) | (kind == VAN), 0.5, 0.08)), 1.0, 0.0)
+    m["band"] = dice.chance(torch.where((kind == BUS) | (kind == VAN), 0.5, 0.08)).float()
     return m
 
 
@@ -131,39 +133,38 @@ def _features(dice: Dice, kind: Tensor) -> dict[str, Tensor]:
 
 def _boxes(m: Mapping[str, Tensor], kind: Tensor, has: Mapping[str, Tensor]) -> Tensor:
     """(B, 6, 2, 3), what stands out of the car."""
-    half, tail, zero = m["width"] / 2, -m["nose"], torch.zeros_like(m["width"])
+    half, tail, foot, zero = m["width"] / 2, -m["nose"], m["foot"] - 0.10, torch.zeros_like(m["width"])
 
-    def box(x: tuple[Tensor, Tensor], y: tuple[Tensor, Tensor], z: tuple[Tensor, Tensor]) -> Tensor:
-        return torch.stack([torch.stack(corner, -1) for corner in zip(x, y, z, strict=True)], -2)
+    def around(middle: Tensor, reach: Tensor | float) -> Span:
+        return middle - reach, middle + reach
+
+    def side(left: bool, inner: Tensor, outer: Tensor) -> Span:
+        return (inner, outer) if left else (-outer, -inner)
+
+    def roof(low: float, high: float) -> Span:
+        return m["height"] + low, m["height"] + high
 
     def choose(*options: tuple[Tensor, Tensor]) -> Tensor:
-        chosen = box((zero, zero - 1), (zero, zero - 1), (zero, zero - 1))
+        chosen = _box(*[(zero, zero - 1)] * 3)
         for present, corners in options:
             chosen = torch.where(present[:, None, None], corners, chosen)
         return chosen
 
-    sides = []
-    for side in (1, -1):
-        near, far = (half - 0.04, half + 0.13) if side > 0 else (-half - 0.13, -half + 0.04)
-        x = m["foot"] - 0.10
-        sides.append(box((x - 0.16, x), (near, far), (m["sill"] - 0.02, m["sill"] + 0.16)))
-    for side in (1, -1):
-        inner = half - m["inset"] - m["tumble"] - m["round_side"]
-        rail = (inner - 0.06, inner) if side > 0 else (-inner, -inner + 0.06)
-        wall = (half - 0.09, half) if side > 0 else (-half, -half + 0.09)
-        roof = box((m["rear_head"] + 0.1, m["head"] - 0.1), rail, (m["height"] - 0.05, m["height"] + 0.08))
-        bed = box((tail + 0.02, m["rear_head"]), wall, (m["clearance"] + 0.3, m["belt"]))
-        sides.append(choose((has["rails"], roof), (kind == PICKUP, bed)))
-    gate = box((tail, tail + 0.08), (0.05 - half, half - 0.05), (m["clearance"] + 0.3, m["belt"]))
-    wing = box((tail + 0.02, tail + 0.30), (0.12 - half, half - 0.12), (m["boot"] + 0.16, m["boot"] + 0.22))
-    hatch = box(
-        (m["rear_head"] - 0.28, m["rear_head"] + 0.1), (0.3 - half, half - 0.3), (m["height"] - 0.06, m["height"])
-    )
-    cargo = box((tail, m["rear_foot"] - 0.10), (-half, half), (m["belt"] - 0.05, m["height"] * 1.22))
-    unit = box((zero - 1.2, zero + 1.0), (zero - 0.7, zero + 0.7), (m["height"] - 0.05, m["height"] + 0.18))
-    trunk = box(
-        (m["rear_head"] + 0.3, m["head"] - 0.3), (zero - 0.35, zero + 0.35), (m["height"] - 0.05, m["height"] + 0.3)
-    )
+    mirrors, walls = [], []
+    for left in (True, False):
+        mirrors.append(
+            _box((foot - 0.16, foot), side(left, half - 0.04, half + 0.13), (m["sill"] - 0.02, m["sill"] + 0.16))
+        )
+        edge = half - m["inset"] - m["tumble"] - m["round_side"]
+        rail = _box((m["rear_head"] + 0.1, m["head"] - 0.1), side(left, edge - 0.06, edge), roof(-0.05, 0.08))
+        bed = _box((tail + 0.02, m["rear_head"]), side(left, half - 0.09, half), (m["clearance"] + 0.3, m["belt"]))
+        walls.append(choose((has["rails"], rail), (kind == PICKUP, bed)))
+    gate = _box((tail, tail + 0.08), around(zero, half - 0.05), (m["clearance"] + 0.3, m["belt"]))
+    wing = _box((tail + 0.02, tail + 0.30), around(zero, half - 0.12), (m["boot"] + 0.16, m["boot"] + 0.22))
+    hatch = _box((m["rear_head"] - 0.28, m["rear_head"] + 0.1), around(zero, half - 0.3), roof(-0.06, 0.0))
+    cargo = _box((tail, m["rear_foot"] - 0.10), around(zero, half), (m["belt"] - 0.05, m["height"] * 1.22))
+    unit = _box((zero - 1.2, zero + 1.0), around(zero, 0.7), roof(-0.05, 0.18))
+    trunk = _box((m["rear_head"] + 0.3, m["head"] - 0.3), around(zero, 0.35), roof(-0.05, 0.3))
     carried = choose(
         (kind == PICKUP, gate),
         (has["spoiler"] & (kind == SPORTS), wing),
@@ -172,12 +173,15 @@ def _boxes(m: Mapping[str, Tensor], kind: Tensor, has: Mapping[str, Tensor]) -> 
         (kind == BUS, unit),
         (has["roof_box"], trunk),
     )
-    middle = (m["head"] + m["rear_head"]) / 2
-    sign = box((middle - 0.1, middle + 0.1), (zero - 0.3, zero + 0.3), (m["height"] - 0.05, m["height"] + 0.17))
-    front = m["head"] - 0.25
-    bar = box((front - 0.15, front + 0.15), (zero - 0.6, zero + 0.6), (m["height"] - 0.05, m["height"] + 0.16))
+    sign = _box(around((m["head"] + m["rear_head"]) / 2, 0.1), around(zero, 0.3), roof(-0.05, 0.17))
+    bar = _box(around(m["head"] - 0.25, 0.15), around(zero, 0.6), roof(-0.05, 0.16))
     signal = choose((has["taxi"], sign), (has["police"] | has["ambulance"] | has["fire"], bar))
-    return torch.stack([*sides, carried, signal], 1)
+    return torch.stack([*mirrors, *walls, carried, signal], 1)
+
+
+def _box(x: Span, y: Span, z: Span) -> Tensor:
+    """(B, 2, 3)"""
+    return torch.stack([torch.stack(corner, -1) for corner in zip(x, y, z, strict=True)], -2)
 
 
 def _colours(dice: Dice, kind: Tensor, has: Mapping[str, Tensor]) -> Tensor:

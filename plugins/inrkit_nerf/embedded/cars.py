@@ -10,7 +10,6 @@ Rays meet the pieces exactly, so that a picture at any resolution and from any s
 
 import typing
 
-import attrs
 import torch
 from torch import Tensor
 
@@ -35,40 +34,6 @@ BOX = ((-0.47, -0.28, -0.23), (0.47, 0.28, 0.23))
 _RAYS = 1 << 17
 
 
-@attrs.frozen(eq=False)
-class _Scenes:
-    """B cars, ready to be seen."""
-
-    pieces: Pieces
-    blueprint: Blueprint
-    scale: Tensor
-    measures: Tensor  # (B, Q), by the names of the blueprint's measures
-
-    @classmethod
-    def of(cls, seeds: Tensor) -> "_Scenes":
-        blueprint = draw_blueprint(seeds)
-        scale = scale_of(blueprint.measures)
-        return cls(shape(blueprint), blueprint, scale, torch.stack(list(blueprint.measures.values()), -1))
-
-    def seen(self, row: Tensor, pose: Tensor, directions: Tensor) -> Tensor:
-        """Colours (b, N, 3) where camera ``pose`` (b, 4, 4) looks at car ``row`` (b,) along directions (b, N, 3)."""
-        inverse, number = cast(self.pieces.rows(row), pose, directions)
-        colours = torch.ones_like(directions)
-        view, ray = torch.nonzero(inverse > 0, as_tuple=True)
-        if not len(view):
-            return colours
-        local = directions[view, ray] / inverse[view, ray][:, None]
-        points = (pose[view, :3, :3] @ local[..., None]).squeeze(-1) + pose[view, :3, 3]
-        car, number = row[view], number[view, ray]
-        face, normal, heights = faces(self.pieces, car, number, points)
-        scale = self.scale[car]
-        measures = dict(zip(self.blueprint.measures, self.measures[car].unbind(-1), strict=True))
-        metres = to_metres(points, scale, measures["top"])
-        material = materials(number, face, heights / scale[:, None], metres, measures)
-        colours[view, ray] = paint(self.blueprint.colours[car], material, normal)
-        return colours
-
-
 def render_cars(seeds: Tensor, cameras: Cameras, *, supersample: int = 1, pixels: Tensor | None = None) -> Tensor:
     """Cars (B,) seen by cameras (B, V) or (V,) -> (B, V, 3, H, W) float32 in [0, 1], on the device of ``seeds``.
 
@@ -79,30 +44,44 @@ def render_cars(seeds: Tensor, cameras: Cameras, *, supersample: int = 1, pixels
         raise UsageError(f"'supersample' must be at least 1 (got {supersample})")
     count = len(seeds)
     if cameras.pose.ndim == 3:
-        cameras = Cameras(
-            cameras.pose.expand(count, -1, -1, -1), cameras.intrinsics.expand(count, -1, -1), cameras.size
-        )
+        cameras = cameras.map(lambda x: x.expand(count, *x.shape))
     if cameras.shape[0] != count:
         raise UsageError(f"expected cameras (B, V) for {count} cars, found {tuple(cameras.shape)}")
     views = cameras.shape[1]
-    flat = cameras.to(seeds.device)[:].pose.flatten(0, 1), cameras.intrinsics.to(seeds.device).flatten(0, 1)
-    flat_cameras = Cameras(*flat, cameras.size)
-    positions = pixel_positions(cameras.size, pixels).to(seeds.device)  # ([B, V,] P, 2)
-    shared = positions.ndim == 2
-    if not shared:
-        positions = positions.flatten(0, 1)
-    positions = _spread(positions, supersample)
+    flat = cameras.to(seeds.device).map(lambda x: x.flatten(0, 1))
+    positions = _spread(pixel_positions(cameras.size, pixels).to(seeds.device), supersample)  # ([B, V,] P', 2)
+    positions = positions.expand(len(flat.pose), -1, -1) if positions.ndim == 2 else positions.flatten(0, 1)
     out = torch.empty(count * views, 3, positions.shape[-2] // supersample**2, device=seeds.device)
-    scenes = _Scenes.of(seeds)
+    blueprint = draw_blueprint(seeds)
+    pieces = shape(blueprint)
     row = torch.arange(count, device=seeds.device).repeat_interleave(views)
     step = max(1, _RAYS // positions.shape[-2])
     for start in range(0, count * views, step):
         block = slice(start, start + step)
-        directions = directions_at(flat_cameras[block], positions if shared else positions[block])
-        colours = scenes.seen(row[block], flat_cameras.pose[block], directions)
+        directions = directions_at(flat[block], positions[block])
+        colours = _seen(blueprint, pieces, row[block], flat.pose[block], directions)
         out[block] = colours.unflatten(1, (supersample**2, -1)).mean(1).mT
     out = torch.unflatten(out, 0, (count, views))
     return out if pixels is not None else torch.unflatten(out, -1, cameras.size)
+
+
+def _seen(blueprint: Blueprint, pieces: Pieces, row: Tensor, pose: Tensor, directions: Tensor) -> Tensor:
+    """Colours (b, N, 3) where camera ``pose`` (b, 4, 4) looks at car ``row`` (b,) along directions (b, N, 3)."""
+    inverse, number = cast(pieces.rows(row), pose, directions)
+    colours = torch.ones_like(directions)
+    view, ray = torch.nonzero(inverse > 0, as_tuple=True)
+    if not len(view):
+        return colours
+    local = directions[view, ray] / inverse[view, ray][:, None]
+    points = (pose[view, :3, :3] @ local[..., None]).squeeze(-1) + pose[view, :3, 3]
+    car, number = row[view], number[view, ray]
+    face, normal, heights = faces(pieces, car, number, points)
+    scale, columns = scale_of(blueprint.measures)[car], torch.stack(list(blueprint.measures.values()), -1)[car]
+    measures = dict(zip(blueprint.measures, columns.unbind(-1), strict=True))
+    metres = to_metres(points, scale, measures["top"])
+    material = materials(number, face, heights / scale[:, None], metres, measures)
+    colours[view, ray] = paint(blueprint.colours[car], material, normal)
+    return colours
 
 
 def _spread(positions: Tensor, supersample: int) -> Tensor:
@@ -157,17 +136,8 @@ class Cars(Views):
 
     @property
     def facts(self) -> dict[str, object]:
-        return {
-            "title": "procedural cars",
-            "views": self.view_count,
-            "size": list(self.size),
-            "channels": 3,
-            "box": [list(corner) for corner in BOX],
-            "radius": RADIUS,
-            "focal": SRN_FOCAL,
-            "classes": 0,
-            "class_names": [],
-        }
+        box = [list(corner) for corner in BOX]
+        return {"title": "procedural cars", "channels": 3, "box": box, "radius": RADIUS, "focal": SRN_FOCAL}
 
     def __getstate__(self) -> dict[str, typing.Any]:
         return {**self.__dict__, "_drawn": {}}

@@ -1,5 +1,6 @@
 """A blueprint as convex pieces: body, cabin, four wheels, and six boxes."""
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -11,7 +12,8 @@ from inrkit_nerf.embedded.blueprint import Blueprint
 from inrkit_nerf.embedded.polyhedra import Pieces
 
 Number: TypeAlias = Tensor | float
-HalfSpace: TypeAlias = tuple[tuple[Number, Number, Number], tuple[Number, Number, Number]]  # outward normal, a point
+Point: TypeAlias = tuple[Number, ...]  # x, y, z
+HalfSpace: TypeAlias = tuple[Point, Point]  # outward normal, a point
 
 BODY, CABIN, WHEEL, BOX = 0, 1, 2, 6  # numbers of the first piece of each sort
 SIDES = 12  # of a wheel
@@ -39,7 +41,7 @@ def shape(blueprint: Blueprint) -> Pieces:
     m = blueprint.measures
     parts = [_body(m), _cabin(m)]
     parts += [_wheel(m, axle, side) for axle in ("front_axle", "rear_axle") for side in (1, -1)]
-    parts += [_box(blueprint.boxes[:, i]) for i in range(6)]
+    parts += [_block(*(corner.unbind(-1) for corner in box.unbind(1))) for box in blueprint.boxes.unbind(1)]
     built = [_half_spaces(part, m["length"]) for part in parts]
     most = max(COUNTS)
     normals = torch.stack([torch.nn.functional.pad(n, (0, 0, 0, most - n.shape[1])) for n, _ in built], 1)
@@ -53,16 +55,24 @@ def shape(blueprint: Blueprint) -> Pieces:
 
 def _half_spaces(part: list[HalfSpace], like: Tensor) -> tuple[Tensor, Tensor]:
     """Normals (B, P, 3) of length 1 and offsets (B, P)."""
-
-    def column(numbers: tuple[Number, ...]) -> Tensor:
-        return torch.stack(
-            [torch.as_tensor(n, dtype=like.dtype, device=like.device).expand_as(like) for n in numbers], -1
-        )
-
-    normals = torch.stack([column(normal) for normal, _ in part], 1)
-    points = torch.stack([column(point) for _, point in part], 1)
+    numbers = [
+        torch.as_tensor(n, dtype=like.dtype, device=like.device) for n in itertools.chain(*itertools.chain(*part))
+    ]
+    normals, points = torch.stack([n.expand_as(like) for n in numbers], -1).unflatten(-1, (-1, 2, 3)).unbind(2)
     normals = torch.nn.functional.normalize(normals, dim=-1)
     return normals, (normals * points).sum(-1)
+
+
+def _block(low: Point, high: Point) -> list[HalfSpace]:
+    """The faces of a box, in the order of their numbers; empty where its corners are in the wrong order."""
+    return [
+        ((0.0, 0.0, 1.0), high),
+        ((0.0, 0.0, -1.0), low),
+        ((0.0, 1.0, 0.0), high),
+        ((0.0, -1.0, 0.0), low),
+        ((1.0, 0.0, 0.0), high),
+        ((-1.0, 0.0, 0.0), low),
+    ]
 
 
 def _slope(a: tuple[Number, Number], b: tuple[Number, Number]) -> HalfSpace:
@@ -74,25 +84,14 @@ def _body(m: Mapping[str, Tensor]) -> list[HalfSpace]:
     """A box with a bonnet, a boot, rounded shoulders and bevelled ends."""
     half, nose, tail = m["width"] / 2, m["nose"], -m["nose"]
     belt, floor = m["belt"], m["clearance"]
-    corner = m["round_front"]
     low = floor + 0.5 * (m["bonnet"] - floor)
-    planes: list[HalfSpace] = [
-        ((0.0, 0.0, 1.0), (0.0, 0.0, belt)),
-        ((0.0, 0.0, -1.0), (0.0, 0.0, floor)),
-        ((0.0, 1.0, 0.0), (0.0, half, 0.0)),
-        ((0.0, -1.0, 0.0), (0.0, -half, 0.0)),
-        ((1.0, 0.0, 0.0), (nose, 0.0, 0.0)),
-        ((-1.0, 0.0, 0.0), (tail, 0.0, 0.0)),
-        _slope((nose, m["bonnet"]), (m["foot"], belt)),
-        _slope((m["rear_foot"], belt), (tail, m["boot"])),
-    ]
-    for side in (1, -1):
-        planes.append(((0.0, 0.4 * side, 1.0), (0.0, side * (half - m["inset"]), belt)))
-    planes.append(((1.0, 0.0, -0.45), (nose, 0.0, low)))
-    planes.append(((-1.0, 0.0, -0.35), (tail, 0.0, low)))
+    planes = _block((tail, -half, floor), (nose, half, belt))
+    planes += [_slope((nose, m["bonnet"]), (m["foot"], belt)), _slope((m["rear_foot"], belt), (tail, m["boot"]))]
+    planes += [((0.0, 0.4 * side, 1.0), (0.0, side * (half - m["inset"]), belt)) for side in (1, -1)]
+    planes += [((1.0, 0.0, -0.45), (nose, 0.0, low)), ((-1.0, 0.0, -0.35), (tail, 0.0, low))]
     for end, sharp in ((1, 1.7), (-1, 1.2)):
-        for side in (1, -1):
-            planes.append(((1.0 * end, sharp * side / 2, 0.0), (end * (nose - corner * sharp / 2), side * half, 0.0)))
+        x = end * (nose - m["round_front"] * sharp / 2)
+        planes += [((1.0 * end, sharp * side / 2, 0.0), (x, side * half, 0.0)) for side in (1, -1)]
     return planes
 
 
@@ -117,17 +116,5 @@ def _wheel(m: Mapping[str, Tensor], axle: str, side: int) -> list[HalfSpace]:
     planes: list[HalfSpace] = [
         ((math.sin(a), 0.0, math.cos(a)), (x + radius * math.sin(a), 0.0, radius + radius * math.cos(a))) for a in turns
     ]
-    outside, inside = half + 0.02, half - 0.24
-    planes.append(((0.0, 1.0 * side, 0.0), (0.0, side * outside, 0.0)))
-    planes.append(((0.0, -1.0 * side, 0.0), (0.0, side * inside, 0.0)))
-    return planes
-
-
-def _box(corners: Tensor) -> list[HalfSpace]:
-    """(B, 2, 3) lower and upper corner; empty where they are in the wrong order."""
-    planes: list[HalfSpace] = []
-    for axis in range(3):
-        for sign, corner in ((-1.0, 0), (1.0, 1)):
-            x, y, z = (sign if i == axis else 0.0 for i in range(3))
-            planes.append(((x, y, z), (corners[:, corner, 0], corners[:, corner, 1], corners[:, corner, 2])))
-    return planes
+    outside, inside = (0.0, side * (half + 0.02), 0.0), (0.0, side * (half - 0.24), 0.0)
+    return [*planes, ((0.0, 1.0 * side, 0.0), outside), ((0.0, -1.0 * side, 0.0), inside)]
