@@ -8,12 +8,12 @@ import attrs
 
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.plugins import reason_of
-from inrkit.testing import data, declaration, file, learning, network, observing, reading
+from inrkit.testing import data, declaration, model, network, observing
 from inrkit.testing.check import CHECKS, Check, NotAskedError, UnmetError
 from inrkit.testing.piece import PIECE_CHECKS, Piece
 from inrkit.testing.subject import Subject
 
-ROOMS = (declaration, data, observing, network, reading, file, learning)
+ROOMS = (declaration, data, observing, network, model)
 """The modules whose checks these are, in the order in which they are made: the first failure is the one to look at."""
 
 State = Literal["passed", "failed", "expected", "surprise", "not asked"]
@@ -75,17 +75,15 @@ class Case:
             raise
         except NotAskedError as error:
             state, reason = "not asked", str(error)
-        except UnmetError as error:
-            state, reason = "failed", " ".join(str(error).split())
         except BaseException as error:  # also SystemExit: the other checks are still to be made
-            state, reason = "failed", reason_of(error)
+            unmet = isinstance(error, UnmetError)
+            state, reason = "failed", " ".join(str(error).split()) if unmet else reason_of(error)
         try:
             known = self.subject.known_failures.get(self.name)
         except Exception:  # there is no such modality, as the check has said
             known = None
         if known is not None:
-            surprise = f"{_SURPRISE} ({known})"
-            state, reason = ("expected", known) if state == "failed" else ("surprise", surprise)
+            state, reason = ("expected", known) if state == "failed" else ("surprise", f"{_SURPRISE} ({known})")
         return Result(self.name, self.check.law, state, reason, time.perf_counter() - begin)
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
@@ -14,11 +13,20 @@ from inrkit.config.schema import fields_of
 from inrkit.core.draws import Draws
 from inrkit.core.modality import Signals
 from inrkit.errors import InrkitError
-from inrkit.plugins.registry import Entry
 from inrkit.progress import quiet
+from inrkit.storage.importer import Importer
 from inrkit.storage.store import write_store
-from inrkit.testing.check import NotAskedError, UnmetError, check, expect, expect_alike
-from inrkit.testing.recorder import Recorder
+from inrkit.testing.check import (
+    NotAskedError,
+    Recorder,
+    UnmetError,
+    check,
+    expect,
+    expect_alike,
+    expect_chance_alone,
+    expect_shape,
+    refused,
+)
 from inrkit.testing.subject import Subject
 
 
@@ -57,10 +65,7 @@ def reading_leaves_chance_alone(subject: Subject) -> None:
     before = torch.get_rng_state()
     subject.source().read([0])
     subject.observe(training=True)
-    expect(
-        torch.equal(before, torch.get_rng_state()),
-        "expected chance from `Draws` alone, found torch's global state moved",
-    )
+    expect_chance_alone(before)
 
 
 @check
@@ -94,7 +99,8 @@ def foreign_data_are_refused(subject: Subject) -> None:
         garbage.write_bytes(bytes(range(256)) * 8)
         foreign = write_store(Path(folder) / "foreign.h5", "of-another-kind", {"things": np.zeros((20, 3), np.uint8)})
         for path in (garbage, foreign, Path(folder) / "missing.h5"):
-            _refused(lambda path=path: subject.modality.source(path, "train"), f"opening {path.name} as data")
+            with refused(f"opening {path.name} as data"):
+                subject.modality.source(path, "train")
 
 
 @check
@@ -102,56 +108,51 @@ def foreign_files_are_refused(subject: Subject) -> None:
     """A user's file that holds something else, or none at all, ends in one of inrkit's errors."""
     with tempfile.TemporaryDirectory() as folder:
         for path in _garbage(Path(folder), subject.suffix):
-            _refused(lambda path=path: subject.modality.display.read([path]), f"reading {path.name}")
+            with refused(f"reading {path.name}"):
+                subject.modality.display.read([path])
 
 
 @check
 def importers_refuse_garbage(subject: Subject) -> None:
     """Importers refuse what is missing, empty or something else with one of inrkit's errors."""
-    for entry in _importers(subject):
-        importer = subject.registry.importer(entry.name)
+    for importer in _importers(subject):
         with tempfile.TemporaryDirectory() as folder:
             for path in [*_garbage(Path(folder), subject.suffix), Path(folder)]:
-                _refused(
-                    lambda path=path, importer=importer: importer().run(
-                        path, importer.Options(), Recorder(importer.name)
-                    ),
-                    f"importer '{entry.name}' of {path.name}",
-                )
+                with refused(f"importer '{importer.name}' of {path.name}"):
+                    importer().run(path, importer.Options(), Recorder(importer.name))
 
 
 @check
 def importers_are_documented(subject: Subject) -> None:
     """Each importer says what it reads and for which modality, and each of its options has a help text."""
-    for entry in _importers(subject):
-        importer = subject.registry.importer(entry.name)
-        expect(importer.summary, f"importer '{entry.name}': expected a summary, found none")
+    for importer in _importers(subject):
+        expect(importer.summary, f"importer '{importer.name}': expected a summary, found none")
         for key, field in fields_of(importer.Options).items():
-            expect(field.help, f"importer '{entry.name}', option '{key}': expected a help text, found none")
+            expect(field.help, f"importer '{importer.name}', option '{key}': expected a help text, found none")
 
 
 @check
 def imports_what_it_writes(subject: Subject) -> None:
     """A folder of signals as the modality writes them can be imported, stored, opened and observed."""
-    entries = _importers(subject)
-    numbers = list(range(min(20, len(subject.source()))))
-    signals = subject.source().read(numbers)
+    importers, source = _importers(subject), subject.source()
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / "files"
         files.mkdir()
-        _write_all(subject, signals, files)
+        _write_all(subject, source.read(list(range(min(20, len(source))))), files)
         reasons = []
-        for entry in entries:
-            importer = subject.registry.importer(entry.name)
+        for importer in importers:
             try:
                 found = importer().run(files, importer.Options(), quiet)
             except InrkitError as error:
-                reasons.append(f"{entry.name}: {error}")
+                reasons.append(f"{importer.name}: {error}")
                 continue
             store = write_store(Path(folder) / "store.h5", found.modality, found.arrays, found.attributes)
             stored = subject.modality.source(store, "train")
-            expect(len(stored) > 0, f"importer '{entry.name}': expected signals for training, found none")
-            _refit(subject, store)
+            expect(len(stored) > 0, f"importer '{importer.name}': expected signals for training, found none")
+            if subject.batch.label is None:  # a file does not say which class it is of
+                subject.modality.fit_options(stored)
+            batch = subject.modality.observe(stored.read([0, 1]), Draws(0, 2), training=False)
+            expect_shape(batch.support.values[0], subject.batch.support.values[0].shape, "imported signals")
             return
     raise UnmetError(f"expected an importer to read the files that are written, found {'; '.join(reasons)}")
 
@@ -159,42 +160,27 @@ def imports_what_it_writes(subject: Subject) -> None:
 @check
 def importers_say_how_far_they_are(subject: Subject) -> None:
     """Importers call their `Progress` as its contract says: what is done never falls, and ends at what there is."""
-    entries = _importers(subject)
+    importers = _importers(subject)
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder)
         _write_all(subject, subject.source().read([0, 1, 2]), files)
-        for entry in entries:
-            importer, recorder = subject.registry.importer(entry.name), Recorder(f"importer '{entry.name}'")
+        for importer in importers:
+            recorder = Recorder(f"importer '{importer.name}'")
             with contextlib.suppress(InrkitError):  # of another layout
                 importer().run(files, importer.Options(), recorder)
                 recorder.finish()
 
 
 def _write_all(subject: Subject, signals: Signals, folder: Path) -> None:
-    for number, values in enumerate(_shown(subject, signals)):
+    draws = Draws(0, len(next(iter(signals.values()))))
+    for number, values in enumerate(subject.modality.observe(signals, draws, training=False).query.values):
         subject.modality.display.write([values], folder / f"{number:02d}{subject.suffix}")
 
 
-def _refit(subject: Subject, store: Path) -> None:
-    """The imported store is one that can be observed as it was fitted before."""
-    source = subject.modality.source(store, "train")
-    if subject.batch.label is None:  # a file does not say which class it is of
-        subject.modality.fit_options(source)
-    batch = subject.modality.observe(source.read([0, 1]), Draws(0, 2), training=False)
-    wanted, found = tuple(subject.batch.support.values.shape[1:]), tuple(batch.support.values.shape[1:])
-    expect(found == wanted, f"imported signals: expected observations {wanted}, found {found}")
-
-
-def _shown(subject: Subject, signals: Signals) -> Iterator[torch.Tensor]:
-    count = len(next(iter(signals.values())))
-    yield from subject.modality.observe(signals, Draws(0, count), training=False).query.values
-
-
-def _importers(subject: Subject) -> list[Entry]:
-    found = [
-        entry for entry in subject.registry.importers.values() if entry.plugin == getattr(subject.entry, "plugin", "")
-    ]
-    found = [entry for entry in found if subject.registry.importer(entry.name).modality == subject.name]
+def _importers(subject: Subject) -> list[type[Importer]]:
+    registry, plugin = subject.registry, getattr(subject.entry, "plugin", "")
+    own = [registry.importer(entry.name) for entry in registry.importers.values() if entry.plugin == plugin]
+    found = [importer for importer in own if importer.modality == subject.name]
     if not found:
         raise NotAskedError("the plugin registers no importer for this modality")
     return found
@@ -206,19 +192,6 @@ def _garbage(folder: Path, suffix: str) -> list[Path]:
     for name, content in texts.items():
         (folder / f"{name}{suffix}").write_bytes(content)
     return [folder / f"{name}{suffix}" for name in (*texts, "missing")]
-
-
-def _refused(call: object, what: str) -> None:
-    assert callable(call)
-    try:
-        call()
-    except InrkitError:
-        return
-    except UnmetError:
-        raise
-    except Exception as error:
-        raise UnmetError(f"{what}: expected one of inrkit's errors, found {error!r}") from error
-    raise UnmetError(f"{what}: expected one of inrkit's errors, found that it was accepted")
 
 
 def _same(found: Signals, wanted: Signals, rows: list[int], how: str) -> None:

@@ -58,11 +58,10 @@ def options_survive_a_config_file(subject: Subject) -> None:
     to_toml(plain)
     again: Any = structure(cls, json.loads(json.dumps(plain)))
     expect(again == options, f"expected the same options after saving, found {again} instead of {options}")
-    field = attrs.fields(cls)[0].name if attrs.fields(cls) else None
     with contextlib.suppress(attrs.exceptions.FrozenInstanceError):
-        if field is not None:
-            setattr(options, field, getattr(options, field))
-            raise UnmetError(f"expected `{cls.__name__}` to be attrs.frozen, found that '{field}' can be set")
+        for field in attrs.fields(cls)[:1]:
+            setattr(options, field.name, getattr(options, field.name))
+            raise UnmetError(f"expected `{cls.__name__}` to be attrs.frozen, found that '{field.name}' can be set")
 
 
 @check
@@ -92,11 +91,8 @@ def presets_are_valid(subject: Subject) -> None:
 @check
 def uses_public_names_only(subject: Subject) -> None:
     """The plugin imports names of inrkit itself, not of its inner modules, and no other plugin."""
-    own = _package(subject)
-    others = {entry.target.partition(".")[0].partition(":")[0] for entry in subject.registry.entries()} - {
-        own,
-        "inrkit",
-    }
+    installed = {entry.target.partition(":")[0].partition(".")[0] for entry in subject.registry.entries()}
+    others = installed - {_package(subject), "inrkit"}
     for path, name in _imports(subject):
         inner = name.startswith("inrkit.") and not name.startswith("inrkit.testing")
         expect(not inner, f"{path.name}: expected names of 'inrkit', found an import of '{name}'")
@@ -109,10 +105,8 @@ def opens_no_pickle(subject: Subject) -> None:
     for path, name in _imports(subject):
         top = name.partition(".")[0]
         expect(top not in {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}, f"{path.name} uses '{top}'")
-    for path in _modules(subject):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.Call):
-                continue
+    for path, node in _nodes(subject):
+        if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             expect(called not in {"torch.load", "eval", "exec"}, f"{path.name} calls '{called}'")
             unsafe = any(k.arg == "allow_pickle" and ast.unparse(k.value) != "False" for k in node.keywords)
@@ -123,21 +117,21 @@ def _package(subject: Subject) -> str:
     return subject.cls.__module__.partition(".")[0]
 
 
-def _modules(subject: Subject) -> list[Path]:
-    """The files of the plugin's package, or its single file."""
+def _nodes(subject: Subject) -> Iterator[tuple[Path, ast.AST]]:
+    """All that stands in the files of the plugin's package, or in its single file."""
     package = _package(subject)
     spec = None if package in ("__main__", inrkit.__name__) else importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise NotAskedError("the plugin's source cannot be found")
-    if spec.submodule_search_locations:
-        return sorted(path for folder in spec.submodule_search_locations for path in Path(folder).rglob("*.py"))
-    return [Path(spec.origin)]
+    folders = spec.submodule_search_locations
+    paths = (path for folder in folders for path in Path(folder).rglob("*.py")) if folders else [Path(spec.origin)]
+    for path in sorted(paths):
+        yield from ((path, node) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 
 def _imports(subject: Subject) -> Iterator[tuple[Path, str]]:
-    for path in _modules(subject):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                yield from ((path, alias.name) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-                yield path, node.module
+    for path, node in _nodes(subject):
+        if isinstance(node, ast.Import):
+            yield from ((path, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield path, node.module

@@ -4,7 +4,7 @@ import torch
 
 from inrkit.core.draws import Draws, seed_of
 from inrkit.core.observation import Batch, Observation
-from inrkit.testing.check import check, expect, expect_alike, expect_finite
+from inrkit.testing.check import check, expect, expect_alike, expect_finite, expect_float32, expect_shape
 from inrkit.testing.subject import Subject
 
 
@@ -14,11 +14,9 @@ def observations_have_rows_and_channels(subject: Subject) -> None:
     for training in (False, True):
         batch = subject.observe(training=training)
         for name, seen in _both(batch):
-            values = seen.values
-            expect(values.dtype == torch.float32, f"{name}: expected float32 values, found {values.dtype}")
-            expect(values.ndim >= 3, f"{name}: expected values (B, C, ...), found {tuple(values.shape)}")
+            expect_float32(seen.values, name)
+            expect(seen.values.ndim >= 3, f"{name}: expected values (B, C, ...), found {tuple(seen.values.shape)}")
             expect(len(seen) == subject.rows, f"{name}: expected {subject.rows} rows, found {len(seen)}")
-            expect_finite(values, name)
 
 
 @check
@@ -35,7 +33,7 @@ def labels_are_numbers_of_classes(subject: Subject) -> None:
     """A label is None, or a whole number (B,) for each row."""
     label = subject.batch.label
     if label is not None:
-        expect(label.shape == (subject.rows,), f"expected labels ({subject.rows},), found {tuple(label.shape)}")
+        expect_shape(label, (subject.rows,), "labels")
         expect(label.dtype == torch.int64, f"expected labels of int64, found {label.dtype}")
 
 
@@ -87,8 +85,8 @@ def noise_is_shared(subject: Subject) -> None:
     for training in (False, True):
         batch = subject.observe(training=training)
         support, query = batch.noise(Draws(3, subject.rows))
-        expect(support.shape == batch.support.values.shape, f"expected noise {tuple(batch.support.values.shape)}")
-        expect(query.shape == batch.query.values.shape, f"expected noise {tuple(batch.query.values.shape)}")
+        expect_shape(support, batch.support.values.shape, "the support's noise")
+        expect_shape(query, batch.query.values.shape, "the query's noise")
         expect_finite(query, "the query's noise")
     seen = subject.batch.support
     noise = torch.randn(seen.values.shape, generator=torch.Generator().manual_seed(0))
@@ -118,10 +116,9 @@ def observations_can_be_moved(subject: Subject) -> None:
 @check
 def the_template_is_like_the_support(subject: Subject) -> None:
     """Generated signals are observed as the support is, in any number."""
-    wanted = tuple(subject.batch.support.values.shape[1:])
+    wanted = subject.batch.support.values.shape[1:]
     for rows in (1, 4):
-        found = tuple(subject.modality.template(rows).values.shape)
-        expect(found == (rows, *wanted), f"expected a template {(rows, *wanted)}, found {found}")
+        expect_shape(subject.modality.template(rows).values, (rows, *wanted), "template")
 
 
 @check

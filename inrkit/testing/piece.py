@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -18,15 +19,25 @@ from inrkit.core.draws import Draws
 from inrkit.core.objective.base import Loss, Step
 from inrkit.core.pipeline import Pipeline
 from inrkit.core.sample import Sampler, check_times, sample
-from inrkit.errors import InrkitError, UsageError
+from inrkit.errors import UsageError
 from inrkit.gridded.modality import GridModality
 from inrkit.machine.randomness import preserve_random_state
 from inrkit.metrics.feature import FeatureNetwork, extract
 from inrkit.plugins import load_plugins
 from inrkit.plugins.registry import KINDS
 from inrkit.storage.opener import SourceOpener
-from inrkit.testing.check import Check, NotAskedError, UnmetError, expect, expect_alike, expect_finite
-from inrkit.testing.subject import Subject
+from inrkit.testing.check import (
+    Check,
+    NotAskedError,
+    expect,
+    expect_alike,
+    expect_chance_alone,
+    expect_finite,
+    expect_shape,
+    law,
+    refused,
+)
+from inrkit.testing.subject import ROWS, Subject
 from inrkit.training.tracker import Tracker
 
 _SMALL = {"width": 16, "heads": 2, "hidden": 16, "depth": 1, "decoder_depth": 1, "inr_width": 16, "inr_inner": 16}
@@ -43,6 +54,7 @@ class _Tones(GridModality):
 
 
 @final
+@attrs.define(eq=False, slots=False)
 class Piece:
     """Something of one kind, and what its checks need.
 
@@ -53,24 +65,19 @@ class Piece:
         expected_failures: Names of checks that cannot pass, with the reason.
     """
 
-    def __init__(
-        self,
-        kind: str,
-        target: str | type[Any],
-        *,
-        options: Mapping[str, Any] | None = None,
-        expected_failures: Mapping[str, str] | None = None,
-    ) -> None:
-        self.kind, self._target = kind, target
-        self.options, self.known_failures = dict(options or {}), dict(expected_failures or {})
+    kind: str
+    _target: str | type[Any]
+    _options: Mapping[str, Any] | None = attrs.field(default=None, kw_only=True)
+    _expected_failures: Mapping[str, str] | None = attrs.field(default=None, kw_only=True)
+
+    @property
+    def known_failures(self) -> Mapping[str, str]:
+        return self._expected_failures or {}
 
     @cached_property
-    def cls(self) -> type[Any]:
-        """The class."""
-        found: type[Any] = (
-            KINDS[self.kind].load(load_plugins(), self._target) if isinstance(self._target, str) else (self._target)
-        )
-        return found
+    def cls(self) -> Any:
+        target = self._target
+        return KINDS[self.kind].load(load_plugins(), target) if isinstance(target, str) else target
 
     @cached_property
     def made(self) -> Any:
@@ -78,7 +85,7 @@ class Piece:
         settings = KINDS[self.kind].settings(self.cls)
         if settings is None:
             return self.cls()
-        options: Any = structure(settings, self.options, origin="options")
+        options: Any = structure(settings, self._options or {}, origin="options")
         return self.cls.build(options) if self.kind == "feature" else options
 
     @cached_property
@@ -95,53 +102,36 @@ class Piece:
         return pipeline
 
     def loss(
-        self,
-        student: Pipeline,
-        progress: float = 0.5,
-        rows: slice = slice(None),
-        teacher: Pipeline | None = None,
+        self, student: Pipeline, progress: float = 0.5, rows: range = range(ROWS), teacher: Pipeline | None = None
     ) -> Loss:
         """The loss of some rows of one batch; the teacher has weights of its own."""
         teacher = self.build(1) if teacher is None else teacher
-        batch, total = self.tones.observe(training=True), self.tones.rows
-        start, stop, _ = rows.indices(total)
-        draws = Draws(7, total, start=start, stop=stop)
+        batch = self.tones.observe(training=True).rows(slice(rows.start, rows.stop))
+        draws = Draws(7, ROWS, start=rows.start, stop=rows.stop)
         distilled = None if self.made.distils is None else teacher.estimate
-        found: Loss = self.made.loss(Step(student, teacher, batch.rows(rows), draws, progress, distilled))
+        found: Loss = self.made.loss(Step(student, teacher, batch, draws, progress, distilled))
         return found
 
 
-PIECE_CHECKS: dict[str, dict[str, Check]] = {}
+PIECE_CHECKS: dict[str, dict[str, Check]] = {
+    kind: {} for kind in ("objective", "sampler", "source", "tracker", "feature")
+}
 """All checks of each kind, by name."""
 
 
-def law(kind: str) -> Callable[[Callable[[Piece], None]], Callable[[Piece], None]]:
-    """Adds a function to `PIECE_CHECKS` under its own name; its docstring is the law."""
-
-    def add(function: Callable[[Piece], None]) -> Callable[[Piece], None]:
-        text = " ".join((function.__doc__ or "").split())
-        PIECE_CHECKS.setdefault(kind, {})[function.__name__] = Check(function.__name__, text, function)
-        return function
-
-    return add
-
-
-# ---------------------------------------------------------------------------------------------- objectives
-
-
-@law("objective")
+@law(PIECE_CHECKS["objective"])
 def loss_is_finite(piece: Piece) -> None:
     """The loss is one finite number at every progress of a run, and so is each of its named terms."""
     student = piece.build(0)
     for progress in (0.0, 0.5, 1.0):
         loss = piece.loss(student, progress)
-        expect(loss.total.ndim == 0, f"expected one number, found {tuple(loss.total.shape)}")
+        expect_shape(loss.total, (), "the loss")
         expect_finite(loss.total, f"the loss at progress {progress}")
         for name, term in loss.terms.items():
             expect_finite(term, f"'{name}' at progress {progress}")
 
 
-@law("objective")
+@law(PIECE_CHECKS["objective"])
 def gradient_reaches_the_student_alone(piece: Piece) -> None:
     """Its gradient is finite and reaches the denoiser; the teacher has none."""
     student, teacher = piece.build(0), piece.build(1)
@@ -153,17 +143,17 @@ def gradient_reaches_the_student_alone(piece: Piece) -> None:
         expect_finite(grad, "the gradient")
 
 
-@law("objective")
+@law(PIECE_CHECKS["objective"])
 def parts_add_up_to_the_whole(piece: Piece) -> None:
     """Rows are weighed one by one: over parts of a batch, each by its share, the loss is that of the whole batch."""
-    student, total = piece.build(0), piece.tones.rows
+    student = piece.build(0)
     with torch.no_grad():
         whole = piece.loss(student).total
-        parts = [piece.loss(student, rows=slice(i, i + 1)).total / total for i in range(total)]
+        parts = [piece.loss(student, rows=range(i, i + 1)).total / ROWS for i in range(ROWS)]
     expect_alike(torch.stack(parts).sum(), whole, "the loss of a batch in parts", 1e-3)
 
 
-@law("objective")
+@law(PIECE_CHECKS["objective"])
 def chance_comes_from_draws_alone(piece: Piece) -> None:
     """Equal draws give an equal loss, and torch's global generator is left as it is."""
     student = piece.build(0)
@@ -171,19 +161,16 @@ def chance_comes_from_draws_alone(piece: Piece) -> None:
     with torch.no_grad():
         one, two = (piece.loss(student).total for _ in range(2))
     expect_alike(one, two, "the loss of the same rows, twice", 1e-6)
-    expect(torch.equal(before, torch.get_rng_state()), "expected chance from `Draws` alone, found torch's state moved")
+    expect_chance_alone(before)
 
 
-@law("objective")
+@law(PIECE_CHECKS["objective"])
 def its_sampler_exists(piece: Piece) -> None:
     """What it trains can be sampled: its ``sampler`` is the name of one."""
     load_plugins().sampler(piece.cls.sampler)
 
 
-# ---------------------------------------------------------------------------------------------- samplers
-
-
-@law("sampler")
+@law(PIECE_CHECKS["sampler"])
 def times_descend(piece: Piece) -> None:
     """So many noise levels as steps are asked for, positive and descending; some number of steps by default."""
     check_times(piece.made.times())
@@ -193,7 +180,7 @@ def times_descend(piece: Piece) -> None:
         expect(len(times) == steps, f"expected {steps} noise levels, found {len(times)}")
 
 
-@law("sampler")
+@law(PIECE_CHECKS["sampler"])
 def passes_are_honest(piece: Piece) -> None:
     """The network is asked as often as ``passes`` says."""
     pipeline, asked = piece.build(0), [0]
@@ -204,7 +191,7 @@ def passes_are_honest(piece: Piece) -> None:
         expect(asked[0] == piece.made.passes(steps), f"{steps} steps: {piece.made.passes(steps)} said, {asked[0]} made")
 
 
-@law("sampler")
+@law(PIECE_CHECKS["sampler"])
 def samples_follow_from_their_draws(piece: Piece) -> None:
     """Samples are finite, the same draws give the same ones, and other rows of a batch do not change them."""
     pipeline = piece.build(0)
@@ -220,29 +207,22 @@ def _sampled(piece: Piece, pipeline: Pipeline, steps: int, start: int = 0) -> Te
     return sample(pipeline, template, draws, times=sampler.times(steps), sampler=sampler).observation.values
 
 
-# ---------------------------------------------------------------------------------------------- sources
-
-
-@law("source")
+@law(PIECE_CHECKS["source"])
 def unknown_addresses_are_refused(piece: Piece) -> None:
     """An address where nothing is ends in one of inrkit's errors, and keeps its meaning in another folder."""
     opener: SourceOpener = piece.made
-    try:
+    with refused("opening an address without anything"):
         opener.open(opener.absolute("surely/not/there"), piece.tones.modality, "train")
-    except InrkitError:
-        return
-    except Exception as error:
-        raise UnmetError(f"expected one of inrkit's errors, found {error!r}") from error
-    raise UnmetError("expected one of inrkit's errors, found that an address without anything was opened")
 
 
-# ---------------------------------------------------------------------------------------------- trackers
-
-
-@law("tracker")
+@law(PIECE_CHECKS["tracker"])
 def a_run_can_be_followed_and_gone_on_with(piece: Piece) -> None:
     """It takes a config, numbers and pictures from a first and a second process of a run, and changes none of them."""
-    config, values, picture = unstructure(piece.tones.config), {"loss": 0.5, "heldout/psnr": 20.0}, torch.rand(3, 9, 12)
+    config, values, picture = (
+        unstructure(piece.tones.resolved.config),
+        {"loss": 0.5, "heldout/psnr": 20.0},
+        torch.rand(3, 9, 12),
+    )
     kept, before = picture.clone(), torch.get_rng_state()
     with tempfile.TemporaryDirectory() as folder:
         for step in (0, 10):
@@ -256,13 +236,10 @@ def a_run_can_be_followed_and_gone_on_with(piece: Piece) -> None:
             tracker.finish()
     expect(values == {"loss": 0.5, "heldout/psnr": 20.0}, "expected the numbers to be left alone")
     expect(torch.equal(picture, kept), "expected the picture to be left alone")
-    expect(torch.equal(before, torch.get_rng_state()), "expected torch's random state to be left alone")
+    expect_chance_alone(before)
 
 
-# ---------------------------------------------------------------------------------------------- features
-
-
-@law("feature")
+@law(PIECE_CHECKS["feature"])
 def features_are_of_each_row_alone(piece: Piece) -> None:
     """So many finite features as ``dim`` says for each picture, whichever others stand beside it, twice the same."""
     try:
@@ -272,7 +249,7 @@ def features_are_of_each_row_alone(piece: Piece) -> None:
     for size in ((32, 32), (64, 48), (8, 8)):
         pictures = torch.rand(5, 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
         found = extract(network, pictures)
-        expect(tuple(found.shape) == (5, network.dim), f"expected (5, {network.dim}), found {tuple(found.shape)}")
+        expect_shape(found, (5, network.dim), f"features of pictures {size}")
         expect_finite(found, f"features of pictures {size}")
         expect_alike(extract(network, pictures[2:4]), found[2:4], "features of two pictures of five", 1e-4)
         expect(not any(p.requires_grad for p in network.parameters()), "expected weights that are fixed")

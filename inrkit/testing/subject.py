@@ -1,19 +1,19 @@
 """The modality under examination, and what the checks need of it, each made once and when it is first asked for."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
+import attrs
 import torch
 
 from inrkit.config.resolve import Resolved, resolve
-from inrkit.config.run import RunConfig
 from inrkit.core.draws import Draws, seed_of
 from inrkit.core.modality import Modality, Signals, Source
 from inrkit.core.noise import Readout
 from inrkit.core.observation import Batch
-from inrkit.core.pipeline import Pipeline
+from inrkit.core.pipeline import Pipeline, Prediction
 from inrkit.inference.model import Model
 from inrkit.machine.randomness import preserve_random_state
 from inrkit.plugins import Registry, load_plugins
@@ -24,6 +24,7 @@ ROWS = 3
 
 
 @final
+@attrs.define(eq=False, slots=False)
 class Subject:
     """A modality, and how it is to be examined.
 
@@ -38,21 +39,18 @@ class Subject:
         expected_failures: Names of checks that cannot pass, with the reason, besides those that the modality names.
     """
 
-    def __init__(
-        self,
-        modality: str | type[Modality],
-        *,
-        options: Mapping[str, Any] | None = None,
-        preset: str | None = None,
-        data: Path | Callable[[], Path] | None = None,
-        request: Mapping[str, str] | None = None,
-        suffix: str | None = None,
-        values: Mapping[str, Any] | None = None,
-        expected_failures: Mapping[str, str] | None = None,
-    ) -> None:
-        self._modality, self._options, self._preset, self._data = modality, dict(options or {}), preset, data
-        self.request = {"size": "24"} if request is None else dict(request)
-        self._suffix, self.values, self._failures = suffix, dict(values or {}), dict(expected_failures or {})
+    _modality: str | type[Modality]
+    _options: Mapping[str, Any] | None = attrs.field(default=None, kw_only=True)
+    _preset: str | None = attrs.field(default=None, kw_only=True)
+    _data: Path | Callable[[], Path] | None = attrs.field(default=None, kw_only=True)
+    _request: Mapping[str, str] | None = attrs.field(default=None, kw_only=True)
+    _suffix: str | None = attrs.field(default=None, kw_only=True)
+    values: Mapping[str, Any] | None = attrs.field(default=None, kw_only=True)
+    _expected_failures: Mapping[str, str] | None = attrs.field(default=None, kw_only=True)
+
+    @property
+    def request(self) -> Mapping[str, str]:
+        return {"size": "24"} if self._request is None else self._request
 
     @property
     def suffix(self) -> str:
@@ -62,16 +60,14 @@ class Subject:
     @property
     def known_failures(self) -> Mapping[str, str]:
         """Names of checks that cannot pass, with the reason."""
-        return {**self.cls.known_failures, **self._failures}
+        return {**self.cls.known_failures, **(self._expected_failures or {})}
 
     @property
     def name(self) -> str:
-        """The modality's name."""
         return self._modality if isinstance(self._modality, str) else self._modality.name
 
     @cached_property
     def registry(self) -> Registry:
-        """What is installed."""
         return load_plugins()
 
     @property
@@ -81,7 +77,6 @@ class Subject:
 
     @cached_property
     def cls(self) -> type[Modality]:
-        """The class."""
         return self._modality if isinstance(self._modality, type) else self.registry.modality(self._modality)
 
     @cached_property
@@ -89,16 +84,10 @@ class Subject:
         """The config, with the options fitted to the data."""
         return self.resolve(self._preset, self._options)
 
-    @property
-    def config(self) -> RunConfig:
-        """The same as a config alone."""
-        return self.resolved.config
-
     def resolve(self, preset: str | None, options: Mapping[str, Any] | None = None) -> Resolved:
         """The config of a preset, with these options instead of its own."""
         flags: dict[str, Any] = {"device": "cpu", "precision": "fp32", "options": dict(options or {})}
-        if (data := self.data) is not None:
-            flags["data"] = str(data)
+        flags |= {"data": str(self.data)} if self.data is not None else {}
         return resolve(self.cls, preset, flags=flags)
 
     @cached_property
@@ -123,7 +112,6 @@ class Subject:
 
     @property
     def rows(self) -> int:
-        """How many they are."""
         return len(next(iter(self.signals.values())))
 
     def observe(self, *, training: bool, seed: int = 0) -> Batch:
@@ -137,7 +125,6 @@ class Subject:
 
     @property
     def readout(self) -> Readout:
-        """The config's read-out."""
         return self.resolved.readout
 
     def build(self, readout: Readout | None = None, *, seed: int = 0, spread: float = 0.02) -> Pipeline:
@@ -156,11 +143,15 @@ class Subject:
         return self.build().requires_grad_(False)
 
     @cached_property
+    def encoded(self) -> Prediction:
+        """The signals' INRs."""
+        return self.pipeline.encode(self.batch.support, self.batch.label)
+
+    def show(self, where: Any) -> torch.Tensor:
+        """The same signals, measured at a place."""
+        return self.pipeline.show(self.encoded.params, where, self.encoded.t)
+
+    @cached_property
     def model(self) -> Model:
         """A model of the same, as the command line uses one."""
-        return Model(self.modality, self.pipeline, self.config, Path("check"), 0)
-
-    def levels(self) -> Iterator[torch.Tensor]:
-        """Noise levels from none to the highest, (rows,) each."""
-        for t in (0.0, 0.003, 0.5, 80.0):
-            yield torch.full((self.rows,), t)
+        return Model(self.modality, self.pipeline, self.resolved.config, Path("check"), 0)

@@ -19,7 +19,7 @@ from inrkit.evaluation.reconstruction import constant_answer, distribution_of, s
 from inrkit.inference.model import Model, build_model
 from inrkit.inference.signalset import SignalSet, source_of
 from inrkit.report.tables import evaluation_blocks, evaluation_sentence, evaluation_table
-from inrkit.testing.recorder import Recorder
+from inrkit.testing.check import Recorder
 
 FLOOR_AND_NOISE = ["training signals (floor)", "noise"]
 
