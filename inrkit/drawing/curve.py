@@ -1,9 +1,9 @@
 """Curves as inline SVG: axes, ticks, a legend, logarithmic axes. Colours are CSS variables: pages may be dark."""
 
-import html
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import final
 
 import attrs
@@ -39,15 +39,11 @@ class Axis:
 
 def make_axis(values: Sequence[float], start: float, stop: float, *, log: bool = False, pad: float = 0.0) -> Axis:
     """The axis that shows these numbers, with a share ``pad`` of it left free at either end."""
-    shown = [v for v in values if math.isfinite(v) and (v > 0 or not log)]
-    if not shown:
-        return Axis(1.0, 10.0, start, stop, log) if log else Axis(0.0, 1.0, start, stop, log)
-    low, high = min(shown), max(shown)
-    if log:
-        low, high = math.log10(low), math.log10(high)
+    shown = [math.log10(v) if log else v for v in values if math.isfinite(v) and (v > 0 or not log)]
+    low, high = (min(shown), max(shown)) if shown else (0.0, 1.0)
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         low, high = low - max(abs(low) * 0.1, 0.1), high + max(abs(high) * 0.1, 0.1)
-    room = (high - low) * pad
+    room = (high - low) * pad if shown else 0.0
     low, high = low - room, high + room
     return Axis(10**low, 10**high, start, stop, log) if log else Axis(low, high, start, stop, log)
 
@@ -68,14 +64,13 @@ def chart(
         smooth: Draw a running mean in full colour over the faint raw curve.
         marks: Named vertical lines, such as the beginnings of phases.
     """
-    kept = {name: _showable(points, log_x, log_y) for name, points in series.items()}
-    kept = {name: points for name, points in kept.items() if points}
+    kept = {name: shown for name, points in series.items() if (shown := _showable(points, log_x, log_y))}
     xs = [x for points in kept.values() for x, _ in points]
     ys = [y for points in kept.values() for _, y in points]
     x_axis = make_axis(xs, _LEFT, WIDTH - _RIGHT, log=log_x)
     y_axis = make_axis(ys, HEIGHT - _BOTTOM, _TOP, log=log_y, pad=0.04)
     parts = [
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}" '
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}" '
         'xmlns="http://www.w3.org/2000/svg">',
         *_frame(x_axis, y_axis, x_label),
         *_marks(marks or {}, x_axis),
@@ -88,15 +83,9 @@ def chart(
 
 def running_mean(points: Points, width: int) -> list[tuple[float, float]]:
     """Each y replaced by the mean of the ``width`` points around it, fewer at the ends."""
-    sums = [0.0]
-    for _, y in points:
-        sums.append(sums[-1] + y)
-    half = width // 2
-    means = []
-    for i, (x, _) in enumerate(points):
-        low, high = max(0, i - half), min(len(points), i + half + 1)
-        means.append((x, (sums[high] - sums[low]) / (high - low)))
-    return means
+    sums, half = list(itertools.accumulate((y for _, y in points), initial=0.0)), width // 2
+    spans = ((max(0, i - half), min(len(points), i + half + 1)) for i in range(len(points)))
+    return [(x, (sums[high] - sums[low]) / (high - low)) for (x, _), (low, high) in zip(points, spans, strict=True)]
 
 
 def thinned(points: Points, most: int = _MOST) -> list[tuple[float, float]]:
@@ -105,10 +94,8 @@ def thinned(points: Points, most: int = _MOST) -> list[tuple[float, float]]:
         return list(points)
     inner = points[1:-1]
     edges = [i * len(inner) // (most - 2) for i in range(most - 1)]
-    means = []
-    for low, high in itertools.pairwise(edges):
-        group = inner[low:high]
-        means.append((sum(x for x, _ in group) / len(group), sum(y for _, y in group) / len(group)))
+    groups = (inner[low:high] for low, high in itertools.pairwise(edges))
+    means = [(sum(x for x, _ in group) / len(group), sum(y for _, y in group) / len(group)) for group in groups]
     return [points[0], *means, points[-1]]
 
 
@@ -117,9 +104,6 @@ def number(value: float) -> str:
     if value and abs(value) >= 10_000 and value == int(value):
         return f"{value / 1e6:g}M" if abs(value) >= 1e6 else f"{value / 1e3:g}k"
     return f"{value:.4g}"
-
-
-# ---------------------------------------------------------------------------------------------- ticks
 
 
 def _linear_ticks(low: float, high: float, count: int = 6) -> list[float]:
@@ -140,9 +124,6 @@ def _log_ticks(low: float, high: float) -> list[float]:
     return _linear_ticks(low, high) if high < 10 * low else ticks
 
 
-# ---------------------------------------------------------------------------------------------- parts of the drawing
-
-
 def _showable(points: Points, log_x: bool, log_y: bool) -> list[tuple[float, float]]:
     finite = ((x, y) for x, y in points if math.isfinite(x) and math.isfinite(y))
     return [(x, y) for x, y in finite if (x > 0 or not log_x) and (y > 0 or not log_y)]
@@ -159,10 +140,8 @@ def _frame(x_axis: Axis, y_axis: Axis, x_label: str) -> list[str]:
         x = x_axis.dot(tick)
         parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 4}"/>')
         parts.append(f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{number(tick)}</text>')
-    parts.append(f'<line class="axis" x1="{_LEFT}" x2="{right}" y1="{bottom}" y2="{bottom}"/>')
-    middle = (_LEFT + right) / 2
-    parts.append(f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{html.escape(x_label)}</text>')
-    return parts
+    label = f'<text x="{(_LEFT + right) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>'
+    return [*parts, f'<line class="axis" x1="{_LEFT}" x2="{right}" y1="{bottom}" y2="{bottom}"/>', label]
 
 
 def _marks(marks: Mapping[str, float], axis: Axis) -> list[str]:
@@ -171,7 +150,7 @@ def _marks(marks: Mapping[str, float], axis: Axis) -> list[str]:
     for name, value in marks.items():
         if not axis.low <= value <= axis.high:
             continue
-        x, text = axis.dot(value), html.escape(name)
+        x, text = axis.dot(value), escape(name)
         parts.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 4}" y2="{HEIGHT - _BOTTOM}">')
         parts.append(f"<title>{text} from {number(value)} on</title></line>")
         if x >= free:
@@ -182,7 +161,7 @@ def _marks(marks: Mapping[str, float], axis: Axis) -> list[str]:
 
 def _line(name: str, points: Points, x_axis: Axis, y_axis: Axis, index: int, *, smooth: bool) -> list[str]:
     colour = f"c{index % 8}"
-    title = f"<title>{html.escape(name)}: last {number(points[-1][1])}</title>"
+    title = f"<title>{escape(name)}: last {number(points[-1][1])}</title>"
     if len(points) == 1:
         x, y = x_axis.dot(points[0][0]), y_axis.dot(points[0][1])
         return [f'<circle class="{colour}" cx="{x:.1f}" cy="{y:.1f}" r="3">{title}</circle>']
@@ -193,10 +172,9 @@ def _line(name: str, points: Points, x_axis: Axis, y_axis: Axis, index: int, *, 
     parts.append(f'<path class="{colour}" d="{_path(thinned(points), x_axis, y_axis)}">{title}</path>')
     if len(points) <= 30:
         for x, y in points:
-            tip = f"<title>{html.escape(name)} at {number(x)}: {number(y)}</title>"
-            parts.append(
-                f'<circle class="{colour}" cx="{x_axis.dot(x):.1f}" cy="{y_axis.dot(y):.1f}" r="2.5">{tip}</circle>'
-            )
+            tip = f"<title>{escape(name)} at {number(x)}: {number(y)}</title>"
+            place = f'cx="{x_axis.dot(x):.1f}" cy="{y_axis.dot(y):.1f}"'
+            parts.append(f'<circle class="{colour}" {place} r="2.5">{tip}</circle>')
     return parts
 
 
@@ -207,5 +185,5 @@ def _path(points: Points, x_axis: Axis, y_axis: Axis) -> str:
 def _legend(names: Sequence[str]) -> str:
     if len(names) < 2:
         return ""
-    items = (f'<li><span class="swatch c{i % 8}"></span>{html.escape(name)}</li>' for i, name in enumerate(names))
+    items = (f'<li><span class="swatch c{i % 8}"></span>{escape(name)}</li>' for i, name in enumerate(names))
     return f'<ul class="legend">{"".join(items)}</ul>'

@@ -19,17 +19,25 @@ def save_mesh(mesh: Mesh, path: Path) -> Path:
     kind = path.suffix.lower()
     if kind == ".ply":
         atomic.write_bytes(path, ply(mesh))
-    elif kind in _OTHERS:
-        _with_trimesh(mesh, path)
-    else:
+        return path
+    if kind not in _OTHERS:
         raise UsageError(f"{path}: expected a name ending in .ply, {', '.join(_OTHERS)}, found '{kind}'")
+    try:
+        trimesh: Any = importlib.import_module("trimesh")
+    except ImportError as error:
+        raise UsageError(
+            f"'{path.suffix}' needs the extra 'mesh': pip install 'inrkit[mesh]'; or write a .ply"
+        ) from error
+    colours = None if mesh.colours is None else (mesh.colours * 255).round().numpy().astype(np.uint8)
+    made = trimesh.Trimesh(mesh.vertices.numpy(), mesh.faces.numpy(), vertex_colors=colours, process=False)
+    made.export(str(path))
     return path
 
 
 def ply(mesh: Mesh) -> bytes:
     """Binary PLY, with 8-bit colours of vertices where there are any."""
     fields = [("xyz", "<f4", (3,))]
-    lines = ["property float x", "property float y", "property float z"]
+    lines = [f"property float {name}" for name in "xyz"]
     if mesh.colours is not None:
         fields.append(("rgb", "u1", (3,)))
         lines += [f"property uchar {name}" for name in ("red", "green", "blue")]
@@ -42,18 +50,6 @@ def ply(mesh: Mesh) -> bytes:
     head = ["ply", "format binary_little_endian 1.0", f"element vertex {len(rows)}", *lines]
     head += [f"element face {len(faces)}", "property list uchar int vertex_indices", "end_header", ""]
     return "\n".join(head).encode() + rows.tobytes() + faces.tobytes()
-
-
-def _with_trimesh(mesh: Mesh, path: Path) -> None:
-    try:
-        trimesh: Any = importlib.import_module("trimesh")
-    except ImportError as error:
-        raise UsageError(
-            f"'{path.suffix}' needs the extra 'mesh': pip install 'inrkit[mesh]'; or write a .ply"
-        ) from error
-    colours = None if mesh.colours is None else (mesh.colours * 255).round().numpy().astype(np.uint8)
-    made = trimesh.Trimesh(mesh.vertices.numpy(), mesh.faces.numpy(), vertex_colors=colours, process=False)
-    made.export(str(path))
 
 
 def picture(mesh: Mesh, side: int = 512, azimuth: float = 35.0, elevation: float = 25.0) -> Image.Image:

@@ -5,8 +5,8 @@ The page is a `Report` of `Section`s of `Block`s. It knows pictures, curves and 
 
 import abc
 import base64
-import html
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import final
 
@@ -41,8 +41,9 @@ class Picture(Block):
 
     def inner(self) -> str:
         """Image and caption, without a frame."""
-        caption = f"<figcaption>{html.escape(self.caption)}</figcaption>" if self.caption else ""
-        return _img(self.image, self.caption) + caption
+        return _img(self.image, self.caption) + (
+            f"<figcaption>{escape(self.caption)}</figcaption>" if self.caption else ""
+        )
 
 
 @final
@@ -66,9 +67,8 @@ class Rows(Block):
     note: str = ""
 
     def html(self) -> str:
-        lines = "".join(f"<p>{html.escape(label)}</p>{_img(image, label)}" for label, image in self.rows)
-        note = f'<p class="note">{html.escape(self.note)}</p>' if self.note else ""
-        return f'<div class="block"><div class="labelled">{lines}</div>{note}</div>'
+        lines = "".join(f"<p>{escape(label)}</p>{_img(image, label)}" for label, image in self.rows)
+        return f'<div class="block"><div class="labelled">{lines}</div>{_paragraph(self.note, "note")}</div>'
 
 
 @final
@@ -79,7 +79,7 @@ class Charts(Block):
     charts: Mapping[str, str]
 
     def html(self) -> str:
-        parts = (f"<div><h3>{html.escape(title)}</h3>{svg}</div>" for title, svg in self.charts.items())
+        parts = (f"<div><h3>{escape(title)}</h3>{svg}</div>" for title, svg in self.charts.items())
         return f'<div class="charts block">{"".join(parts)}</div>'
 
 
@@ -93,13 +93,10 @@ class Table(Block):
     note: str = ""
 
     def html(self) -> str:
-        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in self.head)
-        body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in self.rows)
-        note = f'<p class="note">{html.escape(self.note)}</p>' if self.note else ""
-        return (
-            f'<div class="block"><div class="scroll"><table><thead><tr>{head}</tr></thead>'
-            f"<tbody>{body}</tbody></table></div>{note}</div>"
-        )
+        head = "".join(f"<th>{escape(cell)}</th>" for cell in self.head)
+        body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in self.rows)
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f'<div class="block"><div class="scroll">{table}</div>{_paragraph(self.note, "note")}</div>'
 
 
 @final
@@ -110,7 +107,7 @@ class Listing(Block):
     text: str
 
     def html(self) -> str:
-        return f'<pre class="block">{html.escape(self.text)}</pre>'
+        return f'<pre class="block">{escape(self.text)}</pre>'
 
 
 @final
@@ -124,13 +121,10 @@ class Section:
     folded: bool = False
 
     def html(self) -> str:
-        lead = f'<p class="lead">{html.escape(self.lead)}</p>' if self.lead else ""
-        body = lead + "".join(block.html() for block in self.blocks)
+        title, body = escape(self.title), _paragraph(self.lead, "lead") + "".join(block.html() for block in self.blocks)
         if self.folded:
-            return (
-                f"<section><details><summary>{html.escape(self.title)}</summary><div>{body}</div></details></section>"
-            )
-        return f"<section><h2>{html.escape(self.title)}</h2>{body}</section>"
+            return f"<section><details><summary>{title}</summary><div>{body}</div></details></section>"
+        return f"<section><h2>{title}</h2>{body}</section>"
 
 
 @final
@@ -152,7 +146,7 @@ class Report:
     def html(self) -> str:
         """The page, complete in itself."""
         numbers = "".join(
-            f"<div><dt>{html.escape(label)}</dt><dd>{html.escape(value)} <small>{html.escape(unit)}</small></dd></div>"
+            f"<div><dt>{escape(label)}</dt><dd>{escape(value)} <small>{escape(unit)}</small></dd></div>"
             for label, (value, unit) in self.numbers.items()
         )
         sections = "".join(section.html() for section in self.sections if section.blocks)
@@ -162,9 +156,9 @@ class Report:
             # Nothing may be fetched or run, whatever a caption or a config contains.
             '<meta http-equiv="Content-Security-Policy" '
             "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
-            f"<title>{html.escape(self.title)}</title><style>{CSS}</style></head><body>"
-            f'<header><div class="kicker">inrkit run report</div><h1>{html.escape(self.title)}</h1>'
-            f'<p class="subtitle">{html.escape(self.subtitle)}</p><dl class="numbers">{numbers}</dl></header>'
+            f"<title>{escape(self.title)}</title><style>{CSS}</style></head><body>"
+            f'<header><div class="kicker">inrkit run report</div><h1>{escape(self.title)}</h1>'
+            f'<p class="subtitle">{escape(self.subtitle)}</p><dl class="numbers">{numbers}</dl></header>'
             f"<main>{sections}</main><footer>Everything on this page is in this one file.</footer></body></html>\n"
         )
 
@@ -175,7 +169,11 @@ def save_report(report: Report, path: Path) -> Path:
     return path
 
 
+def _paragraph(text: str, style: str) -> str:
+    return f'<p class="{style}">{escape(text)}</p>' if text else ""
+
+
 def _img(image: Image.Image, alt: str) -> str:
     data = base64.b64encode(png(image)).decode()
     size = f'width="{image.width}" height="{image.height}"'
-    return f'<img alt="{html.escape(alt)}" {size} src="data:image/png;base64,{data}">'
+    return f'<img alt="{escape(alt)}" {size} src="data:image/png;base64,{data}">'

@@ -8,8 +8,8 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-import attrs
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -24,6 +24,12 @@ GAP = 4
 WHITE = (255, 255, 255, 255)
 CLEAR = (0, 0, 0, 0)
 _INK = (124, 124, 124, 255)  # legible on white and on black
+
+
+class _Row(NamedTuple):
+    tiles: Sequence[Image.Image]
+    captions: Sequence[str]
+    label: str = ""
 
 
 def scale_for(height: int, width: int) -> int:
@@ -65,16 +71,12 @@ def sheet(
 
 
 def labelled_rows(rows: Mapping[str, Tensor], *, captions: Sequence[str] | None = None) -> Image.Image:
-    """One row for each entry, its name on the left: {"original": (N, 3, H, W), "encode": (N, 3, H, W)}.
-
-    ``captions`` stand below the last row.
-    """
+    """One row for each entry (N, 3, H, W), its name on the left; ``captions`` stand below the last row."""
     last = list(rows)[-1]
-    built = [_row_of(pictures, captions if label == last else None, label) for label, pictures in rows.items()]
-    return _compose(built, WHITE)
+    return _compose([_row_of(p, captions if label == last else None, label) for label, p in rows.items()], WHITE)
 
 
-def _row_of(pictures: Tensor, captions: Sequence[str] | None, label: str = "") -> "_Row":
+def _row_of(pictures: Tensor, captions: Sequence[str] | None, label: str = "") -> _Row:
     tiles = [to_image(picture, scale_for(*pictures.shape[2:])) for picture in pictures]
     texts = [""] * len(tiles) if captions is None else list(captions)
     if len(texts) != len(tiles):
@@ -110,16 +112,6 @@ def first_row(image: Image.Image, count: int) -> Image.Image:
     rows = math.ceil(count / columns_for(count))
     height = (image.height - GAP) // rows - GAP
     return image.crop((GAP, GAP, image.width - GAP, GAP + height))
-
-
-# ---------------------------------------------------------------------------------------------- layout
-
-
-@attrs.frozen
-class _Row:
-    tiles: Sequence[Image.Image]
-    captions: Sequence[str]
-    label: str = ""
 
 
 def _compose(rows: Sequence[_Row], paper: tuple[int, int, int, int]) -> Image.Image:
