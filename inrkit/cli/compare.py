@@ -1,6 +1,7 @@
 """``inrkit compare``."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,13 +12,7 @@ from inrkit.errors import UsageError
 
 @click.command()
 @click.argument("things", metavar="RUN|FILE.toml|MODALITY:PRESET...", nargs=-1, required=True)
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Directory for the table and the sheets of samples.",
-)
+@option.out("Directory for the table and the sheets of samples.", required=True)
 @click.option("--seeds", metavar="A,B,...", default="0", show_default=True, help="Seeds to train each config with.")
 @click.option(
     "--equal/--own-steps",
@@ -25,33 +20,13 @@ from inrkit.errors import UsageError
     show_default=True,
     help="Train every config with as many floating-point operations as the first, or with its own number of steps.",
 )
-@click.option(
-    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a config key in every config; may be repeated."
-)
-@click.option(
-    "-n",
-    "count",
-    type=int,
-    default=1000,
-    show_default=True,
-    help="Maximum number of signals: generated ones and held-out ones.",
-)
+@option.keys("--set", "sets", "Set a config key in every config; may be repeated.")
+@option.signals(1000)
 @click.option("--sizes", metavar="WxH,...", help="Also time sampling and rendering at these resolutions.")
 @option.seed("Random seed of the generated signals.")
 @option.device()
 @option.as_json
-def compare(
-    things: tuple[str, ...],
-    out: Path,
-    seeds: str,
-    equal: bool,
-    sets: tuple[str, ...],
-    count: int,
-    sizes: str | None,
-    seed: int,
-    device: str,
-    as_json: bool,
-) -> None:
+def compare(things: tuple[str, ...], out: Path, seeds: str, sizes: str | None, as_json: bool, **given: Any) -> None:
     """Compare runs and configs: one table, and sheets of samples from the same noise.
 
     Finished runs are evaluated as they are; runs that differ only in their seed count as one system. TOML files and
@@ -66,27 +41,16 @@ def compare(
     from inrkit.comparison.compare import compare as run_compare
     from inrkit.comparison.scoreboard import tables_of
 
+    at = [{"size": size.strip()} for size in sizes.split(",")] if sizes else []
     with bar("comparing") as progress:
-        result = run_compare(
-            things,
-            out,
-            n=count,
-            seeds=_numbers(seeds),
-            equal=equal,
-            sets=sets,
-            at=[{"size": size.strip()} for size in sizes.split(",")] if sizes else [],
-            seed=seed,
-            device=device,
-            progress=progress,
-            say=note,
-        )
+        result = run_compare(things, out, seeds=_numbers(seeds), at=at, progress=progress, say=note, **given)
     if as_json:
         say_json(result)
         return
     for table in tables_of(result):
         say_table(table.head, table.rows)
         say(table.note)
-    say(f"{out / 'compare.html'}")
+    say(str(out / "compare.html"))
 
 
 def _numbers(text: str) -> list[int]:

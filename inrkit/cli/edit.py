@@ -32,11 +32,11 @@ _BETWEEN, _STROKE = 9, 1.0
 
 @click.command()
 @option.run
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="INPUT...")
+@option.inputs(required=True)
 @click.option("--task", required=True, type=click.Choice(list(TASKS)), help="Kind of edit.")
 @click.option(
     "--mask",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=option.FILE,
     help="inpaint: mask image, white where to inpaint, at the resolution of training or of the first INPUT.",
 )
 @click.option("--box", metavar="X,Y,W,H", help="inpaint: fill this box, in pixels.")
@@ -52,13 +52,13 @@ _BETWEEN, _STROKE = 9, 1.0
 )
 @click.option(
     "--passes",
-    type=click.IntRange(min=1),
+    type=option.COUNT,
     help="Network evaluations. [default: 4 for stroke; 20 for inpaint, superres, colorize]",
 )
 @click.option(
     "-n",
     "count",
-    type=click.IntRange(min=1),
+    type=option.COUNT,
     help="Results for each INPUT [default: 1]; interpolate: signals, both ends included [default: 9].",
 )
 @click.option(
@@ -66,7 +66,7 @@ _BETWEEN, _STROKE = 9, 1.0
 )
 @option.seed("Random seed; equal seeds give equal results.")
 @option.device()
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="A folder, or FILE.png. [default: RUN/edited]")
+@option.out("A folder, or FILE.png. [default: RUN/edited]")
 @option.as_json
 def edit(
     run: Path,
@@ -110,7 +110,7 @@ def edit(
     model, folder = Model.load(run, device=device), out or run / "edited"
     written, sheet = _edited(model, inputs, task, count, classes, seed, folder, known, given)
     if as_json:
-        say_json([result.facts() for result in written])
+        say_json([result._asdict() for result in written])
         return
     for result in written:
         fidelity = "" if result.inr_psnr is None else f"  PSNR of its INR {result.inr_psnr:.2f} dB"
@@ -133,7 +133,7 @@ def _edited(
     """What was written for each result, and the sheet."""
     from inrkit.cli.files import made_folder
     from inrkit.core.edit.operator import KnownCells
-    from inrkit.inference.edit import observe_files, picture_hole, repeated, save_edits, save_sheet
+    from inrkit.inference.edit import observe_files, picture_hole, repeated, save_edits
 
     if given["mask"] is not None:
         hole = picture_hole(model, _shape(model.modality)[1:], given["mask"], inputs[0])
@@ -156,8 +156,7 @@ def _edited(
     options = {key: str(value) if isinstance(value, Path) else value for key, value in given.items() if value}
     options |= {} if classes is None else {"label": classes}
     origins = [{"kind": "edit", "task": task, "source": Path(name).name, "seed": seed, **options} for name in labels]
-    written = save_edits(model, shown, edited, operator, files, origins)
-    return written, save_sheet(model, shown, edited, operator, sheet)
+    return save_edits(model, shown, edited, operator, files, sheet, origins), sheet
 
 
 def _check(task: str, count: int | None, given: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """``inrkit encode``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,38 +12,24 @@ from inrkit.cli.sample import parse_labels
 from inrkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from inrkit.core.modality import Signals
     from inrkit.inference.model import Model
 
+_SPLIT = click.Choice(["train", "test", "both"])
 _BATCH = 64
 _ON_SHEET = 24
 
 
 @click.command()
 @option.run
-@click.argument("inputs", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="INPUT...")
+@option.inputs(required=False)
 @click.option("--data", metavar="FILE", help="Encode a whole data set: a store, or 'embedded' (the synthetic signals).")
-@click.option(
-    "--split",
-    type=click.Choice(["train", "test", "both"]),
-    default="both",
-    show_default=True,
-    help="Which split of --data.",
-)
-@click.option(
-    "-n", "limit", type=click.IntRange(min=1), help="Maximum number of signals of each split.  [default: all]"
-)
+@click.option("--split", type=_SPLIT, default="both", show_default=True, help="Which split of --data.")
+@click.option("-n", "limit", type=option.COUNT, help="Maximum number of signals of each split.  [default: all]")
 @click.option("--label", metavar="K,...", help="Class label of the INPUTs by number or name; several are used in turn.")
 @click.option("--skip-broken", is_flag=True, help="Leave out files that cannot be read, instead of stopping.")
 @option.device()
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path),
-    help="A folder, or FILE.inr; with --data FILE.h5.  [default: RUN/encoded or RUN/params.h5]",
-)
+@option.out("A folder, or FILE.inr; with --data FILE.h5.  [default: RUN/encoded or RUN/params.h5]")
 @option.as_json
 def encode(
     run: Path,
@@ -71,14 +57,20 @@ def encode(
     """
     if (data is None) == (not inputs):
         raise UsageError("expected either files or a data set with --data, found " + ("both" if inputs else "neither"))
-    if data is not None:
-        if label is not None:
-            raise UsageError("'--label' is for files; a data set has its own labels")
-        _encode_set(run, data, split, limit, device, out or run / "params.h5")
-        return
+    if data is not None and label is not None:
+        raise UsageError("'--label' is for files; a data set has its own labels")
     from inrkit.cli.files import is_file_name, made_folder
+    from inrkit.inference.encodeset import SPLITS, encode_set
     from inrkit.inference.model import Model
 
+    if data is not None:
+        model, store = Model.load(run, device=device), out or run / "params.h5"
+        splits = SPLITS if split == "both" else (split,)
+        with bar("encoding") as progress:
+            path = None if data == "embedded" else data
+            encode_set(model, path, store, splits=splits, limit=limit, progress=progress)
+        say(str(store))
+        return
     if out is not None and out.suffix != ".inr" and is_file_name(out):
         raise UsageError(f"{out}: expected an .inr file or a folder; 'inrkit render' makes pictures of .inr files")
     model = Model.load(run, device=device)
@@ -99,37 +91,31 @@ def encode(
 def _encode_files(
     model: "Model", signals: "Signals", names: Sequence[str], files: Sequence[Path], sheet: Path | None
 ) -> list[dict[str, Any]]:
-    """Writes an .inr file for each signal, and the sheet; returns what is to be said of each."""
+    """Writes an .inr file for each signal, and a sheet of the first; returns what is to be said of each."""
     from inrkit.cli.files import save_all
+    from inrkit.drawing.sheet import labelled_rows, save_png
+    from inrkit.inference.picture import pictures_of
+    from inrkit.inference.signalset import batches
+    from inrkit.metrics.metric import psnr
 
-    rows: list[dict[str, Any]] = []
-    pairs: list[tuple[Any, Any]] = []
+    decibels: list[float] = []
     with bar("encoding") as progress:
-        for start in range(0, len(names), _BATCH):
-            part = slice(start, min(start + _BATCH, len(names)))
-            batch = model.observe({name: value[part] for name, value in signals.items()}, range(len(names))[part])
+        for part in batches(len(names), _BATCH):
+            rows = slice(part.start, part.stop)
+            batch = model.observe({name: value[rows] for name, value in signals.items()}, part)
             prediction = model.encode(batch)
-            shown = prediction.at(batch.query.where)
-            origins = [{"kind": "encode", "source": Path(name).name} for name in names[part]]
-            save_all(model, prediction, files[part], origins)
-            rows += _rows(names[part], files[part], shown, batch.query.values)
-            pairs += [(batch.query.values, shown)] if start < _ON_SHEET else []
+            pair = {"original": batch.query.values, "reconstruction": prediction.at(batch.query.where)}
+            origins = [{"kind": "encode", "source": Path(name).name} for name in names[rows]]
+            save_all(model, prediction, files[rows], origins)
+            # Values lie in [-1, 1].
+            decibels += psnr(pair["reconstruction"].clamp(-1, 1), pair["original"], peak=2).tolist()
+            if sheet is not None and not part.start:
+                pictures = {name: pictures_of(model, values[:_ON_SHEET]) for name, values in pair.items()}
+                captions = [f"{value:.1f} dB" for value in decibels[:_ON_SHEET]]
+                save_png(labelled_rows(pictures, captions=captions), sheet)
             progress(part.stop, len(names))
-    if sheet is not None:
-        _save_sheet(model, rows, pairs, sheet)
-    return rows
-
-
-def _encode_set(run: Path, data: str, split: str, limit: int | None, device: str, out: Path) -> None:
-    from inrkit.inference.encodeset import SPLITS, encode_set
-    from inrkit.inference.model import Model
-
-    model = Model.load(run, device=device)
-    splits = SPLITS if split == "both" else (split,)
-    with bar("encoding") as progress:
-        path = None if data == "embedded" else data
-        encode_set(model, path, out, splits=splits, limit=limit, progress=progress)
-    say(str(out))
+    rows_of = zip(names, files, decibels, strict=True)
+    return [{"source": str(name), "file": str(file), "psnr": value} for name, file, value in rows_of]
 
 
 def _targets(
@@ -149,21 +135,21 @@ def _targets(
     return [folder / f"{name}.inr" for name in names_for(names)], sheet
 
 
-def _read(model: "Model", inputs: Sequence[Path], *, skip_broken: bool) -> tuple["Signals", list[str]]:
+def _read(model: "Model", inputs: Sequence[Path], *, skip_broken: bool) -> tuple["Signals", Sequence[str]]:
     """The signals of files, folders and archives; those that cannot be read are named and left out if so wished."""
     import torch
 
+    read = model.modality.display.read
     if not skip_broken:
         try:
-            signals, names = model.modality.display.read(inputs)
+            return read(inputs)
         except DataError as error:
             raise DataError(f"{error}; --skip-broken leaves out what cannot be read") from error
-        return signals, list(names)
     found: list[Signals] = []
     named: list[str] = []
     for path in (file for given in inputs for file in (_files(given) if given.is_dir() else [given])):
         try:
-            signals, names = model.modality.display.read([path])
+            signals, names = read([path])
         except DataError as error:
             note(f"skipped {error}")
             continue
@@ -176,27 +162,3 @@ def _read(model: "Model", inputs: Sequence[Path], *, skip_broken: bool) -> tuple
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-
-
-def _rows(names: Sequence[str], files: Sequence[Path], shown: "Tensor", truth: "Tensor") -> list[dict[str, Any]]:
-    from inrkit.metrics.metric import psnr
-
-    decibels = psnr(shown.clamp(-1, 1), truth, peak=2).tolist()  # values lie in [-1, 1]
-    return [
-        {"source": str(name), "file": str(file), "psnr": value}
-        for name, file, value in zip(names, files, decibels, strict=True)
-    ]
-
-
-def _save_sheet(
-    model: "Model", rows: Sequence[Mapping[str, Any]], pairs: Sequence[tuple["Tensor", "Tensor"]], path: Path
-) -> None:
-    """The first originals, above their encodes."""
-    import torch
-
-    from inrkit.drawing.sheet import labelled_rows, save_png
-    from inrkit.inference.picture import pictures_of
-
-    original, encoded = (pictures_of(model, torch.cat(values)[:_ON_SHEET]) for values in zip(*pairs, strict=True))
-    captions = [f"{row['psnr']:.1f} dB" for row in rows[:_ON_SHEET]]
-    save_png(labelled_rows({"original": original, "reconstruction": encoded}, captions=captions), path)

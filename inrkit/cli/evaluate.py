@@ -1,6 +1,7 @@
 """``inrkit evaluate``."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,14 +13,7 @@ from inrkit.errors import UsageError
 @click.command()
 @option.run
 @click.option("--data", metavar="DATA", help="Data set: a store, a folder or NAME://ADDRESS. [default: the run's own]")
-@click.option(
-    "-n",
-    "count",
-    type=int,
-    default=2000,
-    show_default=True,
-    help="Maximum number of signals: generated ones and held-out ones.",
-)
+@option.signals(2000)
 @click.option("--metrics", metavar="A,B,...", help="Metrics to compute, such as psnr,frechet. [default: all]")
 @click.option(
     "--search-times",
@@ -28,21 +22,18 @@ from inrkit.errors import UsageError
     "'inrkit sample --steps 2' then uses it with this checkpoint.",
 )
 @click.option("--features", metavar="NAME", help="Also compute the figures of sets on the features of this network.")
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Option of that network, such as weights=FILE.")
+@option.keys("--set", "sets", "Option of that network, such as weights=FILE.")
 @option.seed("Random seed of the generated signals.")
 @option.device()
 @option.as_json
 def evaluate(
     run: Path,
-    data: str | None,
-    count: int,
     metrics: str | None,
-    search_times: bool,
     features: str | None,
     sets: tuple[str, ...],
-    seed: int,
     device: str,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Measure how well a run encodes and generates.
 
@@ -70,24 +61,15 @@ def evaluate(
     networks = {} if features is None else {features: make_features(features, sets)}
     model = Model.load(run, device=device)
     with bar("evaluating") as progress:
-        figures = measure(
-            model,
-            data=data,
-            n=count,
-            seed=seed,
-            metrics=names,
-            search_times=search_times,
-            networks=networks,
-            progress=progress,
-        )
+        figures = measure(model, metrics=names, networks=networks, progress=progress, **given)
     if (run / "report.html").is_file():
         write_report(model, run)
     if as_json:
         say_json(figures)
-    else:
-        table = evaluation_table(figures)
-        say(evaluation_sentence(figures))
-        say_table(table.head, table.rows)
-        say(table.note)
-        written = [name for name in ("evaluation.json", "nearest.png", "report.html") if (run / name).is_file()]
-        say(f"{run}: {', '.join(written)}")
+        return
+    table = evaluation_table(figures)
+    say(evaluation_sentence(figures))
+    say_table(table.head, table.rows)
+    say(table.note)
+    written = [name for name in ("evaluation.json", "nearest.png", "report.html") if (run / name).is_file()]
+    say(f"{run}: {', '.join(written)}")

@@ -5,16 +5,15 @@ from typing import Any
 
 import click
 
+from inrkit.cli import option
 from inrkit.cli.output import say
 
 
 @click.command()
-@click.argument("file", metavar="FILE.inr", type=click.Path(path_type=Path))
+@option.inr_file
 @click.argument("what", metavar="FORMAT")
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set an option of the format; may be repeated.")
-@click.option(
-    "-o", "--out", type=click.Path(dir_okay=False, path_type=Path), help="[default: beside FILE.inr, with its name]"
-)
+@option.keys("--set", "sets", "Set an option of the format; may be repeated.")
+@option.out("[default: beside FILE.inr, with its name]", dir_okay=False)
 def export(file: Path, what: str, sets: tuple[str, ...], out: Path | None) -> None:
     """Export an .inr file to a format that other programs read.
 

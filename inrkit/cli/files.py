@@ -1,5 +1,6 @@
 """What commands leave on disk: folders of .inr files with pictures of them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,6 @@ from typing import Any
 from torch import Tensor
 
 from inrkit.core.pipeline import Prediction
-from inrkit.drawing.sheet import save_png, to_image
 from inrkit.errors import UsageError
 from inrkit.inference.model import Model
 from inrkit.inference.picture import pictures_of, rendered
@@ -30,12 +30,6 @@ def save_all(
         save_inr(path, model.inr(prediction, i, origin))
 
 
-def save_pictures(pictures: Tensor, paths: Sequence[Path]) -> None:
-    """Each picture (3, H, W) as a PNG file."""
-    for picture, path in zip(pictures, paths, strict=True):
-        save_png(to_image(picture), path)
-
-
 def shown(model: Model, prediction: Prediction, size: str | None) -> Tensor:
     """Pictures (B, 3, H, W) of a prediction where it was made, or at another size."""
     if size is None:
@@ -53,12 +47,12 @@ def is_file_name(path: Path) -> bool:
 
 def names_for(names: Sequence[str]) -> list[str]:
     """Names of files without their endings, told apart where they are equal: a, b, a-2."""
-    seen: dict[str, int] = {}
+    seen: Counter[str] = Counter()
     result = []
     for name in names:
         stem = Path(name).stem
         if not stem:
             raise UsageError(f"expected the name of a file, found '{name}'")
-        seen[stem] = seen.get(stem, 0) + 1
+        seen[stem] += 1
         result.append(stem if seen[stem] == 1 else f"{stem}-{seen[stem]}")
     return result

@@ -1,21 +1,61 @@
 """Arguments and options that several commands have."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-run = click.argument("run", type=click.Path(path_type=Path))
+from inrkit.errors import UsageError
+
+Decorator = Callable[[Any], Any]
+
+PATH = click.Path(path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+COUNT = click.IntRange(min=1)
+
+run = click.argument("run", type=PATH)
+inr_file = click.argument("file", metavar="FILE.inr", type=PATH)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
-def device(default: str = "auto") -> Callable[[Any], Any]:
+def inputs(*, required: bool) -> Decorator:
+    """Files of the user."""
+    kind = click.Path(exists=True, path_type=Path)
+    return click.argument("inputs", nargs=-1, required=required, type=kind, metavar="INPUT...")
+
+
+def device(default: str = "auto") -> Decorator:
     """Where a command computes."""
     text = "Device: auto, cpu, cuda, mps, xpu, or cuda:N."
     return click.option("--device", default=default, show_default=True, help=text)
 
 
-def seed(text: str) -> Callable[[Any], Any]:
+def seed(text: str) -> Decorator:
     """Of what is drawn at random."""
     return click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=text)
+
+
+def out(text: str, *, required: bool = False, **kind: bool) -> Decorator:
+    """Where results are written; ``kind`` says what it cannot be, as of `click.Path`."""
+    return click.option("-o", "--out", type=click.Path(path_type=Path, **kind), required=required, help=text)
+
+
+def keys(flag: str, name: str, text: str) -> Decorator:
+    """KEY=VALUE, as often as wished."""
+    return click.option(flag, name, multiple=True, metavar="KEY=VALUE", help=text)
+
+
+def pairs(flag: str, texts: Sequence[str], example: str) -> dict[str, str]:
+    """The keys and values of such a flag."""
+    found = [text.partition("=") for text in texts]
+    for key, equals, value in found:
+        if not key or not value:
+            raise UsageError(f"'{flag}' is KEY=VALUE such as {example} (got '{key}{equals}{value}')")
+    return {key: value for key, _, value in found}
+
+
+def signals(default: int) -> Decorator:
+    """How many of them figures are about."""
+    text = "Maximum number of signals: generated ones and held-out ones."
+    return click.option("-n", "n", type=int, default=default, show_default=True, help=text)

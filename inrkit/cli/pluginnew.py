@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from inrkit.cli import option
 from inrkit.cli.output import say
 from inrkit.errors import UsageError
 from inrkit.plugins import load_plugins
@@ -14,7 +15,7 @@ from inrkit.plugins import load_plugins
 @click.option(
     "--axes", type=click.IntRange(1, 3), default=1, show_default=True, help="Number of axes of the signals' grid."
 )
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="New folder. [default: inrkit-NAME]")
+@option.out("New folder. [default: inrkit-NAME]")
 def new(name: str, axes: int, out: Path | None) -> None:
     """Create a plugin: a Python package with a modality NAME that trains and passes every check as it is.
 

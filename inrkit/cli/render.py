@@ -6,27 +6,15 @@ import click
 
 from inrkit.cli import option
 from inrkit.cli.output import bar, say
-from inrkit.errors import UsageError
 
 
 @click.command()
-@click.argument("file", metavar="FILE.inr", type=click.Path(path_type=Path))
+@option.inr_file
 @click.option("--size", metavar="WxH", help="Resolution, such as 1024x1024. [default: as trained]")
 @click.option("--orbit", metavar="N", help="N views on a circle around an object, as a GIF or in the format of OUT.")
-@click.option(
-    "--at",
-    "places",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Further coordinates, as the modality defines them; may be repeated.",
-)
+@option.keys("--at", "places", "Further coordinates, as the modality defines them; may be repeated.")
 @option.device("cpu")
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path),
-    help="[default: beside FILE.inr, with the request in its name]",
-)
+@option.out("[default: beside FILE.inr, with the request in its name]")
 def render(
     file: Path, size: str | None, orbit: str | None, places: tuple[str, ...], device: str, out: Path | None
 ) -> None:
@@ -41,7 +29,8 @@ def render(
     from inrkit.cli.files import made_folder
     from inrkit.inference.opened import open_inr
 
-    request = _request(size, orbit, places)
+    request = {key: value for key, value in (("size", size), ("orbit", orbit)) if value is not None}
+    request |= option.pairs("--at", places, "azimuth=90")
     opened = open_inr(file, device)
     asked = "-".join(value if key == "size" else f"{key}{value}" for key, value in request.items() if "/" not in value)
     path = out or file.with_name(f"{file.stem}-{asked or 'render'}{opened.modality.display.suffix}")
@@ -49,13 +38,3 @@ def render(
         values = opened.render(request, progress=progress)
     made_folder(path.parent)
     say(str(opened.modality.display.write(values, path)))
-
-
-def _request(size: str | None, orbit: str | None, places: tuple[str, ...]) -> dict[str, str]:
-    request = {key: value for key, value in (("size", size), ("orbit", orbit)) if value is not None}
-    for text in places:
-        key, equals, value = text.partition("=")
-        if not equals or not key or not value:
-            raise UsageError(f"'--at' is KEY=VALUE such as azimuth=90 (got '{text}')")
-        request[key] = value
-    return request

@@ -12,8 +12,8 @@ from inrkit.errors import UsageError
 
 @click.command()
 @option.run
-@click.option("-n", "count", type=click.IntRange(min=1), default=16, show_default=True, help="Number of samples.")
-@click.option("--steps", type=click.IntRange(min=1), help="Sampling steps. [default: 1; diffusion: 18]")
+@click.option("-n", "count", type=option.COUNT, default=16, show_default=True, help="Number of samples.")
+@click.option("--steps", type=option.COUNT, help="Sampling steps. [default: 1; diffusion: 18]")
 @click.option("--times", metavar="T,T,...", help="The noise levels themselves, highest first, such as 80,0.821.")
 @click.option(
     "--sampler",
@@ -36,7 +36,7 @@ from inrkit.errors import UsageError
     help="Scale of classifier-free guidance, 1: none. Needs a run trained with label_dropout.",
 )
 @option.device()
-@click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="[default: RUN/generated]")
+@option.out("[default: RUN/generated]", file_okay=False)
 @click.option("--overwrite", is_flag=True, help="Remove other samples that are in OUT.")
 def sample(
     run: Path,
@@ -66,8 +66,8 @@ def sample(
     if times is not None and steps is not None:
         raise UsageError("expected '--steps' or '--times', found both; the times say how many steps there are")
     given = None if times is None else parse_times(times)
-    from inrkit.cli.files import made_folder, save_all, save_pictures, shown
-    from inrkit.drawing.sheet import save_png, sheet
+    from inrkit.cli.files import made_folder, save_all, shown
+    from inrkit.drawing.sheet import save_png, sheet, to_image
     from inrkit.inference.model import Model
     from inrkit.inference.times import make_sampler
 
@@ -92,7 +92,8 @@ def sample(
     files = [folder / f"{i:04d}.inr" for i in range(count)]
     classes = [{}] * count if known is None else [{"label": int(k)} for k in known]
     save_all(model, prediction, files, [{**origin, **classes[i], "number": i} for i in range(count)])
-    save_pictures(pictures, [file.with_suffix(".png") for file in files])
+    for picture, file in zip(pictures, files, strict=True):
+        save_png(to_image(picture), file.with_suffix(".png"))
     save_png(sheet(pictures), folder / "sheet.png")
     for path in (*others, *(other.with_suffix(".png") for other in others)):
         path.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from inrkit.cli import option
 from inrkit.cli.output import bar, say
 from inrkit.config.toml import read_toml, to_toml, unstructure
 from inrkit.errors import DataError
@@ -23,20 +24,12 @@ from inrkit.errors import DataError
     help="Named set of config values, listed by 'inrkit plugins show image' for the modality 'image'. "
     "[default: the modality's first]",
 )
-@click.option(
-    "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML file with config keys."
-)
-@click.option(
-    "--set",
-    "sets",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Set any config key, such as options.width=128; may be repeated.",
-)
+@click.option("--config", type=option.FILE, help="TOML file with config keys.")
+@option.keys("--set", "sets", "Set any config key, such as options.width=128; may be repeated.")
 @click.option(
     "--data", metavar="DATA", help="Data set: a store, a folder or NAME://ADDRESS. [default: synthetic signals]"
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Run directory. [default: runs/MODALITY-PRESET]")
+@click.option("--out", type=option.PATH, help="Run directory. [default: runs/MODALITY-PRESET]")
 @click.option(
     "--objective", metavar="NAME", help="Objective: inrct, ect, ict, ct, cm-func, cd, diffusion, reconstruction."
 )

@@ -3,9 +3,8 @@
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import attrs
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,6 +21,8 @@ from inrkit.metrics.metric import psnr
 from inrkit.storage import atomic
 from inrkit.storage.inrfile import save_inr
 
+_ON_SHEET = 16
+
 # ---------------------------------------------------------------------------------------------- what is unknown
 
 
@@ -31,16 +32,14 @@ def box_hole(size: Sequence[int], text: str) -> Tensor:
     parts = [part.strip() for part in text.split(",")]
     if len(parts) != 2 * len(size) or not all(part.isdecimal() for part in parts):
         example = ",".join(["8"] * len(size) + ["4"] * len(size))
-        raise UsageError(
-            f"'box' is {2 * len(size)} numbers, where it begins and how long it is: {example} (got '{text}')"
-        )
-    numbers = [int(part) for part in parts]
-    begins, lengths = numbers[: len(size)][::-1], numbers[len(size) :][::-1]
-    hole = torch.zeros(*size, dtype=torch.bool)
+        what = f"{2 * len(size)} numbers, where it begins and how long it is"
+        raise UsageError(f"'box' is {what}: {example} (got '{text}')")
+    numbers = [int(part) for part in reversed(parts)]
+    lengths, begins = numbers[: len(size)], numbers[len(size) :]
     inside = tuple(slice(begin, begin + length) for begin, length in zip(begins, lengths, strict=True))
-    for begin, length, n in zip(begins, lengths, size, strict=True):
-        if length < 1 or begin + length > n:
-            raise UsageError(f"the box must lie within the signal, {_text(size)} (got '{text}')")
+    if any(part.start == part.stop or part.stop > n for part, n in zip(inside, size, strict=True)):
+        raise UsageError(f"the box must lie within the signal, {_text(size)} (got '{text}')")
+    hole = torch.zeros(*size, dtype=torch.bool)
     hole[inside] = True
     return hole
 
@@ -90,7 +89,8 @@ def observe_files(model: Model, paths: Sequence[Path], operator: Operator | None
 
     For `PatchMeans`, a file that holds a signal as coarse as the patches is taken as their means.
     """
-    support, names = _read(model, paths)
+    signals, names = model.modality.display.read(paths)
+    support = model.observe(signals).support
     if operator is not None:
         operator.check(tuple(support.values.shape[1:]))
     if isinstance(operator, PatchMeans) and len(names) == len(paths):
@@ -100,12 +100,7 @@ def observe_files(model: Model, paths: Sequence[Path], operator: Operator | None
             if coarse is not None:
                 values[i] = operator.pseudo_inverse(coarse[None].to(values))[0]
         support = support.with_values(values)
-    return support, names
-
-
-def _read(model: Model, paths: Sequence[Path]) -> tuple[Observation, list[str]]:
-    signals, names = model.modality.display.read([Path(path) for path in paths])
-    return model.observe(signals).support, list(names)
+    return support, list(names)
 
 
 def repeated(observation: Observation, count: int) -> Observation:
@@ -116,20 +111,14 @@ def repeated(observation: Observation, count: int) -> Observation:
 # ---------------------------------------------------------------------------------------------- results
 
 
-@attrs.frozen
-class Written:
+class Written(NamedTuple):
     """One edited signal on disk, and how well its files keep it; ``inr_psnr`` is None where the INR shows just that."""
 
-    values: Path
-    inr: Path
     picture: Path
+    inr: Path
+    values: Path
     inr_psnr: float | None
     kept: float | None
-
-    def facts(self) -> dict[str, Any]:
-        """As plain JSON."""
-        paths = {name: str(getattr(self, name)) for name in ("picture", "inr", "values")}
-        return {**paths, "inr_psnr": self.inr_psnr, "kept": self.kept}
 
 
 def save_edits(
@@ -138,57 +127,41 @@ def save_edits(
     edited: Prediction,
     operator: Operator | None,
     paths: Sequence[Path],
+    sheet: Path,
     provenance: Sequence[Mapping[str, Any]],
 ) -> list[Written]:
-    """For each path (of a picture) that picture, the exact values as .npy beside it, and an .inr.
+    """For each path (of a picture) that picture, the exact values as .npy beside it, and an .inr; and for the first of
+    them a sheet: what went in above what was known, what came out and what the INRs show of it.
 
     ``kept`` is the largest difference between what is known and what the values in the .npy measure.
     """
     values = edited.observation.values.float()
-    fidelity = _fidelity(edited)
-    kept = None
-    if operator is not None and given is not None:
-        difference = operator.apply(values) - operator.apply(given.values.float())
-        kept = difference.abs().flatten(1).amax(1).tolist()
-    written = []
-    for i, path in enumerate(paths):
-        array = path.with_suffix(".npy")
-        atomic.write_bytes(array, _npy(values[i]))
-        inr = path.with_suffix(".inr")
-        save_inr(inr, model.inr(edited, i, provenance[i]))
-        picture = Path(model.modality.display.write([values[i].cpu()], path))
-        written.append(Written(array, inr, picture, fidelity[i], None if kept is None else kept[i]))
-    return written
-
-
-def _npy(values: Tensor) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, values.cpu().numpy(), allow_pickle=False)
-    return buffer.getvalue()
-
-
-def save_sheet(
-    model: Model, given: Observation | None, edited: Prediction, operator: Operator | None, path: Path, most: int = 16
-) -> Path:
-    """What went in above what was known, what came out and what the INRs show of it."""
+    found = psnr(edited.signal.float(), values, peak=2).tolist()
+    fidelity = [value if value < 100 else None for value in found]
+    kept: list[float | None] = [None] * len(paths)
     rows: dict[str, Tensor] = {}
     if given is not None:
-        rows["input"] = pictures_of(model, given.values[:most])
+        rows["input"] = given.values[:_ON_SHEET]
         if operator is not None:
-            rows["known"] = pictures_of(model, known_part(operator, given.values[:most]))
-    fidelity = _fidelity(edited)[:most]
-    rows["edited"] = pictures_of(model, edited.observation.values[:most])
-    if all(value is None for value in fidelity):
-        return save_png(labelled_rows(rows), path)
-    rows["its INR"] = pictures_of(model, edited.signal[:most])
-    captions = ["the same" if value is None else f"{value:.1f} dB" for value in fidelity]
-    return save_png(labelled_rows(rows, captions=captions), path)
-
-
-def _fidelity(edited: Prediction) -> list[float | None]:
-    """PSNR of what the INRs show against the edited signals; None where it is the same."""
-    found = psnr(edited.signal.float(), edited.observation.values.float(), peak=2).tolist()
-    return [value if value < 100 else None for value in found]
+            rows["known"] = known_part(operator, given.values[:_ON_SHEET])
+            difference = operator.apply(values) - operator.apply(given.values.float())
+            kept = difference.abs().flatten(1).amax(1).tolist()
+    rows["edited"] = edited.observation.values[:_ON_SHEET]
+    captions = None
+    if any(value is not None for value in fidelity[:_ON_SHEET]):
+        rows["its INR"] = edited.signal[:_ON_SHEET]
+        captions = ["the same" if value is None else f"{value:.1f} dB" for value in fidelity[:_ON_SHEET]]
+    written = []
+    for i, (path, value) in enumerate(zip(paths, values.cpu(), strict=True)):
+        buffer, array, inr = io.BytesIO(), path.with_suffix(".npy"), path.with_suffix(".inr")
+        np.save(buffer, value.numpy(), allow_pickle=False)
+        atomic.write_bytes(array, buffer.getvalue())
+        save_inr(inr, model.inr(edited, i, provenance[i]))
+        picture = Path(model.modality.display.write([value], path))
+        written.append(Written(picture, inr, array, fidelity[i], kept[i]))
+    pictures = {name: pictures_of(model, shown) for name, shown in rows.items()}
+    save_png(labelled_rows(pictures, captions=captions), sheet)
+    return written
 
 
 def known_part(operator: Operator, values: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ store) can be rendered without the run.
 """
 
 import base64
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,28 +55,21 @@ def encode_set(
     sources = {split: open_data(None if data is None else str(data), model.modality, split) for split in splits}
     counts = {split: len(source) if limit is None else min(limit, len(source)) for split, source in sources.items()}
     total, done = sum(counts.values()), 0
-    found: dict[str, list[np.ndarray]] = {}
+    found: defaultdict[str, list[np.ndarray]] = defaultdict(list)
     for split, source in sources.items():
         for part in batches(counts[split], _BATCH):
-            for name, values in _encoded(model, source, part).items():
-                found.setdefault(name, []).append(values)
-            found.setdefault("split", []).append(np.full(len(part), SPLITS.index(split), np.uint8))
+            signals = source.read(part)
+            batch = model.observe(signals, part)
+            params = model.pipeline.params(batch.support, torch.zeros(len(part), device=model.device), batch.label)
+            for name, values in params.items():
+                found[f"params.{name}"].append(values.float().cpu().numpy())
+            if "label" in signals:
+                found["labels"].append(signals["label"].cpu().numpy().astype(np.int64))
+            found["split"].append(np.full(len(part), SPLITS.index(split), np.uint8))
             done += len(part)
             progress(done, total, "encoding")
     arrays = {name: np.concatenate(parts) for name, parts in found.items()}
     return write_store(out, MODALITY, arrays, _attributes(model, arrays, next(iter(sources.values()))))
-
-
-def _encoded(model: Model, source: Source, part: range) -> dict[str, np.ndarray]:
-    """The arrays of some signals."""
-    signals = source.read(part)
-    batch = model.observe(signals, part)
-    clean = torch.zeros(len(part), device=model.device)
-    params = model.pipeline.params(batch.support, clean, batch.label)
-    arrays = {f"params.{name}": value.float().cpu().numpy() for name, value in params.items()}
-    if "label" in signals:
-        arrays["labels"] = signals["label"].cpu().numpy().astype(np.int64)
-    return arrays
 
 
 def _attributes(model: Model, arrays: Mapping[str, np.ndarray], source: Source) -> dict[str, Any]:

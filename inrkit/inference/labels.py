@@ -12,6 +12,7 @@ from inrkit.core.modality import Modality
 from inrkit.errors import UsageError, did_you_mean
 
 Label = int | str
+Labels = Label | Sequence[Label] | None
 NONE = "none"
 """The name of "no class"."""
 
@@ -41,12 +42,7 @@ def number_of(label: Label, count: int, names: Sequence[str] = ()) -> int:
 
 
 def labels_for(
-    label: Label | Sequence[Label] | None,
-    n: int,
-    seed: int,
-    modality: Modality,
-    facts: Mapping[str, Any],
-    dropout: float,
+    label: Labels, n: int, seed: int, modality: Modality, facts: Mapping[str, Any], dropout: float
 ) -> Tensor | None:
     """The class of each of ``n`` samples, (n,) on the CPU; None where the run learned no classes.
 
@@ -73,12 +69,3 @@ def labels_for(
             f"this run was trained without label dropout and knows no '{NONE}'; train it with 'label_dropout' above 0"
         )
     return torch.tensor([numbers[i % len(numbers)] for i in range(n)])
-
-
-def check_guidance(guidance: float, dropout: float) -> None:
-    """Guidance leads away from what the network shows without a class, which it must have learned."""
-    if guidance != 1 and not dropout:
-        raise UsageError(
-            f"'guidance' {guidance:g} needs a run that was trained with label dropout; "
-            "train it with 'label_dropout' above 0, such as .1"
-        )

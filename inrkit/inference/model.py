@@ -1,5 +1,6 @@
 """A trained model in use: it samples, encodes, and hands out INR files."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
@@ -22,7 +23,7 @@ from inrkit.core.pipeline import Pipeline, Prediction, Request
 from inrkit.core.sample import Sampler, sample
 from inrkit.errors import UsageError
 from inrkit.inference.given import Given, observe, places
-from inrkit.inference.labels import Label, check_guidance, labels_for
+from inrkit.inference.labels import Labels, labels_for
 from inrkit.inference.times import middle_of, sampler_of
 from inrkit.machine.precision import autocast, choose_device, choose_precision
 from inrkit.machine.randomness import preserve_random_state
@@ -33,9 +34,11 @@ from inrkit.storage.weights import find_checkpoint, put_average
 
 BLOCK = 64
 """Rows in flight at a time; each block has its own stream of chance, so that results do not depend on their number."""
+_DOING = {"sample": "sampling", "encode": "encoding", "edit": "editing"}
 
 
 @final
+@attrs.define(eq=False, repr=False, slots=False)
 class Model:
     """A pipeline with averaged weights, ready for use.
 
@@ -47,23 +50,17 @@ class Model:
         step: Of training, at which the weights were taken.
         precision: "fp32" or "bf16".
         facts: What the training data are, such as the names of their classes.
+        skipped: Steps of training that were skipped, because something in them was not finite.
     """
 
-    def __init__(
-        self,
-        modality: Modality,
-        pipeline: Pipeline,
-        config: RunConfig,
-        run: Path,
-        step: int,
-        precision: str = "fp32",
-        facts: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.modality, self.pipeline, self.config = modality, pipeline, config
-        self.run, self.step, self.precision = run, step, precision
-        self.facts = {} if facts is None else facts
-        self.skipped = 0
-        """Steps of training that were skipped, because something in them was not finite."""
+    modality: Modality
+    pipeline: Pipeline
+    config: RunConfig
+    run: Path
+    step: int
+    precision: str = "fp32"
+    facts: Mapping[str, Any] = attrs.field(factory=dict)
+    skipped: int = 0
 
     @staticmethod
     def load(
@@ -113,7 +110,7 @@ class Model:
         """The noise levels of so many steps, by way of the middle one that was searched; by default, the run's own."""
         return (self.sampler if sampler is None else sampler).times(steps, middle_of(self.run, self.step))
 
-    def labels(self, n: int, seed: int = 0, label: Label | Sequence[Label] | None = None) -> Tensor | None:
+    def labels(self, n: int, seed: int = 0, label: Labels = None) -> Tensor | None:
         """The classes of ``n`` samples of this seed, (n,); None for a run without classes."""
         return labels_for(label, n, seed, self.modality, self.facts, self.config.label_dropout)
 
@@ -122,7 +119,7 @@ class Model:
         n: int,
         seed: int = 0,
         times: Sequence[float] | None = None,
-        label: Label | Sequence[Label] | None = None,
+        label: Labels = None,
         *,
         sampler: Sampler | None = None,
         guidance: float = 1.0,
@@ -143,50 +140,30 @@ class Model:
         if not isinstance(n, int) or n < 1:
             raise UsageError(f"'n' must be at least 1, a whole number (got {n!r})")
         labels = self.labels(n, seed, label)
-        check_guidance(guidance, self.config.label_dropout)
+        if guidance != 1 and not self.config.label_dropout:
+            # It leads away from what the network shows without a class, which it must have learned.
+            raise UsageError(
+                f"'guidance' {guidance:g} needs a run that was trained with label dropout; "
+                "train it with 'label_dropout' above 0, such as .1"
+            )
         sampler = self.sampler if sampler is None else sampler
         levels = self.times(sampler=sampler) if times is None else times
+        make = functools.partial(sample, self.pipeline, times=levels, sampler=sampler, guidance=guidance, clamp=clamp)
+        template = self.modality.template(n).to(self.device)
+        batch = Batch(template, template, None if labels is None else labels.to(self.device))
+        return self._joined("sample", batch, lambda part, draws, label: make(part, draws, label=label), progress, seed)
 
-        def make(rows: slice) -> Prediction:
-            template = self.modality.template(rows.stop - rows.start).to(self.device)
-            draws = Draws(seed_of(seed, "sample", rows.start), BLOCK, stop=len(template))
-            part = None if labels is None else labels[rows].to(self.device)
-            return sample(
-                self.pipeline,
-                template,
-                draws,
-                times=levels,
-                sampler=sampler,
-                label=part,
-                guidance=guidance,
-                clamp=clamp,
-            )
-
-        return self._joined(self.modality.template(n).to(self.device), make, progress, "sampling")
-
-    def encode(
-        self, what: Given, label: Label | Sequence[Label] | None = None, *, progress: Progress = quiet
-    ) -> Prediction:
+    def encode(self, what: Given, label: Labels = None, *, progress: Progress = quiet) -> Prediction:
         """The INRs of signals; of a class, if it is known."""
         batch = self._classed(self.observe(what), label)
-
-        def make(rows: slice) -> Prediction:
-            return self.pipeline.encode(batch.support.rows(rows), None if batch.label is None else batch.label[rows])
-
-        return self._joined(batch.support, make, progress, "encoding")
+        return self._joined("encode", batch, lambda part, _, label: self.pipeline.encode(part, label), progress)
 
     def observe(self, what: Given, numbers: Sequence[int] | None = None) -> Batch:
         """Signals as the denoiser sees them; ``numbers`` are those of a source, if it read them."""
         return observe(self.modality, self.pipeline, what, numbers)
 
     def edit(
-        self,
-        what: Given,
-        edit: Edit | Operator,
-        seed: int = 0,
-        label: Label | Sequence[Label] | None = None,
-        *,
-        progress: Progress = quiet,
+        self, what: Given, edit: Edit | Operator, seed: int = 0, label: Labels = None, *, progress: Progress = quiet
     ) -> Prediction:
         """Signals changed by one of the edits: `inrkit.Restore`, `inrkit.Denoise`, `inrkit.Stroke`.
 
@@ -200,22 +177,11 @@ class Model:
                 f"{edit!r}"
             )
         batch = self._classed(self.observe(what), label)
-
-        def make(rows: slice) -> Prediction:
-            part = batch.support.rows(rows)
-            draws = Draws(seed_of(seed, "edit", rows.start), BLOCK, stop=len(part))
-            return change(self.pipeline, part, draws, None if batch.label is None else batch.label[rows])
-
-        return self._joined(batch.support, make, progress, "editing")
+        return self._joined("edit", batch, functools.partial(change, self.pipeline), progress, seed)
 
     @torch.no_grad()
     def interpolate(
-        self,
-        ends: Given,
-        steps: int = 9,
-        level: float | None = None,
-        seed: int = 0,
-        label: Label | Sequence[Label] | None = None,
+        self, ends: Given, steps: int = 9, level: float | None = None, seed: int = 0, label: Labels = None
     ) -> Prediction:
         """Signals between two: mixing the params of their INRs, or, with a noise ``level``, the signals in noise."""
         batch = self._classed(self.observe(ends), label)
@@ -223,7 +189,7 @@ class Model:
             draws = Draws(seed_of(seed, "between"), 2)
             return interpolate(self.pipeline, batch.support, steps, draws, level=level, label=batch.label)
 
-    def _classed(self, batch: Batch, label: Label | Sequence[Label] | None) -> Batch:
+    def _classed(self, batch: Batch, label: Labels) -> Batch:
         """The batch with the classes that the user names."""
         labels = None if label is None else self.labels(len(batch), 0, label)
         return batch if labels is None else attrs.evolve(batch, label=labels.to(self.device))
@@ -250,18 +216,25 @@ class Model:
 
     @torch.no_grad()
     def _joined(
-        self, where: Observation, make: Callable[[slice], Prediction], progress: Progress, what: str
+        self,
+        kind: str,
+        batch: Batch,
+        make: Callable[[Observation, Draws, Tensor | None], Prediction],
+        progress: Progress,
+        seed: int = 0,
     ) -> Prediction:
-        """Predictions made block by block, as one, observed as ``where`` is."""
+        """Predictions made block by block, as one, observed as the support is."""
         parts = []
         with autocast(self.precision, self.device):
-            for start in range(0, len(where), BLOCK):
-                parts.append(make(slice(start, min(start + BLOCK, len(where)))))
-                progress(min(start + BLOCK, len(where)), len(where), what)
+            for start in range(0, len(batch), BLOCK):
+                part = batch.rows(slice(start, start + BLOCK))
+                draws = Draws(seed_of(seed, kind, start), BLOCK, stop=len(part))
+                parts.append(make(part.support, draws, part.label))
+                progress(start + len(part), len(batch), _DOING[kind])
         return Prediction(
             {name: torch.cat([part.params[name] for part in parts]) for name in parts[0].params},
             torch.cat([part.t for part in parts]),
-            where.with_values(torch.cat([part.observation.values for part in parts])),
+            batch.support.with_values(torch.cat([part.observation.values for part in parts])),
             torch.cat([part.signal for part in parts]),
             self.pipeline,
             self.places,

@@ -1,30 +1,22 @@
 """Some signals of a data set as a trained model sees them: the truth, and what their INRs show."""
 
 from collections.abc import Iterator, Sequence
-from typing import final
+from typing import NamedTuple, final
 
 import attrs
 import torch
 from torch import Tensor
 
 from inrkit.config.data import open_data
-from inrkit.core.draws import Draws, seed_of
+from inrkit.core.draws import seed_of
 from inrkit.core.modality import Source
 from inrkit.core.observation import Batch, Observation
 from inrkit.core.pipeline import Prediction
 from inrkit.inference.model import Model
 
 
-@final
-@attrs.frozen(eq=False)
-class Encoded:
-    """Some signals and their INRs.
-
-    Args:
-        truth: The values that the query measured, (B, C, ...).
-        shown: What the INRs show at the same place, (B, C, ...).
-        prediction: The INRs.
-    """
+class Encoded(NamedTuple):
+    """Signals that the query measured, (B, C, ...); what their INRs show at the same place; and the INRs."""
 
     truth: Tensor
     shown: Tensor
@@ -59,8 +51,7 @@ class SignalSet:
 
     def observe(self) -> Batch:
         """As the denoiser sees them."""
-        draws = Draws(seed_of("held out", *self.numbers), len(self), device=self.model.device)
-        return self.model.modality.observe(self.source.read(self.numbers), draws, training=False)
+        return self.model.observe(self.source.read(self.numbers), self.numbers)
 
     def reference(self) -> Observation:
         """What of these signals sets are compared by."""
@@ -70,7 +61,7 @@ class SignalSet:
     def encode(self) -> Encoded:
         """Their INRs."""
         batch = self.observe()
-        prediction = self.model.pipeline.encode(batch.support, batch.label)
+        prediction = self.model.encode(batch)
         return Encoded(batch.query.values, prediction.at(batch.query.where), prediction)
 
 

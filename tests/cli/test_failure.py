@@ -54,7 +54,7 @@ def test_options_are_named_as_they_are_typed(run: Path, picture: Path, tmp_path:
     folder.mkdir()
     for side in (8, 9):
         Image.fromarray(np.zeros((side, side, 3), np.uint8)).save(folder / f"{side}.png")
-    assert "'--size' to bring them" in said(3, "data", "import", "images", folder, tmp_path / "a.h5")
+    assert "'--size' for all" in said(3, "data", "import", "images", folder, tmp_path / "a.h5")
 
 
 def test_options_are_checked_before_a_model_is_loaded(picture: Path, tmp_path: Path) -> None:
