@@ -30,10 +30,14 @@ def open_data(data: str | None, modality: Modality, split: str) -> Source:
 
 def absolute_data(data: str | None) -> str | None:
     """The same data, named so that they are found from any working directory."""
-    if data is None or not _ADDRESS.fullmatch(data):
-        return None if data is None else str(Path(data).expanduser().absolute())
-    scheme, address = _parts(data)
-    return f"{scheme}://{load_plugins().source(scheme)().absolute(address)}"
+    if data is not None and (found := _ADDRESS.fullmatch(data)):
+        return f"{found[1]}://{load_plugins().source(found[1])().absolute(found[2])}"
+    return absolute(data)
+
+
+def absolute(path: str | None) -> str | None:
+    """The same path, from any working directory."""
+    return None if path is None else str(Path(path).expanduser().absolute())
 
 
 def _parts(data: str) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """A run is a list of phases, one objective after the other."""
 
+import itertools
 from collections.abc import Sequence
 from typing import final
 
@@ -42,9 +43,8 @@ class ScheduledPhase:
 
     def freeze(self, pipeline: Pipeline) -> None:
         """Lets only the weights learn that this phase trains."""
-        parts = {"denoiser": pipeline.denoiser, "function": pipeline.function}
-        for name, module in parts.items():
-            module.requires_grad_(self.trains in ("all", "decoder", name))
+        pipeline.denoiser.requires_grad_(self.trains != "function")
+        pipeline.function.requires_grad_(self.trains != "denoiser")
         pipeline.denoiser.skips_encoder = self.trains == "decoder"
         if self.trains == "decoder":
             encoder = pipeline.denoiser.encoder_parts()
@@ -62,11 +62,9 @@ class ScheduledPhase:
 def schedule_phases(config: RunConfig) -> list[ScheduledPhase]:
     """The phases of a run with their steps; those too short for a single step are left out."""
     result: list[ScheduledPhase] = []
-    share, start = 0.0, 0
-    phases = list(config.phases) or _derived(config)
-    for i, phase in enumerate(phases):
-        share += phase.share
-        stop = config.steps if i == len(phases) - 1 else round(config.steps * share)
+    phases, start = list(config.phases) or _derived(config), 0
+    stops = [round(config.steps * share) for share in itertools.accumulate(phase.share for phase in phases)]
+    for phase, stop in zip(phases, [*stops[:-1], config.steps], strict=True):
         if stop > start:
             objective = structure(load_plugins().objective(phase.objective), phase.options, origin="objective_options")
             name, number = phase.objective, len(result)

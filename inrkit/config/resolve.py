@@ -1,13 +1,13 @@
 """From what a user says (preset < file < flags < --set) and what the data are, to one complete config."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
 import attrs
 
-from inrkit.config.data import absolute_data, open_data
+from inrkit.config.data import absolute, absolute_data, open_data
 from inrkit.config.phases import ScheduledPhase, schedule_phases
 from inrkit.config.run import RunConfig
 from inrkit.config.toml import apply_overrides, read_toml, structure, unstructure
@@ -19,7 +19,12 @@ from inrkit.core.pipeline import Pipeline
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.plugins import load_plugins
 
-_TABLES = ("options", "objective_options", "readout_options")
+_TABLES: Mapping[str, Callable[[type[Modality], Mapping[str, Any]], type]] = {
+    "options": lambda cls, values: cls.Options,
+    "objective_options": lambda cls, values: load_plugins().objective(values["objective"]),
+    "readout_options": lambda cls, values: readout_class(values["readout"]),
+}
+"""Which class knows what may stand in a table, by the modality and what the keys are so far."""
 
 
 @final
@@ -95,7 +100,7 @@ def complete(config: RunConfig, cls: type[Modality]) -> Resolved:
     """The config with every table checked and filled in, and the options fitted to the data."""
     for name in config.trackers:
         load_plugins().tracker(name)
-    config = attrs.evolve(config, data=absolute_data(config.data), init=_absolute(config.init))
+    config = attrs.evolve(config, data=absolute_data(config.data), init=absolute(config.init))
     modality = cls(structure(cls.Options, config.options, origin="options"))
     options = modality.fit_options(open_data(config.data, modality, "train"))
     objective = _objective(config.objective, config.objective_options, "objective_options")
@@ -116,15 +121,11 @@ def complete(config: RunConfig, cls: type[Modality]) -> Resolved:
     return Resolved(config, cls(options), readout, tuple(schedule_phases(config)))
 
 
-def _absolute(path: str | None) -> str | None:
-    return None if path is None else str(Path(path).expanduser().absolute())
-
-
 def _objective(name: str, table: Mapping[str, Any], origin: str) -> Objective:
     """The objective with its options; paths among them are made absolute."""
     objective = structure(load_plugins().objective(name), table, origin=origin)
     paths = [field.name for field in attrs.fields(type(objective)) if field.metadata.get("path")]
-    return attrs.evolve(objective, **{path: _absolute(getattr(objective, path)) for path in paths})
+    return attrs.evolve(objective, **{path: absolute(getattr(objective, path)) for path in paths})
 
 
 def _check_distilled(objectives: Sequence[Objective]) -> None:
@@ -172,21 +173,14 @@ def _with_overrides(cls: type[Modality], values: dict[str, Any], texts: Sequence
     """--set for keys of our own, and for the tables by the classes that know what may stand in them."""
     for text in texts:
         table, dot, rest = text.partition(".")
-        if not dot or table not in _TABLES or "=" in table:
+        if not dot or table not in _TABLES:
             values = apply_overrides(RunConfig, values, [text])
             continue
         if not isinstance(values.get(table, {}), Mapping):
             raise UsageError(f"{origin}: '{table}': expected a table")
-        values = {**values, table: apply_overrides(_class_of(table, cls, values), values.get(table, {}), [rest], table)}
+        known = _TABLES[table](cls, values)
+        values = {**values, table: apply_overrides(known, values.get(table, {}), [rest], table)}
     return values
-
-
-def _class_of(table: str, cls: type[Modality], values: Mapping[str, Any]) -> type:
-    if table == "options":
-        return cls.Options
-    if table == "objective_options":
-        return load_plugins().objective(values["objective"])
-    return readout_class(values["readout"])
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,15 +51,9 @@ def fields_of(cls: type) -> dict[str, Field]:
     """The fields that can be set, by key."""
     hints = typing.get_type_hints(cls)
     return {
-        field.alias or field.name: Field(
-            field.alias or field.name,
-            field.name,
-            hints.get(field.name, field.type),
-            _default(field.default),
-            field.metadata.get("help", ""),
-        )
-        for field in attrs.fields(cls)
-        if field.init
+        f.alias: Field(f.alias, f.name, hints.get(f.name, f.type), _default(f.default), f.metadata.get("help", ""))
+        for f in attrs.fields(cls)
+        if f.init
     }
 
 

@@ -48,14 +48,7 @@ class Outcome:
 
 @final
 class Learner:
-    """A pipeline in training.
-
-    Args:
-        resolved: The run's config.
-        ranks: Who we are.
-        device, precision: Where and how to compute.
-        order: Which signals each step has, to name those that are at fault.
-    """
+    """A pipeline in training; ``order`` is there to name the signals that are at fault."""
 
     def __init__(
         self, resolved: Resolved, ranks: Ranks, device: torch.device, precision: str, order: Order | None = None

@@ -106,10 +106,10 @@ class Loop:
                 self.progress.heldout(measured)
             best = False
             if self.early.patience:
-                self._write({"samples/frechet": (value := self.early.measure(model))})
+                value = self.early.measure(model)
+                self._write({"samples/frechet": value})
                 # After the last step of a phase its own stage, not the next phase's, made the samples.
-                hard = phase.is_hard(learner.step)
-                best = self.early.see(learner.step, phase.number, value, counts=hard)
+                best = self.early.see(learner.step, phase.number, value, counts=phase.is_hard(learner.step))
             self.log.trackers.sheet(learner.step, self.on_sample(model, self.run, learner.step))
         if self.early.stop:
             stop_early(self.run, learner.step, self.early)

@@ -17,13 +17,7 @@ from inrkit.errors import UsageError
 
 @final
 class Order:
-    """The numbers of the signals of each step.
-
-    Args:
-        count: Signals in the data set.
-        batch_size: Signals in a step, over all processes.
-        seed: The run's seed.
-    """
+    """The numbers of the signals of each step, of ``count`` in the data set; a step is that of all processes."""
 
     def __init__(self, count: int, batch_size: int, seed: int) -> None:
         if count < 1:

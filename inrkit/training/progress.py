@@ -19,10 +19,7 @@ _OTHERS = 10 + 1 + 7 + 4 + 5  # columns of the bar, the slash, the time and its 
 class RunProgress:
     """Phase, step, loss (smoothed), rate, time left, and the last held-out PSNR.
 
-    Args:
-        steps: Of the run.
-        batch_size: Observations in a step.
-        shown: False for silence, None for whatever suits standard error.
+    ``shown`` is False for silence, None for whatever suits standard error.
     """
 
     def __init__(self, steps: int, batch_size: int, shown: bool | None) -> None:

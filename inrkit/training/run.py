@@ -28,7 +28,7 @@ from inrkit.training.log import RunLog
 from inrkit.training.loop import Loop, OnSample
 from inrkit.training.order import Order
 from inrkit.training.progress import RunProgress
-from inrkit.training.stopping import EarlyStopping, finish, forget
+from inrkit.training.stopping import EarlyStopping, finish
 from inrkit.training.tracker import Trackers
 
 
@@ -140,7 +140,7 @@ def _train(
 def _enter(directory: RunDirectory, config: RunConfig, extend: bool) -> tuple[str | None, list[str], bool]:
     """The newest intact checkpoint, why newer ones are passed over, and whether the run was stopped early."""
     directory.admit(config, extend=extend)
-    ended = finish(directory.path) if config.early_stop else forget(directory.path)
+    ended = finish(directory.path, watched=config.early_stop > 0)
     found, passed_over = latest_checkpoint(directory.checkpoints)
     if found is None:
         return None, passed_over, ended
@@ -151,13 +151,12 @@ def _enter(directory: RunDirectory, config: RunConfig, extend: bool) -> tuple[st
 
 def _check_facts(checkpoint: Checkpoint, facts: dict[str, Any]) -> None:
     before = checkpoint.state["facts"]
-    changed = sorted(key for key in before.keys() | facts.keys() if before.get(key) != facts.get(key))
-    if changed:
-        key = changed[0]
-        raise DataError(
-            f"{checkpoint.path}: the run began with data whose '{key}' was {before.get(key)!r}, found "
-            f"{facts.get(key)!r}; resume it with the same data, or begin another run"
-        )
+    for key in sorted(before.keys() | facts.keys()):
+        if before.get(key) != facts.get(key):
+            raise DataError(
+                f"{checkpoint.path}: the run began with data whose '{key}' was {before.get(key)!r}, found "
+                f"{facts.get(key)!r}; resume it with the same data, or begin another run"
+            )
 
 
 @contextlib.contextmanager

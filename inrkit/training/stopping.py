@@ -103,23 +103,18 @@ def stop_early(run: Path, step: int, early: EarlyStopping) -> None:
     finish(run)
 
 
-def finish(run: Path) -> bool:
-    """Whether the run was stopped early; what its end left undone is done."""
+def finish(run: Path, *, watched: bool = True) -> bool:
+    """Whether the run was stopped early; what its end left undone is done. One that is watched no more goes on."""
     note = run / STOPPED
-    if not note.is_file():
-        return False
-    data = note.read_bytes()
-    try:
-        step = int(json.loads(data)["best_step"])
-    except (ValueError, KeyError, TypeError):
-        atomic.set_aside(note, data, "it is damaged; the run goes on as if it had not been stopped")
-        return forget(run)
-    remove_newer(run / "checkpoints", step)
-    return True
-
-
-def forget(run: Path) -> bool:
-    """Lets a run that was stopped go on; whether it is still stopped, which it is not."""
+    if watched and note.is_file():
+        data = note.read_bytes()
+        try:
+            step = int(json.loads(data)["best_step"])
+        except (ValueError, KeyError, TypeError):
+            atomic.set_aside(note, data, "it is damaged; the run goes on as if it had not been stopped")
+        else:
+            remove_newer(run / "checkpoints", step)
+            return True
     with atomic.disk_errors(run):
-        (run / STOPPED).unlink(missing_ok=True)
+        note.unlink(missing_ok=True)
     return False

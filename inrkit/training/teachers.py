@@ -24,12 +24,7 @@ from inrkit.storage.weights import find_checkpoint, put_average
 
 @final
 class Teachers:
-    """What the phases of a run need; both are part of its checkpoints.
-
-    Args:
-        resolved: The run's config.
-        device: Where to compute.
-    """
+    """What the phases of a run need; both are part of its checkpoints."""
 
     def __init__(self, resolved: Resolved, device: torch.device) -> None:
         self.average: Pipeline | None = None

@@ -22,12 +22,10 @@ def invent(chance: torch.Generator) -> Callable[[Tensor], Tensor]:
     kind = list(KINDS.values())[int(torch.randint(len(KINDS), (), generator=chance))]
     distance, size = kind(uniform)  # the bounding box stands on the floor, its middle above the origin
     metres = REACH * float(torch.tensor(size).norm())  # from the middle of the cube to a side of it
-    half_up = size[2] / 2
+    up = torch.tensor([0, 0, size[2] / 2])  # onto the floor
 
     def values(places: Tensor) -> Tensor:
-        points = places * metres
-        points = torch.stack([points[:, 0], points[:, 1], points[:, 2] + half_up], 1)  # on the floor
-        return values_of_distance(distance(points) / metres)[:, None]
+        return values_of_distance(distance(places * metres + up) / metres)[:, None]
 
     return values
 
