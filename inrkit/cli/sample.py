@@ -72,7 +72,7 @@ def sample(
     from inrkit.inference.times import make_sampler
 
     model = Model.load(run, device=device)
-    way = model.sampler if sampler is None else make_sampler(sampler)
+    way = make_sampler(model.sampler if sampler is None else sampler)
     levels = model.times(steps, way) if given is None else given
     if size is not None:
         model.modality.display.places({"size": size})  # a mistake in it shows before the work

@@ -24,7 +24,7 @@ from inrkit.core.sample import Sampler, sample
 from inrkit.errors import UsageError
 from inrkit.inference.given import Given, observe, places
 from inrkit.inference.labels import Labels, labels_for
-from inrkit.inference.times import middle_of, sampler_of
+from inrkit.inference.times import make_sampler, middle_of, sampler_of
 from inrkit.machine.precision import autocast, choose_device, choose_precision
 from inrkit.machine.randomness import preserve_random_state
 from inrkit.progress import Progress, quiet
@@ -106,9 +106,9 @@ class Model:
         """How this run samples, by the objective of its last phase."""
         return sampler_of(self.config)
 
-    def times(self, steps: int | None = None, sampler: Sampler | None = None) -> tuple[float, ...]:
+    def times(self, steps: int | None = None, sampler: Sampler | str | None = None) -> tuple[float, ...]:
         """The noise levels of so many steps, by way of the middle one that was searched; by default, the run's own."""
-        return (self.sampler if sampler is None else sampler).times(steps, middle_of(self.run, self.step))
+        return make_sampler(self.sampler if sampler is None else sampler).times(steps, middle_of(self.run, self.step))
 
     def labels(self, n: int, seed: int = 0, label: Labels = None) -> Tensor | None:
         """The classes of ``n`` samples of this seed, (n,); None for a run without classes."""
@@ -121,7 +121,7 @@ class Model:
         times: Sequence[float] | None = None,
         label: Labels = None,
         *,
-        sampler: Sampler | None = None,
+        sampler: Sampler | str | None = None,
         guidance: float = 1.0,
         clamp: bool = False,
         progress: Progress = quiet,
@@ -146,7 +146,7 @@ class Model:
                 f"'guidance' {guidance:g} needs a run that was trained with label dropout; "
                 "train it with 'label_dropout' above 0, such as .1"
             )
-        sampler = self.sampler if sampler is None else sampler
+        sampler = make_sampler(self.sampler if sampler is None else sampler)
         levels = self.times(sampler=sampler) if times is None else times
         make = functools.partial(sample, self.pipeline, times=levels, sampler=sampler, guidance=guidance, clamp=clamp)
         template = self.modality.template(n).to(self.device)

@@ -16,9 +16,9 @@ def sampler_of(config: RunConfig) -> Sampler:
     return make_sampler(load_plugins().objective(last).sampler)
 
 
-def make_sampler(name: str) -> Sampler:
-    """The sampler of this name."""
-    return load_plugins().sampler(name)()
+def make_sampler(sampler: Sampler | str) -> Sampler:
+    """The sampler of this name; an object is one already."""
+    return load_plugins().sampler(sampler)() if isinstance(sampler, str) else sampler
 
 
 def middle_of(run: Path, step: int) -> float:

@@ -191,7 +191,7 @@ def test_files_are_encoded_and_edited_as_a_class(model: Model, tmp_path: Path) -
         assert code == 0, output
         code, output = invoke(command[0], model.run, picture, *command[1:], "--label", "9", *common)
         assert code == 2
-        assert "'label' must be 0 to 2" in output
+        assert "'--label' must be 0 to 2" in output
         assert len(output.splitlines()) == 1
     code, output = invoke("encode", model.run, "--data", "embedded", "--label", "0")
     assert code == 2
