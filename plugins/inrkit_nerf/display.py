@@ -10,7 +10,6 @@ from torch import Tensor
 from inrkit import Batch, Display, Measure, Params, Signals, Source, Surface
 from inrkit_nerf.formats.files import read_objects, write_views
 from inrkit_nerf.observation import Rays, ViewObservation
-from inrkit_nerf.orbit import cameras_of
 from inrkit_nerf.scene import Scene
 from inrkit_nerf.views import ViewSource
 
@@ -29,7 +28,7 @@ class NerfDisplay(Display):
         self.scene = scene
 
     def places(self, request: Mapping[str, str]) -> Sequence[Rays]:
-        cameras = cameras_of(request, self.scene.complete, self.scene.size)
+        cameras = self.scene.cameras(request)
         return [Rays(cameras[:, i : i + _AT_ONCE]) for i in range(0, cameras.pose.shape[1], _AT_ONCE)]
 
     def pictures(self, values: Tensor) -> Tensor:
@@ -54,15 +53,11 @@ class NerfDisplay(Display):
     def surface(self, measure: Measure, params: Params) -> Surface:
         """Where the density says that about half the light of a step through the box is lost."""
         march, field = self.scene.march, measure.function.bind(params)
-        density = march.density(field)
-
-        def colours(points: Tensor) -> Tensor:
-            return (march.colours(field)(points[None])[0] + 1) / 2
-
+        density, colours = march.density(field), march.colours(field)
         return Surface(
             lambda points: density(points[None])[0],
             _SOLID,
             tuple(march.low.tolist()),
             tuple(march.high.tolist()),
-            colours,
+            lambda points: (colours(points[None])[0] + 1) / 2,
         )

@@ -49,17 +49,9 @@ class MLP(INRFunction):
         return self.shapes
 
     def forward(self, params: Params, coords: Tensor) -> Tensor:
-        x = self._encoded(coords)
-        rows = len(next(iter(params.values())))
-        x = x.expand(rows, -1, -1)
-        last = len(self.shapes) - 1
+        parts = coords.tensor_split([self.axes], dim=-1) if self.mip else [coords]
+        x = self.encoding(*parts).expand(len(next(iter(params.values()))), -1, -1)
         for i, name in enumerate(self.shapes):
             weight = params[name]
-            x = torch.baddbmm(weight[:, -1:], x, weight[:, :-1])
-            x = x if i == last else torch.relu_(x)
+            x = torch.baddbmm(weight[:, -1:], x if i == 0 else torch.relu_(x), weight[:, :-1])
         return x
-
-    def _encoded(self, coords: Tensor) -> Tensor:
-        if not self.mip:
-            return self.encoding(coords)
-        return self.encoding(coords[..., : self.axes], coords[..., self.axes :])

@@ -1,6 +1,6 @@
 """NeRF objects: one or a few posed views in, a radiance field out, measured along rays."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -32,7 +32,7 @@ from inrkit_nerf.options import PRESETS, NerfOptions
 from inrkit_nerf.scene import Scene
 from inrkit_nerf.stored import StoredViews
 from inrkit_nerf.tokenizer import RayTokenizer
-from inrkit_nerf.views import ViewSource
+from inrkit_nerf.views import Views, ViewSource
 
 HELD_OUT = 500
 """Embedded objects of the test split."""
@@ -63,20 +63,17 @@ class NerfModality(Modality):
     def source(self, data: Path | None, split: str) -> Source:
         o, training = self.options, split == "train"
         if data is None:
-            views: Any = Cars(split, o.count if training else HELD_OUT, o.size or (32, 32), o.object_views)
+            views: Views = Cars(split, o.count if training else HELD_OUT, o.size or (32, 32), o.object_views)
         else:
             views = StoredViews(data, split)
         return ViewSource(views, training=training, support=o.views, extra=o.query_views, most=o.test_views)
 
     def fit_options(self, source: Source) -> NerfOptions:
         facts, options = source.facts, self.scene.options
-        if options.size is None:
-            options = attrs.evolve(options, size=tuple(facts["size"]))
-        for name in ("box", "radius", "focal"):
+        read: dict[str, Callable[[Any], Any]] = {"size": tuple, "box": lambda box: (*box[0], *box[1])}
+        for name in ("size", "box", "radius", "focal"):
             if getattr(options, name) is None:
-                found = facts[name]
-                chosen: dict[str, Any] = {name: (*found[0], *found[1]) if name == "box" else float(found)}
-                options = attrs.evolve(options, **chosen)
+                options = attrs.evolve(options, **{name: read.get(name, float)(facts[name])})
         if options.background == "random" and facts["channels"] != 4:
             raise UsageError("'options.background' is random, but the data's views have no opacity; use white or black")
         if facts["views"] <= options.views:
@@ -120,12 +117,9 @@ class NerfModality(Modality):
         values = images.float() / 127.5 - 1
         if images.shape[2] == 3:
             return values, None
-        opacity = (values[:, :, 3:] + 1) / 2
-        if self.options.background == "random" and training:
-            background = draws.uniform(3) * 2 - 1
-            return torch.lerp(background[:, None, :, None, None], values[:, :, :3], opacity), background
-        behind = torch.full((), self.scene.background, device=images.device)
-        return torch.lerp(behind, values[:, :, :3], opacity), None
+        background = draws.uniform(3) * 2 - 1 if self.options.background == "random" and training else None
+        behind = values.new_tensor(self.scene.background) if background is None else background[:, None, :, None, None]
+        return torch.lerp(behind, values[:, :, :3], (values[:, :, 3:] + 1) / 2), background
 
     def template(self, rows: int) -> ViewObservation:
         camera = self.scene.camera

@@ -1,5 +1,7 @@
 """What is measured of an object: the colours of rays of some cameras."""
 
+import math
+from collections.abc import Callable
 from typing import Self, final
 
 import attrs
@@ -28,16 +30,14 @@ class Rays:
     background: Tensor | None = None
 
     @property
-    def count(self) -> int:
-        """Rays of each object."""
-        height, width = self.cameras.size
-        return self.cameras.shape[1] * (height * width if self.pixels is None else self.pixels.shape[2])
-
-    @property
     def shape(self) -> tuple[int, ...]:
         """How the values of an object's rays are laid out: (V, H, W), or (V, P)."""
-        views = self.cameras.shape[1]
-        return (views, *self.cameras.size) if self.pixels is None else (views, self.pixels.shape[2])
+        return self.cameras.shape[1], *(self.cameras.size if self.pixels is None else self.pixels.shape[2:])
+
+    @property
+    def count(self) -> int:
+        """Rays of each object."""
+        return math.prod(self.shape)
 
     def rays(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Origins and directions (B or 1, stop - start, 3), of length 1, of the rays with these numbers."""
@@ -47,9 +47,7 @@ class Rays:
         pixel = pixel[None] if self.pixels is None else self.pixels.flatten(1)[:, start:stop]
         cameras = self.cameras[:, view]  # one camera for each ray
         if len(pixel) > len(cameras.pose):
-            cameras = Cameras(
-                cameras.pose.expand(len(pixel), -1, -1, -1), cameras.intrinsics.expand(len(pixel), -1, -1), cameras.size
-            )
+            cameras = cameras.map(lambda x: x.expand(len(pixel), *x.shape[1:]))
         positions = pixel_positions(self.cameras.size, pixel)
         origins, directions = rays_at(cameras, positions.expand(*cameras.shape, 2)[..., None, :])
         return origins[..., 0, :], directions[..., 0, :]
@@ -57,18 +55,13 @@ class Rays:
     def rows(self, index: Tensor | slice) -> "Rays":
         """The rays of some objects."""
         shared = len(self.cameras.pose) == 1
-
-        def part(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor[index]
-
-        cameras = self.cameras if shared else self.cameras[index]
-        return Rays(cameras, part(self.pixels), part(self.jitter), part(self.background))
+        return self._changed(self.cameras if shared else self.cameras[index], lambda x: x[index])
 
     def to(self, device: torch.device | str) -> "Rays":
-        def moved(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor.to(device)
+        return self._changed(self.cameras.to(device), lambda x: x.to(device))
 
-        return Rays(self.cameras.to(device), moved(self.pixels), moved(self.jitter), moved(self.background))
+    def _changed(self, cameras: Cameras, change: Callable[[Tensor], Tensor]) -> "Rays":
+        return Rays(cameras, *(x if x is None else change(x) for x in (self.pixels, self.jitter, self.background)))
 
 
 @final

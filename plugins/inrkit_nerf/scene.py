@@ -1,16 +1,24 @@
-"""What options of NeRF objects, fitted to data, stand for: the views' size, the camera, and how rays are marched."""
+"""What options of NeRF objects, fitted to data, stand for: the views' size, the cameras, and how rays are marched."""
 
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
 from typing import final
 
 import attrs
+import numpy as np
+import torch
 from torch import Tensor
 
-from inrkit import UsageError
-from inrkit_nerf.cameras import Cameras
+from inrkit import DataError, UsageError, did_you_mean, parse_size
+from inrkit_nerf.cameras import Cameras, check_rigid, orbit, pinhole
 from inrkit_nerf.march import MarchRays
 from inrkit_nerf.observation import Rays, ViewObservation
 from inrkit_nerf.options import NerfOptions
-from inrkit_nerf.orbit import canonical
+
+_KNOWN = {"size", "orbit", "elevation", "azimuth", "pose"}
+_MOST = 10_000
 
 
 @final
@@ -28,16 +36,40 @@ class Scene:
         return self.options.size
 
     @property
-    def complete(self) -> NerfOptions:
-        """The options, which know the box, the cameras' distance and their focal length."""
-        if self.options.box is None or self.options.radius is None or self.options.focal is None:
+    def measures(self) -> tuple[tuple[float, ...], float, float]:
+        """The box, the cameras' distance and their focal length."""
+        o = self.options
+        if o.box is None or o.radius is None or o.focal is None:
             raise UsageError("'options.box', 'radius' and 'focal' are not set: fit the options to a source first")
-        return self.options
+        return o.box, o.radius, o.focal
 
     @property
     def camera(self) -> Cameras:
-        """Where a view stands of which nothing is known."""
-        return canonical(self.complete, self.size)
+        """(1, 1) the camera that generated objects are seen by, and pictures without a pose are taken to come from."""
+        return self.cameras({})
+
+    def cameras(self, request: Mapping[str, str]) -> Cameras:
+        """(1, V) the cameras meant by {"orbit": "60", "elevation": "10", "size": "256x256"} or {"pose": "camera.json"}.
+
+        By default the canonical one. A file has one pose, 4 x 4 camera to world (OpenCV), or a list of them.
+        """
+        for key in sorted(set(request) - _KNOWN):
+            raise UsageError(
+                f"an object is rendered at {', '.join(sorted(_KNOWN))}; it has no '{key}'.{did_you_mean(key, _KNOWN)}"
+            )
+        (_, radius, focal), size = self.measures, self.size
+        if "size" in request:
+            height, width = parse_size(request["size"], 2)
+            size = (height, width)
+        if "pose" in request:
+            poses = _poses(Path(request["pose"]))
+            return Cameras(poses, pinhole(size, focal).expand(*poses.shape[:2], 4), size)
+        count = _number(request, "orbit", 1)
+        if count != int(count) or not 1 <= count <= _MOST:
+            raise UsageError(f"'orbit' is a number of views, from 1 to {_MOST} (got {request['orbit']})")
+        elevation = _number(request, "elevation", self.options.elevation)
+        azimuth = _number(request, "azimuth", self.options.azimuth)
+        return orbit(int(count), radius, elevation, size=size, focal=focal, start=azimuth)[None]
 
     @property
     def background(self) -> float:
@@ -47,11 +79,10 @@ class Scene:
     @property
     def march(self) -> MarchRays:
         """How objects are rendered."""
-        o = self.complete
-        assert o.box is not None
+        o, (box, _, _) = self.options, self.measures
         return MarchRays(
-            o.box[:3],
-            o.box[3:],
+            box[:3],
+            box[3:],
             near=o.near,
             far=float("inf") if o.far is None else o.far,
             samples=o.render_samples,
@@ -63,3 +94,31 @@ class Scene:
     def seen(self, values: Tensor, where: Rays) -> ViewObservation:
         """Values (B, 3, V, H, W), or (B, 3, V, P), measured along rays."""
         return ViewObservation(values, where, self.options.shared_noise)
+
+
+def _number(request: Mapping[str, str], key: str, default: float) -> float:
+    text = request.get(key)
+    try:
+        value = default if text is None else float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UsageError(f"'{key}' must be a number (got '{text}')")
+    return value
+
+
+def _poses(path: Path) -> Tensor:
+    """(1, V, 4, 4)"""
+    expected = f"{path}: expected a pose as 4 x 4 numbers in JSON, or a list of them, found"
+    try:
+        pose = np.asarray(json.loads(path.read_text()), dtype=np.float32)
+    except OSError as error:
+        raise UsageError(f"{path}: expected a JSON file with a pose, found: {error.strerror}") from error
+    except ValueError as error:
+        raise DataError(f"{expected}: {error}") from error
+    poses = pose[None] if pose.ndim == 2 else pose
+    if poses.ndim != 3 or not len(poses):
+        raise DataError(f"{expected} shape {pose.shape}")
+    for i, one in enumerate(poses):
+        check_rigid(one, f"{path}: pose {i}")
+    return torch.from_numpy(poses)[None]

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Mapping
-from typing import Self, final
+from typing import Any, Self, final
 
 import attrs
 import torch
@@ -40,44 +40,31 @@ class TriPlane(INRFunction):
 
     Args:
         axes, channels: Of coordinates and outputs.
-        grid, patch, features, width, depth: See `TriPlaneOptions`.
+        options: See `TriPlaneOptions`.
     """
 
     Options = TriPlaneOptions
     head = "tokens"
 
-    def __init__(
-        self,
-        axes: int,
-        channels: int,
-        *,
-        grid: int = 8,
-        patch: int = 4,
-        features: int = 12,
-        width: int = 64,
-        depth: int = 3,
-    ) -> None:
+    def __init__(self, axes: int, channels: int, **options: Any) -> None:
         super().__init__()
         if axes < 2:
             raise UsageError(f"a plane needs two axes (got {axes}); use the function 'mlp'")
-        self.axes, self.grid, self.patch, self.features = axes, grid, patch, features
+        o = TriPlaneOptions(**options)  # regions are told from points by their columns, whatever it says of ``mip``
+        self.axes, self.grid, self.patch, self.features = axes, o.grid, o.patch, o.features
         self.pairs = list(itertools.combinations(range(axes), 2))
-        widths = [features, *[width] * (depth - 1), channels]
-        layers: list[nn.Module] = []
-        for before, after in itertools.pairwise(widths[:-1]):
-            layers += [nn.Linear(before, after), nn.ReLU(inplace=True)]
-        last = nn.Linear(widths[-2], channels)
-        self.decoder = nn.Sequential(*layers, last)
-        for layer in self.decoder:
-            if isinstance(layer, nn.Linear):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
-        nn.init.xavier_uniform_(last.weight)
+        widths = [o.features, *[o.width] * (o.depth - 1), channels]
+        layers = [nn.Linear(*pair) for pair in itertools.pairwise(widths)]
+        for layer in layers:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+        nn.init.xavier_uniform_(layers[-1].weight)
+        hidden = ((layer, nn.ReLU(inplace=True)) for layer in layers[:-1])
+        self.decoder = nn.Sequential(*itertools.chain(*hidden), layers[-1])
 
     @classmethod
     def build(cls, options: TriPlaneOptions, *, axes: int, channels: int, size: tuple[int, ...]) -> Self:
-        sizes = attrs.asdict(options, filter=lambda field, _: field.name != "mip")
-        return cls(axes, channels, **sizes)  # regions are told from points by their columns
+        return cls(axes, channels, **attrs.asdict(options))
 
     @property
     def side(self) -> int:

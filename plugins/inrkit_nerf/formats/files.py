@@ -12,7 +12,7 @@ from torch import Tensor
 from inrkit import DataError, OneFile, Signals, UsageError, open_entries
 from inrkit_nerf.cameras import Cameras, scale_intrinsics
 from inrkit_nerf.formats.importing import posed_views
-from inrkit_nerf.formats.posed import checked, decode
+from inrkit_nerf.formats.posed import checked, decode, dimensions, spread
 
 _STILL = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 _MOVING = {".gif": "GIF", ".webp": "WEBP"}
@@ -37,17 +37,13 @@ def read_objects(
                 found, _ = posed_views(path, entries)
                 if len(found) < views:
                     raise DataError(f"{path}: expected at least {views} views, as the model reads, found {len(found)}")
-                found = [checked(found[i * len(found) // views]) for i in range(views)]
+                found = [checked(view) for view in spread(found, views)]
                 raw = [entries.read_one(view.file) for view in found]
-                old = [decode(data, view.file, None).shape[:2] for data, view in zip(raw, found, strict=True)]
                 pixels = [_rgb(decode(data, view.file, size)) for data, view in zip(raw, found, strict=True)]
+                old = [dimensions(data, view.file) for data, view in zip(raw, found, strict=True)]
                 pose = torch.from_numpy(np.stack([view.pose for view in found])).float()
-                k = torch.stack(
-                    [
-                        scale_intrinsics(torch.from_numpy(view.intrinsics).float(), (was[0], was[1]), size)
-                        for view, was in zip(found, old, strict=True)
-                    ]
-                )
+                given = torch.from_numpy(np.stack([view.intrinsics for view in found])).float()
+                k = torch.stack([scale_intrinsics(each, was, size) for each, was in zip(given, old, strict=True)])
         images.append(torch.from_numpy(np.stack(pixels)).movedim(-1, 1))
         poses.append(pose)
         intrinsics.append(k)

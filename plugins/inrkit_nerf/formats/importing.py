@@ -1,18 +1,19 @@
 """Importers of posed pictures: SRN's folders, NeRF-synthetic scenes, and any pictures with a file of cameras."""
 
+import abc
 import json
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import attrs
 import numpy as np
 import torch
 
 from inrkit import DataError, Entries, Imported, Importer, Progress, open_entries, option, parse_size
-from inrkit_nerf.cameras import CONVENTIONS, check_range, pinhole, to_opencv
+from inrkit_nerf.cameras import CONVENTIONS, check_range, from_nerf_synthetic, to_opencv
 from inrkit_nerf.formats.hull import box_of
-from inrkit_nerf.formats.posed import View, checked, stacked
+from inrkit_nerf.formats.posed import View, checked, dimensions, spread, stacked
 
 
 @attrs.frozen(kw_only=True)
@@ -24,25 +25,52 @@ class ViewOptions:
     limit: int | None = option(None, "maximum number of objects")
 
 
+class ViewImporter(Importer, abc.ABC):
+    """Pictures whose cameras are known, in any layout."""
+
+    modality: ClassVar[str] = "nerf"
+    Options: ClassVar[type] = ViewOptions
+
+    @abc.abstractmethod
+    def views(self, source: Path, entries: Entries, options: ViewOptions) -> tuple[list[View], dict[str, Any]]:
+        """The views in the order of their objects, and attributes that the source itself gives."""
+
+    @final
+    def run(self, source: Path, options: ViewOptions, progress: Progress) -> Imported:
+        size = None if options.size is None else parse_size(options.size, 2)
+        with open_entries(source) as entries:
+            views, given = self.views(source, entries, options)
+            for view in views:
+                checked(view)
+            read: dict[str, bytes] = {}
+            for i, (name, data) in enumerate(_contents(entries, [view.file for view in views]), 1):
+                read[name] = data
+                progress(i, len(views), "reading pictures")
+        arrays = stacked(views, read, None if size is None else (size[0], size[1]), progress)
+        things = list(dict.fromkeys(view.thing for view in views))
+        # what a camera of these data is like: its distance from the origin, and its focal length in image widths
+        distance = np.linalg.norm(arrays["pose"][:, :3, 3], axis=1)
+        focal = arrays["intrinsics"][:, 0] / arrays["images"].shape[2]
+        found = {"radius": float(np.median(distance)), "focal": float(np.median(focal))}
+        attributes = {"title": source.name.split(".")[0], "format": self.name, "objects": things, **found}
+        return Imported("nerf", arrays, {**attributes, "box": box_of(arrays, things, progress), **given})
+
+
 @final
-class SrnImporter(Importer):
+class SrnImporter(ViewImporter):
     """OBJECT/{rgb/*.png, pose/*.txt, intrinsics.txt}, objects in folders whose name tells training from testing."""
 
     name = "srn"
     summary = "folders of scene representation networks (SRN cars and chairs)"
-    modality = "nerf"
-    Options = ViewOptions
 
-    def run(self, source: Path, options: ViewOptions, progress: Progress) -> Imported:
-        with open_entries(source) as entries:
-            names = entries.names()
-            folders = sorted(str(PurePosixPath(n).parent) for n in names if PurePosixPath(n).name == "intrinsics.txt")
-            if not folders:
-                raise DataError(f"{source}: expected folders with 'intrinsics.txt', 'rgb' and 'pose', found none")
-            wanted = _spread(folders, options.limit)
-            texts = _texts(entries, [n for n in names if n.endswith(".txt") and _folder(n) in set(wanted)])
-            views = [view for folder in wanted for view in _srn_object(folder, names, texts, options.views)]
-            return _imported(self.name, source, entries, views, options, progress)
+    def views(self, source: Path, entries: Entries, options: ViewOptions) -> tuple[list[View], dict[str, Any]]:
+        names = entries.names()
+        folders = sorted(str(PurePosixPath(n).parent) for n in names if PurePosixPath(n).name == "intrinsics.txt")
+        if not folders:
+            raise DataError(f"{source}: expected folders with 'intrinsics.txt', 'rgb' and 'pose', found none")
+        wanted = spread(folders, options.limit)
+        texts = _texts(entries, [n for n in names if n.endswith(".txt") and _folder(n) in set(wanted)])
+        return [view for folder in wanted for view in _srn_object(folder, names, texts, options.views)], {}
 
 
 def _folder(name: str) -> str:
@@ -62,7 +90,7 @@ def _srn_object(folder: str, names: list[str], texts: dict[str, str], most: int 
     pictures = [name for name in names if name.startswith(f"{folder}/rgb/")]
     if not pictures:
         raise DataError(f"{thing}: expected pictures in '{folder}/rgb', found none")
-    for picture in _spread(pictures, most):
+    for picture in spread(pictures, most):
         file = f"{folder}/pose/{PurePosixPath(picture).stem}.txt"
         if file not in texts:
             raise DataError(f"{thing}: expected the pose of '{picture}' in '{file}', found no such file")
@@ -73,24 +101,21 @@ def _srn_object(folder: str, names: list[str], texts: dict[str, str], most: int 
 
 
 @final
-class NerfSyntheticImporter(Importer):
+class NerfSyntheticImporter(ViewImporter):
     """SCENE/{transforms_train.json, transforms_test.json, train/*.png, test/*.png}, one scene or several."""
 
     name = "nerf-synthetic"
     summary = "scenes with transforms_*.json, as NeRF's synthetic ones and Blender exports have them"
-    modality = "nerf"
-    Options = ViewOptions
 
-    def run(self, source: Path, options: ViewOptions, progress: Progress) -> Imported:
-        with open_entries(source) as entries:
-            names = entries.names()
-            found = [n for n in names if PurePosixPath(n).name in ("transforms_train.json", "transforms_test.json")]
-            found = found or [n for n in names if PurePosixPath(n).name == "transforms.json"]
-            if not found:
-                raise DataError(f"{source}: expected 'transforms_train.json' or 'transforms.json', found neither")
-            texts = _texts(entries, found)
-            views = [v for name in sorted(found) for v in _scene(name, texts[name], set(names), entries, options.views)]
-            return _imported(self.name, source, entries, views, options, progress)
+    def views(self, source: Path, entries: Entries, options: ViewOptions) -> tuple[list[View], dict[str, Any]]:
+        names = entries.names()
+        found = [n for n in names if PurePosixPath(n).name in ("transforms_train.json", "transforms_test.json")]
+        found = found or [n for n in names if PurePosixPath(n).name == "transforms.json"]
+        if not found:
+            raise DataError(f"{source}: expected 'transforms_train.json' or 'transforms.json', found neither")
+        texts = _texts(entries, sorted(found))
+        scenes = (_scene(name, texts[name], set(names), entries, options.views) for name in sorted(found))
+        return [view for scene in scenes for view in scene], {}
 
 
 def _scene(name: str, text: str, names: set[str], entries: Entries, most: int | None) -> Iterable[View]:
@@ -105,32 +130,25 @@ def _scene(name: str, text: str, names: set[str], entries: Entries, most: int | 
         ) from error
     test = "test" in PurePosixPath(name).stem
     thing = (folder.name or "scene") + (" (test views)" if test else "")
-    for path, pose in _spread(listed, most):
+    for path, pose in spread(listed, most):
         file = str(folder / path.removeprefix("./"))
         file = file if file in names else f"{file}.png"
         if file not in names:
             raise DataError(f"{thing}: expected the picture '{file}' that '{name}' lists, found no such file")
-        width, height = _dimensions(entries.read_one(file), f"{thing}: {file}")
-        # focal length W / (2 tan(angle / 2)), in image widths
-        intrinsics = pinhole((height, width), 0.5 / float(np.tan(angle / 2))).double().numpy()
-        if pose.shape != (4, 4):
-            raise DataError(f"{thing}: {file}: expected a pose of 4 x 4 numbers, found shape {pose.shape}")
-        yield View(thing, file, to_opencv(torch.from_numpy(pose), "nerf-synthetic").numpy(), intrinsics, test)
+        what = f"{thing}: {file}"
+        camera = from_nerf_synthetic(_checked_pose(pose, what), angle, dimensions(entries.read_one(file), what))
+        yield View(thing, file, camera.pose.numpy(), camera.intrinsics.numpy(), test)
 
 
 @final
-class PosedImagesImporter(Importer):
+class PosedImagesImporter(ViewImporter):
     """Pictures and a file ``cameras.json`` that says where each was taken from."""
 
     name = "posed-images"
     summary = "pictures with a file cameras.json; see docs/data.md"
-    modality = "nerf"
-    Options = ViewOptions
 
-    def run(self, source: Path, options: ViewOptions, progress: Progress) -> Imported:
-        with open_entries(source) as entries:
-            views, given = posed_views(source, entries)
-            return _imported(self.name, source, entries, views, options, progress, given)
+    def views(self, source: Path, entries: Entries, options: ViewOptions) -> tuple[list[View], dict[str, Any]]:
+        return posed_views(source, entries)
 
 
 def posed_views(source: Path, entries: Entries) -> tuple[list[View], dict[str, Any]]:
@@ -155,10 +173,7 @@ def posed_views(source: Path, entries: Entries) -> tuple[list[View], dict[str, A
         file = str(folder / entry["file"])
         if file not in names:
             raise DataError(f"{found[0]}: image {i}: expected the picture '{file}', found no such file")
-        pose = np.array(entry["pose"], np.float64)
-        if pose.shape != (4, 4):
-            raise DataError(f"{file}: expected a pose of 4 x 4 numbers, found shape {pose.shape}")
-        pose = to_opencv(torch.from_numpy(pose), convention).numpy()
+        pose = to_opencv(_checked_pose(np.array(entry["pose"], np.float64), file), convention).numpy()
         thing = str(entry.get("object", source.name))
         views.append(View(thing, file, pose, np.array(entry["intrinsics"], np.float64), entry.get("split") == "test"))
     if not views:
@@ -169,52 +184,27 @@ def posed_views(source: Path, entries: Entries) -> tuple[list[View], dict[str, A
 # ---------------------------------------------------------------------------------------------- parts
 
 
-def _imported(
-    name: str,
-    source: Path,
-    entries: Entries,
-    views: list[View],
-    options: ViewOptions,
-    progress: Progress,
-    given: dict[str, Any] | None = None,
-) -> Imported:
-    size = None if options.size is None else parse_size(options.size, 2)
-    views = [checked(view) for view in views]
-    read: dict[str, bytes] = {}
-    for i, (file, data) in enumerate(entries.read([view.file for view in views])):
+def _contents(entries: Entries, names: list[str]) -> Iterable[tuple[str, bytes]]:
+    for name, data in entries.read(names):
         if isinstance(data, DataError):
             raise data
-        read[file] = data
-        progress(i + 1, len(views), "reading pictures")
-    arrays = stacked(views, read, None if size is None else (size[0], size[1]), progress)
-    things = list(dict.fromkeys(view.thing for view in views))
-    attributes = {"title": source.name.split(".")[0], "format": name, "objects": things, **_cameras_of(arrays)}
-    return Imported("nerf", arrays, attributes | {"box": box_of(arrays, things, progress)} | (given or {}))
-
-
-def _cameras_of(arrays: dict[str, np.ndarray]) -> dict[str, float]:
-    """What a camera of these data is like: its distance from the origin, and its focal length in image widths."""
-    distance = np.linalg.norm(arrays["pose"][:, :3, 3], axis=1)
-    focal = arrays["intrinsics"][:, 0] / arrays["images"].shape[2]
-    return {"radius": float(np.median(distance)), "focal": float(np.median(focal))}
-
-
-def _spread(items: list[Any], most: int | None) -> list[Any]:
-    if most is None or most >= len(items):
-        return items
-    return [items[i * len(items) // most] for i in range(most)]
+        yield name, data
 
 
 def _texts(entries: Entries, names: list[str]) -> dict[str, str]:
     found = {}
-    for name, data in entries.read(names):
-        if isinstance(data, DataError):
-            raise data
+    for name, data in _contents(entries, names):
         try:
             found[name] = data.decode()
         except UnicodeDecodeError as error:
             raise DataError(f"{name}: expected a text file, found: {error.reason}") from error
     return found
+
+
+def _checked_pose(pose: np.ndarray, what: str) -> torch.Tensor:
+    if pose.shape != (4, 4):
+        raise DataError(f"{what}: expected a pose of 4 x 4 numbers, found shape {pose.shape}")
+    return torch.from_numpy(pose)
 
 
 def _numbers(text: str, name: str) -> list[float]:
@@ -232,15 +222,3 @@ def _json(text: str, name: str) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise DataError(f"{name}: expected a JSON object, found a {type(table).__name__}")
     return table
-
-
-def _dimensions(data: bytes, what: str) -> tuple[int, int]:
-    import io
-
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return image.size
-    except (OSError, UnidentifiedImageError) as error:
-        raise DataError(f"{what}: expected a picture, found: {error}") from error

@@ -7,6 +7,7 @@ from typing import Any, final
 
 import attrs
 import numpy as np
+import torch
 from PIL import Image
 
 from inrkit import DataError, Progress, quiet
@@ -56,24 +57,24 @@ def stacked(
 ) -> dict[str, np.ndarray]:
     """The arrays of a store; an error names the object and the file where pictures differ in size."""
     images: list[np.ndarray] = []
-    intrinsics: list[np.ndarray] = []
+    intrinsics = []
     for view in views:
         what = f"{view.thing}: {view.file}"
-        pixels, old = decode(read[view.file], what, size), _size_of(read[view.file], what)
+        pixels, old = decode(read[view.file], what, size), dimensions(read[view.file], what)
         if images and pixels.shape[:2] != images[0].shape[:2]:
             a, b = (f"{x.shape[1]} x {x.shape[0]}" for x in (images[0], pixels))
             raise DataError(f"{what}: expected pictures of {a} like the first, found {b}; give a 'size' for all")
         images.append(pixels)
         progress(len(images), len(views), "decoding pictures")
-        k = scale_intrinsics(_tensor(view.intrinsics), old, (pixels.shape[0], pixels.shape[1]))
-        intrinsics.append(k.numpy().astype(np.float32))
-    if any(image.shape[-1] == 4 for image in images):
-        images = [image if image.shape[-1] == 4 else _opaque(image) for image in images]
+        k = torch.from_numpy(view.intrinsics.astype(np.float64))
+        intrinsics.append(scale_intrinsics(k, old, (pixels.shape[0], pixels.shape[1])).numpy())
+    if len({image.shape[-1] for image in images}) > 1:  # beside pictures with opacity those without become opaque
+        images = [np.pad(x, ((0, 0), (0, 0), (0, 4 - x.shape[-1])), constant_values=255) for x in images]
     things = list(dict.fromkeys(view.thing for view in views))
     arrays = {
         "images": np.stack(images),
         "pose": np.stack([view.pose for view in views]).astype(np.float32),
-        "intrinsics": np.stack(intrinsics),
+        "intrinsics": np.stack(intrinsics).astype(np.float32),
         "object": np.array([things.index(view.thing) for view in views], np.int32),
         "split": np.array([view.test for view in views], np.uint8),
     }
@@ -82,16 +83,17 @@ def stacked(
     return arrays
 
 
-def _tensor(array: np.ndarray) -> Any:
-    import torch
-
-    return torch.from_numpy(array.astype(np.float64))
-
-
-def _size_of(data: bytes, what: str) -> tuple[int, int]:
-    with Image.open(io.BytesIO(data)) as image:  # its header alone; it was decoded before
-        return image.height, image.width
+def dimensions(data: bytes, what: str) -> tuple[int, int]:
+    """Height and width, from the header of a picture alone."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.height, image.width
+    except (OSError, ValueError) as error:
+        raise DataError(f"{what}: expected a picture, found: {error}") from error
 
 
-def _opaque(image: np.ndarray) -> np.ndarray:
-    return np.concatenate([image, np.full_like(image[..., :1], 255)], -1)
+def spread(items: list[Any], most: int | None) -> list[Any]:
+    """At most so many of them, evenly."""
+    if most is None or most >= len(items):
+        return items
+    return [items[i * len(items) // most] for i in range(most)]
