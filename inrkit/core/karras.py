@@ -9,7 +9,6 @@ levels are functions of ``progress``, the share of the training that is done.
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -61,10 +60,3 @@ def lognormal_chances(levels: Tensor, mean: float, std: float) -> Tensor:
 def _chosen(levels: Tensor, index: Tensor, skip: int) -> tuple[Tensor, Tensor]:
     levels = levels.float().to(index.device)
     return levels[index], levels[index + skip]
-
-
-def song_decay(progress: float, mu0: float, s0: int, count: Callable[[float], int], *, as_in_code: bool) -> float:
-    """The teacher's decay μ(k) = exp(s0 ln μ0 / N(k)) of the paper; the authors' code has N(k) - 1 in its place."""
-    if mu0 == 0:
-        return 0.0
-    return math.exp(s0 * math.log(mu0) / (count(progress) - as_in_code))

@@ -54,36 +54,26 @@ class Display(abc.ABC):
     def places(self, request: Mapping[str, str]) -> Sequence[Any]:
         """The ``where`` of each picture that a user asks for, with {"size": "512x512"} or {"orbit": "60"}.
 
-        Called by ``render`` and ``sample``, and by reports. An empty request means the place of training;
-        `UsageError` for what is not known.
+        An empty request means the place of training; `UsageError` for what is not known. For commands and reports.
         """
 
     @abc.abstractmethod
     def pictures(self, values: Tensor) -> Tensor:
-        """Something to look at for each row: (B, 3, H, W) in [0, 1].
-
-        Called by sheets and reports, and by figures that compare pictures, with values (B, C, ...) of any place.
-        """
+        """Something to look at for values (B, C, ...) of any place: (B, 3, H, W) in [0, 1]; for sheets and figures."""
 
     def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
-        """Signals as a source would read them, and a name for each, from files of the user.
-
-        Called by ``encode`` and ``edit``.
-        """
+        """Signals as a source would read them, and names, from files of the user; for ``encode`` and ``edit``."""
         raise UsageError("signals of this modality are not read from files; encode a data set")
 
     def read_coarse(self, path: Path, factor: int) -> Tensor | None:
         """Values (C, ...) of a file whose signal is exactly ``factor`` times as coarse as the support; else None.
 
-        Called by super-resolution, which otherwise makes the file's signal coarse itself.
+        For super-resolution, which otherwise makes the file's signal coarse itself.
         """
         return None
 
     def write(self, values: Sequence[Tensor], path: Path) -> Path:
-        """Saves one signal as people keep them (one tensor (C, ...) for each place); returns the path.
-
-        Called by ``render`` and ``edit``.
-        """
+        """Saves one signal, a tensor (C, ...) for each place; returns the path. For ``render`` and ``edit``."""
         raise UsageError("signals of this modality are not written to files; export their INRs")
 
     def reference(self, batch: Batch) -> Observation:
@@ -96,22 +86,16 @@ class Display(abc.ABC):
     def truth(self, source: Source, numbers: Sequence[int], where: Any) -> Tensor | None:
         """The values (B, C, ...) that these signals of a source have at another place; None where nobody knows.
 
-        Called by evaluation and reports, to judge what is rendered where nothing was observed.
+        For evaluation and reports, to judge what is rendered where nothing was observed.
         """
         return None
 
     def metrics(self, shown: Tensor, truth: Tensor) -> Mapping[str, Tensor]:
-        """How good answers (B, C, ...) are beside the truth, by name and (B,) each, besides PSNR and SSIM.
-
-        Called by ``evaluate``.
-        """
+        """How good answers (B, C, ...) are, by name and (B,) each, besides PSNR and SSIM; for ``evaluate``."""
         return {}
 
     def surface(self, measure: Measure, params: Params) -> Surface | None:
-        """The surface of one signal, params (1, ...), in the world's units; None for what has none.
-
-        Called by ``export FILE.inr mesh``.
-        """
+        """The surface of one signal, params (1, ...), in the world's units, for ``export``; None for what has none."""
         return None
 
     def unwrap(self, inr: Any) -> Any:
@@ -163,10 +147,7 @@ class Modality(abc.ABC):
 
     @abc.abstractmethod
     def denoiser(self, measure: Measure) -> Denoiser:
-        """A new, untrained denoiser that makes params for what we measure.
-
-        Called by `build`.
-        """
+        """A new, untrained denoiser that makes params for what we measure; for `build`."""
 
     def build(self, readout: Readout) -> Pipeline:
         """A new, untrained pipeline, when training begins and when weights are loaded.
@@ -185,10 +166,7 @@ class Modality(abc.ABC):
 
     @abc.abstractmethod
     def template(self, rows: int) -> Observation:
-        """Where generated signals are observed, with values of the right shape that mean nothing.
-
-        Called by samplers, for the shape of their noise.
-        """
+        """Where generated signals are observed, with values that mean nothing, in the shape of the sampler's noise."""
 
     @property
     @abc.abstractmethod

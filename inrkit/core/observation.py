@@ -20,7 +20,7 @@ class Observation(abc.ABC):
 
     Args:
         values: (B, C, ...): rows first, channels second, scaled to about [-1, 1].
-        where: How the values were measured. Opaque to the core.
+        where: How the values were measured: an object with the methods ``rows`` and ``to``, else opaque to the core.
     """
 
     values: Tensor
@@ -37,13 +37,13 @@ class Observation(abc.ABC):
         """O_t = O + t z, with one noise level t (B,) per row."""
         return self.with_values(self.values + expand(t, self.values) * noise)
 
-    @abc.abstractmethod
     def rows(self, index: Tensor | slice) -> Self:
         """The observations of these rows only."""
+        return attrs.evolve(self, values=self.values[index], where=self.where.rows(index))
 
-    @abc.abstractmethod
     def to(self, device: torch.device | str) -> Self:
         """The same observation on another device."""
+        return attrs.evolve(self, values=self.values.to(device), where=self.where.to(device))
 
     @abc.abstractmethod
     def share_noise(self, noise: Tensor, query: "Observation", draws: Draws) -> Tensor:

@@ -81,8 +81,7 @@ class Pipeline(nn.Module):
 
     def __init__(self, denoiser: Denoiser, measure: Measure) -> None:
         super().__init__()
-        self.denoiser, self.measure = denoiser, measure
-        self.function = measure.function  # `Measure` is no module: this is where its weights are ours
+        self.denoiser, self.function = denoiser, measure.function
         self.transform, self.preconditioning, self.readout = measure.transform, measure.preconditioning, measure.readout
 
     def params(self, noisy: Observation, t: Tensor, label: Tensor | None = None, until: Tensor | None = None) -> Params:
@@ -123,6 +122,11 @@ class Pipeline(nn.Module):
     def show(self, params: Params, where: Any, t: Tensor) -> Tensor:
         """The signal of params made at noise level t, measured anywhere."""
         return self.measure(params, where, t)
+
+    @property
+    def measure(self) -> Measure:
+        """All of us that comes after the denoiser."""
+        return Measure(self.function, self.transform, self.preconditioning, self.readout)
 
     @torch.no_grad()
     def encode(self, observation: Observation, label: Tensor | None = None) -> Prediction:

@@ -71,9 +71,8 @@ class FilesImporter(Importer, abc.ABC):
         """The signals among the named files."""
         found = self._signals_among(entries, names, options.inside)
         classes = _classes(entries.path, found, options.labels)
-        chosen: Sequence[int] = range(len(found))
-        if options.limit is not None and options.limit < len(found):
-            chosen = [i * len(found) // options.limit for i in range(options.limit)]
+        limit = len(found) if options.limit is None else min(options.limit, len(found))
+        chosen = [i * len(found) // limit for i in range(limit)]
         decoded, skipped = self._decode_all(entries, [found[i] for i in chosen], options, progress)
         kept = [i for i in chosen if found[i] in decoded]
         if not kept:
@@ -111,22 +110,17 @@ class FilesImporter(Importer, abc.ABC):
             try:
                 if isinstance(data, DataError):
                     raise data
-                decoded[name] = self._decoded(name, data, options)
+                decoded[name] = self.decode(data, options)
             except DataError as error:
+                broken = str(error) if error is data else f"{name}: {error}"
                 if not options.skip_broken:
-                    found = str(error) if entries.path.name == name else f"{entries.path}: {error}"
+                    found = broken if entries.path.name == name else f"{entries.path}: {broken}"
                     raise DataError(f"{found}; --skip-broken leaves out what cannot be read") from error
-                skipped.append(str(error))
+                skipped.append(broken)
             else:
                 self._check_size(entries.path, decoded, name)
             progress(done, len(names))
         return decoded, tuple(sorted(skipped))
-
-    def _decoded(self, name: str, data: bytes, options: Any) -> np.ndarray:
-        try:
-            return self.decode(data, options)
-        except DataError as error:
-            raise DataError(f"{name}: {error}") from error
 
     def _check_size(self, path: Path, decoded: Mapping[str, np.ndarray], name: str) -> None:
         first = next(iter(decoded))

@@ -169,15 +169,12 @@ class GridModality(Modality, Display, abc.ABC):
             patch=options.patch or side_for(size, 16),
             token_patch=options.token_patch or side_for(options.query_size or size, 64),
         )
-        type(self)(options)._check_parts()
-        return options
-
-    def _check_parts(self) -> None:
-        o = self.options
-        own = o.denoiser == _OWN
-        if own and o.denoiser_options:
+        own = options.denoiser == _OWN
+        if own and options.denoiser_options:
             raise UsageError("'options.denoiser_options' are those of another denoiser than 'hyper', which has none")
-        check_parts(o.function, self.function_options, None if own else o.denoiser, o.denoiser_options)
+        of_function = type(self)(options).function_options
+        check_parts(options.function, of_function, None if own else options.denoiser, options.denoiser_options)
+        return options
 
     def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
         """A path is a file, or a folder or an archive, which stands for the signals in it."""

@@ -20,7 +20,11 @@ def pictures_of_grid(values: Tensor) -> Tensor:
     if axes == 2:
         return maps(values)
     if axes == 3:
-        return torch.cat([maps(slice_) for slice_ in _slices(values)], dim=3)
+        # Slices through the middle of a volume, across each axis; filled up to equal squares.
+        most = max(values.shape[2:])
+        slices = [values.select(axis, values.shape[axis] // 2) for axis in (2, 3, 4)]
+        squares = [F.pad(s, (0, most - s.shape[3], 0, most - s.shape[2]), value=-1.0) for s in slices]
+        return torch.cat([maps(square) for square in squares], dim=3)
     raise UsageError(f"pictures are drawn of 1, 2 or 3 axes (got {axes})")
 
 
@@ -78,10 +82,3 @@ def coloured(amount: Tensor, stops: tuple[tuple[float, float, float], ...]) -> T
     place = amount.float().nan_to_num().clamp(0, 1) * (len(stops) - 1)
     low = place.floor().long().clamp_max(len(stops) - 2)
     return torch.lerp(table[low], table[low + 1], (place - low)[..., None]).movedim(-1, 1)
-
-
-def _slices(values: Tensor) -> list[Tensor]:
-    """Through the middle of a volume (B, C, X, Y, Z), across each axis; filled up to equal squares."""
-    most = max(values.shape[2:])
-    found = [values.select(axis, values.shape[axis] // 2) for axis in (2, 3, 4)]
-    return [F.pad(s, (0, most - s.shape[3], 0, most - s.shape[2]), value=-1.0) for s in found]

@@ -1,7 +1,7 @@
 """Signals measured on a regular grid of any number of axes: sound, pictures, volumes."""
 
 import math
-from typing import Any, Self, final
+from typing import Any, final
 
 import attrs
 import torch
@@ -66,12 +66,6 @@ class GridObservation(Observation):
     """Values on a grid: (B, C, *size), or (B, C, P) when ``where`` names some of the cells."""
 
     where: Grid
-
-    def rows(self, index: Tensor | slice) -> Self:
-        return attrs.evolve(self, values=self.values[index], where=self.where.rows(index))
-
-    def to(self, device: torch.device | str) -> Self:
-        return attrs.evolve(self, values=self.values.to(device), where=self.where.to(device))
 
     def share_noise(self, noise: Tensor, query: Observation, draws: Draws) -> Tensor:
         """Each place of the query takes the noise of the cell of ours that it lies in.

@@ -61,11 +61,8 @@ class ANR(INRFunction):
             layers += [nn.Linear(width, width), nn.ReLU(inplace=True)]
         last = nn.Linear(width, channels)
         self.mlp = nn.Sequential(*layers, last)
-        self._start(o.localized, last)
-
-    def _start(self, localized: bool, last: nn.Linear) -> None:
-        if localized:
-            nn.init.orthogonal_(self.q.weight, gain=_gain(self.width, self.heads, self.q.out_features))
+        if o.localized:
+            nn.init.orthogonal_(self.q.weight, gain=_gain(width, o.heads, o.inner))
             with torch.no_grad():
                 self.k.weight.copy_(self.q.weight)
         for layer in self.mlp:

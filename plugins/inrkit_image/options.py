@@ -13,9 +13,7 @@ class ImageOptions(GridOptions):
     """Options of the image modality: those of any grid, with other defaults."""
 
     count: int = option(20_000, "number of synthetic training images (faces), where no data set is given", at_least(1))
-    sigma_data: float | None = option(
-        0.5, "standard deviation of the clean pixel values in [-1, 1] (EDM's sigma_data)", at_least(0.001)
-    )
+    sigma_data: float | None = option(0.5, "standard deviation of the clean pixel values in [-1, 1]", at_least(0.001))
     patch: int | None = option(4, "patch size of the transformer's input, in pixels", at_least(1))
     width: int = option(256, "embedding dimension of the transformer", at_least(4))
     depth: int = option(3, "transformer encoder blocks", at_least(1))
@@ -25,23 +23,6 @@ class ImageOptions(GridOptions):
     inr_width: int = option(64, "dimension of the INR's tokens and of its hidden layers", at_least(4))
 
 
-_PAPER_64 = {
-    "size": [64, 64],
-    "sigma_data": 0.5,
-    "patch": 4,
-    "width": 768,
-    "depth": 8,
-    "decoder_depth": 6,
-    "heads": 12,
-    "hidden": 3072,
-    "token_patch": 4,
-    "inr_width": 512,
-    "inr_inner": 384,
-    "inr_heads": 6,
-    "inr_depth": 5,
-    "jitter": "each",
-}
-
 # Embedded faces, learned on a laptop's processor in minutes.
 _TINY = tiny_preset(800, size=[32, 32], patch=8, width=384, heads=6, hidden=768)
 
@@ -49,6 +30,14 @@ _TINY = tiny_preset(800, size=[32, 32], patch=8, width=384, heads=6, hidden=768)
 def _tiny(**options: Any) -> Mapping[str, Any]:
     """The same training with other parts: for each, about as many operations in a step."""
     return {**_TINY, "options": {**_TINY["options"], **options}}
+
+
+def _paper(steps: int, **options: Any) -> Mapping[str, Any]:
+    """The model of the papers, for 64 x 64 pixels unless the options say otherwise."""
+    transformer = {"patch": 4, "width": 768, "depth": 8, "decoder_depth": 6, "heads": 12, "hidden": 3072}
+    inr = {"token_patch": 4, "inr_width": 512, "inr_inner": 384, "inr_heads": 6, "inr_depth": 5, "jitter": "each"}
+    whole = {"size": [64, 64], "sigma_data": 0.5, **transformer, **inr, **options}
+    return {"steps": steps, "batch_size": 128, "lr": 1e-4, "options": whole}
 
 
 _TINY_MLP = {"width": 64, "depth": 5, "frequencies": 8, "octaves": 4.0}
@@ -63,17 +52,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "tiny-unet": _tiny(function="grid", denoiser="unet", denoiser_options=_TINY_UNET),
     "tiny-uvit": _tiny(function="grid", denoiser="uvit", denoiser_options=_TINY_UVIT),
     "tiny-dit": _tiny(function="grid", denoiser="dit", denoiser_options=_TINY_DIT),
-    "cifar10": {
-        "steps": 625_000,
-        "batch_size": 128,
-        "lr": 1e-4,
-        "options": {**_PAPER_64, "size": [32, 32], "token_patch": 2, "flip": True},
-    },
-    "celeba-hq-64": {"steps": 448_242, "batch_size": 128, "lr": 1e-4, "options": _PAPER_64},
-    "celeba-hq-128": {
-        "steps": 448_242,
-        "batch_size": 128,
-        "lr": 1e-4,
-        "options": {**_PAPER_64, "size": [128, 128], "patch": 8, "token_patch": 8},
-    },
+    "cifar10": _paper(625_000, size=[32, 32], token_patch=2, flip=True),
+    "celeba-hq-64": _paper(448_242),
+    "celeba-hq-128": _paper(448_242, size=[128, 128], patch=8, token_patch=8),
 }

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Self, final
+from typing import final
 
 import attrs
 import torch
@@ -75,12 +75,6 @@ class ViewObservation(Observation):
 
     where: Rays
     shared_noise: bool = True
-
-    def rows(self, index: Tensor | slice) -> Self:
-        return attrs.evolve(self, values=self.values[index], where=self.where.rows(index))
-
-    def to(self, device: torch.device | str) -> Self:
-        return attrs.evolve(self, values=self.values.to(device), where=self.where.to(device))
 
     def share_noise(self, noise: Tensor, query: Observation, draws: Draws) -> Tensor:
         """The literal reading of the paper: one noise image for a signal, whichever way the camera looks."""

@@ -16,7 +16,7 @@ from torch import Tensor
 from inrkit.core.draws import Draws
 from inrkit.core.edit.level import noise_level
 from inrkit.core.edit.operator import Operator
-from inrkit.core.observation import Observation, expand
+from inrkit.core.observation import Observation
 from inrkit.core.pipeline import Pipeline, Prediction
 from inrkit.core.sample import check_times
 from inrkit.errors import UsageError
@@ -71,15 +71,11 @@ class Restore(Edit):
     def __call__(
         self, pipeline: Pipeline, observation: Observation, draws: Draws, label: Tensor | None = None
     ) -> Prediction:
-        shape = tuple(observation.values.shape[1:])
-        self.operator.check(shape)
+        self.operator.check(tuple(observation.values.shape[1:]))
         known = self.operator.apply(observation.values)
         values = self.operator.pseudo_inverse(known)
         for t in self.times:
-            spread = max(t**2 - pipeline.preconditioning.t_min**2, 0.0) ** 0.5
-            noisy = values + spread * draws.normal(*shape).to(values)
-            level = torch.full((len(observation),), float(t), device=values.device)
-            values = pipeline(observation.with_values(noisy), level, label=label).observation.values
+            values = _pass(pipeline, observation.with_values(values), t, draws, label).observation.values
             values = self.operator.project(values.clamp(-1, 1), known)
         # What an INR can show has less of the noise that the last f let through.
         values = pipeline.encode(observation.with_values(values), label).signal
@@ -130,16 +126,19 @@ class Stroke(Edit):
     def __call__(
         self, pipeline: Pipeline, observation: Observation, draws: Draws, label: Tensor | None = None
     ) -> Prediction:
-        values, shape = observation.values, observation.values.shape[1:]
         for t in self.times:
-            spread = max(t**2 - pipeline.preconditioning.t_min**2, 0.0) ** 0.5
-            level = torch.full((len(observation),), float(t), device=values.device)
-            noisy = observation.with_values(
-                values + expand(level / t * spread, values) * draws.normal(*shape).to(values)
-            )
-            prediction = pipeline(noisy, level, label=label)
-            values = prediction.observation.values.clamp(-1, 1)
+            prediction = _pass(pipeline, observation, t, draws, label)
+            observation = observation.with_values(prediction.observation.values.clamp(-1, 1))
         return _settled(pipeline, prediction, label)
+
+
+def _pass(pipeline: Pipeline, observation: Observation, t: float, draws: Draws, label: Tensor | None) -> Prediction:
+    """What comes of x + sqrt(t² - t_min²) z."""
+    values = observation.values
+    spread = max(t**2 - pipeline.preconditioning.t_min**2, 0.0) ** 0.5
+    noisy = values + spread * draws.normal(*values.shape[1:]).to(values)
+    level = torch.full((len(values),), float(t), device=values.device)
+    return pipeline(observation.with_values(noisy), level, label=label)
 
 
 def _settled(pipeline: Pipeline, prediction: Prediction, label: Tensor | None) -> Prediction:

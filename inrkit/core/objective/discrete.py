@@ -1,6 +1,7 @@
 """Discrete noise levels: consistency training as in Consistency Models, CM-Func, and iCT."""
 
 import abc
+import math
 from typing import Literal, final
 
 import attrs
@@ -13,7 +14,6 @@ from inrkit.core.karras import (
     doubling_count,
     karras_levels,
     lognormal_pairs,
-    song_decay,
     square_root_count,
     uniform_pairs,
 )
@@ -86,7 +86,9 @@ class Song(OnGrid):
         return square_root_count(progress, self.s0, self.s1)
 
     def teacher_decay(self, progress: float) -> float:
-        return song_decay(progress, self.mu0, self.s0, self.count, as_in_code=self.mu == "code")
+        if self.mu0 == 0:
+            return 0.0
+        return math.exp(self.s0 * math.log(self.mu0) / (self.count(progress) - (self.mu == "code")))
 
 
 @final

@@ -27,12 +27,6 @@ def similarity(tilt: Tensor, scale: Tensor, dx: Tensor, dy: Tensor) -> Tensor:
     return torch.unflatten(torch.stack(rows, -1), -1, (3, 3))
 
 
-def moved(forms: Tensor, back: Tensor) -> Tensor:
-    """Forms (B, K, 3, 3) seen through the map ``back`` (B, 3, 3) from the new coordinates to the old: MᵀQM."""
-    back = back[:, None]
-    return back.mT @ forms @ back
-
-
 def monomials(rows: range, size: tuple[int, int], supersample: int, device: torch.device) -> tuple[Tensor, float]:
     """Monomials (6, s * s * R * W) of the sample points of some pixel rows, and the width of one sample.
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from inrkit import Dice
-from inrkit_image.embedded.ellipses import moved, quadratic_forms, similarity
+from inrkit_image.embedded.ellipses import quadratic_forms, similarity
 from inrkit_image.embedded.layers import COLOURS, TUFTS
 
 CLASS_NAMES = ("bald", "short", "spiky", "curly", "bob", "long", "bun", "pigtails")
@@ -87,22 +87,12 @@ class Sketch:
         self._fixed: set[str] = set()
 
     def ellipse(
-        self,
-        name: str,
-        x: Tensor | float,
-        y: Tensor | float,
-        rx: Tensor | float,
-        ry: Tensor | float,
-        angle: Tensor | float = 0.0,
-        *,
-        soft: float = 0.0,
-        opacity: Tensor | float = 1.0,
-        fixed: bool = False,
+        self, name: str, *shape: Tensor | float, soft: float = 0.0, opacity: Tensor | float = 1.0, fixed: bool = False
     ) -> None:
-        """Add one; ``soft`` is the width over which its outline fades."""
+        """Add one: x, y, its two radii, and the angle if it is turned; ``soft``: the width of its fading outline."""
         like = torch.zeros_like(self.kind, dtype=torch.float32)
         rows = self._soft if soft else self._hard
-        rows[name] = torch.stack([like + value for value in (x, y, rx, ry, angle, soft, opacity)], -1)
+        rows[name] = torch.stack([like + value for value in (*(*shape, 0.0)[:5], soft, opacity)], -1)
         if fixed:
             self._fixed.add(name)
 
@@ -117,7 +107,8 @@ class Sketch:
         rows = torch.stack([*self._hard.values(), *self._soft.values()], 1).double()
         forms = quadratic_forms(rows[..., :5])
         fixed = torch.tensor([name in self._fixed for name in names], device=rows.device)[:, None, None]
-        forms = torch.where(fixed, forms, moved(forms, pose.double()))
+        back = pose.double()[:, None]
+        forms = torch.where(fixed, forms, back.mT @ forms @ back)
         colours = torch.stack([self.colours[name] for name in COLOURS], 1)
         return Portrait(forms.float(), rows[..., 5].float(), rows[..., 6].float(), names, len(self._hard), colours)
 

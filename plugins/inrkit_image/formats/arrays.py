@@ -1,6 +1,7 @@
 """Images that are arrays already: idx files, as MNIST has them, and numpy's npz files."""
 
 import gzip
+import math
 import struct
 import zipfile
 import zlib
@@ -38,16 +39,11 @@ class IdxImporter(SplitImporter):
             raise DataError(f"{path}: expected images (N, H, W), found an idx array of shape {images.shape}.")
         beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1").replace("idx4", "idx1"))
         if beside == path or not beside.is_file():
-            return assembled(images, None, (), options, progress)
+            return assembled(images, None, options, progress)
         labels = _idx(beside)
         if labels.shape != (len(images),):
             raise DataError(f"{beside}: expected {len(images)} labels, found an idx array of shape {labels.shape}.")
-        return assembled(images, labels, _numbers(labels), options, progress)
-
-
-def _numbers(labels: np.ndarray) -> list[str]:
-    """Names of classes that have none."""
-    return [str(i) for i in range(int(labels.max()) + 1)]
+        return assembled(images, labels, options, progress)
 
 
 def _idx_images(source: Path, split: str) -> Path:
@@ -72,7 +68,7 @@ def _idx(path: Path) -> np.ndarray:
             if len(start) < 4 or start[:2] != b"\0\0" or start[2] != 8 or not 1 <= start[3] <= 4:
                 raise DataError(f"{path}: expected an idx file of unsigned bytes (0, 0, 8, ...), found {tuple(start)}.")
             shape = struct.unpack(f">{start[3]}I", file.read(4 * start[3]))
-            need = int(np.prod([int(n) for n in shape], dtype=object))
+            need = math.prod(shape)
             if need > path.stat().st_size * (_DEFLATE_AT_MOST if packed else 1):
                 raise DataError(f"{path}: expected data of shape {shape} as the header says, found a shorter file.")
             data = file.read(need + 1)
@@ -107,7 +103,7 @@ class NpzImporter(SplitImporter):
                 labels = _label_array(archive, keys, _key(keys, LABEL_KEYS, split), len(images), source)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
             raise DataError(f"{source}: expected an intact npz file, found damage: {error}.") from error
-        return assembled(images, labels, () if labels is None else _numbers(labels), options, progress)
+        return assembled(images, labels, options, progress)
 
 
 def _key(keys: dict[str, str], known: Sequence[str], split: str) -> str | None:
@@ -127,7 +123,7 @@ def _array(archive: zipfile.ZipFile, member: str, path: Path) -> np.ndarray:
         except ValueError as error:
             raise DataError(f"{where}: expected a numpy array, found damage: {error}.") from error
     size = archive.getinfo(member)
-    need = int(np.prod([int(n) for n in shape], dtype=object)) * dtype.itemsize
+    need = math.prod(shape) * dtype.itemsize
     if dtype.hasobject or not need <= size.file_size <= size.compress_size * _DEFLATE_AT_MOST + 1024:
         found = "python objects" if dtype.hasobject else "less data than it promises"
         raise DataError(f"{where}: expected an array of numbers, found {found}; it was not read.")

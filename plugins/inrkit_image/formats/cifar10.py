@@ -40,7 +40,7 @@ class Cifar10Importer(SplitImporter):
 def _from_batches(entries: Entries, batches: list[str], options: SplitOptions, progress: Progress) -> Imported:
     found = [(_binary if name.endswith(".bin") else _pickled)(entries.read_one(name), name) for name in batches]
     pixels, labels = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return assembled(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels, CLASS_NAMES, options, progress)
+    return assembled(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels, options, progress, CLASS_NAMES)
 
 
 def _pickled(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:

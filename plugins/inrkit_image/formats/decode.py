@@ -3,7 +3,6 @@
 import io
 import struct
 import warnings
-from collections.abc import Callable
 from typing import Literal
 
 import attrs
@@ -154,18 +153,12 @@ def _deep_colour(data: bytes) -> np.ndarray:
     return np.asarray(decode_image_png_u16(data, (height, width), "rgb" if data[25] == 2 else "rgba"))
 
 
-# What undoes the rotation that a camera noted in the file, by EXIF orientation.
-_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: np.rot90(a, -1),
-    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
-    8: lambda a: np.rot90(a),
-}
-
-
 def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
-    turn = _UPRIGHT.get(orientation)
-    return np.ascontiguousarray(array if turn is None else turn(array))
+    """Undoes the rotation that a camera noted in the file, by EXIF orientation."""
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    return np.ascontiguousarray(array)

@@ -18,12 +18,10 @@ _VALUES = {
     "BINSTRING", "SHORT_BINSTRING", "STRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BINUNICODE",
     "SHORT_BINUNICODE", "UNICODE", "BINUNICODE8", "BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "LONG4",
 }  # fmt: skip
-_NAMES = {
-    ("numpy.core.multiarray", "_reconstruct"): "reconstruct",
-    ("numpy._core.multiarray", "_reconstruct"): "reconstruct",
-    ("numpy", "ndarray"): "ndarray",
-    ("numpy", "dtype"): "dtype",
-}
+_EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
+_NAMES = (
+    "numpy.core.multiarray _reconstruct", "numpy._core.multiarray _reconstruct", "numpy ndarray", "numpy dtype",
+)  # fmt: skip
 
 
 @attrs.define(eq=False)
@@ -59,18 +57,12 @@ def _play(data: bytes, name: str) -> Any:
             stack.append(argument)
         elif op in _CONSTANTS:
             stack.append(_CONSTANTS[op])
-        elif op in ("PUT", "BINPUT", "LONG_BINPUT"):
-            memo[argument] = stack[-1]
-        elif op == "MEMOIZE":
-            memo[len(memo)] = stack[-1]
+        elif op in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            memo[len(memo) if op == "MEMOIZE" else argument] = stack[-1]
         elif op in ("GET", "BINGET", "LONG_BINGET"):
             stack.append(memo[argument])
-        elif op == "GLOBAL":
-            module, _, attribute = argument.partition(" ")
-            stack.append(_named(module, attribute, name))
-        elif op == "STACK_GLOBAL":
-            attribute, module = stack.pop(), stack.pop()
-            stack.append(_named(module, attribute, name))
+        elif op in ("GLOBAL", "STACK_GLOBAL"):
+            stack.append(_named(argument if op == "GLOBAL" else f"{stack.pop(-2)} {stack.pop()}", name))
         elif op not in ("PROTO", "FRAME"):
             _container(op, stack, name)
     raise DataError(f"{name}: expected a python batch of CIFAR-10, found one that is cut off.")
@@ -80,8 +72,8 @@ def _container(op: str, stack: list[Any], name: str) -> None:
     """The opcodes that build containers, and the two by which a pickle would call functions."""
     if op == "MARK":
         stack.append(_MARK)
-    elif op in ("EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE"):
-        stack.append({"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}[op]())
+    elif op in _EMPTY:
+        stack.append(_EMPTY[op]())
     elif op in ("TUPLE1", "TUPLE2", "TUPLE3"):
         count = int(op[-1])
         stack[-count:] = [tuple(stack[-count:])]
@@ -104,16 +96,16 @@ def _container(op: str, stack: list[Any], name: str) -> None:
         raise DataError(f"{name}: expected a python batch of CIFAR-10, found a pickle with {op}; it was not run.")
 
 
-def _named(module: str, attribute: str, name: str) -> _Symbol:
-    if (module, attribute) not in _NAMES:
-        found = f"a pickle that names '{module}.{attribute}'"
+def _named(place: str, name: str) -> _Symbol:
+    if place not in _NAMES:
+        found = f"a pickle that names '{place.replace(' ', '.')}'"
         raise DataError(f"{name}: expected a python batch of CIFAR-10, found {found}; it was not run.")
-    return _Symbol(_NAMES[module, attribute])
+    return _Symbol(place.split()[1])
 
 
 def _called(function: Any, arguments: Any, name: str) -> _Symbol:
     kind = _of_type(function, _Symbol).kind
-    if kind == "reconstruct" and _of_type(arguments[0], _Symbol).kind == "ndarray":
+    if kind == "_reconstruct" and _of_type(arguments[0], _Symbol).kind == "ndarray":
         return _Symbol("array")
     if kind == "dtype" and arguments[0] in ("u1", "uint8"):
         return _Symbol("uint8")

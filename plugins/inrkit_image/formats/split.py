@@ -74,15 +74,14 @@ def _splits(source: Path) -> list[Split]:
 def assembled(
     images: np.ndarray,
     labels: np.ndarray | None,
-    class_names: Sequence[str],
     options: SplitOptions,
     progress: Progress,
+    class_names: Sequence[str] = (),
 ) -> Imported:
-    """(N, H, W, C) and (N,) with the options' limit, channels and size applied."""
+    """(N, H, W, C) and (N,) with the options' limit, channels and size applied; classes without names are numbered."""
     count, how = len(images), options.decoding()
-    chosen = np.arange(count)
-    if options.limit is not None and options.limit < count:
-        chosen = np.arange(options.limit) * count // options.limit
+    kept = count if options.limit is None else min(count, options.limit)
+    chosen = np.arange(kept) * count // kept
     done = []
     for number, i in enumerate(chosen, 1):
         done.append(conform(images[i], how))
@@ -91,4 +90,5 @@ def assembled(
     arrays = {"images": np.stack(done)}
     if labels is not None:
         arrays["labels"] = labels[chosen].astype(np.int64)
+        class_names = class_names or [str(i) for i in range(int(labels.max()) + 1)]
     return Imported("image", arrays, {"class_names": list(class_names)})
