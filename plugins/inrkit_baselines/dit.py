@@ -1,24 +1,21 @@
 """DiT (arXiv:2212.09748): a transformer over patches whose layer norms are modulated by the noise level."""
 
-from collections.abc import Mapping
-from typing import Self, final
+from typing import final
 
 import attrs
 from torch import Tensor, nn
 
 from inrkit import (
     Condition,
-    Denoiser,
     EncoderBlock,
     Level,
-    Measure,
     Observation,
     Params,
     PatchTokenizer,
     option,
     unpatchify,
 )
-from inrkit_baselines.shape import GridShape
+from inrkit_baselines.shape import GridDenoiser, GridShape
 
 
 @attrs.frozen
@@ -34,15 +31,15 @@ class DiTOptions:
 
 
 @final
-class DiT(Denoiser):
+class DiT(GridDenoiser):
     """Patches in, adaLN-Zero blocks, patches out. The last layer starts at zero."""
 
     Options = DiTOptions
 
     def __init__(self, options: DiTOptions, shape: GridShape, classes: int = 0) -> None:
-        super().__init__()
+        super().__init__(options, shape)
         o, axes = options, len(shape.size)
-        self.name, self.patch = shape.name, (o.patch,) * axes
+        self.patch = (o.patch,) * axes
         self.tokenizer = PatchTokenizer(shape.size, shape.channels, o.patch, o.width)
         self.condition = Condition(o.width, classes)
         self.blocks = nn.ModuleList(EncoderBlock(o.width, o.heads, o.hidden, dropout=o.dropout) for _ in range(o.depth))
@@ -54,21 +51,9 @@ class DiT(Denoiser):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    @classmethod
-    def build(
-        cls,
-        options: DiTOptions,
-        *,
-        template: Observation,
-        shapes: Mapping[str, tuple[int, ...]],
-        classes: int,
-        measure: Measure | None,
-    ) -> Self:
-        return cls(options, GridShape.of("dit", template, shapes, divisor=options.patch), classes)
-
-    def take_until(self) -> None:
-        self.condition.take_until()
-        self.two_times = True
+    @staticmethod
+    def divisor(options: DiTOptions) -> int:
+        return options.patch
 
     def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
         condition = self.condition(level, label)

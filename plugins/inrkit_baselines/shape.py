@@ -1,11 +1,16 @@
-"""What a network that writes one grid of values must know."""
+"""What networks that write one grid of values have in common."""
 
+import abc
 from collections.abc import Mapping
-from typing import final
+from typing import Any, Self, final
 
 import attrs
+from torch import nn
 
-from inrkit import Observation, UsageError
+from inrkit import Condition, Denoiser, Measure, Observation, UsageError
+
+CONVOLUTIONS: Mapping[int, type[nn.Conv1d | nn.Conv2d | nn.Conv3d]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+"""By the number of axes."""
 
 
 @final
@@ -19,14 +24,33 @@ class GridShape:
     outputs: int
     size: tuple[int, ...]
 
-    @staticmethod
-    def of(denoiser: str, template: Observation, shapes: Mapping[str, tuple[int, ...]], *, divisor: int) -> "GridShape":
-        """The shape for observations like the template and these params; an error where they do not go together.
 
-        Args:
-            denoiser: Name of the network, for messages.
-            divisor: What every side of the grid must be a multiple of.
-        """
+class GridDenoiser(Denoiser, abc.ABC):
+    """Reads a grid of values and writes one."""
+
+    condition: Condition
+
+    def __init__(self, options: Any, shape: GridShape, classes: int = 0) -> None:
+        super().__init__()
+        self.name = shape.name
+
+    @staticmethod
+    @abc.abstractmethod
+    def divisor(options: Any) -> int:
+        """What every side of the grid must be a multiple of."""
+
+    @final
+    @classmethod
+    def build(
+        cls,
+        options: Any,
+        *,
+        template: Observation,
+        shapes: Mapping[str, tuple[int, ...]],
+        classes: int,
+        measure: Measure | None,
+    ) -> Self:
+        denoiser, divisor = cls.__name__.lower(), cls.divisor(options)
         channels, *size = template.values.shape[1:]
         (name, shape), *others = shapes.items()
         if others or list(shape[1:]) != size or not 1 <= len(size) <= 3:
@@ -37,4 +61,9 @@ class GridShape:
             )
         if any(n % divisor for n in size):
             raise UsageError(f"'{denoiser}' needs sides that are multiples of {divisor} (got {tuple(size)})")
-        return GridShape(name, channels, shape[0], tuple(size))
+        return cls(options, GridShape(name, channels, shape[0], tuple(size)), classes)
+
+    @final
+    def take_until(self) -> None:
+        self.condition.take_until()
+        self.two_times = True

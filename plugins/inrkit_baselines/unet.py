@@ -2,17 +2,17 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, Self, final
+from functools import partial
+from typing import Any, final
 
 import attrs
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrkit import Attention, Condition, Denoiser, Level, Measure, Observation, Params, SharedDropout, option
-from inrkit_baselines.shape import GridShape
+from inrkit import Attention, Condition, Level, Observation, Params, SharedDropout, option
+from inrkit_baselines.shape import CONVOLUTIONS, GridDenoiser, GridShape
 
-_CONVOLUTIONS: Mapping[int, type[nn.Conv1d | nn.Conv2d | nn.Conv3d]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _POOLS: Mapping[int, Any] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
@@ -28,7 +28,7 @@ class UNetOptions:
 
 
 @final
-class UNet(Denoiser):
+class UNet(GridDenoiser):
     """Residual blocks modulated by noise level and class, group norms, attention at coarse scales; for 1 to 3 axes.
 
     It also runs at another size than that of training, on params of that size, though nothing taught it what to make
@@ -38,54 +38,39 @@ class UNet(Denoiser):
     Options = UNetOptions
 
     def __init__(self, options: UNetOptions, shape: GridShape, classes: int = 0) -> None:
-        super().__init__()
+        super().__init__(options, shape)
         o, axes = options, len(shape.size)
-        self.name, self.axes = shape.name, axes
-        embedding = 4 * o.width
-        self.condition = Condition(embedding, classes)
+        self.condition = Condition(4 * o.width, classes)
+
+        def residual(entering: int, width: int, *, attends: bool) -> Residual:
+            return Residual(axes, entering, width, 4 * o.width, o.dropout, attends=attends)
+
         self.first = _convolution(axes, shape.channels, o.width)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         width, skips, side = o.width, [o.width], max(shape.size)
         for level, multiplier in enumerate(o.multipliers):
             if level:
-                self.down.append(Downsample(axes, width))
+                self.down.append(Resize(axes, width, up=False))
                 skips.append(width)
                 side //= 2
             for _ in range(o.blocks):
-                attends = side in o.attention
-                self.down.append(Residual(axes, width, multiplier * o.width, embedding, o.dropout, attends=attends))
+                self.down.append(residual(width, multiplier * o.width, attends=side in o.attention))
                 width = multiplier * o.width
                 skips.append(width)
-        self.middle = nn.ModuleList(
-            Residual(axes, width, width, embedding, o.dropout, attends=attends) for attends in (True, False)
-        )
+        self.middle = nn.ModuleList(residual(width, width, attends=attends) for attends in (True, False))
         for level, multiplier in reversed(list(enumerate(o.multipliers))):
             for _ in range(o.blocks + 1):
-                entering, attends = width + skips.pop(), side in o.attention
-                self.up.append(Residual(axes, entering, multiplier * o.width, embedding, o.dropout, attends=attends))
+                self.up.append(residual(width + skips.pop(), multiplier * o.width, attends=side in o.attention))
                 width = multiplier * o.width
             if level:
-                self.up.append(Upsample(axes, width))
+                self.up.append(Resize(axes, width, up=True))
                 side *= 2
         self.norm = _norm(width)
         self.last = _convolution(axes, width, shape.outputs, scale=0)
 
-    @classmethod
-    def build(
-        cls,
-        options: UNetOptions,
-        *,
-        template: Observation,
-        shapes: Mapping[str, tuple[int, ...]],
-        classes: int,
-        measure: Measure | None,
-    ) -> Self:
-        shape = GridShape.of("unet", template, shapes, divisor=2 ** (len(options.multipliers) - 1))
-        return cls(options, shape, classes)
-
-    def take_until(self) -> None:
-        self.condition.take_until()
-        self.two_times = True
+    @staticmethod
+    def divisor(options: UNetOptions) -> int:
+        return 1 << (len(options.multipliers) - 1)
 
     def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
         condition = F.silu(self.condition(level, label))
@@ -97,7 +82,7 @@ class UNet(Denoiser):
         for block in self.middle:
             x = block(x, condition)
         for block in self.up:
-            x = block(x if isinstance(block, Upsample) else torch.cat([x, skips.pop()], 1), condition)
+            x = block(torch.cat([x, skips.pop()], 1) if isinstance(block, Residual) else x, condition)
         return {self.name: self.last(F.silu(self.norm(x))).float()}
 
 
@@ -133,38 +118,26 @@ class Residual(nn.Module):
 
 
 @final
-class Downsample(nn.Module):
-    """Averages of neighbours, then a convolution."""
+class Resize(nn.Module):
+    """Averages of neighbours, or with ``up`` every value twice along each axis; then a convolution."""
 
-    def __init__(self, axes: int, width: int) -> None:
+    def __init__(self, axes: int, width: int, *, up: bool) -> None:
         super().__init__()
-        self.pool, self.conv = _POOLS[axes], _convolution(axes, width, width)
-
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        pooled: Tensor = self.conv(self.pool(x, 2))
-        return pooled
-
-
-@final
-class Upsample(nn.Module):
-    """Every value twice along each axis, then a convolution."""
-
-    def __init__(self, axes: int, width: int) -> None:
-        super().__init__()
+        self.resize = (
+            partial(F.interpolate, scale_factor=2, mode="nearest") if up else partial(_POOLS[axes], kernel_size=2)
+        )
         self.conv = _convolution(axes, width, width)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        repeated: Tensor = self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
-        return repeated
+        resized: Tensor = self.conv(self.resize(x))
+        return resized
 
 
 def _convolution(
     axes: int, entering: int, width: int, *, kernel: int = 3, scale: float = 1.0
 ) -> nn.Conv1d | nn.Conv2d | nn.Conv3d:
-    layer = _CONVOLUTIONS[axes](entering, width, kernel, padding=kernel // 2)
-    nn.init.xavier_uniform_(layer.weight)
-    with torch.no_grad():
-        layer.weight.mul_(scale)
+    layer = CONVOLUTIONS[axes](entering, width, kernel, padding=kernel // 2)
+    nn.init.xavier_uniform_(layer.weight, gain=scale)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer

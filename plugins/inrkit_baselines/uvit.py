@@ -1,7 +1,6 @@
 """U-ViT (arXiv:2209.12152): patches and noise level as tokens, long skip connections from early to late blocks."""
 
-from collections.abc import Mapping
-from typing import Any, Self, final
+from typing import final
 
 import attrs
 import torch
@@ -10,10 +9,8 @@ from torch import Tensor, nn
 from inrkit import (
     Attention,
     Condition,
-    Denoiser,
     FeedForward,
     Level,
-    Measure,
     Observation,
     Params,
     PatchTokenizer,
@@ -21,9 +18,7 @@ from inrkit import (
     option,
     unpatchify,
 )
-from inrkit_baselines.shape import GridShape
-
-_CONVOLUTIONS: Mapping[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+from inrkit_baselines.shape import CONVOLUTIONS, GridDenoiser, GridShape
 
 
 @attrs.frozen
@@ -39,17 +34,17 @@ class UViTOptions:
 
 
 @final
-class UViT(Denoiser):
+class UViT(GridDenoiser):
     """A plain transformer; block depth - 1 - i also reads what block i gave. A convolution removes seams of patches."""
 
     Options = UViTOptions
 
     def __init__(self, options: UViTOptions, shape: GridShape, classes: int = 0) -> None:
-        super().__init__()
+        super().__init__(options, shape)
         o, axes = options, len(shape.size)
         if o.depth % 2 == 0:
             raise UsageError(f"options.denoiser_options: 'depth' must be odd (got {o.depth})")
-        self.name, self.patch = shape.name, (o.patch,) * axes
+        self.patch = (o.patch,) * axes
         self.tokenizer = PatchTokenizer(shape.size, shape.channels, o.patch, o.width)
         self.condition = Condition(o.width, classes)
         self.position = nn.Parameter(torch.randn(o.width) * 0.02)
@@ -59,23 +54,11 @@ class UViT(Denoiser):
         )
         self.norm = nn.LayerNorm(o.width)
         self.patches = nn.Linear(o.width, shape.outputs * o.patch**axes)
-        self.last = _CONVOLUTIONS[axes](shape.outputs, shape.outputs, 3, padding=1)
+        self.last = CONVOLUTIONS[axes](shape.outputs, shape.outputs, 3, padding=1)
 
-    @classmethod
-    def build(
-        cls,
-        options: UViTOptions,
-        *,
-        template: Observation,
-        shapes: Mapping[str, tuple[int, ...]],
-        classes: int,
-        measure: Measure | None,
-    ) -> Self:
-        return cls(options, GridShape.of("uvit", template, shapes, divisor=options.patch), classes)
-
-    def take_until(self) -> None:
-        self.condition.take_until()
-        self.two_times = True
+    @staticmethod
+    def divisor(options: UViTOptions) -> int:
+        return options.patch
 
     def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
         condition = self.condition(level, label)[:, None] + self.position

@@ -67,16 +67,6 @@ class NerfOptions:
     groups: int = option(16, "weight tokens per layer of the function (as in TransINR)", at_least(1))
 
 
-_TINY_OBJECTIVE = {
-    "distance": "squared",
-    "weight_gene": "t/(t-r)",
-    "clean_share": 0.25,
-    "lambda_recon": 4.0,
-    "p_mean": 0.5,
-    "p_std": 1.8,
-    "curriculum": {"stages": 6},
-}
-
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     # Embedded cars, learned on a laptop's processor in minutes.
     "tiny": {
@@ -86,7 +76,15 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "lr": 2e-3,
         "sample_every": 600,
         "save_every": 600,
-        "objective_options": _TINY_OBJECTIVE,
+        "objective_options": {
+            "distance": "squared",
+            "weight_gene": "t/(t-r)",
+            "clean_share": 0.25,
+            "lambda_recon": 4.0,
+            "p_mean": 0.5,
+            "p_std": 1.8,
+            "curriculum": {"stages": 6},
+        },
         "options": {
             "size": [32, 32],
             "function_options": {"width": 64, "depth": 4, "frequencies": 6, "octaves": 5.0},

@@ -41,8 +41,7 @@ class ParamsDisplay(Display):
     def pictures(self, values: Tensor) -> Tensor:
         first = self.first
         if tuple(values.shape[1:]) == (1, self.length):
-            where = first.display.places(first.display.preview)[0]
-            where = where.to(values.device) if hasattr(where, "to") else where
+            where = self.places(first.display.preview)[0].to(values.device).where
             values = first.show(values[:, 0, : len(first.mean)], where)
         return first.display.pictures(values)
 

@@ -81,14 +81,10 @@ class ParamsModality(Modality):
 
     def fit_options(self, source: Source) -> ParamsOptions:
         facts, options = source.facts, self.options
-        if options.length is None:
-            options = attrs.evolve(options, length=facts["length"])
-        elif options.length != facts["length"]:
+        read = {name: facts[name] for name in ("length", "classes", "file") if getattr(options, name) is None}
+        options = attrs.evolve(options, **read)
+        if options.length != facts["length"]:
             raise UsageError(f"'options.length' is {options.length}, but the data's params have {facts['length']}")
-        if options.classes is None:
-            options = attrs.evolve(options, classes=facts["classes"])
-        if options.file is None:
-            options = attrs.evolve(options, file=facts["file"])
         check_parts("grid", _FUNCTION, options.denoiser, options.denoiser_options)
         return options
 
