@@ -94,8 +94,9 @@ def halfway(resolved: inrkit.Resolved, precision: str) -> Learner:
 def step_of(learner: Learner, signals: inrkit.Signals) -> float:
     """One step at the same place of the curriculum as all others."""
     at = learner.step
-    values = learner.learn(learner.enter_phase(), itertools.repeat(signals), stop=False).values
+    values, _ = learner.learn(learner.enter_phase(), itertools.repeat(signals), stop=False)
     learner.step = at
+    assert values is not None, "the loss is not finite"
     return values["loss"]
 
 

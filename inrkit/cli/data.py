@@ -1,6 +1,5 @@
 """``inrkit data``: from the layouts people keep their data in to a store, and what a store holds."""
 
-import types
 import typing
 from pathlib import Path
 from typing import Any
@@ -79,8 +78,7 @@ def _flag(key: str) -> str:
 def _option(field: schema.Field) -> click.Option:
     """The flag of a field; a flag that is not given is None, and its field keeps its default."""
     flag, text = _flag(field.key), f"{field.help or field.key} [default: {_text(field.default)}]"
-    members = schema.union_members(field.kind) or (field.kind,)
-    kinds = [kind for kind in members if kind is not types.NoneType]
+    kinds = schema.some(field.kind)
     if kinds == [bool]:
         return click.Option([f"{flag}/--no-{flag[2:]}", field.key], default=None, help=text)
     choices = typing.get_args(kinds[0])

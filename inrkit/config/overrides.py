@@ -72,13 +72,11 @@ def _put(kind: Any, value: Any, names: Sequence[str], text: str, place: Place, b
     if len(some := schema.some(kind)) == 1:  # of `X | None` the X
         kind = some[0]
     if schema.is_settings(kind):
-        fields = schema.fields_of(kind)
+        fields = schema.fields_of(kind, base)
         if name not in fields:
             raise schema.unknown_key(kind, name, place)
-        field = fields[name]
-        below = getattr(base, field.name) if type(base) is kind else field.default
-        table = _table(value, place)
-        return {**table, name: _put(field.kind, table.get(name), names[1:], text, place_below, below)}
+        field, table = fields[name], _table(value, place)
+        return {**table, name: _put(field.kind, table.get(name), names[1:], text, place_below, field.default)}
     if item := schema.sequence_item(kind):
         items = list(value if value is not None else plain(base) if isinstance(base, list | tuple) else [])
         if not name.isdecimal() or int(name) >= len(items):
@@ -99,16 +97,15 @@ def plain(value: Any, base: Any = None) -> Any:
     """
     if attrs.has(type(value)):
         table = {}
-        for key, field in schema.fields_of(type(value)).items():
+        for key, field in schema.fields_of(type(value), base).items():
             part = getattr(value, field.name)
-            inherited = getattr(base, field.name) if type(base) is type(value) else field.default
             if part is not None:
-                table[key] = plain(part, inherited)
+                table[key] = plain(part, field.default)
                 if table[key] == schema.NONE and types.NoneType in schema.union_members(field.kind):
                     raise UsageError(
                         f"'{key}' cannot be the text '{schema.NONE}', which stands for no value; choose another"
                     )
-            elif inherited is not None:
+            elif field.default is not None:
                 table[key] = schema.NONE
         return table
     if isinstance(value, Mapping):

@@ -47,11 +47,11 @@ class Field:
     help: str
 
 
-def fields_of(cls: type) -> dict[str, Field]:
-    """The fields that can be set, by key."""
-    hints = typing.get_type_hints(cls)
+def fields_of(cls: type, base: Any = None) -> dict[str, Field]:
+    """The fields that can be set, by key; their defaults are the values of ``base``, if that is of the class."""
+    hints, base = typing.get_type_hints(cls), base if type(base) is cls else None
     return {
-        f.alias: Field(f.alias, f.name, hints.get(f.name, f.type), _default(f.default), f.metadata.get("help", ""))
+        f.alias: Field(f.alias, f.name, hints.get(f.name, f.type), _default(f, base), f.metadata.get("help", ""))
         for f in attrs.fields(cls)
         if f.init
     }
@@ -146,8 +146,10 @@ def unknown_key(cls: type, name: str, place: Place) -> UsageError:
     return UsageError(f"{place / name}: no such key; expected one of {', '.join(known)}.{hint}")
 
 
-def _default(default: Any) -> Any:
-    if isinstance(default, _FACTORY):
+def _default(attribute: Any, base: Any) -> Any:
+    if base is not None:
+        return getattr(base, attribute.name)
+    if isinstance(default := attribute.default, _FACTORY):
         return attrs.NOTHING if default.takes_self else default.factory()
     return default
 
@@ -157,17 +159,16 @@ def _convert_settings(cls: type, value: Any, place: Place, base: Any) -> Any:
         return value
     if not isinstance(value, Mapping):
         raise place.error("a table", value)
-    fields = fields_of(cls)
+    fields = fields_of(cls, base)
     if unknown := [key for key in value if key not in fields]:
         raise unknown_key(cls, str(unknown[0]), place)
     arguments = {}
     for key, field in fields.items():
-        inherited = getattr(base, field.name) if type(base) is cls else field.default
         if key in value:
-            arguments[key] = convert(field.kind, value[key], place / key, inherited)
+            arguments[key] = convert(field.kind, value[key], place / key, field.default)
         elif type(base) is cls:
-            arguments[key] = inherited
-        elif field.default is attrs.NOTHING and attrs.fields_dict(cls)[field.name].default is attrs.NOTHING:
+            arguments[key] = field.default
+        elif attrs.fields_dict(cls)[field.name].default is attrs.NOTHING:
             raise UsageError(f"{place / key}: expected {type_text(field.kind)}, found nothing; it has no default")
     try:
         return cls(**arguments)

@@ -81,13 +81,11 @@ def to_toml(mapping: Mapping[str, Any]) -> str:
 def describe(cls: type, prefix: str = "", base: Any = None) -> list[Key]:
     """Every key with its type, default and help, nested tables after the key that holds them.
 
-    Args:
-        prefix: Of the keys of a nested table.
-        base: The settings object that has its defaults.
+    ``prefix`` goes before the keys of a nested table, and ``base`` has its defaults.
     """
     rows = []
-    for key, field in schema.fields_of(cls).items():
-        default = getattr(base, field.name) if type(base) is cls else field.default
+    for key, field in schema.fields_of(cls, base).items():
+        default = field.default
         nested = next((kind for kind in _kinds(field.kind) if schema.is_settings(kind)), None)
         shown = default if default is None or default is attrs.NOTHING else plain(default)
         rows.append(Key(f"{prefix}{key}", schema.type_text(field.kind), shown, field.help))

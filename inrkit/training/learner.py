@@ -1,10 +1,10 @@
 """What learns: the pipeline with its optimizer, its averages and its place in the run; and one step of it."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, final
 
-import attrs
 import torch
 from torch import Tensor, nn
 
@@ -32,18 +32,6 @@ Result = TypeVar("Result")
 
 _LATELY, _LEAST_SKIPS = 100, 10
 """With nan = "skip", a run stops where more than half of so many last steps, and at least so many, were skipped."""
-
-
-@final
-@attrs.frozen
-class Outcome:
-    """What one step gave, over the whole global batch."""
-
-    values: dict[str, float]
-    """"loss", "loss/NAME" for each of its terms, and "norm" of the gradient before clipping."""
-    finite: bool
-    stop: bool
-    """Whether any process was asked to stop."""
 
 
 @final
@@ -126,8 +114,14 @@ class Learner:
             self._phase, self._student = phase, self.ranks.wrap(self.pipeline)
         return phase
 
-    def learn(self, phase: ScheduledPhase, signals: Iterator[Signals], *, stop: bool) -> Outcome:
-        """One step: the gradient of the global batch, and the weights moved by it if it is finite."""
+    def learn(
+        self, phase: ScheduledPhase, signals: Iterator[Signals], *, stop: bool
+    ) -> tuple[dict[str, float] | None, bool]:
+        """One step: the gradient of the global batch, and the weights moved by it if it is finite.
+
+        Returns "loss", "loss/NAME" for each of its terms and "norm" of the gradient before clipping, over the whole
+        global batch, or None if it is skipped; and whether any process was asked to stop.
+        """
         student = self._in_precision(self._student)
         teacher: Any = self._in_precision(self.teachers(phase, self.step, self.pipeline))
         model = self.teachers.diffusion
@@ -150,8 +144,9 @@ class Learner:
         norm = clip_gradients(self.pipeline.parameters(), self.config.clip)
         terms = {name: torch.stack([loss.terms[name] for loss in losses]).mean() for name in losses[0].terms}
         total = torch.stack([loss.total.detach() for loss in losses]).mean()
-        outcome = self._outcome(total, terms, norm, stop=stop)
-        if outcome.finite:
+        values, stops = self._means(total, terms, norm, stop=stop)
+        finite = math.isfinite(values["loss"]) and math.isfinite(values["norm"])
+        if finite:
             self.optimizer.step(learning_rate(self.config, self.step))
             self.ema.update(self.pipeline)
             self.teachers.follow(phase, self.step, self.pipeline)
@@ -159,7 +154,7 @@ class Learner:
             self._skip(lambda: self._blame(batches, losses, {"total": total, **terms}))
         self.optimizer.zero()
         self.step += 1
-        return outcome
+        return values if finite else None, stops
 
     def check_health(self) -> None:
         """Weights and averages are finite, and everybody's the same: no broken checkpoint follows a good one."""
@@ -195,14 +190,15 @@ class Learner:
                 "processes every weight that trains must be used: train with one process, or let the modality use it"
             )
 
-    def _outcome(self, total: Tensor, terms: dict[str, Tensor], norm: Tensor, *, stop: bool) -> Outcome:
+    def _means(
+        self, total: Tensor, terms: dict[str, Tensor], norm: Tensor, *, stop: bool
+    ) -> tuple[dict[str, float], bool]:
         """Means over the processes; one transfer from the device for all of them."""
         names = ["loss", *(f"loss/{name}" for name in terms)]
         numbers = torch.stack([total, *terms.values(), norm]).cpu().double()  # the norm is everybody's already
         numbers = torch.cat([numbers, torch.tensor([float(stop)], dtype=torch.float64)])
         *means, stopping = (self.ranks.sum(numbers) / self.ranks.world).tolist()
-        values = dict(zip([*names, "norm"], means, strict=True))
-        return Outcome(values, bool(torch.isfinite(torch.tensor([values["loss"], values["norm"]])).all()), stopping > 0)
+        return dict(zip([*names, "norm"], means, strict=True)), stopping > 0
 
     def _skip(self, blame: Callable[[], str]) -> None:
         """Leaves the weights as they are; an error where that is not allowed, is of no use, or happens all the time."""

@@ -73,15 +73,15 @@ class Loop:
         """One step, written down; whether any process was asked to stop."""
         learner = self.learner
         lr = learning_rate(learner.config, learner.step)
-        outcome = learner.learn(phase, self.signals, stop=stop)
-        if outcome.finite:
-            self.log.add(outcome.values)
-            self.progress.step(learner.step, phase.name, outcome.values)
+        values, stops = learner.learn(phase, self.signals, stop=stop)
+        if values is not None:
+            self.log.add(values)
+            self.progress.step(learner.step, phase.name, values)
         else:
             self.progress.say(f"step {learner.step}: not finite, skipped ({learner.skipped} so far)")
         if learner.step in (phase.stop, learner.config.steps) or learner.step % learner.config.log_every == 0:
             self._write({"phase": phase.name, "lr": lr, **self.log.means(), "skipped": learner.skipped})
-        return outcome.stop
+        return stops
 
     def _write(self, values: dict[str, object]) -> None:
         step = self.learner.step
