@@ -6,6 +6,7 @@ Every call that changes the disk goes through this module's ``os``, which lets a
 import contextlib
 import ctypes
 import errno
+import functools
 import hashlib
 import logging
 import os
@@ -25,18 +26,8 @@ Bytes: TypeAlias = bytes | bytearray | memoryview
 
 # EFBIG is what a file size limit (RLIMIT_FSIZE) gives where a full disk would give ENOSPC.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_QUERY = 0x1000  # Windows' right to ask whether a process lives
-_WRONG_PLACE = {
-    errno.ENOENT,
-    errno.ENOTDIR,
-    errno.EISDIR,
-    errno.EACCES,
-    errno.EPERM,
-    errno.ENAMETOOLONG,
-    errno.ELOOP,
-    errno.EEXIST,
-    errno.ENOTEMPTY,
-}
+_WRONG_PLACE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError, FileExistsError)
+_WRONG_NAME = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTEMPTY}
 PLAIN = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 """How files of ours are opened, as far as the system knows such flags: no link, no waiting, bytes as they are."""
 _TEMPORARY = re.compile(r"\.tmp-(?P<what>.+)-(?P<pid>\d+)")
@@ -53,12 +44,9 @@ def stale_temporaries(directory: Path) -> list[tuple[Path, str]]:
     Leftovers under this process' own id count as stale too, for in a container the next process often gets the same
     id: ask before the first write, not during one.
     """
-    found = []
-    for path in sorted(directory.glob(".tmp-*")) if directory.is_dir() else []:
-        match = _TEMPORARY.fullmatch(path.name)
-        if match and (int(match["pid"]) == os.getpid() or not process_lives(int(match["pid"]))):
-            found.append((path, match["what"]))
-    return found
+    found = [(path, _TEMPORARY.fullmatch(path.name)) for path in sorted(directory.glob(".tmp-*"))]
+    named = [(path, match["what"], int(match["pid"])) for path, match in found if match]
+    return [(path, what) for path, what, pid in named if pid == os.getpid() or not process_lives(pid)]
 
 
 def process_lives(pid: int) -> bool:
@@ -66,7 +54,7 @@ def process_lives(pid: int) -> bool:
     if pid <= 0:
         return False
     if sys.platform == "win32":  # where signal 0 would be a Ctrl-C
-        handle = ctypes.windll.kernel32.OpenProcess(_QUERY, False, pid)
+        handle = ctypes.windll.kernel32.OpenProcess(0x1000, False, pid)  # the right to ask
         ctypes.windll.kernel32.CloseHandle(handle)
         return bool(handle)
     try:
@@ -88,12 +76,9 @@ def sha256(*parts: Bytes) -> str:
 
 def sha256_file(path: Path, *, start: int = 0) -> str:
     """The hexadecimal sha256 of a file's bytes from ``start`` on, read in pieces."""
-    digest = hashlib.sha256()
     with disk_errors(path), open(path, "rb") as file:
         file.seek(start)
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_regular_file(path: Path, *, limit: int | None = None) -> bytes:
@@ -110,8 +95,9 @@ def read_regular_file(path: Path, *, limit: int | None = None) -> bytes:
     except FileNotFoundError as error:
         raise DataError(f"{path}: expected a file, found none of that name; check the path") from error
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise DataError(f"{path}: expected a readable file that is no link, found: {reason}") from error
+        raise DataError(
+            f"{path}: expected a readable file that is no link, found: {error.strerror or error}"
+        ) from error
 
 
 def altered(origin: Path | str, expected: str, found: str, advice: str = "the file is damaged or altered") -> DataError:
@@ -131,7 +117,8 @@ def may_be_pickle(start: bytes) -> bool:
 
 def write_bytes(path: Path, *parts: Bytes) -> None:
     """Put the parts at ``path``, replacing what was there; after a crash either the old or the new file is there."""
-    _clean_once(path.parent)
+    with _cleaning:
+        _clean_once(path.parent.absolute(), os.getpid())
     unfinished = path.parent / temporary_name(f"file-{secrets.token_hex(4)}")
     with disk_errors(path, needed=sum(memoryview(part).nbytes for part in parts)):
         try:
@@ -144,19 +131,15 @@ def write_bytes(path: Path, *parts: Bytes) -> None:
         sync_folder(path.parent)
 
 
-def _clean_once(folder: Path) -> None:
+@functools.cache
+def _clean_once(folder: Path, pid: int) -> None:
     """Remove files that dead processes left unfinished in a folder, when this process first writes there."""
-    with _cleaning:
-        if (key := (os.getpid(), folder.absolute())) in _cleaned:
-            return
-        _cleaned.add(key)
-        for path, what in stale_temporaries(folder):
-            if what.startswith("file-"):
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
+    for path, what in stale_temporaries(folder):
+        if what.startswith("file-"):
+            with contextlib.suppress(OSError):
+                os.unlink(path)
 
 
-_cleaned: set[tuple[int, Path]] = set()
 _cleaning = threading.Lock()
 
 
@@ -223,25 +206,20 @@ def disk_errors(path: Path, *, needed: int | None = None) -> Iterator[None]:
     """Turn what the operating system says about ``path`` into an error that says what to do."""
     try:
         yield
-    except InrkitError:
-        raise
     except OSError as error:
         raise _explain(path, error, needed) from error
 
 
 def _explain(path: Path, error: OSError, needed: int | None) -> InrkitError:
-    reason = os.strerror(error.errno) if error.errno else str(error)
+    reason = error.strerror or str(error)
     if error.errno in _FULL:
-        need = f"{needed} bytes needed" if needed is not None else "more bytes needed"
-        return ResourceError(
-            f"{path}: no room to write: {need}, {_free(path)} bytes free ({reason}); make room and repeat"
-        )
+        room = f"{'more' if needed is None else needed} bytes needed, {_free(path)} bytes free ({reason})"
+        return ResourceError(f"{path}: no room to write: {room}; make room and repeat")
     if error.errno == errno.EROFS:
-        need = f" {needed} bytes" if needed is not None else ""
-        return ResourceError(
-            f"{path}: cannot write{need}: the file system is read-only ({_free(path)} bytes free); choose another place"
-        )
-    if error.errno in _WRONG_PLACE:
+        what = "cannot write" if needed is None else f"cannot write {needed} bytes"
+        why = f"the file system is read-only ({_free(path)} bytes free)"
+        return ResourceError(f"{path}: {what}: {why}; choose another place")
+    if isinstance(error, _WRONG_PLACE) or error.errno in _WRONG_NAME:
         return UsageError(f"{path}: cannot be used: {reason}; choose another place")
     return ResourceError(f"{path}: the disk failed: {reason}")
 

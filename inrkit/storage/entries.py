@@ -9,7 +9,7 @@ import tarfile
 import typing
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from inrkit.errors import DataError
@@ -20,7 +20,7 @@ LARGEST = 1 << 28
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError, OSError)
 
 
-_Member = typing.TypeVar("_Member", tarfile.TarInfo, zipfile.ZipInfo)
+_T = typing.TypeVar("_T")
 
 
 class Entries(abc.ABC):
@@ -29,8 +29,8 @@ class Entries(abc.ABC):
     largest: typing.ClassVar[int] = LARGEST
     """Bytes after which a file is cut off."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, names: Iterable[str]):
+        self.path, self._names = path, sorted(names)
 
     def __enter__(self) -> "Entries":
         return self
@@ -38,113 +38,110 @@ class Entries(abc.ABC):
     def __exit__(self, *_: object) -> None:
         return None
 
-    @abc.abstractmethod
     def names(self) -> list[str]:
         """All names, sorted."""
+        return list(self._names)
 
-    @abc.abstractmethod
     def read(self, names: Collection[str], *, limit: int = LARGEST) -> Iterator[tuple[str, bytes | DataError]]:
         """The named files' first ``limit`` bytes, in the cheapest order; an error stands for an unreadable file."""
+        for name in names:
+            yield name, self._begin(name, limit)
 
     def read_one(self, name: str) -> bytes:
         """One whole file."""
-        for _, data in self.read([name]):
-            if isinstance(data, DataError):
-                raise data
-            return data
-        raise DataError(f"{self.path}: expected a file '{name}' inside, found none.")
+        data = self._begin(name, LARGEST)
+        if isinstance(data, DataError):
+            raise data
+        return data
+
+    @abc.abstractmethod
+    def _begin(self, name: str, limit: int) -> bytes | DataError: ...
+
+
+class _Files(Entries):
+    """Files on disk."""
+
+    def __init__(self, path: Path, files: Mapping[str, Path]):
+        super().__init__(path, files)
+        self._files = files
+
+    def _begin(self, name: str, limit: int) -> bytes | DataError:
+        try:
+            with self._files[name].open("rb") as file:
+                return file.read(limit)
+        except OSError as error:
+            return DataError(f"{name}: cannot be read: {error.strerror}.")
 
 
 @typing.final
-class Folder(Entries):
+class Folder(_Files):
     """A folder with its subfolders, symbolic links included as long as they lead no way back up."""
 
     def __init__(self, path: Path):
-        super().__init__(path)
-        found: list[str] = []
+        found: dict[str, Path] = {}
         seen: set[str] = set()
-        for folder, subfolders, files in os.walk(self.path, followlinks=True):
-            here = os.path.realpath(folder)
-            if here in seen:
+        for folder, subfolders, files in os.walk(path, followlinks=True):
+            if (here := os.path.realpath(folder)) in seen:
                 subfolders.clear()
                 continue
             seen.add(here)
-            found += [(Path(folder) / file).relative_to(self.path).as_posix() for file in files]
-        files = [name for name in found if not _is_hidden(name) and (self.path / name).is_file()]
-        self._paths = {_plain(name): self.path / name for name in files}
-
-    def names(self) -> list[str]:
-        return sorted(self._paths)
-
-    def read(self, names: Collection[str], *, limit: int = LARGEST) -> Iterator[tuple[str, bytes | DataError]]:
-        for name in names:
-            yield name, _bytes_of(self._paths[name], name, limit)
+            paths = [Path(folder) / file for file in files]
+            found |= {file.relative_to(path).as_posix(): file for file in paths}
+        super().__init__(path, {name: file for name, file in _visible(found).items() if file.is_file()})
 
 
 @typing.final
-class OneFile(Entries):
+class OneFile(_Files):
     """A single file."""
 
-    def names(self) -> list[str]:
-        return [_plain(self.path.name)]
-
-    def read(self, names: Collection[str], *, limit: int = LARGEST) -> Iterator[tuple[str, bytes | DataError]]:
-        for name in names:
-            yield name, _bytes_of(self.path, name, limit)
-
-
-class _Archive(Entries, typing.Generic[_Member]):
-    """Members by name. Only regular files count, and of equal names the last."""
-
-    def __init__(self, path: Path, opened: tarfile.TarFile | zipfile.ZipFile, members: dict[str, _Member]):
-        super().__init__(path)
-        self._opened = opened
-        self._members: dict[str, _Member] = {_plain(k): m for k, m in members.items() if not _is_hidden(k)}
-
-    def __exit__(self, *_: object) -> None:
-        self._opened.close()
-
-    def names(self) -> list[str]:
-        return sorted(self._members)
+    def __init__(self, path: Path):
+        super().__init__(path, {_plain(path.name): path})
 
 
 @typing.final
-class TarArchive(_Archive[tarfile.TarInfo]):
-    """A tar archive, compressed or not."""
+class TarArchive(Entries):
+    """A tar archive, compressed or not. Only regular files count, and of equal names the last."""
 
     def __init__(self, path: Path):
         with _archive_errors(path):
             self._tar = tarfile.open(path)  # noqa: SIM115 - closed on exit
-            super().__init__(path, self._tar, {m.name: m for m in self._tar.getmembers() if m.isreg()})
+            self._members = _visible({m.name: m for m in self._tar.getmembers() if m.isreg()})
+        super().__init__(path, self._members)
+
+    def __exit__(self, *_: object) -> None:
+        self._tar.close()
 
     def read(self, names: Collection[str], *, limit: int = LARGEST) -> Iterator[tuple[str, bytes | DataError]]:
         # by offset, because going back in a compressed archive means starting over
-        for name in sorted(names, key=lambda name: self._members[name].offset_data):
-            with _archive_errors(self.path):
-                file = self._tar.extractfile(self._members[name])
-                data = file.read(limit) if file else b""
-            yield name, data
+        return super().read(sorted(names, key=lambda name: self._members[name].offset_data), limit=limit)
+
+    def _begin(self, name: str, limit: int) -> bytes:
+        with _archive_errors(self.path):
+            file = self._tar.extractfile(self._members[name])
+            return file.read(limit) if file else b""
 
 
 @typing.final
-class ZipArchive(_Archive[zipfile.ZipInfo]):
-    """A zip archive."""
+class ZipArchive(Entries):
+    """A zip archive; of equal names the last counts."""
 
     def __init__(self, path: Path):
         with _archive_errors(path):
             self._zip = zipfile.ZipFile(path)  # closed on exit
             regular = [m for m in self._zip.infolist() if not m.is_dir() and not _is_link(m)]
-            super().__init__(path, self._zip, {m.filename: m for m in regular})
+            self._members = _visible({m.filename: m for m in regular})
+        super().__init__(path, self._members)
 
-    def read(self, names: Collection[str], *, limit: int = LARGEST) -> Iterator[tuple[str, bytes | DataError]]:
-        for name in names:
-            try:
-                with self._zip.open(self._members[name]) as file:
-                    data: bytes | DataError = file.read(limit)
-            # RuntimeError: encrypted; NotImplementedError: unknown compression
-            except (*_DAMAGE, RuntimeError, NotImplementedError) as error:
-                data = DataError(f"{self.path}: cannot read member '{name}': {error}.")
-            yield name, data
+    def __exit__(self, *_: object) -> None:
+        self._zip.close()
+
+    def _begin(self, name: str, limit: int) -> bytes | DataError:
+        try:
+            with self._zip.open(self._members[name]) as file:
+                return file.read(limit)
+        # RuntimeError: encrypted; NotImplementedError: unknown compression
+        except (*_DAMAGE, RuntimeError, NotImplementedError) as error:
+            return DataError(f"{self.path}: cannot read member '{name}': {error}.")
 
 
 def open_entries(path: Path) -> Entries:
@@ -163,12 +160,10 @@ def open_entries(path: Path) -> Entries:
 def below(names: list[str], inside: str) -> list[str]:
     """Those in the folder ``inside``, which may leave out the one folder that everything lies in."""
     prefix = inside.strip("/") + "/"
-    top = {name.split("/")[0] for name in names}
-    chosen = [name for name in names if name.startswith(prefix)]
-    if not chosen and len(top) == 1:
-        prefix = f"{top.pop()}/{prefix}"
-        chosen = [name for name in names if name.startswith(prefix)]
-    return chosen
+    tops = {name.split("/")[0] for name in names}
+    if len(tops) == 1 and not any(name.startswith(prefix) for name in names):
+        prefix = f"{tops.pop()}/{prefix}"
+    return [name for name in names if name.startswith(prefix)]
 
 
 @contextlib.contextmanager
@@ -180,12 +175,9 @@ def _archive_errors(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: expected an intact archive, found damage: {error}.") from error
 
 
-def _bytes_of(path: Path, name: str, limit: int) -> bytes | DataError:
-    try:
-        with path.open("rb") as file:
-            return file.read(limit)
-    except OSError as error:
-        return DataError(f"{name}: cannot be read: {error.strerror}.")
+def _visible(found: Mapping[str, _T]) -> dict[str, _T]:
+    """By their plain names, without what is hidden."""
+    return {_plain(name): item for name, item in found.items() if not _is_hidden(name)}
 
 
 def _plain(name: str) -> str:
