@@ -12,7 +12,7 @@ stored.
 
 import contextlib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ STATE = "state.json"
 
 _STEP = re.compile(r"step-(\d{8,})")
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
-_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}\.safetensors|state\.json")
+_FILE = re.compile(rf"{_KEY.pattern}\.safetensors|state\.json")  # no path that leads out of the folder
 _MANIFEST_LIMIT = 16 << 20
 _PICKLES = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin"}
 
@@ -43,13 +43,6 @@ class Checkpoint:
     tensors: Mapping[str, Mapping[str, Tensor]]
     state: Mapping[str, Any]
     meta: Mapping[str, Any]
-
-
-@attrs.frozen
-class _Manifest:
-    step: int
-    meta: Mapping[str, Any]
-    files: Mapping[str, Mapping[str, Any]]  # name -> {"sha256", "size"}
 
 
 def save_checkpoint(
@@ -90,13 +83,11 @@ def save_checkpoint(
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """The checkpoint at ``path``, every byte verified first; `DataError` names what differs and offers another."""
-    path = Path(path)
     _refuse_foreign(path)
     try:
         return _load(path)
     except DataError as error:
-        other = _newest_intact(path.parent, besides=path)
-        raise DataError(f"{error}; {_offer(other)}") from error
+        raise DataError(f"{error}; {_offer(path.parent, besides=path.name)}") from error
 
 
 def list_checkpoints(directory: Path) -> list[Path]:
@@ -146,32 +137,28 @@ def prune(directory: Path, *, keep: int = 2, protect: Collection[int] = ()) -> l
         raise UsageError(f"'keep' must be >= 2, so that one damaged checkpoint is never the last one (got {keep})")
     found = list_checkpoints(directory)
     whole = [path for path in found if _looks_whole(path)]
-    if len(whole) <= keep:
-        return []
     kept = {f"step-{step:08d}" for step in protect}
-    return _removed(path for path in found[: found.index(whole[-keep])] if path.name not in kept)
+    older = found[: found.index(whole[-keep])] if len(whole) > keep else []
+    return _removed([path for path in older if path.name not in kept])
 
 
 def remove_newer(directory: Path, step: int) -> list[Path]:
     """Remove the checkpoints after the one of this step, newest first; returns them."""
-    last = f"step-{step:08d}"
-    found = list_checkpoints(directory)
-    names = [path.name for path in found]
-    if last not in names:
-        raise DataError(f"{directory / last}: expected a checkpoint to go back to, found none")
-    return _removed(reversed(found[names.index(last) + 1 :]))
+    found, last = list_checkpoints(directory), directory / f"step-{step:08d}"
+    if last not in found:
+        raise DataError(f"{last}: expected a checkpoint to go back to, found none")
+    return _removed(found[: found.index(last) : -1])
 
 
-def _removed(paths: Iterable[Path]) -> list[Path]:
-    removed = list(paths)
-    for path in removed:
+def _removed(paths: list[Path]) -> list[Path]:
+    for path in paths:
         with atomic.disk_errors(path):
             # Renamed first: a crash half-way must not leave something that looks like a checkpoint.
             doomed = path.parent / atomic.temporary_name(f"old-{path.name}")
             atomic.remove(doomed)
             atomic.rename(path, doomed)
             atomic.remove(doomed)
-    return removed
+    return paths
 
 
 def _contents(
@@ -210,8 +197,8 @@ def _put_in_place(unfinished: Path, target: Path) -> None:
 
 
 def _load(path: Path) -> Checkpoint:
-    manifest = _read_manifest(path)
-    contents = {name: _read_verified(path / name, facts) for name, facts in manifest.files.items()}
+    step, meta, files = _read_manifest(path)
+    contents = {name: _read_verified(path / name, facts) for name, facts in files.items()}
     state = jsontext.decode(contents.pop(STATE, b"{}"), origin=str(path / STATE))
     if not isinstance(state, dict):
         raise DataError(f"{path / STATE}: expected a mapping, found {type(state).__name__}")
@@ -219,25 +206,25 @@ def _load(path: Path) -> Checkpoint:
         name.removesuffix(".safetensors"): tensorfile.unpack(data, origin=str(path / name))[0]
         for name, data in contents.items()
     }
-    return Checkpoint(path=path, step=manifest.step, tensors=tensors, state=state, meta=manifest.meta)
+    return Checkpoint(path, step, tensors, state, meta)
 
 
 def _verify(path: Path) -> None:
-    for name, facts in _read_manifest(path).files.items():
+    for name, facts in _read_manifest(path)[2].items():
         _read_verified(path / name, facts)
 
 
 def _looks_whole(path: Path) -> bool:
     """Whether manifest and sizes agree: cheap, where `_verify` reads everything."""
-    try:
-        for name, facts in _read_manifest(path).files.items():
+    with contextlib.suppress(DataError):
+        for name, facts in _read_manifest(path)[2].items():
             _check_size(path / name, facts)
-    except DataError:
-        return False
-    return True
+        return True
+    return False
 
 
-def _read_manifest(path: Path) -> _Manifest:
+def _read_manifest(path: Path) -> tuple[int, dict[str, Any], dict[str, dict[str, Any]]]:
+    """(step, meta, files): each file's "size" and "sha256" by its name."""
     file = path / MANIFEST
     data = atomic.read_regular_file(file, limit=_MANIFEST_LIMIT)
     body = jsontext.decode(data, origin=str(file))
@@ -247,23 +234,17 @@ def _read_manifest(path: Path) -> _Manifest:
         raise atomic.other_version(file, VERSION, body.get("version"))
     seal = body.pop("sha256", None)
     if _sealed(body) != data:
-        found = atomic.sha256(jsontext.encode(body, what="manifest"))
-        raise atomic.altered(file, str(seal), found)
+        raise atomic.altered(file, str(seal), atomic.sha256(jsontext.encode(body, what="manifest")))
     try:
-        manifest = _Manifest(step=int(body["step"]), meta=dict(body["meta"]), files=dict(body["files"]))
-        well_formed = all(_well_formed(name, facts) for name, facts in manifest.files.items())
+        step, meta, files = int(body["step"]), dict(body["meta"]), dict(body["files"])
+        facts = [(name, type(fact["size"]), type(fact["sha256"])) for name, fact in files.items()]
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{file}: expected step, meta and files, found a manifest without") from error
-    if not well_formed:
+    if not all(_FILE.fullmatch(name) and kinds == [int, str] for name, *kinds in facts):
         raise DataError(f"{file}: expected plain file names with size and sha256, found others; not to be trusted")
-    if (match := _STEP.fullmatch(path.name)) and int(match[1]) != manifest.step:
-        raise DataError(f"{path}: expected step {int(match[1])} from the name, found step {manifest.step} inside")
-    return manifest
-
-
-def _well_formed(name: str, facts: Any) -> bool:
-    """No path leads out of the folder: a file's name is one plain word and one of two endings."""
-    return bool(_FILE.fullmatch(name)) and type(facts["size"]) is int and type(facts["sha256"]) is str
+    if (match := _STEP.fullmatch(path.name)) and int(match[1]) != step:
+        raise DataError(f"{path}: expected step {int(match[1])} from the name, found step {step} inside")
+    return step, meta, files
 
 
 def _read_verified(file: Path, facts: Mapping[str, Any]) -> bytes:
@@ -286,11 +267,10 @@ def _refuse_foreign(path: Path) -> None:
     wanted = f"{path}: expected a checkpoint folder with {MANIFEST}"
     if path.is_dir():
         if not (path / MANIFEST).is_file():
-            inside = _newest_intact(path) or _newest_intact(path / "checkpoints")
-            raise DataError(f"{wanted}, found none; {_offer(inside)}")
+            raise DataError(f"{wanted}, found none; {_offer(path, path / 'checkpoints')}")
         return
     if not path.exists():
-        raise DataError(f"{wanted}, found nothing; {_offer(_newest_intact(path.parent))}")
+        raise DataError(f"{wanted}, found nothing; {_offer(path.parent)}")
     with atomic.disk_errors(path), open(path, "rb") as file:
         magic = file.read(8)
     if path.suffix.lower() in _PICKLES or atomic.may_be_pickle(magic):
@@ -298,15 +278,11 @@ def _refuse_foreign(path: Path) -> None:
     raise DataError(f"{wanted}, found a file")
 
 
-def _newest_intact(directory: Path, besides: Path | None = None) -> Path | None:
-    for path in reversed(list_checkpoints(directory)):
-        if besides is not None and path.name == besides.name:
-            continue
+def _offer(*directories: Path, besides: str = "") -> str:
+    """Names the newest intact checkpoint of the first directory that has one."""
+    for path in [path for directory in directories for path in reversed(list_checkpoints(directory))]:
         with contextlib.suppress(DataError):
-            _verify(path)
-            return path
-    return None
-
-
-def _offer(path: Path | None) -> str:
-    return f"the newest intact one is {path}" if path else "no intact one lies beside it"
+            if path.name != besides:
+                _verify(path)
+                return f"the newest intact one is {path}"
+    return "no intact one lies beside it"

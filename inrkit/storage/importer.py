@@ -6,7 +6,7 @@ A plugin registers its importers by name (`register_importers`); this is what th
 """
 
 import abc
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,10 +14,6 @@ import attrs
 import numpy as np
 
 from inrkit.progress import Progress
-
-
-def _lines(given: Iterable[str]) -> tuple[str, ...]:
-    return tuple(given)
 
 
 @attrs.frozen(eq=False)
@@ -34,7 +30,7 @@ class Imported:
     modality: str
     arrays: Mapping[str, np.ndarray]
     attributes: Mapping[str, Any] = attrs.field(factory=dict)
-    skipped: tuple[str, ...] = attrs.field(default=(), converter=_lines)
+    skipped: tuple[str, ...] = attrs.field(default=(), converter=tuple[str, ...])
 
 
 class Importer(abc.ABC):

@@ -34,6 +34,5 @@ def positions(index: Index, length: int) -> np.ndarray:
     places = np.asarray(index) if not isinstance(index, slice) else np.arange(length)[index]
     if places.size and (places.ndim > 1 or places.dtype.kind not in "iu"):
         raise TypeError(f"expected a number, a slice or a sequence of whole numbers as index, found {index!r}")
-    return np.asarray(
-        np.arange(length)[places.astype(np.int64)]
-    )  # numpy counts from the end and refuses what is not there
+    # numpy counts from the end and refuses what is not there
+    return np.asarray(np.arange(length)[places.astype(np.int64)])

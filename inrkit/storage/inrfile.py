@@ -54,13 +54,16 @@ def save_inr(path: Path | str, inr: InrFile) -> Path:
 
 def pack_inr(inr: InrFile, *, what: str = "INR") -> bytes:
     """The bytes of the file, for whoever keeps an INR within something else."""
-    tensors = _tensors(inr, what=what)
+    groups = {"params.": inr.params, "state.": inr.function_state}
+    tensors = {prefix + name: tensor for prefix, group in groups.items() for name, tensor in group.items()}
+    for name, tensor in tensors.items():
+        tensorfile.check(name, tensor, what=what)
+    _check_params(inr, what)
     plain = {name: getattr(inr, name) for name in (*_TEXTS, *_MAPPINGS)} | {"t": float(inr.t)}
     _check_plain(plain, origin=what)
     text = jsontext.encode(plain, what=Path(what).name)
     metadata = {"format": FORMAT, "version": VERSION, "inr": text.decode(), "sha256": _digest(text, tensors)}
-    packed: bytes = tensorfile.pack(tensors, metadata, what=what)
-    return packed
+    return tensorfile.pack(tensors, metadata, what=what)
 
 
 def load_inr(path: Path | str) -> InrFile:
@@ -77,8 +80,7 @@ def unpack_inr(data: bytes, *, origin: str) -> InrFile:
             hint = f"'inrkit encode RUN {origin}' makes one"
             raise DataError(f"{origin}: expected an .inr file, found a {kind} file; {hint}")
     tensors, metadata = tensorfile.unpack(data, origin=origin)
-    if metadata.get("format") != FORMAT:
-        found = metadata.get("format", "none")
+    if (found := metadata.get("format", "none")) != FORMAT:
         raise DataError(f"{origin}: expected format '{FORMAT}', found '{found}'; not an .inr file")
     if metadata.get("version") != VERSION:
         raise atomic.other_version(origin, VERSION, metadata.get("version"))
@@ -88,18 +90,13 @@ def unpack_inr(data: bytes, *, origin: str) -> InrFile:
         raise atomic.altered(origin, expected, digest)
     plain = jsontext.decode(text, origin=origin)
     _check_plain(plain, origin=origin)
-    inr = InrFile(params=_group(tensors, "params."), function_state=_group(tensors, "state."), **plain)
+    params, state = (
+        {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        for prefix in ("params.", "state.")
+    )
+    inr = InrFile(params=params, function_state=state, **plain)
     _check_params(inr, origin)
     return inr
-
-
-def _tensors(inr: InrFile, *, what: str) -> dict[str, Tensor]:
-    groups = {"params.": inr.params, "state.": inr.function_state}
-    tensors = {prefix + name: tensor for prefix, group in groups.items() for name, tensor in group.items()}
-    for name, tensor in tensors.items():
-        tensorfile.check(name, tensor, what=what)
-    _check_params(inr, what)
-    return tensors
 
 
 def _check_params(inr: InrFile, origin: str) -> None:
@@ -107,15 +104,9 @@ def _check_params(inr: InrFile, origin: str) -> None:
     for name, tensor in inr.params.items():
         if not tensor.is_floating_point():
             raise DataError(f"{origin}: expected floating-point params, found '{name}' of {tensor.dtype}")
-        if not tensor.isfinite().all():
-            bad = int((~tensor.isfinite()).sum())
-            raise DataError(
-                f"{origin}: expected finite params, found {bad} of {tensor.numel()} in '{name}' that are not"
-            )
-
-
-def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        if bad := int((~tensor.isfinite()).sum()):
+            found = f"{bad} of {tensor.numel()} in '{name}' that are not"
+            raise DataError(f"{origin}: expected finite params, found {found}")
 
 
 def _check_plain(plain: Any, *, origin: str) -> None:

@@ -3,7 +3,6 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, final
 
 import attrs
@@ -27,19 +26,16 @@ class RunDirectory:
         self.path = path
         self.config = path / "config.toml"
         self.checkpoints = path / "checkpoints"
-        self._lock: RunLock | None = None
+        self._lock = RunLock(path)
 
     def __enter__(self) -> "RunDirectory":
         with atomic.disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = RunLock(self.path).acquire()
+        self._lock.acquire()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._lock is not None:
-            self._lock.release()
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
     def admit(self, config: RunConfig, *, extend: bool = False) -> None:
         """Writes the config, or compares it with the one that is there; clears what a killed run left unfinished.

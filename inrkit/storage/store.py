@@ -5,13 +5,13 @@ layout on disk and what guards it are in ``storefile``.
 """
 
 import contextlib
+import functools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, final
 
 import h5py
@@ -37,9 +37,8 @@ def write_store(
     """
     path = Path(path)
     if path.exists() and not overwrite:
-        raise UsageError(
-            f"{path}: expected a new file, found an existing one; stores are written once, choose another name"
-        )
+        advice = "stores are written once, choose another name"
+        raise UsageError(f"{path}: expected a new file, found an existing one; {advice}")
     checked = storefile.as_arrays(path, arrays)
     meta = jsontext.encode({"modality": modality, "attributes": dict(attributes or {})}, what="attributes")
     image = storefile.image_of(checked, meta)
@@ -60,15 +59,11 @@ class Store:
         self._file: h5py.File | None = None
         self._pid = 0
         self._seen, self.sha256 = storefile.verify_hash(self.path)
-        self._shapes: dict[str, tuple[int, ...]] = {}
-        self._dtypes: dict[str, np.dtype[Any]] = {}
         file = self._open()
-        meta = storefile.read_meta(self.path, file)
-        self.modality: str = meta["modality"]
-        self.attributes: dict[str, Any] = meta["attributes"]
-        for name in file:
-            if name != storefile.META:
-                self._shapes[name], self._dtypes[name] = file[name].shape, file[name].dtype
+        self.modality, self.attributes = storefile.read_meta(self.path, file)
+        arrays = [name for name in file if name != storefile.META]
+        self._shapes: dict[str, tuple[int, ...]] = {name: file[name].shape for name in arrays}
+        self._dtypes: dict[str, np.dtype[Any]] = {name: file[name].dtype for name in arrays}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,22 +89,17 @@ class Store:
         """
         dataset = self._open()[self._known(name)]
         items = positions(index, dataset.shape[0])
-        values = self._values(dataset, index, items, within)
-        storefile.check_finite(self.path, name, values, np.atleast_1d(items).tolist())
-        return values
-
-    def _values(self, dataset: h5py.Dataset, index: Index, items: np.ndarray, within: Index | None) -> np.ndarray:
+        numbers: list[int] = items.reshape(-1).tolist()
         if within is None:
-            return take(dataset.__getitem__, index, dataset.shape[0])
-        if dataset.ndim < 2:
-            raise UsageError(
-                f"'within' needs an array with a second axis; '{dataset.name[1:]}' has shape {dataset.shape}"
-            )
-        inner = dataset.shape[1]
-        rows = [take(_reader(dataset, item), within, inner) for item in items.reshape(-1).tolist()]
-        if items.ndim == 0:
-            return rows[0]
-        return np.stack(rows) if rows else dataset[0:0][:, within]
+            values = take(dataset.__getitem__, index, dataset.shape[0])
+        elif dataset.ndim < 2:
+            raise UsageError(f"'within' needs an array with a second axis; '{name}' has shape {dataset.shape}")
+        else:
+            readers = (functools.partial(lambda item, part: dataset[item, part], item) for item in numbers)
+            rows = [take(reader, within, dataset.shape[1]) for reader in readers]
+            values = rows[0] if items.ndim == 0 else np.stack(rows) if rows else dataset[0:0][:, within]
+        storefile.check_finite(self.path, name, values, numbers)
+        return values
 
     def close(self) -> None:
         """Close this process' handle; reading again opens it again."""
@@ -120,9 +110,7 @@ class Store:
     def __enter__(self) -> "Store":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -155,17 +143,14 @@ def verify_store(path: Path | str) -> dict[str, Any]:
     """
     path = Path(path).absolute()
     storefile.verify_hash(path, anew=True)
-    program = (
-        "import sys; sys.path[:] = sys.argv[2:]; from inrkit.storage.store import print_summary as p; p(sys.argv[1])"
-    )
+    program = f"import sys; sys.path[:] = sys.argv[2:]; from {__name__} import print_summary as p; p(sys.argv[1])"
     command = [sys.executable, "-I", "-c", program, str(path), *sys.path]
     patience = 60 + path.stat().st_size / 10e6
     try:
         child = subprocess.run(command, capture_output=True, timeout=patience, check=False)
     except subprocess.TimeoutExpired as error:
-        raise DataError(
-            f"{path}: expected to be read within {patience:.0f} s, found no end; not to be trusted"
-        ) from error
+        expected = f"expected to be read within {patience:.0f} s"
+        raise DataError(f"{path}: {expected}, found no end; not to be trusted") from error
     if child.returncode == 0:
         summary: dict[str, Any] = jsontext.decode(child.stdout, origin=str(path))
         return summary
@@ -174,16 +159,12 @@ def verify_store(path: Path | str) -> dict[str, Any]:
     raise DataError(f"{path}: expected a readable store, found one that ends its reader (status {child.returncode})")
 
 
-def _reader(dataset: h5py.Dataset, item: int) -> Callable[[int | slice], np.ndarray]:
-    return lambda part: dataset[item, part]
-
-
 def ranges(store: Store) -> dict[str, tuple[float, float, float]]:
     """(lowest, highest, mean) of the values of each array."""
     found = {}
     for name in store.names:
         parts = [(p.min(), p.max(), p.sum(dtype=np.float64), p.size) for p in _pieces(store, name)]
-        low, high, total, size = (list(column) for column in zip(*parts, strict=True))
+        low, high, total, size = zip(*parts, strict=True)
         found[name] = (float(min(low)), float(max(high)), float(sum(total) / sum(size)))
     return found
 

@@ -9,6 +9,7 @@ about itself is compared with its size before anything is read, for links, exter
 in a few bytes.
 """
 
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -49,13 +50,22 @@ def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
 def as_arrays(path: Path, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """What was given as arrays, tensors among them: integers or finite floats with one number of items."""
     try:
-        arrays = {
-            name: np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
-            for name, values in given.items()
-        }
+        plain = {name: v.detach().cpu() if isinstance(v, Tensor) else v for name, v in given.items()}
+        arrays = {name: np.asarray(values) for name, values in plain.items()}
     except (TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: expected arrays or tensors by name, found {str(error)[:80]}") from error
-    _check_arrays(path, arrays)
+    if not 1 <= len(arrays) <= _MOST_ARRAYS:
+        raise DataError(f"{path}: expected 1 to {_MOST_ARRAYS} arrays, found {len(arrays)}")
+    for name, array in arrays.items():
+        if not _NAME.fullmatch(name):
+            raise DataError(f"{path}: expected letters, digits, '_', '.' and '-' as a name, found {name!r}")
+        if array.dtype.kind not in "uif":
+            raise DataError(f"{path}: expected integers or floats in '{name}', found {array.dtype}")
+        if array.ndim == 0 or array.size == 0:
+            raise DataError(f"{path}: expected items along the first axis of '{name}', found shape {array.shape}")
+    count = {name: len(array) for name, array in arrays.items()}
+    if len(set(count.values())) != 1:
+        raise DataError(f"{path}: expected the same number of items in every array, found {count}")
     for name, array in arrays.items():
         check_finite(path, name, array, range(len(array)))
     return arrays
@@ -66,21 +76,6 @@ def check_finite(path: Path, name: str, values: np.ndarray, items: Sequence[int]
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         first = int(np.flatnonzero(~np.isfinite(values.reshape(len(items), -1)).all(axis=1))[0])
         raise DataError(f"{path}: expected finite numbers in '{name}', found others in item {items[first]}")
-
-
-def _check_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    if not 1 <= len(arrays) <= _MOST_ARRAYS:
-        raise DataError(f"{path}: expected 1 to {_MOST_ARRAYS} arrays, found {len(arrays)}")
-    count = {name: array.shape[0] for name, array in arrays.items() if array.ndim}
-    for name, array in arrays.items():
-        if not _NAME.fullmatch(name):
-            raise DataError(f"{path}: expected letters, digits, '_', '.' and '-' as a name, found {name!r}")
-        if array.dtype.kind not in "uif":
-            raise DataError(f"{path}: expected integers or floats in '{name}', found {array.dtype}")
-        if array.ndim == 0 or array.size == 0:
-            raise DataError(f"{path}: expected items along the first axis of '{name}', found shape {array.shape}")
-    if len(set(count.values())) != 1:
-        raise DataError(f"{path}: expected the same number of items in every array, found {count}")
 
 
 def image_of(arrays: Mapping[str, np.ndarray], meta: bytes) -> bytes:
@@ -114,15 +109,12 @@ def read_header(path: Path) -> tuple[int, str]:
         if facts["format"] != FORMAT:
             raise KeyError(facts["format"])
     except (DataError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path}: expected a store, found a file without its header; it is damaged, or foreign and must be imported"
-        ) from error
+        advice = "it is damaged, or foreign and must be imported"
+        raise DataError(f"{path}: expected a store, found a file without its header; {advice}") from error
     if facts.get("version") != VERSION:
         raise atomic.other_version(path, VERSION, facts.get("version"))
-    if facts.get("size") != size:
-        raise DataError(
-            f"{path}: expected {facts.get('size')} bytes after the header, found {size}; cut off or altered"
-        )
+    if (promised := facts.get("size")) != size:
+        raise DataError(f"{path}: expected {promised} bytes after the header, found {size}; cut off or altered")
     digest = str(facts.get("sha256"))
     if block != header(digest, size):
         raise DataError(f"{path}: expected a header as inrkit writes it, found another; damaged or altered")
@@ -197,19 +189,16 @@ def _check_structure(path: Path, file: h5py.File) -> None:
         raise DataError(f"{path}: expected one number of items, found {sorted(lengths)}")
 
 
-def read_meta(path: Path, file: h5py.File) -> dict[str, Any]:
-    """``{"modality": text, "attributes": mapping}``."""
+def read_meta(path: Path, file: h5py.File) -> tuple[str, dict[str, Any]]:
+    """The name of the modality, and the attributes."""
     meta = jsontext.decode(np.asarray(file[META][...], dtype=np.uint8).tobytes(), origin=f"{path} ({META})")
     if not isinstance(meta, dict) or not isinstance(meta.get("modality"), str):
         raise DataError(f"{path}: expected a modality in '{META}', found none")
     if not isinstance(meta.get("attributes"), dict):
         raise DataError(f"{path}: expected attributes in '{META}', found none")
-    return meta
+    return meta["modality"], meta["attributes"]
 
 
 def nbytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
     """The bytes an array takes, however giant."""
-    count = dtype.itemsize
-    for length in shape:
-        count *= int(length)  # Python's integers: a giant shape must not wrap around
-    return count
+    return dtype.itemsize * math.prod(map(int, shape))  # Python's integers: a giant shape must not wrap around

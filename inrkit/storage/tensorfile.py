@@ -16,7 +16,7 @@ from torch import Tensor
 from inrkit.errors import DataError
 from inrkit.storage import jsontext
 
-HEADER_LIMIT = 16 << 20
+_HEADER_LIMIT = 16 << 20
 _ALIASES = "aliases"
 
 
@@ -24,17 +24,15 @@ def pack(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = Non
     """Safetensors bytes holding the tensors and a mapping from text to text."""
     kept: dict[str, Tensor] = {}
     aliases: dict[str, str] = {}
-    first: dict[tuple[Any, ...], str] = {}
+    first: dict[object, str] = {}
     storages: set[int] = set()
     for name, tensor in tensors.items():
         check(name, tensor, what=what)
-        same = _identity(tensor)
-        if same is not None and same in first:
-            aliases[name] = first[same]
-            continue
-        if same is not None:
-            first[same] = name
-        kept[name] = _own_memory(tensor, storages)
+        same = first.setdefault(_identity(tensor) if tensor.numel() else name, name)
+        if same != name:
+            aliases[name] = same
+        else:
+            kept[name] = _own_memory(tensor, storages)
     if aliases:
         metadata = {**(metadata or {}), _ALIASES: jsontext.encode(aliases, what=what).decode()}
     try:
@@ -45,7 +43,7 @@ def pack(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = Non
 
 def unpack(data: bytes, *, origin: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors and the metadata of safetensors bytes; `DataError` for anything malformed."""
-    metadata = read_header(data, origin=origin).get("__metadata__", {})
+    metadata = _read_header(data, origin).get("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
         raise DataError(f"{origin}: expected metadata from text to text, found something else")
     try:
@@ -59,13 +57,12 @@ def unpack(data: bytes, *, origin: str) -> tuple[dict[str, Tensor], dict[str, st
     return tensors, {key: text for key, text in metadata.items() if key != _ALIASES}
 
 
-def read_header(data: bytes, *, origin: str) -> dict[str, Any]:
+def _read_header(data: bytes, origin: str) -> dict[str, Any]:
     """The JSON header, after its announced length has been compared with what is there."""
     if len(data) < 8:
         raise DataError(f"{origin}: expected safetensors data, found {len(data)} bytes; the file is cut off or foreign")
-    length = int.from_bytes(data[:8], "little")
-    if length > min(len(data) - 8, HEADER_LIMIT):
-        limit = min(len(data) - 8, HEADER_LIMIT)
+    length, limit = int.from_bytes(data[:8], "little"), min(len(data) - 8, _HEADER_LIMIT)
+    if length > limit:
         raise DataError(f"{origin}: expected a header of at most {limit} bytes, found one announced as {length} bytes")
     header = jsontext.decode(data[8 : 8 + length], origin=f"{origin} (header)")
     if not isinstance(header, dict):
@@ -83,19 +80,10 @@ def check(name: Any, tensor: Any, *, what: str) -> None:
         raise DataError(f"{what}: expected a dense tensor with values at '{name}', found a {tensor.layout} one")
 
 
-def _identity(tensor: Tensor) -> tuple[Any, ...] | None:
-    """Equal for two tensors that are the same view of the same memory; None where there is no memory."""
-    if tensor.numel() == 0:
-        return None
-    return (
-        tensor.device,
-        tensor.data_ptr(),
-        tensor.dtype,
-        tuple(tensor.shape),
-        tensor.stride(),
-        tensor.is_conj(),
-        tensor.is_neg(),
-    )
+def _identity(tensor: Tensor) -> object:
+    """Equal for two tensors that are the same view of the same memory."""
+    view = (tensor.dtype, tensor.shape, tensor.stride(), tensor.is_conj(), tensor.is_neg())
+    return tensor.device, tensor.data_ptr(), view
 
 
 def _own_memory(tensor: Tensor, storages: set[int]) -> Tensor:

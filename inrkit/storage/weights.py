@@ -26,9 +26,8 @@ def put_average(module: nn.Module, checkpoint: Checkpoint) -> None:
     try:
         weights = {**checkpoint.tensors["model"], **checkpoint.tensors["ema"]}
     except KeyError as error:
-        raise DataError(
-            f"{checkpoint.path}: expected {error}, found none; the checkpoint is of another kind"
-        ) from error
+        path = checkpoint.path
+        raise DataError(f"{path}: expected {error}, found none; the checkpoint is of another kind") from error
     put_weights(module, weights, checkpoint.path)
 
 
