@@ -85,13 +85,12 @@ def show(name: str, as_json: bool) -> None:
 def describe(registry: Registry) -> list[dict[str, Any]]:
     """One row for each plugin: name, distribution, version, state, what it offers, remarks, the reason if broken."""
     rows = []
-    for origin in registry.loaded:
+    for origin, remarks in registry.loaded.items():
         offers: dict[str, list[str]] = {kind.plural: [] for kind in KINDS.values()}
         for entry in registry.entries():
             if (entry.plugin, entry.distribution) == origin:
                 offers[KINDS[entry.kind].plural].append(entry.name)
-        remarks = [r.text for r in registry.remarks if (r.plugin, r.distribution) == origin]
-        rows.append(_row(*origin, "works", offers, None, remarks))
+        rows.append(_row(*origin, "works", offers, None, list(remarks)))
     rows += [_row(broken.plugin, broken.distribution, "broken", {}, broken.reason, []) for broken in registry.broken]
     return rows
 

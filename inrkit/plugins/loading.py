@@ -13,7 +13,7 @@ from pathlib import Path
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.plugins import own
 from inrkit.plugins.offering import offer, refuse_duplicates, refuse_version, written_version
-from inrkit.plugins.registry import KINDS, Broken, Entry, Registry, Remark, reason_of
+from inrkit.plugins.registry import KINDS, Broken, Entry, Registry, reason_of
 
 GROUP = "inrkit"
 VARIABLE = "INRKIT_PLUGINS"
@@ -63,7 +63,8 @@ def discover(
     entries: dict[str, dict[str, Entry]] = {kind: {} for kind in KINDS}
     for entry in offer(own, (GROUP, GROUP), []):
         entries[entry.kind][entry.name] = entry
-    loaded, broken, remarks = [(GROUP, GROUP)], list(unreadable), []
+    loaded: dict[tuple[str, str], tuple[str, ...]] = {(GROUP, GROUP): ()}
+    broken = list(unreadable)
     for point in ordered:
         origin, offered = (point.name, _distribution(point)), list[Entry]()
         try:
@@ -78,14 +79,12 @@ def discover(
         except BaseException as error:  # also SystemExit: a plugin that calls sys.exit must not end the program
             broken.append(Broken(*origin, reason_of(error), tuple(dict.fromkeys(entry.name for entry in offered))))
             continue
-        loaded.append(origin)
-        if threads:
-            remarks.append(Remark(*origin, f"it leaves a thread running: {', '.join(t.name for t in threads)}"))
-        if not offered:
-            remarks.append(Remark(*origin, "it registers nothing; mark its hooks with @inrkit.hookimpl"))
+        running = f"it leaves a thread running: {', '.join(thread.name for thread in threads)}" if threads else ""
+        nothing = "" if offered else "it registers nothing; mark its hooks with @inrkit.hookimpl"
+        loaded[origin] = tuple(filter(None, (running, nothing)))
         for entry in offered:
             entries[entry.kind][entry.name] = entry
-    return Registry(entries, tuple(loaded), tuple(broken), tuple(remarks))
+    return Registry(entries, loaded, tuple(broken))
 
 
 @contextlib.contextmanager
@@ -117,5 +116,4 @@ def _chosen(points: list[EntryPoint], wanted: list[str]) -> list[EntryPoint]:
 
 
 def _distribution(point: EntryPoint) -> str:
-    name = point.dist.name if point.dist is not None else None
-    return name or "unknown distribution"
+    return (point.dist and point.dist.name) or "unknown distribution"

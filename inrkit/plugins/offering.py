@@ -75,14 +75,14 @@ def written_version(module: str) -> int | None:
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
     found = _API.search(Path(spec.origin).read_text(encoding="utf-8", errors="replace"))
-    return None if found is None else int(found[1])
+    return int(found[1]) if found else None
 
 
 def refuse_version(version: object) -> None:
     """A plugin that was written for other hooks is not used."""
     if version is not None and version != hookspecs.API:
-        whose = "newer" if isinstance(version, int) and version > hookspecs.API else "older"
+        newer = isinstance(version, int) and version > hookspecs.API
+        cure = "a newer inrkit" if newer else "another version of the plugin"
         raise PluginError(
-            f"it asks for version {version!r} of the plugin interface, this inrkit has {hookspecs.API}; "
-            f"install {'another version of the plugin' if whose == 'older' else 'a newer inrkit'}"
+            f"it asks for version {version!r} of the plugin interface, this inrkit has {hookspecs.API}; install {cure}"
         )

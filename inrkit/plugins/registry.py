@@ -67,16 +67,6 @@ class Broken:
 
 
 @final
-@attrs.frozen
-class Remark:
-    """Something that a plugin, which works, should leave alone while it is imported."""
-
-    plugin: str
-    distribution: str
-    text: str
-
-
-@final
 class Kind(Generic[T]):
     """One kind of thing that can be registered; T is what ``registry.KIND(name)`` gives.
 
@@ -106,19 +96,11 @@ class Kind(Generic[T]):
     def load(self, registry: "Registry", name: str) -> T:
         """What is registered under this name, when it keeps its contract; else why not."""
         entry = registry.entry(self.name, name)
-        return cast(T, self._checked(entry, entry.load(), _imported(self.base)))
-
-    def settings(self, found: Any) -> type | None:
-        """The attrs class of what can be set for something of this kind."""
-        settings: type | None = found if self.options == "fields" else getattr(found, self.options or "", None)
-        return settings
-
-    def _checked(self, entry: Entry, found: Any, base: type) -> object:
-        where = entry.where
+        found, base, where = entry.load(), _imported(self.base), entry.where
         if self.name == "command":
             if not isinstance(found, base):
                 raise PluginError(f"{where} must be a `click.{base.__name__}` (got {found!r})")
-            return found
+            return cast(T, found)
         if not isinstance(found, type) or not issubclass(found, base):
             raise PluginError(f"{where} must be a subclass of `{base.__name__}` (got {found!r})")
         if inspect.isabstract(found):
@@ -129,7 +111,12 @@ class Kind(Generic[T]):
         if self.options is not None and not attrs.has(self.settings(found) or object):
             what = "have an attrs class as its 'Options'" if self.options == "Options" else "be an attrs class"
             raise PluginError(f"{where} must {what}")
-        return found
+        return cast(T, found)
+
+    def settings(self, found: Any) -> type | None:
+        """The attrs class of what can be set for something of this kind."""
+        settings: type | None = found if self.options == "fields" else getattr(found, self.options or "", None)
+        return settings
 
 
 @final
@@ -157,10 +144,9 @@ class Registry:
 
     offers: Mapping[str, Mapping[str, Entry]] = attrs.field(factory=dict)
     """By kind, then by name."""
-    loaded: tuple[tuple[str, str], ...] = ()
-    """(plugin, distribution) of each plugin that works."""
+    loaded: Mapping[tuple[str, str], tuple[str, ...]] = attrs.field(factory=dict)
+    """By (plugin, distribution): what each plugin that works should leave alone while it is imported."""
     broken: tuple[Broken, ...] = ()
-    remarks: tuple[Remark, ...] = ()
 
     modality, modalities = _names(Kind["type[Modality]"]("inrkit.core.modality:Modality"))
     function, functions = _names(Kind["type[INRFunction]"]("inrkit.core.inr:INRFunction", named=False))
@@ -190,10 +176,8 @@ class Registry:
             return known[name]
         for broken in self.broken:
             if name in (broken.plugin, *broken.names):
-                raise PluginError(
-                    f"no {kind} named '{name}': plugin '{broken.plugin}' of {broken.distribution} is broken: "
-                    f"{broken.reason}"
-                )
+                whose = f"plugin '{broken.plugin}' of {broken.distribution}"
+                raise PluginError(f"no {kind} named '{name}': {whose} is broken: {broken.reason}")
         installed = ", ".join(f"{entry.name} ({entry.distribution})" for entry in known.values()) or "none"
         also = f"; broken plugins: {', '.join(b.plugin for b in self.broken)}" if self.broken else ""
         advice = did_you_mean(name, known) or " If a package brings it, install that."

@@ -119,7 +119,7 @@ def _load(plugin: str) -> dict[str, Any]:
     begin = time.perf_counter()
     registry = discover(installed([]), [plugin])
     seconds, torch = time.perf_counter() - begin, not had_torch and "torch" in sys.modules
-    after, remarks = shared(), [remark.text for remark in registry.remarks]
+    after, remarks = shared(), [remark for remarks in registry.loaded.values() for remark in remarks]
     if torch:
         remarks.append("it imports torch, for which every command would wait; import it where it is used")
         after = {name: value for name, value in after.items() if not name.startswith("torch's")}
@@ -136,8 +136,7 @@ def main(plugin: str, report: str, *first: str) -> None:
     loading.PATIENCE = 3600.0  # the report says how long it takes
     for module in first:
         __import__(module)
-    found = _load(plugin)
-    Path(report).write_text(json.dumps(found))
+    Path(report).write_text(json.dumps(_load(plugin)))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # without waiting for threads, which the report names

@@ -1,7 +1,6 @@
 """A new plugin, as text: a complete distribution whose modality trains and keeps every law of the conformance kit."""
 
 import keyword
-from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
@@ -146,6 +145,8 @@ def test_conformance(check: Case) -> None:
 '''
 
 _LINE = (
+    "one axis",
+    "length",
     "A tone: two waves of random length and phase.",
     """\
         lengths, phases = torch.rand(2, generator=chance), torch.rand(2, generator=chance)
@@ -156,6 +157,8 @@ _LINE = (
         return tone""",
 )
 _PLANE = (
+    "two axes",
+    "height, width",
     "A landscape: a hill somewhere, and waves in some direction.",
     """\
         place, direction = torch.rand(2, generator=chance) - 0.5, torch.rand(2, 1, generator=chance)
@@ -167,6 +170,8 @@ _PLANE = (
         return height""",
 )
 _SPACE = (
+    "three axes",
+    "depth, height, width",
     "A ball somewhere: positive inside, negative outside.",
     """\
         place, radius = 0.6 * torch.rand(3, generator=chance) - 0.3, 0.3 + 0.4 * torch.rand(1, generator=chance)
@@ -176,8 +181,7 @@ _SPACE = (
 
         return inside""",
 )
-_INVENTED = {1: _LINE, 2: _PLANE, 3: _SPACE}
-_SIZES = {1: "length", 2: "height, width", 3: "depth, height, width"}
+_GRIDS = {1: _LINE, 2: _PLANE, 3: _SPACE}
 
 
 def write_plugin(name: str, axes: int, folder: Path) -> list[Path]:
@@ -188,41 +192,24 @@ def write_plugin(name: str, axes: int, folder: Path) -> list[Path]:
         axes: Of the grid that its signals are measured on: 1, 2 or 3.
     """
     if not NAME.fullmatch(name) or name.endswith("-") or keyword.iskeyword(name):
-        raise UsageError(
-            f"a plugin is named with lower-case letters, digits and dashes, such as weather (got '{name}')"
-        )
-    if axes not in _INVENTED:
+        wanted = "lower-case letters, digits and dashes, such as weather"
+        raise UsageError(f"a plugin is named with {wanted} (got '{name}')")
+    if axes not in _GRIDS:
         raise UsageError(f"'axes' is 1, 2 or 3 (got {axes})")
     if folder.exists():
         raise UsageError(f"{folder}: expected a new folder, found an existing one; choose another name")
-    written = []
-    for path, text in texts(name, axes).items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text, encoding="utf-8")
-        written.append(folder / path)
-    return written
-
-
-def texts(name: str, axes: int) -> Mapping[str, str]:
-    """Each file's text, by its path within the distribution."""
     package = f"inrkit_{name.replace('-', '_')}"
-    invented, invent = _INVENTED[axes]
-    words = {
-        "name": name,
-        "package": package,
-        "title": "".join(part.capitalize() for part in name.split("-")),
-        "axes": str(axes),
-        "ndim": str(axes + 1),
-        "count": "one axis" if axes == 1 else f"{('two', 'three')[axes - 2]} axes",
-        "sizes": _SIZES[axes],
-        "invented": invented,
-        "invent": invent,
-    }
-    files = {
+    title = "".join(part.capitalize() for part in name.split("-"))
+    words = {"name": name, "package": package, "title": title, "axes": axes, "ndim": axes + 1}
+    words |= zip(("count", "sizes", "invented", "invent"), _GRIDS[axes], strict=True)
+    texts = {
         "pyproject.toml": PYPROJECT,
         "README.md": README,
         f"{package}/__init__.py": INIT,
         f"{package}/modality.py": MODALITY,
         f"tests/test_{package.removeprefix('inrkit_')}.py": TEST,
     }
-    return {path: Template(text).substitute(words) for path, text in files.items()}
+    for path, text in texts.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(Template(text).substitute(words), encoding="utf-8")
+    return [folder / path for path in texts]
