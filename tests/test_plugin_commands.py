@@ -16,7 +16,7 @@ from inrkit.cli import main
 from inrkit.cli.root import COMMANDS
 from inrkit.errors import UsageError
 from inrkit.plugins.offering import RESERVED
-from inrkit.plugins.template import texts, write_plugin
+from inrkit.plugins.template import write_plugin
 from inrkit.testing import CHECKS, run
 
 SMALL = ["width=16", "heads=2", "hidden=16", "depth=1", "decoder_depth=1", "inr_width=16", "inr_inner=16", "count=40"]
@@ -239,9 +239,10 @@ def test_a_new_plugin_comes_with_a_test_of_every_law(tmp_path: Path, monkeypatch
         test(cases[name])
 
 
-def test_a_new_plugin_says_how_it_is_found_and_what_to_change() -> None:
+def test_a_new_plugin_says_how_it_is_found_and_what_to_change(tmp_path: Path) -> None:
     """The entry point, and pages with its own names in them."""
-    files = texts("sea-level", 2)
+    folder = tmp_path / "new"
+    files = {path.relative_to(folder).as_posix(): path.read_text() for path in write_plugin("sea-level", 2, folder)}
     assert 'sea-level = "inrkit_sea_level"' in files["pyproject.toml"]
     assert "class SeaLevelModality(inrkit.GridModality):" in files["inrkit_sea_level/modality.py"]
     assert not [path for path, text in files.items() if "$" in text]

@@ -1,10 +1,10 @@
 """Files of a user as they are: imported once, into a store beside them."""
 
+import contextlib
 import hashlib
-import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import final
 from urllib.parse import unquote
@@ -26,6 +26,7 @@ from inrkit import (
 
 _STAMP = "files"
 _SHOWN = 160  # letters of a reason, where there are several
+_EVERY = 5.0  # seconds between two lines of progress
 
 
 @final
@@ -66,24 +67,16 @@ def _beside(path: Path, modality: str, options: Sequence[str]) -> Path:
 def _stamp(path: Path) -> dict[str, str]:
     """What changes when a file is added, removed or replaced."""
     seen = hashlib.sha256()
-    for file in sorted(_walk(path)):
+    for file in [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file()):
         found = file.stat()
         seen.update(f"{file.relative_to(path.parent)} {found.st_size} {found.st_mtime_ns}\n".encode(errors="replace"))
     return {"sha256": seen.hexdigest()}
 
 
-def _walk(path: Path) -> Iterator[Path]:
-    if path.is_file():
-        yield path
-    for folder, _, names in os.walk(path):
-        yield from (file for name in names if (file := Path(folder, name)).is_file())
-
-
 def _is_fresh(store: Path, stamp: dict[str, str]) -> bool:
-    try:
+    with contextlib.suppress(DataError):  # where it is damaged, and written anew
         return store.exists() and Store(store).attributes.get(_STAMP) == stamp
-    except DataError:  # it is damaged, and written anew
-        return False
+    return False
 
 
 def _imported(path: Path, modality: str, options: Sequence[str]) -> Imported:
@@ -110,13 +103,13 @@ def _imported(path: Path, modality: str, options: Sequence[str]) -> Imported:
     )
 
 
-def _told(every: float = 5.0) -> Progress:
+def _told() -> Progress:
     """Says on stderr how far a long import is."""
     last = time.monotonic()
 
     def progress(done: int, total: int | None = None, what: str = "") -> None:
         nonlocal last
-        if time.monotonic() - last > every:
+        if time.monotonic() - last > _EVERY:
             last = time.monotonic()
             print(f"inrkit: {what or 'read'} {done}{'' if total is None else f' of {total}'}", file=sys.stderr)
 

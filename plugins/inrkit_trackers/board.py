@@ -19,10 +19,9 @@ class TensorBoardTracker(Tracker):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise UsageError(
-                "the tracker 'tensorboard' needs TensorBoard, which is not installed; run: "
-                'pip install "inrkit[tensorboard]"'
-            ) from error
+            command = 'pip install "inrkit[tensorboard]"'
+            needed = "the tracker 'tensorboard' needs TensorBoard, which is not installed"
+            raise UsageError(f"{needed}; run: {command}") from error
         # What a process that was stopped told of later steps is told again.
         self._writer: Any = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
 

@@ -25,15 +25,18 @@ class WandbTracker(Tracker):
         try:
             import wandb
         except ImportError as error:
-            raise UsageError(
-                "the tracker 'wandb' needs wandb, which is not installed; run: pip install \"inrkit[wandb]\""
-            ) from error
+            command = 'pip install "inrkit[wandb]"'
+            raise UsageError(f"the tracker 'wandb' needs wandb, which is not installed; run: {command}") from error
+        identity = run / "wandb" / "inrkit-id"  # a resumed run is the same one
+        if not identity.exists():
+            identity.parent.mkdir(exist_ok=True)
+            identity.write_text(uuid.uuid4().hex[:8])
         self._wandb: Any = wandb
         self._run: Any = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "inrkit"),
             name=run.name,
             dir=str(run),
-            id=_identity(run / "wandb"),
+            id=identity.read_text(),
             resume="allow",
             config=dict(config),
             mode=os.environ.get("WANDB_MODE", "offline"),
@@ -48,12 +51,3 @@ class WandbTracker(Tracker):
 
     def finish(self) -> None:
         self._run.finish()
-
-
-def _identity(folder: Path) -> str:
-    """A name for the run that it keeps when it is resumed."""
-    file = folder / "inrkit-id"
-    if not file.exists():
-        folder.mkdir(exist_ok=True)
-        file.write_text(uuid.uuid4().hex[:8])
-    return file.read_text()
