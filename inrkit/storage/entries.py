@@ -23,7 +23,7 @@ _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, gzi
 _T = typing.TypeVar("_T")
 
 
-class Entries(abc.ABC):
+class Entries(contextlib.AbstractContextManager["Entries"]):
     """Regular files by name, with ``/`` between folders; use as a context manager. Hidden files are left out."""
 
     largest: typing.ClassVar[int] = LARGEST
@@ -31,9 +31,6 @@ class Entries(abc.ABC):
 
     def __init__(self, path: Path, names: Iterable[str]):
         self.path, self._names = path, sorted(names)
-
-    def __enter__(self) -> "Entries":
-        return self
 
     def __exit__(self, *_: object) -> None:
         return None

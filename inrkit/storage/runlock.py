@@ -44,7 +44,7 @@ class RunLock:
         _held[self.path] = self
         return self
 
-    def release(self) -> None:
+    def release(self, *_: object) -> None:
         """Let go; doing so twice is fine. The file stays, for removing it could pull it from under the next holder."""
         if self._descriptor is not None:
             # A disk that is full, and a system without such locks, must not spoil the end: closing the file suffices.
@@ -61,17 +61,13 @@ class RunLock:
         try:
             _system_lock(descriptor, take=True)
         except OSError as error:
-            if error.errno in _HELD:
-                raise self._in_use(holder) from error
-            if error.errno not in _UNSUPPORTED:
+            if error.errno not in _HELD | _UNSUPPORTED:
                 raise
             mine = holder == os.getpid()  # held by this very process, or by a dead one that had the same id
-            if (mine and self.path in _held) or (not mine and atomic.process_lives(holder)):
-                raise self._in_use(holder) from error
-
-    def _in_use(self, holder: int) -> ResourceError:
-        who = f"in use by pid {holder}" if holder else "in use by another process"
-        return ResourceError(f"{self.path.parent}: {who}; wait for it, stop it, or choose another directory")
+            if error.errno in _HELD or (self.path in _held if mine else atomic.process_lives(holder)):
+                who = f"in use by {f'pid {holder}' if holder else 'another process'}"
+                advice = "wait for it, stop it, or choose another directory"
+                raise ResourceError(f"{self.path.parent}: {who}; {advice}") from error
 
     def _forget(self) -> None:
         if self._descriptor is not None:
@@ -79,10 +75,7 @@ class RunLock:
         self._descriptor = None
         _held.pop(self.path, None)
 
-    __enter__ = acquire
-
-    def __exit__(self, *error: object) -> None:
-        self.release()
+    __enter__, __exit__ = acquire, release
 
 
 def _system_lock(descriptor: int, *, take: bool) -> None:

@@ -47,7 +47,7 @@ def write_store(
 
 
 @final
-class Store:
+class Store(contextlib.AbstractContextManager["Store"]):
     """A written store, opened when first read in each process, so that it can be handed to workers of any kind.
 
     ``store.read("rgb", 3)`` is one item; slices and sequences of numbers give several, in the order asked for.
@@ -106,9 +106,6 @@ class Store:
         if self._file is not None:
             self._file.close()
         self._file = None
-
-    def __enter__(self) -> "Store":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -185,9 +182,7 @@ def print_summary(path: str) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (room, room))
     try:
         with Store(path) as store:
-            for name in store.names:
-                for _ in _pieces(store, name):
-                    pass
+            ranges(store)  # reads everything
             facts = {name: {"shape": store.shape(name), "dtype": str(store.dtype(name))} for name in store.names}
             summary = {"modality": store.modality, "items": len(store), "arrays": facts, "attributes": store.attributes}
             size, digest = storefile.read_header(store.path)
