@@ -2,15 +2,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+MINUTES ?= 5
 STEPS ?=
-RUN ?= runs/demo$(if $(STEPS),-$(STEPS))
+RUN ?= runs/demo$(if $(STEPS),-$(STEPS),$(if $(filter-out 5,$(MINUTES)),-$(MINUTES)min))
 # Threads that wait for a core slow down all the others: no more than there are free cores, and 4 at most.
 THREADS ?= $(shell $(PYTHON) scripts/free_cores.py --most 4)
 
 .PHONY: help demo test lint types docs picture bench clean
 
 help:
-	@echo "make demo [STEPS=1600]   learn faces on this machine's processor, for 800 steps unless said otherwise"
+	@echo "make demo [MINUTES=5]    train on synthetic faces for about five minutes, on this machine's processor"
 	@echo "make test                lint, types and the whole test suite"
 	@echo "make lint                ruff: rules and format"
 	@echo "make types               mypy"
@@ -25,7 +26,7 @@ $(BIN)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(BIN)/.installed
-	OMP_NUM_THREADS=$(THREADS) $(BIN)/inrkit train --modality image --out $(RUN) $(if $(STEPS),--steps $(STEPS))
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/inrkit train --modality image --out $(RUN) $(if $(STEPS),--steps $(STEPS),--minutes $(MINUTES))
 	@echo
 	@echo "The report:  $(RUN)/report.html   (open it in a browser; preview sheets are in $(RUN)/samples)"
 	@echo "Next, try:"

@@ -9,7 +9,7 @@ import click
 from inrkit.cli import option
 from inrkit.cli.output import bar, say
 from inrkit.config.toml import read_toml, to_toml, unstructure
-from inrkit.errors import DataError
+from inrkit.errors import DataError, UsageError
 
 
 @click.command()
@@ -38,6 +38,7 @@ from inrkit.errors import DataError
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Random seed.")
 @click.option("--steps", type=int, help="Training steps.")
+@click.option("--minutes", type=float, help="Train for about this long instead of --steps; measured at the start.")
 @click.option("--batch-size", type=int, help="Batch size, summed over all processes.")
 @click.option("--lr", type=float, help="Peak learning rate.")
 @click.option("--device", metavar="NAME", help="Device: auto, cpu, cuda, mps, xpu, or cuda:N.")
@@ -56,6 +57,7 @@ def train(
     sets: tuple[str, ...],
     out: Path | None,
     trackers: tuple[str, ...],
+    minutes: float | None,
     extend: bool,
     dry_run: bool,
     no_progress: bool,
@@ -69,6 +71,7 @@ def train(
 
     \b
       inrkit train --out runs/first                       synthetic signals, no download
+      inrkit train --minutes 5                            as many steps as fit
       inrkit train --data photos.h5 --steps 20000 --set options.width=384
       inrkit train --preset cifar10 --dry-run > mine.toml
       torchrun --nproc-per-node 2 -m inrkit train --out runs/two
@@ -84,12 +87,14 @@ def train(
         given = {key: value for key, value in flags.items() if value is not None}
         if trackers:
             given["trackers"] = trackers
+        if minutes is not None and "steps" in given:
+            raise UsageError("expected '--minutes' or '--steps', found both; leave one out")
         resolved = resolve(modality, preset, config, sets, given)
         if dry_run:
             choose_device(resolved.config.device)  # as the run would
             say(_plan(resolved))
         else:
-            _run(resolved, out, progress=not no_progress, extend=extend)
+            _run(resolved, out, minutes, progress=not no_progress, extend=extend)
 
 
 def _modality(config: Path | None, data: str | None) -> str:
@@ -118,9 +123,9 @@ def _plan(resolved: Any) -> str:
     return f"# {sum(counts.values())} parameters: {parts}\n{to_toml(unstructure(resolved.config))}".rstrip("\n")
 
 
-def _run(resolved: Any, out: Path | None, *, progress: bool, extend: bool) -> None:
+def _run(resolved: Any, out: Path | None, minutes: float | None, *, progress: bool, extend: bool) -> None:
     from inrkit.training.run import train as train_run
 
-    model = train_run(resolved, out, progress=None if progress else False, extend=extend)
+    model = train_run(resolved, out, minutes=minutes, progress=None if progress else False, extend=extend)
     skipped = f", {model.skipped} steps of which were skipped" if model.skipped else ""
     say(f"{model.run}: trained to step {model.step}{skipped}; see {model.run / 'report.html'}")

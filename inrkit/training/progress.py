@@ -42,7 +42,7 @@ class RunProgress:
         self.say(about)
         if self._bar is not None:
             self._bar.start()
-            self._bar.update(_TASK, completed=start)
+            self._bar.update(_TASK, completed=start, total=self.steps)
         if start:
             self.say(f"resumed at step {start} of {self.steps}")
 

@@ -22,6 +22,7 @@ from inrkit.report.sheets import write_report, write_samples
 from inrkit.storage.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, prune
 from inrkit.storage.rundir import RunDirectory
 from inrkit.storage.weights import find_checkpoint
+from inrkit.training.budget import within
 from inrkit.training.learner import Learner
 from inrkit.training.loader import read_ahead
 from inrkit.training.log import RunLog
@@ -38,6 +39,7 @@ def train(
     *,
     modality: str | type[Modality] | None = None,
     preset: str | None = None,
+    minutes: float | None = None,
     overrides: Sequence[str] | Mapping[str, Any] = (),
     progress: bool | None = None,
     extend: bool = False,
@@ -55,6 +57,8 @@ def train(
         out: The run directory; by default `runs/MODALITY-PRESET`.
         modality: Name or class.
         preset: One of the modality's.
+        minutes: Train for about so long, in place of a number of steps: a few measured steps decide how many there
+            are, and the config keeps their number.
         overrides: "key=value" texts, or values by key, as {"options.width": 128}.
         progress: False for none, None for a bar in a terminal and lines elsewhere.
         extend: Allow another number of steps than the run in ``out`` was begun with.
@@ -76,6 +80,10 @@ def train(
     ):
         device = choose_device(keys.device, ranks.local_rank)
         with preserve_random_state(device), tf32(device):
+            if minutes is not None:
+                shown.stage("measuring the speed of a step")
+                resolved = within(minutes, resolved, run, ranks, device)
+                shown.steps = resolved.config.steps
             _train(resolved, run, ranks, device, shown, extend, on_sample or write_samples)
             model = Model.load(run, device=str(device), modality=type(resolved.modality))
             if ranks.first:
