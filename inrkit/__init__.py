@@ -36,7 +36,6 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.core.dropout import SharedDropout as SharedDropout
     from inrkit.core.dropout import shared_dropout as shared_dropout
     from inrkit.core.edit.between import interpolate as interpolate
-    from inrkit.core.edit.level import noise_level as noise_level
     from inrkit.core.edit.operator import ChannelMean as ChannelMean
     from inrkit.core.edit.operator import KnownCells as KnownCells
     from inrkit.core.edit.operator import Measured as Measured
@@ -47,6 +46,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.core.edit.task import Restore as Restore
     from inrkit.core.edit.task import Stroke as Stroke
     from inrkit.core.edit.task import descending as descending
+    from inrkit.core.edit.task import noise_level as noise_level
     from inrkit.core.guide import Estimate as Estimate
     from inrkit.core.guide import Guided as Guided
     from inrkit.core.inr import Field as Field

@@ -136,13 +136,7 @@ class GridModality(Modality, Display, abc.ABC):
             size = self._checked(o.query_size or o.size or self.invented_size or _SIZES.get(self.axes, ()))
             return self.embedded(split, o.count if split == "train" else self.held_out, size)
         return StoredGrids(
-            data,
-            self.name,
-            self.axes,
-            split,
-            array=self.array,
-            channels_last=self.channels_last,
-            held_out=self.held_out,
+            data, self.name, self.axes, split, self.array, channels_last=self.channels_last, held_out=self.held_out
         )
 
     def embedded(self, split: str, count: int, size: tuple[int, ...]) -> Source:
@@ -247,13 +241,9 @@ class GridModality(Modality, Display, abc.ABC):
     # ------------------------------------------------------------------------------------------ the pipeline
 
     def measure(self, readout: Readout) -> Measure:
-        o = self.options
+        o, outputs = self.options, self.channels * readout.heads
         function = make_function(
-            o.function,
-            self.function_options,
-            axes=self.axes,
-            channels=self.channels * readout.heads,
-            size=self.query_size,
+            o.function, self.function_options, axes=self.axes, channels=outputs, size=self.query_size
         )
         return Measure(function, self.transform(), Preconditioning(o.sigma_data or 0.5), readout)
 

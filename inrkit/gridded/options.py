@@ -17,27 +17,18 @@ def _size(instance: Any, attribute: Any, value: tuple[int, ...] | None) -> None:
 
 @attrs.frozen
 class GridOptions:
-    """Options of a modality on a grid; every field is a config key under ``options``.
-
-    What is None is taken from the data, or from the grid's size.
-    """
+    """Options of a modality on a grid, config keys under ``options``; None is taken from the data or the grid."""
 
     size: tuple[int, ...] | None = option(None, "input size, in grid cells along each axis; none: from the data", _size)
-    query_size: tuple[int, ...] | None = option(
-        None, "resolution of the training target; none: the same as 'size'", _size
-    )
+    query_size: tuple[int, ...] | None = option(None, "resolution of the training target; none: as 'size'", _size)
     channels: int | None = option(None, "number of channels; none: as in the data", at_least(1))
     classes: int | None = option(0, "classes that the network is conditioned on; 0: unconditional", at_least(0))
     count: int = option(2000, "number of synthetic training signals, where no data set is given", at_least(1))
-    sigma_data: float | None = option(
-        None, "standard deviation of the clean values (as in EDM); none: measured", at_least(0.001)
-    )
+    sigma_data: float | None = option(None, "standard deviation of the clean values; none: measured", at_least(0.001))
     shift: float = option(0.0, "data augmentation: random shifts by up to this fraction of each axis", at_least(0))
     flip: bool = option(False, "data augmentation: random flips of the last axis")
 
-    patch: int | None = option(
-        None, "patch size of the transformer's input; none: gives 16 patches or more", at_least(1)
-    )
+    patch: int | None = option(None, "patch size of the transformer's input; none: for 16 or more patches", at_least(1))
     width: int = option(128, "embedding dimension of the transformer", at_least(4))
     depth: int = option(2, "transformer encoder blocks", at_least(1))
     decoder_depth: int = option(1, "transformer decoder blocks", at_least(1))
@@ -46,19 +37,15 @@ class GridOptions:
     dropout: float = option(0.0, "dropout probability in the feed-forward layers", at_least(0))
 
     token_patch: int | None = option(
-        None,
-        "side of the grid patch that each INR token stands for; none: gives 64 tokens or more",
-        at_least(1),
+        None, "side of the grid patch that each INR token stands for; none: gives 64 tokens or more", at_least(1)
     )
     inr_width: int = option(96, "dimension of the INR's tokens and of its hidden layers", at_least(4))
     inr_inner: int = option(64, "dimension of the INR's attention (all heads together)", at_least(1))
     inr_heads: int = option(2, "attention heads of the INR's localized attention layer", at_least(1))
     inr_depth: int = option(3, "layers of the INR's MLP, which follows the attention", at_least(1))
-    max_frequency: float | None = option(
-        None, "highest Fourier-feature frequency of anr; none: Nyquist of the training target"
-    )
+    max_frequency: float | None = option(None, "highest frequency of anr's features; none: Nyquist of the target")
     threshold: float = option(
-        0.0, "attention weights of anr below this become zero (ANR: 0.0015); 0 is faster", at_least(0)
+        0.0, "attention weights of anr below this are zero (ANR: 0.0015); 0 is faster", at_least(0)
     )
     localized: bool = option(True, "initialise so that each INR token attends to its own place on the grid")
     function: str = option("anr", "implicit function (INR architecture), by its registered name")
@@ -72,19 +59,15 @@ class GridOptions:
     )
     groups: int = option(16, "weight tokens per layer of a function such as mlp (as in TransINR)", at_least(1))
     jitter: Literal["none", "shared", "each"] = option(
-        "shared",
-        "variational coordinates (ANR): random shifts, one per batch or one per signal",
+        "shared", "variational coordinates (ANR): random shifts, one per batch or one per signal"
     )
     query_points: int = option(0, "number of query points sampled for the loss of a training step; 0: all", at_least(0))
 
 
 def side_for(size: tuple[int, ...], least: int) -> int:
     """The largest side of cubes that divide a grid into ``least`` or more of them; 1 where there is none."""
-    common = math.gcd(*size)
-    fitting = [
-        side for side in range(1, common + 1) if common % side == 0 and math.prod(size) >= least * side ** len(size)
-    ]
-    return max(fitting, default=1)
+    sides = [side for side in range(1, min(size) + 1) if not any(n % side for n in size)]
+    return max((side for side in sides if math.prod(size) >= least * side ** len(size)), default=1)
 
 
 def tiny_preset(steps: int = 500, batch_size: int = 64, p_mean: float = 0.0, **options: Any) -> Mapping[str, Any]:

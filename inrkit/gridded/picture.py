@@ -29,8 +29,7 @@ def pictures_of_grid(values: Tensor) -> Tensor:
 
 
 def curves(values: Tensor, height: int = 48, width: int = 128) -> Tensor:
-    """The first channel of values (B, C, N) in [-1, 1] as a curve from left to right; each column from its lowest to
-    its highest value."""
+    """The first channel of values (B, C, N) in [-1, 1] as a curve; each column from its lowest to its highest value."""
     x = values[:, 0].float().nan_to_num().clamp(-1, 1)[:, None]
     if x.shape[2] < width:
         x = F.interpolate(x, width, mode="linear", align_corners=False)

@@ -107,15 +107,7 @@ class StoredGrids(Source):
     """
 
     def __init__(
-        self,
-        path: Path,
-        modality: str,
-        axes: int,
-        split: str,
-        *,
-        array: str = "values",
-        channels_last: bool = False,
-        held_out: int = 500,
+        self, path: Path, modality: str, axes: int, split: str, array: str, *, channels_last: bool, held_out: int
     ) -> None:
         self._store, self._array, self._channels_last = Store(path), array, channels_last
         if self._store.modality != modality:

@@ -97,10 +97,7 @@ class FeedForward(nn.Module):
 
 @final
 class EncoderBlock(nn.Module):
-    """A DiT block: self-attention and feed-forward, each modulated by the condition (adaLN-Zero).
-
-    The gates start at zero, so that the block starts as the identity.
-    """
+    """A DiT block: attention and feed-forward, modulated by the condition; starts as the identity (adaLN-Zero)."""
 
     def __init__(self, dim: int, heads: int, hidden: int, *, dropout: float = 0.0) -> None:
         super().__init__()

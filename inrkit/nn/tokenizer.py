@@ -52,14 +52,7 @@ class PatchTokenizer(Tokenizer):
     """
 
     def __init__(
-        self,
-        size: tuple[int, ...],
-        channels: int,
-        patch: int,
-        dim: int,
-        *,
-        localized: bool = True,
-        space: str = "line",
+        self, size: tuple[int, ...], channels: int, patch: int, dim: int, *, localized: bool = True, space: str = "line"
     ) -> None:
         super().__init__()
         if any(n % patch for n in size):

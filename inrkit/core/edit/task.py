@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from inrkit.core.draws import Draws
-from inrkit.core.edit.level import noise_level
 from inrkit.core.edit.operator import Operator
 from inrkit.core.observation import Observation
 from inrkit.core.pipeline import Pipeline, Prediction
@@ -139,6 +138,20 @@ def _pass(pipeline: Pipeline, observation: Observation, t: float, draws: Draws, 
     noisy = values + spread * draws.normal(*values.shape[1:]).to(values)
     level = torch.full((len(values),), float(t), device=values.device)
     return pipeline(observation.with_values(noisy), level, label=label)
+
+
+def noise_level(values: Tensor) -> Tensor:
+    """The standard deviation of white noise in values (B, C, *size), (B,).
+
+    The differences of neighbours along all axes at once hold little of a signal and all of the noise; of their size the
+    median is taken, which edges hardly move: σ = median |d| / .6745 (Donoho and Johnstone, 1994).
+    """
+    difference = values.float()
+    for axis in range(2, values.ndim):
+        if values.shape[axis] > 1:
+            difference = difference.diff(dim=axis) / 2**0.5
+    quartile: Tensor = torch.distributions.Normal(0.0, 1.0).icdf(torch.tensor(0.75))
+    return difference.flatten(1).abs().median(1).values / quartile
 
 
 def _settled(pipeline: Pipeline, prediction: Prediction, label: Tensor | None) -> Prediction:

@@ -118,8 +118,7 @@ class CmFunc(Song):
 @final
 @attrs.frozen
 class Ict(OnGrid):
-    """iCT (arXiv:2310.14189): no moving average as teacher, pseudo-Huber distance, numbers of levels that double,
-    log-normal weights of the levels."""
+    """iCT (arXiv:2310.14189): pseudo-Huber distance, no averaged teacher; levels double, with log-normal weights."""
 
     name = "ict"
     distance: Distance = option("pseudo-huber", DISTANCE_HELP)

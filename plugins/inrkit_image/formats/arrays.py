@@ -114,24 +114,20 @@ def _key(keys: dict[str, str], known: Sequence[str], split: str) -> str | None:
 
 def _array(archive: zipfile.ZipFile, member: str, path: Path) -> np.ndarray:
     """One array, after its header is found to promise no more than the file holds, and no pickles."""
-    where = f"{path}, '{member}'"
-    with archive.open(member) as file:
-        try:
+    where, size = f"{path}, '{member}'", archive.getinfo(member)
+    try:
+        with archive.open(member) as file:
             version = np.lib.format.read_magic(file)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, _, dtype = read(file)
-        except ValueError as error:
-            raise DataError(f"{where}: expected a numpy array, found damage: {error}.") from error
-    size = archive.getinfo(member)
-    need = math.prod(shape) * dtype.itemsize
-    if dtype.hasobject or not need <= size.file_size <= size.compress_size * _DEFLATE_AT_MOST + 1024:
-        found = "python objects" if dtype.hasobject else "less data than it promises"
-        raise DataError(f"{where}: expected an array of numbers, found {found}; it was not read.")
-    with archive.open(member) as file:
-        try:
+            need = math.prod(shape) * dtype.itemsize
+            if dtype.hasobject or not need <= size.file_size <= size.compress_size * _DEFLATE_AT_MOST + 1024:
+                found = "python objects" if dtype.hasobject else "less data than it promises"
+                raise DataError(f"{where}: expected an array of numbers, found {found}; it was not read.")
+            file.seek(0)
             return np.lib.format.read_array(file, allow_pickle=False)
-        except ValueError as error:
-            raise DataError(f"{where}: expected a numpy array, found damage: {error}.") from error
+    except ValueError as error:
+        raise DataError(f"{where}: expected a numpy array, found damage: {error}.") from error
 
 
 def _image_array(array: np.ndarray, where: str) -> np.ndarray:

@@ -45,11 +45,10 @@ class ImagesImporter(FilesImporter):
 
     def stack(self, signals: Sequence[np.ndarray], options: FolderOptions) -> np.ndarray:
         """One coloured image makes all RGB, and one of 16 bits makes all uint16."""
-        colour = any(image.shape[-1] == 3 for image in signals)
+        channels = options.channels or ("rgb" if any(image.shape[-1] == 3 for image in signals) else "grey")
         deep = any(image.dtype == np.uint16 for image in signals)
-        channels = options.channels or ("rgb" if colour else "grey")
-        found = np.empty((*signals[0].shape[:2], 3 if channels == "rgb" else 1), np.uint16 if deep else np.uint8)
-        stack = np.empty((len(signals), *found.shape), found.dtype)
+        shape = (len(signals), *signals[0].shape[:2], 3 if channels == "rgb" else 1)
+        stack = np.empty(shape, np.uint16 if deep else np.uint8)
         for row, signal in zip(stack, signals, strict=True):
             image = with_channels(signal, channels)
             row[:] = image.astype(np.uint16) * 257 if deep and image.dtype == np.uint8 else image
