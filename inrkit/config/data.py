@@ -22,9 +22,12 @@ def open_data(data: str | None, modality: Modality, split: str) -> Source:
     """The signals of ``split``, "train" or "test"."""
     if data is None:
         return modality.source(None, split)
-    scheme, address = _parts(data)
-    if not scheme:
-        return modality.source(Path(address), split)
+    if found := _ADDRESS.fullmatch(data):
+        scheme, address = found.groups()
+    elif Path(data).is_dir() or data.lower().endswith(_ARCHIVES):
+        scheme, address = _FILES, quote(data)
+    else:
+        return modality.source(Path(data), split)
     return load_plugins().source(scheme)().open(address, modality, split)
 
 
@@ -38,12 +41,3 @@ def absolute_data(data: str | None) -> str | None:
 def absolute(path: str | None) -> str | None:
     """The same path, from any working directory."""
     return None if path is None else str(Path(path).expanduser().absolute())
-
-
-def _parts(data: str) -> tuple[str, str]:
-    """Scheme and address; the scheme of a store is empty."""
-    if found := _ADDRESS.fullmatch(data):
-        return found[1], found[2]
-    if Path(data).is_dir() or data.lower().endswith(_ARCHIVES):
-        return _FILES, quote(data)
-    return "", data

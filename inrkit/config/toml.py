@@ -112,14 +112,11 @@ def _kinds(kind: Any) -> Iterator[Any]:
 
 def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
     """(path, text) of every scalar, the text telling types apart; None, as a key left out, gives nothing."""
+    if isinstance(value, list | tuple):
+        yield path, f"list of {len(value)}"
+        value = dict(enumerate(value))
     if isinstance(value, Mapping):
         for key, part in value.items():
             yield from _leaves(part, (*path, str(key)))
-    elif isinstance(value, list | tuple):
-        yield path, f"list of {len(value)}"
-        for index, part in enumerate(value):
-            yield from _leaves(part, (*path, str(index)))
-    elif isinstance(value, float) and value.is_integer():
-        yield path, repr(int(value))
     elif value is not None:
-        yield path, repr(value)
+        yield path, repr(int(value) if isinstance(value, float) and value.is_integer() else value)

@@ -194,11 +194,11 @@ class Learner:
         self, total: Tensor, terms: dict[str, Tensor], norm: Tensor, *, stop: bool
     ) -> tuple[dict[str, float], bool]:
         """Means over the processes; one transfer from the device for all of them."""
-        names = ["loss", *(f"loss/{name}" for name in terms)]
+        names = ["loss", *(f"loss/{name}" for name in terms), "norm"]
         numbers = torch.stack([total, *terms.values(), norm]).cpu().double()  # the norm is everybody's already
-        numbers = torch.cat([numbers, torch.tensor([float(stop)], dtype=torch.float64)])
+        numbers = nn.functional.pad(numbers, (0, 1), value=float(stop))
         *means, stopping = (self.ranks.sum(numbers) / self.ranks.world).tolist()
-        return dict(zip([*names, "norm"], means, strict=True)), stopping > 0
+        return dict(zip(names, means, strict=True)), stopping > 0
 
     def _skip(self, blame: Callable[[], str]) -> None:
         """Leaves the weights as they are; an error where that is not allowed, is of no use, or happens all the time."""

@@ -97,15 +97,13 @@ def chair(u: Uniform) -> tuple[Distance, tuple[float, float, float]]:
 
     def distance(p: Tensor) -> Tensor:
         parts = [box(p, (0, 0, h - thick / 2), (d, w, thick), 0.02)]
-        behind = -d / 2 + leg / 2
+        behind, aside = -d / 2 + leg / 2, torch.stack([p[:, 0], p[:, 1].abs(), p[:, 2]], 1)
         if bars:
-            aside = torch.stack([p[:, 0], p[:, 1].abs(), p[:, 2]], 1)
             parts.append(box(aside, (behind, w / 2 - leg / 2, h + back / 2), (leg, leg, back)))
             parts.append(box(p, (behind, 0, top - back * 0.2), (leg, w, back * 0.4)))
         else:
             parts.append(box(p, (behind, 0, h - thick + (back + thick) / 2), (leg, w, back + thick), 0.02))
         if arms:
-            aside = torch.stack([p[:, 0], p[:, 1].abs(), p[:, 2]], 1)
             parts.append(box(aside, (0, w / 2 - leg / 2, h + back * 0.4), (d, leg, leg)))
             parts.append(box(aside, (d / 2 - leg / 2, w / 2 - leg / 2, h + back * 0.2), (leg, leg, back * 0.4)))
         if has_foot:
