@@ -25,24 +25,19 @@ _LARGEST = 512
 """Longer side of the largest picture of a report."""
 
 
-def samples(model: Model, n: int, times: Sequence[float], columns: int) -> list[Block]:
+def samples(model: Model, n: int, times: Sequence[float]) -> list[Block]:
     """A sheet of ``n`` generated signals."""
     pictures = shown_of(model, model.sample(n, seed=0, times=times))
-    return [Picture(sheet(pictures, columns=columns, paper=CLEAR), wide=True)]
+    return [Picture(sheet(pictures, columns=12, paper=CLEAR), wide=True)]
 
 
 def encodes(signals: SignalSet) -> list[Block]:
     """Held-out signals, and below them what their INRs show."""
     encoded = signals.encode()
     truth, shown = pictures_of(signals.model, encoded.truth), pictures_of(signals.model, encoded.shown)
-    decibels = psnr(encoded.shown.clamp(-1, 1), encoded.truth, peak=2).tolist()
-    captions = [f"{value:.1f} dB" for value in decibels]
-    rows = [
-        ("original", _row(truth)),
-        ("reconstruction", _row(shown, captions)),
-        ("error x 4", _row((4 * (shown - truth)).abs())),
-    ]
-    return [Rows(rows)]
+    captions = [f"{x:.1f} dB" for x in psnr(encoded.shown.clamp(-1, 1), encoded.truth, peak=2).tolist()]
+    error = _row((4 * (shown - truth)).abs())
+    return [Rows([("original", _row(truth)), ("reconstruction", _row(shown, captions)), ("error x 4", error)])]
 
 
 def zoom(signal: SignalSet) -> list[Block]:
@@ -84,14 +79,10 @@ def noise_between(model: Model, steps: int = 9) -> list[Block]:
     for row in range(2):
         z = Draws(seed_of("between", row), 2, device=device).normal(*template.values.shape[1:])
         noise = torch.stack([slerp(z[0], z[1], i / (steps - 1)) for i in range(steps)]).to(template.values)
-        label = model.labels(1, row)
-        label = None if label is None else label.to(device).expand(steps)
+        label = None if (one := model.labels(1, row)) is None else one.to(device).expand(steps)
         values = model.pipeline(template.with_values(T_MAX * noise), level, label=label).signal
         rows.append(("samples", _row(pictures_of(model, values))))
     return [Rows(rows)]
-
-
-# ---------------------------------------------------------------------------------------------- parts
 
 
 def _comparison(signal: SignalSet, found: Mapping[int, Tensor]) -> list[Picture]:
@@ -103,9 +94,8 @@ def _comparison(signal: SignalSet, found: Mapping[int, Tensor]) -> list[Picture]
         f"{_size(base)}, bicubic": F.interpolate(base, size, mode="bicubic").clamp(0, 1),
         f"INR at {_size(found[factor])}": found[factor],
     }
-    modality = signal.model.modality
-    place = modality.display.places({"size": f"{size[1]}x{size[0]}"})[0]
-    truth = modality.display.truth(signal.source, signal.numbers, place)
+    display = signal.model.modality.display
+    truth = display.truth(signal.source, signal.numbers, display.places({"size": f"{size[1]}x{size[0]}"})[0])
     if truth is not None:
         known = pictures_of(signal.model, truth)
         shown = {f"{name}: {float(psnr(p, known, peak=1)):.1f} dB": p for name, p in shown.items()}

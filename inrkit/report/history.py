@@ -37,8 +37,7 @@ class History:
 
     def names(self) -> list[str]:
         """All names of numbers, in the order in which they appear."""
-        found = {name: None for line in self.metrics for name, value in line.items() if _is_number(value)}
-        return list(found)
+        return list({name: None for line in self.metrics for name, value in line.items() if _is_number(value)})
 
     def phases(self) -> dict[str, float]:
         """Where each phase after the first is first seen: name to step."""
@@ -65,36 +64,31 @@ class History:
         names = [name for name in self.names() if name not in ("step", "seen")]
         terms = [name for name in names if name.startswith("loss/")]
         held_out = [name for name in names if name.startswith("heldout/")]
-        watched = "samples/frechet"
-        marks = self.phases()
         drawn: dict[str, str] = {}
         for name in held_out:
             unit = ", dB" if name.endswith("psnr") else ""
-            drawn[f"Held-out {_spelled(name)}{unit}"] = self._chart([name], marks, log_y=False)
-        if watched in names:
-            drawn["Fréchet distance of samples from training signals"] = self._chart([watched], marks)
-        if "loss" in names:
-            drawn["Loss"] = self._chart(["loss"], marks, smooth=True)
-        if len(terms) > 1:
-            drawn["Loss terms"] = self._chart(terms, marks, smooth=True)
-        if "lr" in names:
-            drawn["Learning rate"] = self._chart(["lr"], marks, log_y=False)
-        if "norm" in names:
-            drawn["Gradient norm"] = self._chart(["norm"], marks, smooth=True)
+            drawn[f"Held-out {_spelled(name)}{unit}"] = self._chart([name], log_y=False)
+        for title, shown, log_y, smooth in (
+            ("Fréchet distance of samples from training signals", ["samples/frechet"], True, False),
+            ("Loss", ["loss"], True, True),
+            ("Loss terms", terms if len(terms) > 1 else [], True, True),
+            ("Learning rate", ["lr"], False, False),
+            ("Gradient norm", ["norm"], True, True),
+        ):
+            if shown and set(shown) <= set(names):
+                drawn[title] = self._chart(shown, log_y=log_y, smooth=smooth)
         for name in names:
-            known = {"loss", "lr", "norm", watched, *terms, *held_out}
+            known = {"loss", "lr", "norm", "samples/frechet", *terms, *held_out}
             if name not in known and any(value for _, value in self.points(name)):
-                drawn[_spelled(name).capitalize()] = self._chart([name], marks, log_y=False)
-        return {title: svg for title, svg in drawn.items() if svg}
+                drawn[_spelled(name).capitalize()] = self._chart([name], log_y=False)
+        return drawn
 
-    def _chart(
-        self, names: Sequence[str], marks: Mapping[str, float], *, log_y: bool = True, smooth: bool = False
-    ) -> str:
+    def _chart(self, names: Sequence[str], *, log_y: bool, smooth: bool = False) -> str:
         series = {_spelled(name): self.points(name) for name in names}
         # A term that is 0 while a phase leaves it out has no place on a logarithmic axis.
         positive = [y for points in series.values() for _, y in points if y > 0 and math.isfinite(y)]
         wide = bool(positive) and log_y
-        return chart(series, title=", ".join(series), log_y=wide, smooth=smooth, marks=marks)
+        return chart(series, title=", ".join(series), log_y=wide, smooth=smooth, marks=self.phases())
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

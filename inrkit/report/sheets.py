@@ -58,7 +58,7 @@ def write_report(model: Model, run_dir: Path) -> Path:
             *_steps_and_ways(model),
             Section("Evaluation", evaluation_blocks(evaluation, run_dir), evaluation_sentence(evaluation)),
             Section("Config", [Listing(to_toml(unstructure(model.config)))], folded=True),
-            Section("Environment", [Table(("", ""), list(environment(model).items()))], folded=True),
+            Section("Environment", [Table(("", ""), _environment(model))], folded=True),
         ],
     )
     return save_report(report, run_dir / "report.html")
@@ -73,23 +73,16 @@ def _encoded(model: Model) -> list[Section]:
     signals = SignalSet(model, source, range(len(source)))
     if not len(signals):
         return []
+    encoded = "Held-out signals and their reconstructions: one forward pass encodes each of them as an INR."
+    larger = (
+        "One encoded INR, rendered at resolutions that it was not trained at. "
+        "For comparison, its smallest render is enlarged by interpolation."
+    )
+    between = gallery.params_between(signals[:4]) if len(signals) >= 4 else []
     return [
-        Section(
-            "Encoded",
-            gallery.encodes(signals[:10]),
-            "Held-out signals and their reconstructions: one forward pass encodes each of them as an INR.",
-        ),
-        Section(
-            "Any resolution",
-            gallery.zoom(signals[:1]),
-            "One encoded INR, rendered at resolutions that it was not trained at. "
-            "For comparison, its smallest render is enlarged by interpolation.",
-        ),
-        Section(
-            "Interpolation of encodings",
-            gallery.params_between(signals[:4]) if len(signals) >= 4 else [],
-            "Between two encodings, linearly in the params of their INRs.",
-        ),
+        Section("Encoded", gallery.encodes(signals[:10]), encoded),
+        Section("Any resolution", gallery.zoom(signals[:1]), larger),
+        Section("Interpolation of encodings", between, "Between two encodings, linearly in the params of their INRs."),
     ]
 
 
@@ -97,12 +90,10 @@ def _steps_and_ways(model: Model) -> list[Section]:
     """What only a consistency function can show."""
     if not model.sampler.few_steps:
         return []
-    two_steps = gallery.samples(model, 24, model.times(2), columns=12)
-    between = gallery.noise_between(model)
+    two_steps, between = gallery.samples(model, 24, model.times(2)), gallery.noise_between(model)
+    lead = "Between two samples, spherically in the noise that they start from."
     return [
-        Section(
-            "Interpolation of samples", between, "Between two samples, spherically in the noise that they start from."
-        ),
+        Section("Interpolation of samples", between, lead),
         Section("Generated in two steps", two_steps, "From the same noise as the samples in one step."),
     ]
 
@@ -110,14 +101,11 @@ def _steps_and_ways(model: Model) -> list[Section]:
 def _generated(model: Model) -> Section:
     """Samples as the run makes them."""
     times = model.times()
-    if len(times) == 1:
-        title = "Generated in one step"
-        lead = "one forward pass of the hyper-network maps noise to the params of an INR"
-    else:
-        title = f"Generated in {len(times)} steps"
-        passes = model.sampler.passes(len(times))
+    title, lead = "Generated in one step", "one forward pass of the hyper-network maps noise to the params of an INR"
+    if len(times) > 1:
+        title, passes = f"Generated in {len(times)} steps", model.sampler.passes(len(times))
         lead = f"each follows the probability-flow ODE of the diffusion model, in {passes} network evaluations"
-    return Section(title, gallery.samples(model, 48, times, columns=12), f"Uncurated: {lead}.")
+    return Section(title, gallery.samples(model, 48, times), f"Uncurated: {lead}.")
 
 
 def samples_over_time(run_dir: Path, most: int = 8) -> list[Rows]:
@@ -132,18 +120,15 @@ def samples_over_time(run_dir: Path, most: int = 8) -> list[Rows]:
     return [Rows(rows)] if rows else []
 
 
-def environment(model: Model) -> dict[str, str]:
+def _environment(model: Model) -> list[tuple[str, str]]:
     """Versions and kinds, nothing that names a machine."""
-    return {
-        "inrkit": inrkit.__version__,
-        "Python": platform.python_version(),
-        "PyTorch": str(torch.__version__),
-        "system": f"{platform.system()} {platform.machine()}",
-        "device of this report": model.device.type,
-    }
-
-
-# ---------------------------------------------------------------------------------------------- the head of the page
+    return [
+        ("inrkit", inrkit.__version__),
+        ("Python", platform.python_version()),
+        ("PyTorch", str(torch.__version__)),
+        ("system", f"{platform.system()} {platform.machine()}"),
+        ("device of this report", model.device.type),
+    ]
 
 
 def _subtitle(model: Model, run_dir: Path, facts: Mapping[str, Any]) -> str:
@@ -159,11 +144,13 @@ def _subtitle(model: Model, run_dir: Path, facts: Mapping[str, Any]) -> str:
 def _numbers(model: Model, signals: int, history: History, evaluation: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     if evaluation.get("step") != model.step:
         evaluation = {}  # its figures are another checkpoint's
+    psnr = evaluation.get("reconstruction", {}).get("psnr", {}).get("mean", history.last("heldout/psnr"))
     weights = sum(p.numel() for p in model.pipeline.parameters())
+    params = sum(math.prod(shape) for shape in model.pipeline.function.param_shapes.values())
     numbers = {
-        "Reconstruction PSNR": _held_out_psnr(history, evaluation),
+        "Reconstruction PSNR": ("" if psnr is None else f"{psnr:.1f}", "dB"),
         "Parameters": (f"{weights / 1e6:.2f}" if weights < 1e7 else f"{weights / 1e6:.0f}", "M"),
-        "Params per INR": (f"{_params_of_one(model):,}", ""),
+        "Params per INR": (f"{params:,}", ""),
         "Training signals": (f"{signals:,}", ""),
         "Signals seen": (f"{model.step * model.config.batch_size:,}", ""),
         "Time": _duration(history.seconds()),
@@ -172,16 +159,6 @@ def _numbers(model: Model, signals: int, history: History, evaluation: Mapping[s
     if "frechet_ratio" in sets:
         numbers["Fréchet / real signals"] = (f"{sets['frechet_ratio']:.1f}", "")
     return {label: value for label, value in numbers.items() if value[0]}
-
-
-def _held_out_psnr(history: History, evaluation: Mapping[str, Any]) -> tuple[str, str]:
-    evaluated = evaluation.get("reconstruction", {}).get("psnr", {}).get("mean")
-    found = evaluated if evaluated is not None else history.last("heldout/psnr")
-    return (f"{found:.1f}", "dB") if found is not None else ("", "")
-
-
-def _params_of_one(model: Model) -> int:
-    return sum(math.prod(shape) for shape in model.pipeline.function.param_shapes.values())
 
 
 def _duration(seconds: float) -> tuple[str, str]:

@@ -13,7 +13,13 @@ from inrkit.evaluation.generation import ENOUGH, FIGURES
 _Lines: TypeAlias = dict[str, dict[str, str]]  # name of a figure -> column -> text
 
 _HELD_OUT, _REAL, _NOISE = "held-out signals", "training signals (floor)", "noise"
+_COLUMNS = {"real": _REAL, "noise": _NOISE}
 _FIXED = {_HELD_OUT: 0, _REAL: 2, _NOISE: 3}  # places of columns; kinds of samples stand between
+_KNOWN = {
+    "psnr": "reconstruction PSNR, dB ↑",
+    "ssim": "reconstruction SSIM ↑",
+    "constant": "PSNR of the mean training signal, dB",
+}
 _NAMES = {
     "frechet": "Fréchet distance ↓",
     "kid": "KID ↓",
@@ -27,8 +33,8 @@ _NAMES = {
 }
 _SPACES = {"random-conv-edges": ", edges", "whitened-pca": ", principal components"}
 _FLOOR = (
-    "The floor is the same figure for as many training signals, which are real: no generator can be expected to beat "
-    "it."
+    "The floor is the same figure for as many training signals, which are real: "
+    "no generator can be expected to beat it."
 )
 
 
@@ -82,19 +88,12 @@ def _note(evaluation: Mapping[str, Any], columns: list[str]) -> str:
 def _of_held_out(evaluation: Mapping[str, Any]) -> _Lines:
     """Means over held-out signals, ± standard deviation."""
     figures = dict(evaluation.get("reconstruction", {}))
-    known = {
-        "psnr": "reconstruction PSNR, dB ↑",
-        "ssim": "reconstruction SSIM ↑",
-        "constant": "PSNR of the mean training signal, dB",
-    }
-    named = {text: figures.get(name) for name, text in known.items()}
-    named |= {f"reconstruction, {name}": v for name, v in figures.items() if name not in (*known, "count")}
-    named |= {
-        f"PSNR of the {name} render, averaged down, dB ↑": v for name, v in evaluation.get("resolution", {}).items()
-    }
-    lines = {
-        name: {_HELD_OUT: f"{_text(v['mean'])} ± {_text(v['std'])}"} for name, v in named.items() if v and "mean" in v
-    }
+    named = {text: figures.get(name) for name, text in _KNOWN.items()}
+    named |= {f"reconstruction, {name}": v for name, v in figures.items() if name not in (*_KNOWN, "count")}
+    larger = evaluation.get("resolution", {})
+    named |= {f"PSNR of the {name} render, averaged down, dB ↑": v for name, v in larger.items()}
+    known = {name: v for name, v in named.items() if v and "mean" in v}
+    lines = {name: {_HELD_OUT: f"{_text(v['mean'])} ± {_text(v['std'])}"} for name, v in known.items()}
     for name, text in (("denoising", "denoising distance"), ("trajectory", "path of f over all noise levels")):
         found = evaluation.get(name, {})
         plain = {key: value for key, value in found.items() if key not in ("count", "curves")}
@@ -107,8 +106,7 @@ def _of_sets(evaluation: Mapping[str, Any]) -> _Lines:
     lines: _Lines = {}
     for space, rows in evaluation.get("sets", {}).get("spaces", {}).items():
         for figure in FIGURES if space not in _SPACES else ("frechet",):
-            cells = {_column(kind): _distance(row, figure) for kind, row in rows.items() if figure in row}
-            if cells:
+            if cells := {_COLUMNS.get(k, k): _distance(row, figure) for k, row in rows.items() if figure in row}:
                 lines[_NAMES[figure] + _SPACES.get(space, "")] = cells
     return lines
 
@@ -124,10 +122,6 @@ def _beside_training(evaluation: Mapping[str, Any], first: str) -> _Lines:
     if found := evaluation.get("spread"):
         lines["distance within pairs of signals"] = {first: _text(found["samples"]), _REAL: _text(found["real"])}
     return lines
-
-
-def _column(kind: str) -> str:
-    return {"real": _REAL, "noise": _NOISE}.get(kind, kind)
 
 
 def _distance(row: Mapping[str, float], figure: str) -> str:
