@@ -9,6 +9,7 @@ Both as root mean squares over the values.
 """
 
 import bisect
+import functools
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -40,21 +41,13 @@ def dense_levels(count: int = 48, first: float = T_MAX, last: float = 0.01) -> t
 @final
 @attrs.frozen
 class Along:
-    """What f gives along one line of noise, over some signals; each a root mean square.
+    """What f gives along one line of noise, over some signals; each a root mean square."""
 
-    Args:
-        levels: Noise levels, ascending.
-        distance: From f to the clean signal, at each level.
-        shown: From what the INR shows to the clean signal, at each level.
-        drift: From f at each level to f at the next, one fewer.
-        ends: From f at the first level to f at the last.
-    """
-
-    levels: Sequence[float]
-    distance: Sequence[float]
-    shown: Sequence[float]
-    drift: Sequence[float]
-    ends: float
+    levels: Sequence[float]  # noise levels, ascending
+    distance: Sequence[float]  # from f to the clean signal, at each level
+    shown: Sequence[float]  # from what the INR shows to the clean signal, at each level
+    drift: Sequence[float]  # from f at each level to f at the next, one fewer
+    ends: float  # from f at the first level to f at the last
 
     @property
     def length(self) -> float:
@@ -75,8 +68,7 @@ def along(pipeline: Pipeline, batch: Batch, draws: Draws, levels: Sequence[float
     clean = batch.query.values.float()
     noise, query_noise = batch.noise(draws)
     distance, shown, drift = [], [], []
-    first: Tensor | None = None
-    before = clean
+    first = before = clean
     for done, level in enumerate(levels, 1):
         t = torch.full((len(batch),), float(level), device=clean.device)
         found = pipeline(batch.support.perturb(noise, t), t, batch.query.perturb(query_noise, t), label=batch.label)
@@ -84,9 +76,8 @@ def along(pipeline: Pipeline, batch: Batch, draws: Draws, levels: Sequence[float
         distance.append(_apart(values, clean))
         shown.append(_apart(found.signal.float(), clean))
         drift.append(_apart(values, before))
-        first, before = values if first is None else first, values
+        first, before = values if done == 1 else first, values
         progress(done, len(levels), "noise levels")
-    assert first is not None
     return Along(tuple(levels), distance, shown, drift[1:], _apart(first, before))
 
 
@@ -106,31 +97,23 @@ def consistency_figures(signals: SignalSet, seed: int, chosen: set[str], progres
         points = {name: [[*point] for point in zip(levels, values, strict=True)] for name, values in curves.items()}
         result["denoising"] = {"count": count, **figures, "curves": points}
     if "trajectory" in chosen:
-        drift = [[*point] for point in found.rates()]
-        result["trajectory"] = {
-            "count": count,
-            "length": found.length,
-            "ends": found.ends,
-            "curves": {"drift": drift},
-        }
+        curve = {"drift": [[*point] for point in found.rates()]}
+        result["trajectory"] = {"count": count, "length": found.length, "ends": found.ends, "curves": curve}
     return result
 
 
 def charts(evaluation: Mapping[str, Any]) -> dict[str, str]:
     """Title to drawing of what was measured."""
     drawn: dict[str, str] = {}
+    draw = functools.partial(chart, x_label="noise level t", log_x=True)
     if curves := evaluation.get("denoising", {}).get("curves"):
         worst = max(value for _, value in curves["f"])
         series = {**curves, "x_t itself": [[t, t] for t, _ in curves["f"] if t <= 1.2 * worst]}
-        drawn["Denoising distance"] = chart(series, title="distance to the clean signal", **_OVER_LEVELS)
+        drawn["Denoising distance"] = draw(series, title="distance to the clean signal")
     if curves := evaluation.get("trajectory", {}).get("curves"):
-        drawn["Change of f along a trajectory, for every doubling of the noise level"] = chart(
-            curves, title="change", **_OVER_LEVELS
-        )
+        title = "Change of f along a trajectory, for every doubling of the noise level"
+        drawn[title] = draw(curves, title="change")
     return drawn
-
-
-_OVER_LEVELS: Any = {"x_label": "noise level t", "log_x": True}
 
 
 def _apart(a: Tensor, b: Tensor) -> float:

@@ -22,6 +22,7 @@ from inrkit.core.draws import seed_of
 from inrkit.drawing.sheet import labelled_rows, save_png
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.evaluation import consistency, generation, reconstruction
+from inrkit.evaluation.generation import Reference
 from inrkit.evaluation.search import search_middle
 from inrkit.inference.model import Model
 from inrkit.inference.signalset import SignalSet
@@ -59,27 +60,20 @@ def evaluate(
         search_times: First look for the middle noise level of two steps; the figures are then those of samples by way
             of it, and so are later samples of this checkpoint.
         networks: Further networks by name whose features sets are compared by: see `make_features`.
-        progress: Shows how far it is.
     """
     chosen = chosen_metrics(metrics)
     if n < 16:
         raise UsageError(f"'n' must be at least 16 (got {n})")
     signals = SignalSet.choose(model, "test", n, seed, None if data is None else str(data))
-    result: dict[str, Any] = {
-        "step": model.step,
-        "seed": seed,
-        "asked": n,
-        "held_out": len(signals.source),
-        "data": dict(signals.source.facts),
-    }
+    result: dict[str, Any] = {"step": model.step, "seed": seed, "asked": n, "held_out": len(signals.source)}
+    result["data"] = dict(signals.source.facts)
     found = search_middle(model, min(n, _SEARCHED), seed, progress) if search_times else searched(model.run, model.step)
     if found:
         result["times"] = found
     if chosen & set(reconstruction.NAMES):
         result["reconstruction"] = reconstruction.reconstruction_figures(signals, chosen, progress)
     if chosen & {*generation.FIGURES, "memorisation"}:
-        reference = generation.Reference(signals, seed, progress, networks)
-        result |= _generation(reference, own_times(model, found), chosen)
+        result |= _generation(Reference(signals, seed, progress, networks), own_times(model, found), chosen)
     if "spread" in chosen:
         result |= generation.spread_figures(signals[:_COMPARED], seed)
     if "resolution" in chosen:
@@ -112,19 +106,16 @@ def chosen_metrics(names: Sequence[str] | None) -> set[str]:
     return chosen
 
 
-def _generation(
-    reference: generation.Reference, times: Sequence[Sequence[float]], chosen: set[str]
-) -> Mapping[str, Any]:
+def _generation(held: Reference, times: Sequence[Sequence[float]], chosen: set[str]) -> Mapping[str, Any]:
     """All that needs generated signals."""
-    signals, seed, progress = reference.signals, reference.seed, reference.progress
-    own = seed_of(seed, "evaluate")
+    signals, progress, own = held.signals, held.progress, seed_of(held.seed, "evaluate")
     samples = {generation.name_of(t): generation.sampled_pictures(signals, t, own, progress) for t in times}
     result: dict[str, Any] = {}
     if chosen & set(generation.FIGURES):
-        result["sets"] = generation.set_figures(reference, samples, chosen)
+        result["sets"] = generation.set_figures(held, samples, chosen)
     if "memorisation" in chosen:
-        training = SignalSet.choose(signals.model, "train", generation.TRAINING, seed)
+        training = SignalSet.choose(signals.model, "train", generation.TRAINING, held.seed)
         first = next(iter(samples.values()))
-        result["memorisation"], closest = generation.memorisation_figures(first, reference.real, training, progress)
+        result["memorisation"], closest = generation.memorisation_figures(first, held.real, training, progress)
         save_png(labelled_rows(closest), signals.model.run / "nearest.png")
     return result

@@ -46,9 +46,6 @@ def name_of(times: Sequence[float]) -> str:
     return f"{len(times)} steps" + (f" ({', '.join(f'{t:g}' for t in times)})" if len(times) <= 4 else "")
 
 
-# ---------------------------------------------------------------------------------------------- pictures of signals
-
-
 def small(pictures: Tensor) -> Tensor:
     """Pictures in [0, 1] to values on [-1, 1], at most 64 a side."""
     height, width = pictures.shape[2:]
@@ -94,10 +91,9 @@ def floor_pictures(training: SignalSet, beside: SignalSet, progress: Progress = 
 
     Sets that were measured at other places would differ for that reason alone, and the floor would be too high.
     """
-    pictures = []
+    pictures, truth = [], training.model.modality.display.truth
     for start, part in training.parts(_BATCH):
         own, where = part.reference(), beside[start : start + len(part)].reference().where
-        truth = training.model.modality.display.truth
         known = None if same_place(own.where, where) else truth(part.source, part.numbers, where)
         pictures.append(small(pictures_of(training.model, own.values if known is None else known)))
         progress(start + len(part), len(training), "training signals of the floor")
@@ -108,15 +104,14 @@ def same_place(a: Any, b: Any) -> bool:
     """Whether two places are equal, tensor by tensor."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return a.shape == b.shape and bool(torch.equal(a, b))
-    if type(a) is not type(b):
-        return False
-    if attrs.has(type(a)):
-        names = [field.name for field in attrs.fields(type(a))]
-        return all(same_place(getattr(a, name), getattr(b, name)) for name in names)
-    return bool(a == b)
+    if type(a) is type(b) and attrs.has(type(a)):
+        return all(same_place(getattr(a, f.name), getattr(b, f.name)) for f in attrs.fields(type(a)))
+    return type(a) is type(b) and bool(a == b)
 
 
-# ---------------------------------------------------------------------------------------------- feature spaces
+def fitted_spaces(others: Tensor, every: Tensor) -> dict[str, Features]:
+    """Feature spaces fitted on other signals than those that are compared, where there are enough."""
+    return spaces_of(others if len(others) >= 64 else every)
 
 
 def spaces_of(real: Tensor) -> dict[str, Features]:
@@ -127,15 +122,9 @@ def spaces_of(real: Tensor) -> dict[str, Features]:
         spaces["random-conv"] = Standardised.fit(RandomConvFeatures(3, size), real)
         spaces["random-conv-edges"] = Standardised.fit(RandomConvFeatures(3, size, edges=True), real)
     fitted_on = real[:_FITTED_ON]
-    components = min(64, len(fitted_on) // 4, _rank(fitted_on))
-    if components:
+    if components := min(64, len(fitted_on) // 4, _rank(fitted_on)):
         spaces["whitened-pca"] = WhitenedPCA.fit(fitted_on, components=components)
     return spaces
-
-
-def fitted_spaces(others: Tensor, every: Tensor) -> dict[str, Features]:
-    """Feature spaces fitted on other signals than those that are compared, where there are enough."""
-    return spaces_of(others if len(others) >= 64 else every)
 
 
 def _rank(real: Tensor) -> int:
@@ -146,10 +135,8 @@ def _rank(real: Tensor) -> int:
     return int((variance > 1e-6 * variance[-1]).sum()) if variance[-1] > 0 else 0
 
 
-# ---------------------------------------------------------------------------------------------- comparisons
-
-
 @final
+@attrs.define(eq=False, slots=False)
 class Reference:
     """Held-out signals that generated ones are held against, as many training signals, and features of neither.
 
@@ -161,15 +148,10 @@ class Reference:
         networks: Further feature spaces by name, such as a network with trained weights.
     """
 
-    def __init__(
-        self,
-        signals: SignalSet,
-        seed: int,
-        progress: Progress = quiet,
-        networks: Mapping[str, Features] | None = None,
-    ) -> None:
-        self.signals, self.seed, self.progress = signals, seed, progress
-        self._networks = networks or {}
+    signals: SignalSet
+    seed: int
+    progress: Progress = quiet
+    _networks: Mapping[str, Features] | None = None
 
     @cached_property
     def real(self) -> Tensor:
@@ -185,10 +167,9 @@ class Reference:
     def spaces(self) -> dict[str, Features]:
         """Feature spaces by name, fitted on training signals other than those of the floor, if there are enough; and
         the further ones."""
-        others = self._training[len(self.signals) :]
-        parts = list(real_pictures(others, "training signals", self.progress))
+        parts = real_pictures(self._training[len(self.signals) :], "training signals", self.progress)
         rest = torch.cat([self.floor[:0], *parts])
-        return fitted_spaces(rest, torch.cat([self.floor, rest])) | dict(self._networks)
+        return fitted_spaces(rest, torch.cat([self.floor, rest])) | dict(self._networks or {})
 
     @cached_property
     def _training(self) -> SignalSet:

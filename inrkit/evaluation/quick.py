@@ -31,7 +31,6 @@ class QuickFrechet:
         model: Whose data and kind of signal it is; not what is measured.
         count: Signals in each set, at most.
         seed: Of the choice, and of what is generated.
-        progress: Shows how far the reading of signals is.
     """
 
     def __init__(self, model: Model, count: int, seed: int = 0, progress: Progress = quiet) -> None:

@@ -78,12 +78,11 @@ def distribution_of(values: Sequence[float]) -> dict[str, float]:
     """Mean, standard deviation and quantiles of what is finite (the PSNR of equal signals is not)."""
     x = torch.tensor(values, dtype=torch.float64)
     finite = x[x.isfinite()]
-    result = {"finite": float(len(finite)) / len(x)}
-    if len(finite):
-        low, middle, high = torch.quantile(finite, finite.new_tensor([0.05, 0.5, 0.95])).tolist()
-        std = float(finite.std(correction=0))
-        result |= {"mean": float(finite.mean()), "std": std, "p5": low, "median": middle, "p95": high}
-    return result
+    if not len(finite):
+        return {"finite": 0.0}
+    low, middle, high = torch.quantile(finite, finite.new_tensor([0.05, 0.5, 0.95])).tolist()
+    figures = {"mean": float(finite.mean()), "std": float(finite.std(correction=0))}
+    return {"finite": len(finite) / len(x), **figures, "p5": low, "median": middle, "p95": high}
 
 
 @final

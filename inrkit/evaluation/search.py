@@ -4,6 +4,7 @@
 on the data and on the model. All levels are tried with the same noise, so that their order is not a matter of chance.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,39 +22,26 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 def search_middle(model: Model, n: int = 1000, seed: int = 0, progress: Progress = quiet) -> dict[str, Any]:
-    """The best middle level, its distance, and all that were tried, as JSON: see `QuickFrechet` for the distance.
-
-    Args:
-        n: Signals in each set, at most.
-        seed: Of the choice of training signals, and of what is generated.
-        progress: Shows how far the search is.
-    """
+    """The best middle level, its distance, and all that were tried, as JSON: see `QuickFrechet` for the distance, of
+    ``n`` signals in each set at most, and for the seed."""
     if not model.sampler.few_steps:
         raise UsageError("a diffusion run has no intermediate noise level to search: it is sampled by its ODE")
-    quick = QuickFrechet(model, n, seed, progress)
-    done = 0
+    quick, done = QuickFrechet(model, n, seed, progress), itertools.count()
 
     def distance(t: float) -> float:
-        nonlocal done
-        progress(done, COARSE + FINE, "searching the intermediate noise level")
-        done += 1
+        progress(next(done), COARSE + FINE, "searching the intermediate noise level")
         return quick.distance(model, (T_MAX, t))
 
     tried = sorted(minimise(distance, LOW, HIGH))
-    progress(COARSE + FINE, COARSE + FINE, "searching the intermediate noise level")
+    progress(next(done), COARSE + FINE, "searching the intermediate noise level")
     middle, best = min(tried, key=lambda point: point[1])
     if not math.isfinite(best):
         raise DataError(
             f"the model of step {model.step} generates values that are not finite; search with an earlier checkpoint"
         )
-    return {
-        "middle": middle,
-        "step": model.step,
-        "seed": seed,
-        "count": len(quick.signals),
-        "frechet": best,
-        "curves": {"2 steps": [[t, value] for t, value in tried if math.isfinite(value)]},
-    }
+    curves = {"2 steps": [[t, value] for t, value in tried if math.isfinite(value)]}
+    found = {"middle": middle, "step": model.step, "seed": seed, "count": len(quick.signals), "frechet": best}
+    return {**found, "curves": curves}
 
 
 def charts(evaluation: Mapping[str, Any]) -> dict[str, str]:
@@ -63,19 +51,17 @@ def charts(evaluation: Mapping[str, Any]) -> dict[str, str]:
     return {title: chart(curves, title="distance", x_label="intermediate noise level", log_x=True)} if curves else {}
 
 
-def minimise(
-    value: Callable[[float], float], low: float, high: float, coarse: int = COARSE, fine: int = FINE
-) -> list[tuple[float, float]]:
+def minimise(value: Callable[[float], float], low: float, high: float) -> list[tuple[float, float]]:
     """All points (t, value) that were tried: a grid on a log scale, then a golden section beside its best point.
 
     The grid makes it safe where there are several minima; the section narrows a unimodal one down.
     """
-    grid = [low * (high / low) ** (i / (coarse - 1)) for i in range(coarse)]
+    grid = [low * (high / low) ** (i / (COARSE - 1)) for i in range(COARSE)]
     tried = [(t, value(t)) for t in grid]
-    best = min(range(coarse), key=lambda i: tried[i][1])
-    a, b = math.log(grid[max(best - 1, 0)]), math.log(grid[min(best + 1, coarse - 1)])
+    best = min(range(COARSE), key=lambda i: tried[i][1])
+    a, b = math.log(grid[max(best - 1, 0)]), math.log(grid[min(best + 1, COARSE - 1)])
     inner: dict[float, float] = {}
-    for _ in range(fine):
+    for _ in range(FINE):
         left, right = b - _GOLDEN * (b - a), a + _GOLDEN * (b - a)
         # One of the two points of a section was a point of the section before.
         known = [x for x in inner if a < x < b]
