@@ -34,13 +34,9 @@ Say = Callable[[str], object]
 @final
 @attrs.frozen
 class ComparedRun:
-    """One run of the comparison.
+    """One run of the comparison, as it is or to be trained first; ``numbered`` by its seed beside others of a system.
 
-    Args:
-        system: What it is a run of; runs that differ by nothing but their seeds are of one system.
-        config: Of the run, or to be trained by.
-        train: Whether it is trained first.
-        numbered: Whether its seed is part of its name.
+    Runs that differ by nothing but their seeds are of one system.
     """
 
     system: str
@@ -80,7 +76,6 @@ def compare(
         sets: "key=value" texts for all configs.
         at: Where else to time rendering, such as {"size": "128x128"}.
         seed: Of what is generated: all start from the same noise.
-        progress: Shows how far it is.
         say: Called with a line about each run that is trained.
     """
     out, say = Path(out), say or (lambda text: None)
@@ -101,22 +96,19 @@ def compare(
         _refuse_other_kinds({one.inr(one.sample(1), 0).modality for one in (reference.signals.model, model)})
         say(f"measuring {run.name}")
         figures[run.name], shown[run.name] = run_figures(model, reference, at), run_pictures(model, seed)
-    rows = [_row(run, figures.get(run.name) or {"failed": failed[run.name]}) for run in runs]
-    systems = dict.fromkeys(run.system for run in runs)
-    result = {
-        "n": len(reference.signals),
-        "seed": seed,
-        "spaces": spaces_of(reference),
-        "rows": rows,
-        "systems": [summary([row for row in rows if row["system"] == system]) for system in systems],
-    }
+    rows = [
+        {"system": run.system, "name": run.name, "run": str(run.path), "seed": run.config.seed}
+        | (figures.get(run.name) or {"failed": failed[run.name]})
+        for run in runs
+    ]
+    systems = [
+        summary([row for row in rows if row["system"] == name]) for name in dict.fromkeys(run.system for run in runs)
+    ]
+    result = {"n": len(reference.signals), "seed": seed, "spaces": spaces_of(reference)}
+    result |= {"rows": rows, "systems": systems}
     atomic.write_text(out / "compare.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     write_scoreboard(result, shown, out)
     return result
-
-
-def _row(run: ComparedRun, figures: Mapping[str, Any]) -> dict[str, Any]:
-    return {"system": run.system, "name": run.name, "run": str(run.path), "seed": run.config.seed, **figures}
 
 
 def compared_runs(
@@ -166,9 +158,8 @@ def _mean_and_spread(values: Sequence[float | None]) -> dict[str, float]:
 
 def _refuse_other_kinds(modalities: set[str]) -> None:
     if len(modalities) > 1:
-        raise UsageError(
-            f"expected one kind of signals, found {' and '.join(sorted(modalities))}; compare like with like"
-        )
+        found = " and ".join(sorted(modalities))
+        raise UsageError(f"expected one kind of signals, found {found}; compare like with like")
 
 
 def _read(one: Path | str, sets: Sequence[str]) -> tuple[Resolved, str]:

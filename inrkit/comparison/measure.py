@@ -1,7 +1,7 @@
 """Runs measured alike: the same held-out signals, the same features, the same noise."""
 
 import statistics
-import time
+import timeit
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,9 +58,8 @@ def frechet_of(model: Model, reference: Reference, times: Sequence[float]) -> di
     samples = _pictures(model, reference, times)
     if samples.shape[1:] != reference.real.shape[1:]:
         ours, theirs = ("x".join(map(str, x.shape[:1:-1])) for x in (reference.real, samples))
-        raise UsageError(
-            f"{model.run}: its pictures are {theirs}, those of the first run are {ours}; compare runs of one size"
-        )
+        found = f"its pictures are {theirs}, those of the first run are {ours}"
+        raise UsageError(f"{model.run}: {found}; compare runs of one size")
     figures = {}
     for space in spaces_of(reference):
         rows = reference.compare({"samples": samples}, space)
@@ -110,9 +109,4 @@ def seconds_of(model: Model, place: Mapping[str, str]) -> float:
             torch.cuda.synchronize(model.device)
 
     run()
-    found = []
-    for _ in range(_ROUNDS):
-        begin = time.perf_counter()
-        run()
-        found.append(time.perf_counter() - begin)
-    return statistics.median(found) / _BATCH
+    return statistics.median(timeit.repeat(run, number=1, repeat=_ROUNDS)) / _BATCH

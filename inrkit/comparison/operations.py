@@ -45,8 +45,7 @@ def operations(run: Callable[[], object]) -> int:
     """Operations in the matrix products of a run, forward and backward; a multiplication and an addition are two."""
     with Operations() as counter:
         run()
-    total: int = counter.total
-    return total
+    return int(counter.total)
 
 
 @torch.no_grad()

@@ -13,9 +13,9 @@ from inrkit.evaluation.generation import ENOUGH
 from inrkit.storage import atomic
 
 _System: TypeAlias = Mapping[str, Any]
-_Columns: TypeAlias = Mapping[str, Callable[[_System], str]]
+_Cell: TypeAlias = Callable[[_System], str]
 
-_TRAINING: _Columns = {
+_TRAINING: dict[str, _Cell] = {
     "parameters": lambda row: _count(row["parameters"]),
     "FLOPs per step": lambda row: _count(row["step_flops"]),
     "steps": lambda row: f"{row['step']:,.0f}",
@@ -23,7 +23,7 @@ _TRAINING: _Columns = {
     "training min": lambda row: _figure(row["training_seconds"], 1 / 60, 1),
     "memory, MiB": lambda row: _figure(row["training_memory"], 1 / 2**20, 0),
 }
-_SAMPLING: _Columns = {
+_SAMPLING: dict[str, _Cell] = {
     "FLOPs per sample": lambda row: _count(row["sample_flops"]),
     "ms per sample": lambda row: _figure(row["sample_seconds"], 1000, 2),
 }
@@ -32,25 +32,20 @@ _SAMPLING: _Columns = {
 def tables_of(result: Mapping[str, Any]) -> list[Table]:
     """How good the systems are, what training cost and what a sample costs: a row for each, means over its runs."""
     systems = result["systems"]
-    quality: dict[str, Callable[[_System], str]] = {
+    quality: dict[str, _Cell] = {
         "runs": lambda row: str(row["runs"]) + (f", {row['failed']} failed" if row["failed"] else ""),
         "reconstruction PSNR, dB": lambda row: _figure(row["reconstruction"], 1, 2),
     }
     # A diffusion model has no samples of one step, and a consistency model need not show those of many.
     for steps in dict.fromkeys(name for row in systems for name in row.get("frechet_ratio", {})):
         quality[f"Fréchet, {steps}"] = functools.partial(_within, "frechet_ratio", steps, digits=2)
-    sampling = dict(_SAMPLING)
-    for place in next(row["rate"] for row in systems if "rate" in row):
-        sampling[f"samples/s at {place}"] = functools.partial(_within, "rate", place, digits=1)
+    places = next(row["rate"] for row in systems if "rate" in row)
+    rates = {f"samples/s at {place}": functools.partial(_within, "rate", place, digits=1) for place in places}
+    flops = "FLOPs are those of matrix products and convolutions: forward, backward, teacher and optimizer."
     return [
         _table("system", quality, systems, note_of(result)),
-        _table(
-            "training",
-            _TRAINING,
-            systems,
-            "FLOPs are those of matrix products and convolutions: forward, backward, teacher and optimizer.",
-        ),
-        _table("sampling", sampling, systems, "In one step."),
+        _table("training", _TRAINING, systems, flops),
+        _table("sampling", _SAMPLING | rates, systems, "In one step."),
     ]
 
 
@@ -88,7 +83,7 @@ def write_scoreboard(result: Mapping[str, Any], shown: Mapping[str, Mapping[str,
     save_report(Report("Comparison", subtitle, {}, sections), out / "compare.html")
 
 
-def _table(title: str, columns: _Columns, systems: list[_System], note: str) -> Table:
+def _table(title: str, columns: Mapping[str, _Cell], systems: list[_System], note: str) -> Table:
     rows = [[row["name"], *(cell(row) for cell in columns.values())] for row in systems if "reason" not in row]
     return Table([title, *columns], rows, note)
 
