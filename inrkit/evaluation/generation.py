@@ -17,7 +17,7 @@ from inrkit.core.draws import seed_of
 from inrkit.errors import DataError
 from inrkit.inference.picture import pictures_of
 from inrkit.inference.signalset import SignalSet
-from inrkit.metrics.feature import Features, RandomConvFeatures, Standardised, WhitenedPCA
+from inrkit.metrics.feature import Features, RandomConvFeatures, Standardised, WhitenedPCA, centred
 from inrkit.metrics.metric import compare_sets
 from inrkit.metrics.neighbour import nearest
 from inrkit.progress import Progress, quiet
@@ -129,8 +129,7 @@ def spaces_of(real: Tensor) -> dict[str, Features]:
 
 def _rank(real: Tensor) -> int:
     """Directions in which real signals vary by more than a thousandth of how they vary most."""
-    x = real.flatten(1).double()
-    x = x - x.mean(dim=0)
+    x, _ = centred(real)
     variance = torch.linalg.eigvalsh(x @ x.T if x.shape[1] > len(x) else x.T @ x)
     return int((variance > 1e-6 * variance[-1]).sum()) if variance[-1] > 0 else 0
 

@@ -63,18 +63,22 @@ class FeatureNetwork(Features):
 def extract(features: Callable[[Tensor], Tensor], values: Tensor, *, chunk: int = 256) -> Tensor:
     """The features of all rows, (N, D) in float64, computed ``chunk`` rows at a time."""
     parts = [features(rows) for rows in values.split(chunk)]
-    for part in parts:
-        if part.ndim != 2:
-            raise UsageError(
-                f"'features' must return (B, D); {type(features).__name__} returned {tuple(part.shape)}; "
-                "flatten or pool its answer."
-            )
+    if odd := [tuple(part.shape) for part in parts if part.ndim != 2]:
+        who = type(features).__name__
+        raise UsageError(f"'features' must return (B, D); {who} returned {odd[0]}; flatten or pool its answer.")
     return in_double(torch.cat(parts))
 
 
 def in_double(x: Tensor) -> Tensor:
     """The same numbers in float64, moved to the CPU from a device that has no float64."""
     return x.to("cpu", torch.float64) if x.device.type == "mps" else x.double()
+
+
+def centred(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (N, ...) as (N, D) in float64, less their mean (D,); and that mean."""
+    x = in_double(x.flatten(1))
+    mean = x.mean(dim=0)
+    return x - mean, mean
 
 
 @final
@@ -115,8 +119,7 @@ class RandomConvFeatures(Features):
         super().__init__()
         if not 1 <= len(size) <= 3 or min(size) < 8:
             raise UsageError(f"'size' must be one to three numbers of at least 8 (got {tuple(size)}).")
-        self.channels, self.size, self.seed, self.widths = channels, tuple(size), seed, tuple(widths)
-        self.axes = len(size)
+        self.channels, self.axes, self.widths = channels, len(size), tuple(widths)
         generator = random.Random(seed)
         fan_in = [channels, *widths[:-1]]
         for stage, (narrow, wide) in enumerate(zip(fan_in, widths, strict=True)):
@@ -135,8 +138,7 @@ class RandomConvFeatures(Features):
                 f"`RandomConvFeatures` expects values (B, {self.channels}, ...) with {self.axes} spatial axes of at "
                 f"least 8 (got {tuple(values.shape)}); build it with these channels and this size."
             )
-        x = values.float()
-        found = []
+        x, found = values.float(), []
         for stage, width in enumerate(self.widths):
             padded = F.pad(x, (1, 1) * self.axes, mode="replicate")
             v = _CONV[self.axes](padded, self.get_buffer(f"weight{stage}"))
@@ -213,17 +215,14 @@ class WhitenedPCA(Features):
     @classmethod
     def fit(cls, real: Tensor, components: int = 64) -> Self:
         """The leading components of real values (N, C, ...); at most the rank of the data, and better far fewer."""
-        x = in_double(real.flatten(1))
-        mean = x.mean(dim=0)
-        x = x - mean
+        x, mean = centred(real)
         wide = x.shape[1] > len(x)
         variance, vectors = torch.linalg.eigh((x @ x.T if wide else x.T @ x) / max(len(x) - 1, 1))
         variance, vectors = variance.flip(0), vectors.flip(1)
         rank = int((variance > 1e-9 * variance[0].clamp_min(1e-300)).sum())
         if not 1 <= components <= rank:
-            raise UsageError(
-                f"'components' must be 1 to {rank}, the rank of the {len(x)} signals given (got {components})."
-            )
+            given = f"the rank of the {len(x)} signals given"
+            raise UsageError(f"'components' must be 1 to {rank}, {given} (got {components}).")
         variance, vectors = variance[:components], vectors[:, :components]
         if wide:  # eigenvectors of x xᵀ: xᵀ u has length sqrt((N - 1) λ)
             vectors = x.T @ vectors / ((len(x) - 1) * variance).sqrt()
@@ -235,9 +234,7 @@ class WhitenedPCA(Features):
         return self.basis.shape[1]
 
     def forward(self, values: Tensor) -> Tensor:
-        if values[0].numel() != len(self.mean):
-            raise UsageError(
-                f"`WhitenedPCA` was fitted on {len(self.mean)} values per signal (got {values[0].numel()}); "
-                "measure the signals as the fitted ones were."
-            )
+        if (found := values[0].numel()) != (fitted := len(self.mean)):
+            advice = "measure the signals as the fitted ones were."
+            raise UsageError(f"`WhitenedPCA` was fitted on {fitted} values per signal (got {found}); {advice}")
         return (values.flatten(1).float() - self.mean) @ self.basis

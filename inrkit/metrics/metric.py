@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inrkit.errors import DataError, UsageError
-from inrkit.metrics.feature import extract, in_double
+from inrkit.metrics.feature import centred, extract, in_double
 from inrkit.metrics.neighbour import diversity, precision_recall
 
 
@@ -84,10 +84,8 @@ def _blur(x: Tensor, taps: int) -> Tensor:
 
 def _same_shape(prediction: Tensor, target: Tensor) -> None:
     if prediction.shape != target.shape or prediction.ndim < 2:
-        raise UsageError(
-            "'prediction' and 'target' must have the same shape (B, C, ...) "
-            f"(got {tuple(prediction.shape)} and {tuple(target.shape)})."
-        )
+        found = f"{tuple(prediction.shape)} and {tuple(target.shape)}"
+        raise UsageError(f"'prediction' and 'target' must have the same shape (B, C, ...) (got {found}).")
 
 
 @final
@@ -103,13 +101,10 @@ class Gaussian:
         """Of features (N, D)."""
         if features.ndim != 2 or len(features) < 2:
             raise UsageError(f"'features' must be (N, D) with N of at least 2 (got {tuple(features.shape)}).")
-        x = in_double(features.detach())
-        if broken := int((~x.isfinite()).any(dim=1).sum()):
-            raise DataError(
-                f"features must be finite numbers; {broken} of {len(x)} rows are not; look at the signals they are of."
-            )
-        mean = x.mean(dim=0)
-        x = x - mean
+        if broken := int((~features.isfinite()).any(dim=1).sum()):
+            found = f"{broken} of {len(features)} rows are not"
+            raise DataError(f"features must be finite numbers; {found}; look at the signals they are of.")
+        x, mean = centred(features.detach())
         return cls(mean.cpu(), (x.T @ x).cpu() / (len(x) - 1))
 
 
@@ -150,9 +145,8 @@ def kernel_distance(a: Tensor, b: Tensor) -> float:
     """
     x, y = in_double(a), in_double(b)
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < 2:
-        raise UsageError(
-            f"expected features (N, D), (M, D) of 2 rows or more (got {tuple(a.shape)}, {tuple(b.shape)})."
-        )
+        found = f"{tuple(a.shape)}, {tuple(b.shape)}"
+        raise UsageError(f"expected features (N, D), (M, D) of 2 rows or more (got {found}).")
     n, m = len(x), len(y)
     same_x = (_kernel_sum(x, x) - float(_kernel(x.square().sum(1), x.shape[1]).sum())) / (n * (n - 1))
     same_y = (_kernel_sum(y, y) - float(_kernel(y.square().sum(1), y.shape[1]).sum())) / (m * (m - 1))
@@ -246,8 +240,7 @@ def compare_sets(
 
 def _noise_like(values: Tensor, seed: int) -> Tensor:
     """Uniform noise of the same shape, within the range of each channel."""
-    channels = values.transpose(0, 1).flatten(1)  # (C, ...)
-    shape = (1, -1, *[1] * (values.ndim - 2))
-    low, high = channels.amin(dim=1).reshape(shape), channels.amax(dim=1).reshape(shape)
+    others = [axis for axis in range(values.ndim) if axis != 1]
+    low, high = values.amin(others, keepdim=True), values.amax(others, keepdim=True)
     drawn = torch.rand(values.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float32)
     return low + (high - low) * drawn.to(values)

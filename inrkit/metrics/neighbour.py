@@ -57,8 +57,7 @@ def precision_recall(real: Tensor, samples: Tensor, *, k: int = 3) -> PrecisionR
     x, y = _rows("real", real, k + 1), _rows("samples", samples, k + 1)
     real_radius, sample_radius = _radius(x, k), _radius(y, k)
     inside, balls, start = 0, 0, 0
-    recalled = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-    covered = torch.zeros_like(recalled)
+    recalled, covered = torch.zeros(2, len(x), dtype=torch.bool, device=x.device)
     for distance in _distances(y, x):  # (chunk, N)
         in_real = distance <= real_radius
         in_sample = distance <= sample_radius[start : start + len(distance), None]
@@ -106,14 +105,11 @@ def nearest(queries: Tensor, references: Tensor | Iterable[Tensor], *, chunk: in
     best = torch.full((len(x),), torch.inf, dtype=x.dtype, device=x.device)
     index = torch.full((len(x),), -1, dtype=torch.long, device=x.device)
     start = 0
-    batches = references.split(chunk) if isinstance(references, Tensor) else references
-    for batch in batches:
+    for batch in [references] if isinstance(references, Tensor) else references:
         for rows in batch.split(chunk):
             y = _rows("references", rows, 1).to(x.device)
-            if y.shape[1] != x.shape[1]:
-                raise UsageError(
-                    f"'references' must have {x.shape[1]} numbers per row, like the queries (got {y.shape[1]})."
-                )
+            if (found := y.shape[1]) != (wanted := x.shape[1]):
+                raise UsageError(f"'references' must have {wanted} numbers per row, like the queries (got {found}).")
             shift = y.mean(dim=0)
             near = ((y - shift).square().sum(1) - 2 * (x - shift) @ (y - shift).T).argmin(dim=1)
             distance = (x - y[near]).norm(dim=1)
