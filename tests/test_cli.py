@@ -262,17 +262,17 @@ def test_plugins_list_shows_what_each_offers() -> None:
 def test_plugins_list_shows_why_one_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken plugin is listed with its reason; only asking for what it would bring is an error."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    info = tmp_path / "inrkit_odd-2.0.dist-info"
+    info = tmp_path / "inrkit_uneven-2.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: inrkit-odd\nVersion: 2.0\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: inrkit-uneven\nVersion: 2.0\n")
     (info / "entry_points.txt").write_text("[inrkit]\nodd = surely_not_there\n")
-    everything = {"INRKIT_PLUGINS": "image,odd"}  # a setting of its own, which nothing has cached
+    everything = {"INRKIT_PLUGINS": "image,uneven"}  # a setting of its own, which nothing has cached
     result = inrkit("plugins", "list", env=everything)
     assert result.exit_code == 0
     assert re.search(
-        r"odd +inrkit-odd 2.0 +broken +ModuleNotFoundError: No module named 'surely_not_there'", result.stdout
+        r"uneven +inrkit-uneven 2.0 +broken +ModuleNotFoundError: No module named 'surely_not_there'", result.stdout
     )
-    result = inrkit("train", "--modality", "odd", "--dry-run", env=everything)
+    result = inrkit("train", "--modality", "uneven", "--dry-run", env=everything)
     assert result.exit_code == 4
     assert "ModuleNotFoundError" in result.stderr
 

@@ -100,10 +100,9 @@ def command_of(importer: type[Any]) -> click.Command:
     """One importer as a command whose flags are the fields of its options."""
     fields = schema.fields_of(importer.Options)
 
-    def run(source: Path, out: Path, overwrite: bool, **given: Any) -> None:
-        options = schema.convert(
-            importer.Options, {key: value for key, value in given.items() if value is not None}, schema.Place("options")
-        )
+    def run(source: Path, out: Path, overwrite: bool, **flags: Any) -> None:
+        given = {key: value for key, value in flags.items() if value is not None}
+        options = schema.convert(importer.Options, given, schema.Place("options"))
         try:
             _import(importer, source, out, options, overwrite=overwrite)
         except InrkitError as error:  # of the importer, which knows fields and no flags
@@ -115,7 +114,7 @@ def command_of(importer: type[Any]) -> click.Command:
         help=f"{importer.summary[:1].upper()}{importer.summary[1:]}, as a store for the modality "
         f"'{importer.modality}'.\n\n\b\n  inrkit data import {importer.name} SOURCE data.h5",
         params=[
-            click.Argument(["source"], type=click.Path(path_type=Path)),
+            click.Argument(["source"], type=option.PATH),
             click.Argument(["out"], type=click.Path(dir_okay=False, path_type=Path)),
             *(_option(field) for field in fields.values()),
             click.Option(["--overwrite"], is_flag=True, help="Replace OUT if it exists."),
@@ -145,7 +144,7 @@ def _import(importer: type[Any], source: Path, out: Path, options: Any, *, overw
 
 
 @data.command(short_help="Show what a store contains.")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=option.PATH)
 @option.as_json
 def info(file: Path, as_json: bool) -> None:
     """Show what a store contains: its arrays, their shapes, and where they came from.
@@ -156,16 +155,10 @@ def info(file: Path, as_json: bool) -> None:
     from inrkit.storage.store import Store, ranges
 
     with Store(file) as store:
-        arrays: dict[str, dict[str, Any]] = {
-            name: {
-                "shape": list(store.shape(name)),
-                "dtype": str(store.dtype(name)),
-                "low": low,
-                "high": high,
-                "mean": m,
-            }
-            for name, (low, high, m) in ranges(store).items()
-        }
+        arrays: dict[str, dict[str, Any]] = {}
+        for name, found in ranges(store).items():
+            spread = dict(zip(("low", "high", "mean"), found, strict=True))
+            arrays[name] = {"shape": list(store.shape(name)), "dtype": str(store.dtype(name)), **spread}
         facts: dict[str, Any] = {
             "file": str(file),
             "modality": store.modality,
@@ -182,8 +175,8 @@ def info(file: Path, as_json: bool) -> None:
     rows = [[key.replace("_", " "), facts[key]] for key in ("file", "modality", "items", "held_out")]
     rows += [["size", shown_bytes(facts["bytes"])], ["sha256", facts["sha256"]]]
     for name, a in arrays.items():
-        spread = f"from {a['low']:.4g} to {a['high']:.4g}, mean {a['mean']:.4g}"
-        rows.append([f"array {name}", f"{'x'.join(map(str, a['shape']))} {a['dtype']}, {spread}"])
+        said = f"from {a['low']:.4g} to {a['high']:.4g}, mean {a['mean']:.4g}"
+        rows.append([f"array {name}", f"{'x'.join(map(str, a['shape']))} {a['dtype']}, {said}"])
     rows += [[key, shown(value)] for key, value in facts["attributes"].items()]
     say_table(["what", ""], rows)
 
@@ -198,7 +191,7 @@ def _held_out(file: Path, modality: str) -> int | None:
 
 
 @data.command(short_help="Verify a store's hash and read all of it.")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=option.PATH)
 @option.as_json
 def verify(file: Path, as_json: bool) -> None:
     """Verify a store's hash and read all of it; exit code 3 if anything is wrong.

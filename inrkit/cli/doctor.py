@@ -1,5 +1,6 @@
 """``inrkit doctor``."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,14 +40,16 @@ def examine(progress: Progress = quiet) -> dict[str, Any]:
     import torch
 
     from inrkit.cli import machine
+    from inrkit.machine.precision import choose_device, choose_precision
 
+    device, room = choose_device("auto"), shutil.disk_usage(Path.cwd())
     parts: dict[str, Callable[[], Any]] = {
         "versions": machine.versions,
         "torch": machine.build,
         "processor": lambda: {**machine.processor(), "gflops": machine.rates(torch.device("cpu"))},
         "gpus": machine.gpus,
-        "auto": machine.precision,
-        "disk": lambda: machine.disk(Path.cwd()),
+        "auto": lambda: {"device": str(device), "precision": choose_precision("auto", device)},
+        "disk": lambda: {"path": str(Path.cwd()), "free": room.free, "total": room.total},
         "plugins": lambda: describe(load_plugins()),
         "torchvision": machine.torchvision_warning,
     }
@@ -82,10 +85,8 @@ def _rows(facts: dict[str, Any]) -> list[list[str]]:
         ["cores", f"{cpu['usable_cores']} usable of {cpu['cores']}; torch uses {cpu['threads']} threads"],
         ["CPU matrix products", _shown_rates(cpu["gflops"])],
     ]
-    for gpu in facts["gpus"]:
-        rows.append(["GPU", f"{gpu['name']}, {shown_bytes(gpu['memory'])}, {_shown_rates(gpu['gflops'])}"])
-    if not facts["gpus"]:
-        rows.append(["GPU", "none that torch can use"])
+    gpus = [f"{gpu['name']}, {shown_bytes(gpu['memory'])}, {_shown_rates(gpu['gflops'])}" for gpu in facts["gpus"]]
+    rows += [["GPU", gpu] for gpu in gpus or ["none that torch can use"]]
     rows += [
         ["'auto' means", f"device {facts['auto']['device']}, precision {facts['auto']['precision']}"],
         ["disk", f"{shown_bytes(disk['free'])} free of {shown_bytes(disk['total'])} at {disk['path']}"],

@@ -8,7 +8,6 @@ import click
 
 from inrkit.cli import option
 from inrkit.cli.output import bar, say, say_json
-from inrkit.cli.sample import parse_labels
 from inrkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,9 +60,7 @@ _BETWEEN, _STROKE = 9, 1.0
     type=option.COUNT,
     help="Results for each INPUT [default: 1]; interpolate: signals, both ends included [default: 9].",
 )
-@click.option(
-    "--label", metavar="K,...", help="Class label of the results by number or name; several are used in turn."
-)
+@option.label("Class label of the results by number or name; several are used in turn.")
 @option.seed("Random seed; equal seeds give equal results.")
 @option.device()
 @option.out("A folder, or FILE.png. [default: RUN/edited]")
@@ -73,7 +70,7 @@ def edit(
     inputs: tuple[Path, ...],
     task: str,
     count: int | None,
-    label: str | None,
+    label: list[str] | None,
     seed: int,
     device: str,
     out: Path | None,
@@ -104,11 +101,10 @@ def edit(
     from inrkit.inference.model import Model
     from inrkit.storage.rundir import read_config
 
-    classes = None if label is None else parse_labels(label)
     # What the config alone can tell is checked before the weights are read.
     known = _known(Resolved.of(read_config(run)).modality, task, given)
     model, folder = Model.load(run, device=device), out or run / "edited"
-    written, sheet = _edited(model, inputs, task, count, classes, seed, folder, known, given)
+    written, sheet = _edited(model, inputs, task, count, label, seed, folder, known, given)
     if as_json:
         say_json([result._asdict() for result in written])
         return
@@ -124,7 +120,7 @@ def _edited(
     inputs: Sequence[Path],
     task: str,
     count: int | None,
-    classes: Sequence[str] | None,
+    label: Sequence[str] | None,
     seed: int,
     out: Path,
     operator: "Operator | None",
@@ -148,13 +144,13 @@ def _edited(
         labels = [name for name in names for _ in range(count or 1)]
     files, sheet = _targets(inputs, labels, out)
     if shown is None:
-        edited = model.interpolate(support, len(labels), given["level"], seed, classes)
+        edited = model.interpolate(support, len(labels), given["level"], seed, label)
     else:
         with bar("editing") as progress:
-            edited = model.edit(shown, _task(task, operator, given), seed, classes, progress=progress)
+            edited = model.edit(shown, _task(task, operator, given), seed, label, progress=progress)
     made_folder(sheet.parent)
     options = {key: str(value) if isinstance(value, Path) else value for key, value in given.items() if value}
-    options |= {} if classes is None else {"label": classes}
+    options |= {} if label is None else {"label": label}
     origins = [{"kind": "edit", "task": task, "source": Path(name).name, "seed": seed, **options} for name in labels]
     return save_edits(model, shown, edited, operator, files, sheet, origins), sheet
 

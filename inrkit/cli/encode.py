@@ -8,7 +8,6 @@ import click
 
 from inrkit.cli import option
 from inrkit.cli.output import bar, note, say, say_json
-from inrkit.cli.sample import parse_labels
 from inrkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ _ON_SHEET = 24
 @click.option("--data", metavar="FILE", help="Encode a whole data set: a store, or 'embedded' (the synthetic signals).")
 @click.option("--split", type=_SPLIT, default="both", show_default=True, help="Which split of --data.")
 @click.option("-n", "limit", type=option.COUNT, help="Maximum number of signals of each split.  [default: all]")
-@click.option("--label", metavar="K,...", help="Class label of the INPUTs by number or name; several are used in turn.")
+@option.label("Class label of the INPUTs by number or name; several are used in turn.")
 @click.option("--skip-broken", is_flag=True, help="Leave out files that cannot be read, instead of stopping.")
 @option.device()
 @option.out("A folder, or FILE.inr; with --data FILE.h5.  [default: RUN/encoded or RUN/params.h5]")
@@ -37,7 +36,7 @@ def encode(
     data: str | None,
     split: str,
     limit: int | None,
-    label: str | None,
+    label: list[str] | None,
     skip_broken: bool,
     device: str,
     out: Path | None,
@@ -75,7 +74,7 @@ def encode(
         raise UsageError(f"{out}: expected an .inr file or a folder; 'inrkit render' makes pictures of .inr files")
     model = Model.load(run, device=device)
     signals, names = _read(model, inputs, skip_broken=skip_broken)
-    classes = None if label is None else model.labels(len(names), 0, parse_labels(label))
+    classes = None if label is None else model.labels(len(names), 0, label)
     signals = signals if classes is None else {**signals, "label": classes}
     files, sheet = _targets(run, inputs, names, out)
     for folder in {file.parent for file in files}:

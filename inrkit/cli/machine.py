@@ -1,9 +1,7 @@
 """What ``inrkit doctor`` finds out: facts about this machine and this installation."""
 
-import importlib.metadata
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import time
@@ -13,20 +11,9 @@ from typing import Any
 import torch
 
 import inrkit
-from inrkit.machine.precision import choose_device, choose_precision
+from inrkit.cli.plugins import version_of
 
-PACKAGES = (
-    "torch",
-    "numpy",
-    "attrs",
-    "pluggy",
-    "click",
-    "h5py",
-    "kornia",
-    "nerfacc",
-    "safetensors",
-    "pillow",
-)
+PACKAGES = ("torch", "numpy", "attrs", "pluggy", "click", "h5py", "kornia", "nerfacc", "safetensors", "pillow")
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile", "asimd", "bf16", "sve")
 _SIDE = 1024  # of the matrices that are multiplied
 _PATIENCE = 0.3  # seconds for each rate
@@ -34,13 +21,8 @@ _PATIENCE = 0.3  # seconds for each rate
 
 def versions() -> dict[str, Any]:
     """Versions of what we are built on; None for what is missing."""
-    found: dict[str, Any] = {"inrkit": inrkit.__version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = None
-    return found
+    ours = {"inrkit": inrkit.__version__, "python": platform.python_version()}
+    return {**ours, **{name: version_of(name) for name in PACKAGES}}
 
 
 def processor() -> dict[str, Any]:
@@ -72,14 +54,8 @@ def gpus() -> list[dict[str, Any]]:
     found = []
     for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         facts = torch.cuda.get_device_properties(number)
-        found.append(
-            {
-                "name": facts.name,
-                "memory": facts.total_memory,
-                "capability": f"{facts.major}.{facts.minor}",
-                "gflops": rates(torch.device("cuda", number)),
-            }
-        )
+        about = {"name": facts.name, "memory": facts.total_memory, "capability": f"{facts.major}.{facts.minor}"}
+        found.append({**about, "gflops": rates(torch.device("cuda", number))})
     return found
 
 
@@ -88,30 +64,17 @@ def rates(device: torch.device) -> dict[str, float]:
     return {"fp32": _rate(torch.float32, device), "bf16": _rate(torch.bfloat16, device)}
 
 
-def precision() -> dict[str, str]:
-    """What ``--device auto --precision auto`` come to here."""
-    device = choose_device("auto")
-    return {"device": str(device), "precision": choose_precision("auto", device)}
-
-
-def disk(path: Path) -> dict[str, Any]:
-    """Room where runs would be written."""
-    usage = shutil.disk_usage(path)
-    return {"path": str(path), "free": usage.free, "total": usage.total}
-
-
 def torchvision_warning() -> str | None:
     """Why the torchvision that is installed beside torch does harm, if it does.
 
     inrkit does not use it, but other packages import it where it is found, and fail with it.
     """
-    try:
-        version = importlib.metadata.version("torchvision")
-    except importlib.metadata.PackageNotFoundError:
+    if (version := version_of("torchvision")) is None:
         return None
-    command = [sys.executable, "-c", "import torchvision"]
     try:
-        child = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        child = subprocess.run(
+            [sys.executable, "-c", "import torchvision"], capture_output=True, text=True, timeout=60, check=False
+        )
     except subprocess.TimeoutExpired:
         return f"torchvision {version} takes over a minute to import; inrkit does not need it"
     if child.returncode == 0:

@@ -36,6 +36,15 @@ def seed(text: str) -> Decorator:
     return click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=text)
 
 
+def label(text: str) -> Decorator:
+    """The classes of "cat, 3"."""
+    return click.option("--label", metavar="K,...", callback=_listed, help=text)
+
+
+def _listed(ctx: click.Context, parameter: click.Parameter, text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",")]
+
+
 def out(text: str, *, required: bool = False, **kind: bool) -> Decorator:
     """Where results are written; ``kind`` says what it cannot be, as of `click.Path`."""
     return click.option("-o", "--out", type=click.Path(path_type=Path, **kind), required=required, help=text)

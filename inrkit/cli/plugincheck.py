@@ -1,9 +1,10 @@
 """``inrkit plugins check``."""
 
+import importlib.metadata
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,16 +14,16 @@ from inrkit.errors import InrkitError, PluginError, UsageError, did_you_mean
 from inrkit.plugins import GROUP, Registry, load_plugins
 from inrkit.plugins.registry import Entry
 
+if TYPE_CHECKING:
+    from inrkit.testing import Result
+    from inrkit.testing.case import State
+
 
 @click.command()
 @click.argument("name")
-@click.option(
-    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set an option of the modality, to make it small."
-)
-@click.option(
-    "--data", type=click.Path(path_type=Path), help="Data set (a store), for a modality without synthetic signals."
-)
-@click.option("--at", "places", multiple=True, metavar="KEY=VALUE", help="Where to render signals. [default: size=24]")
+@option.keys("--set", "sets", "Set an option of the modality, to make it small.")
+@click.option("--data", type=option.PATH, help="Data set (a store), for a modality without synthetic signals.")
+@option.keys("--at", "places", "Where to render signals. [default: size=24]")
 @click.option(
     "--expect",
     "expected",
@@ -51,44 +52,46 @@ def check(
       inrkit plugins check image --set width=16 --set hidden=16
       inrkit plugins check nerf --only a_tiny_run_learns
     """
-    from inrkit.testing import CHECKS, PIECE_CHECKS
+    from inrkit.config.toml import apply_overrides
+    from inrkit.testing import CHECKS, PIECE_CHECKS, cases_of
 
     known = [*CHECKS, *(check for checks in PIECE_CHECKS.values() for check in checks)]
     for wanted in only:
         if wanted not in known:
             raise UsageError(f"no check named '{wanted}'; there are {', '.join(known)}.{did_you_mean(wanted, known)}")
     point = _point_of(name)
-    rows = [] if point == GROUP else [_loads(point)]
+    results = [] if point == GROUP else [(point, _loads(point))]
     registry = load_plugins()
     entries = [entry for entry in registry.entries() if entry.plugin == point]
-    rows += [_imported(registry, entry) for entry in entries]
-    how: dict[str, Any] = {"data": data, "expected_failures": _pairs(expected, "--expect")}
+    results += [(entry.name, _imported(registry, entry)) for entry in entries]
+    how: dict[str, Any] = {"expected_failures": option.pairs("--expect", expected, "CHECK=REASON"), "data": data}
     if places:
-        how["request"] = _pairs(places, "--at")
+        how["request"] = option.pairs("--at", places, "size=24")
     for entry in entries:
         if entry.kind == "modality" and name in (point, entry.name):
-            rows += _kept(entry.name, sets, only, how)
-        elif entry.kind in PIECE_CHECKS:
-            rows += _piece(entry, only)
+            options = apply_overrides(registry.modality(entry.name).Options, {}, sets)
+            cases = cases_of(entry.name, options=options, **how)
+        else:
+            cases = cases_of(entry.name, kind=entry.kind) if entry.kind in PIECE_CHECKS else []
+        for case in cases:
+            if not only or case.name in only:
+                if entry.kind == "modality" and sys.stderr.isatty():
+                    note(f"{entry.name}: {case.name}")
+                results.append((entry.name, case.result()))
     if as_json:
-        say_json(rows)
+        keys = ("of", "check", "state", "reason", "law", "seconds")
+        told = [(of, r.name, r.state, r.reason, r.law, round(r.seconds, 3)) for of, r in results]
+        say_json([dict(zip(keys, row, strict=True)) for row in told])
     else:
-        say_table(
-            ["of", "check", "state", "s", "why"],
-            [
-                [row["of"], row["check"], row["state"], f"{row['seconds']:.2f}", row["reason"] or row["law"]]
-                for row in rows
-            ],
-        )
-    bad = [row["check"] for row in rows if row["state"] in ("failed", "surprise")]
+        rows = [[of, r.name, r.state, f"{r.seconds:.2f}", r.reason or r.law] for of, r in results]
+        say_table(["of", "check", "state", "s", "why"], rows)
+    bad = [result.name for _, result in results if not result.fine]
     if bad:
-        raise PluginError(f"plugin '{point}' breaks {len(bad)} of {len(rows)} checks: {', '.join(bad[:4])}")
+        raise PluginError(f"plugin '{point}' breaks {len(bad)} of {len(results)} checks: {', '.join(bad[:4])}")
 
 
 def _point_of(name: str) -> str:
     """The plugin of this name, which is not loaded yet; or the one that brings the modality of this name."""
-    import importlib.metadata
-
     points = sorted({GROUP, *(point.name for point in importlib.metadata.entry_points(group=GROUP))})
     if name in points:
         return name
@@ -99,61 +102,27 @@ def _point_of(name: str) -> str:
     raise UsageError(f"no plugin or modality named '{name}'; there are {', '.join(points)}.{did_you_mean(name, known)}")
 
 
-def _loads(plugin: str) -> dict[str, Any]:
+def _loads(plugin: str) -> "Result":
     """Whether a plugin can be loaded, in a process of its own, which it may end; and leaves all else alone."""
     from inrkit.plugins.sandbox import examine
+    from inrkit.testing import Result
 
     begin = time.perf_counter()
     found = examine(plugin)
     if found.broken is not None:
         raise PluginError(f"plugin '{plugin}' is broken: {found.broken}")
-    state, law = "failed" if found.remarks else "passed", "Loading it leaves the program alone."
-    return _row(plugin, "loads", state, "; ".join(found.remarks), law, time.perf_counter() - begin)
+    state: State = "failed" if found.remarks else "passed"
+    seconds = time.perf_counter() - begin
+    return Result("loads", "Loading it leaves the program alone.", state, "; ".join(found.remarks), seconds)
 
 
-def _imported(registry: Registry, entry: Entry) -> dict[str, Any]:
+def _imported(registry: Registry, entry: Entry) -> "Result":
     """Whether what is registered can be imported and is what it should be."""
-    state, reason = "passed", ""
+    from inrkit.testing import Result
+
+    name, law = f"registers_{entry.kind}", f"The {entry.kind} can be imported, and is what it should be."
     try:
         getattr(registry, entry.kind)(entry.name)
     except InrkitError as error:
-        state, reason = "failed", str(error)
-    law = f"The {entry.kind} can be imported, and is what it should be."
-    return _row(entry.name, f"registers_{entry.kind}", state, reason, law, 0.0)
-
-
-def _piece(entry: Entry, only: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The laws of an objective, a sampler, a source, a tracker or a network."""
-    from inrkit.testing import cases_of
-
-    cases = [case for case in cases_of(entry.name, kind=entry.kind) if not only or case.name in only]
-    results = [case.result() for case in cases]
-    return [_row(entry.name, r.name, r.state, r.reason, r.law, r.seconds) for r in results]
-
-
-def _kept(modality: str, sets: tuple[str, ...], only: tuple[str, ...], how: dict[str, Any]) -> list[dict[str, Any]]:
-    """The laws of a modality; which check is being made is said on the way."""
-    from inrkit.config.toml import apply_overrides
-    from inrkit.testing import cases_of
-
-    options = apply_overrides(load_plugins().modality(modality).Options, {}, sets)
-    rows = []
-    for case in cases_of(modality, options=options, **how):
-        if not only or case.name in only:
-            if sys.stderr.isatty():
-                note(f"{modality}: {case.name}")
-            result = case.result()
-            rows.append(_row(modality, case.name, result.state, result.reason, result.law, result.seconds))
-    return rows
-
-
-def _row(of: str, check: str, state: str, reason: str, law: str, seconds: float) -> dict[str, Any]:
-    return {"of": of, "check": check, "state": state, "reason": reason, "law": law, "seconds": round(seconds, 3)}
-
-
-def _pairs(texts: tuple[str, ...], flag: str) -> dict[str, str]:
-    pairs = [text.partition("=") for text in texts]
-    for key, equals, _ in pairs:
-        if not key or not equals:
-            raise UsageError(f"'{flag}' takes NAME=VALUE (got '{key}')")
-    return {key: value for key, _, value in pairs}
+        return Result(name, law, "failed", str(error), 0.0)
+    return Result(name, law, "passed", "", 0.0)

@@ -1,5 +1,6 @@
 """``inrkit plugins``."""
 
+import importlib.metadata
 from typing import Any
 
 import click
@@ -59,11 +60,11 @@ def show(name: str, as_json: bool) -> None:
       inrkit plugins show image
     """
     registry = load_plugins()
-    rows = [row for row in describe(registry) if row["plugin"] == name]
-    if not rows:
-        known = [row["plugin"] for row in describe(registry)]
+    rows = describe(registry)
+    row = next((row for row in rows if row["plugin"] == name), None)
+    if row is None:
+        known = [row["plugin"] for row in rows]
         raise UsageError(f"no plugin named '{name}'; there are {', '.join(known)}.{did_you_mean(name, known)}")
-    row = rows[0]
     if row["state"] == "broken":
         raise PluginError(f"plugin '{name}' of {row['distribution']} is broken: {row['reason']}")
     entries = [entry for entry in registry.entries() if entry.plugin == name]
@@ -83,47 +84,30 @@ def show(name: str, as_json: bool) -> None:
 
 
 def describe(registry: Registry) -> list[dict[str, Any]]:
-    """One row for each plugin: name, distribution, version, state, what it offers, remarks, the reason if broken."""
+    """One row for each plugin: name, distribution, version, state, what it offers, the reason if broken, remarks."""
     rows = []
     for origin, remarks in registry.loaded.items():
-        offers: dict[str, list[str]] = {kind.plural: [] for kind in KINDS.values()}
-        for entry in registry.entries():
-            if (entry.plugin, entry.distribution) == origin:
-                offers[KINDS[entry.kind].plural].append(entry.name)
+        mine = [entry for entry in registry.entries() if (entry.plugin, entry.distribution) == origin]
+        offers = {kind.plural: [entry.name for entry in mine if entry.kind == name] for name, kind in KINDS.items()}
         rows.append(_row(*origin, "works", offers, None, list(remarks)))
-    rows += [_row(broken.plugin, broken.distribution, "broken", {}, broken.reason, []) for broken in registry.broken]
-    return rows
+    return rows + [_row(b.plugin, b.distribution, "broken", {}, b.reason, []) for b in registry.broken]
 
 
-def _row(
-    plugin: str, distribution: str, state: str, offers: dict[str, Any], reason: str | None, remarks: list[str]
-) -> dict[str, Any]:
-    return {
-        "plugin": plugin,
-        "distribution": distribution,
-        "version": _version(distribution),
-        "state": state,
-        "offers": offers,
-        "reason": reason,
-        "remarks": remarks,
-    }
+def _row(plugin: str, distribution: str, state: str, offers: Any, reason: str | None, remarks: Any) -> dict[str, Any]:
+    origin = {"plugin": plugin, "distribution": distribution, "version": version_of(distribution), "state": state}
+    return {**origin, "offers": offers, "reason": reason, "remarks": remarks}
+
+
+def version_of(distribution: str) -> str | None:
+    """What is installed; None for what is not."""
+    try:
+        return importlib.metadata.version(distribution)
+    except (importlib.metadata.PackageNotFoundError, ValueError, KeyError):
+        return None
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
     offers = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in row["offers"].items() if names)
     remarks = "".join(f"; but {remark}" for remark in row["remarks"])
-    return [
-        row["plugin"],
-        f"{row['distribution']} {row['version'] or ''}".rstrip(),
-        row["state"],
-        row["reason"] or f"{offers}{remarks}".removeprefix("; "),
-    ]
-
-
-def _version(distribution: str) -> str | None:
-    import importlib.metadata
-
-    try:
-        return importlib.metadata.version(distribution)
-    except (importlib.metadata.PackageNotFoundError, ValueError, KeyError):
-        return None
+    origin = f"{row['distribution']} {row['version'] or ''}".rstrip()
+    return [row["plugin"], origin, row["state"], row["reason"] or f"{offers}{remarks}".removeprefix("; ")]

@@ -29,23 +29,16 @@ COMMANDS = {
 }
 
 _ALSO_CALLED = {
-    "generate": "sample",
-    "reconstruct": "encode",
-    "fit": "train",
-    "resume": "train",
-    "finetune": "train",
-    "decode": "render",
-    "view": "render",
-    "show": "render",
-    "inpaint": "edit",
-    "interpolate": "edit",
-    "convert": "export",
-    "eval": "evaluate",
-    "test": "evaluate",
-    "benchmark": "compare",
-    "import": "data",
-    "dataset": "data",
-    "info": "doctor",
+    "sample": ("generate",),
+    "encode": ("reconstruct",),
+    "train": ("fit", "resume", "finetune"),
+    "render": ("decode", "view", "show"),
+    "edit": ("inpaint", "interpolate"),
+    "export": ("convert",),
+    "evaluate": ("eval", "test"),
+    "compare": ("benchmark",),
+    "data": ("import", "dataset"),
+    "doctor": ("info",),
 }
 """What other programs call our commands."""
 
@@ -63,8 +56,9 @@ class Root(LazyGroup):
         if name in registry.commands or any(name in broken.names for broken in registry.broken):
             command: click.Command = registry.command(name)
             return command
+        ours = next((ours for ours, others in _ALSO_CALLED.items() if name in others), None)
         known = self.list_commands(ctx)
-        meant = f" Did you mean '{_ALSO_CALLED[name]}'?" if name in _ALSO_CALLED else did_you_mean(name, known)
+        meant = f" Did you mean '{ours}'?" if ours else did_you_mean(name, known)
         raise UsageError(f"no command named '{name}'; there are {', '.join(known)}.{meant}")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -22,10 +22,8 @@ from inrkit.errors import UsageError
 )
 @option.seed("Random seed; equal seeds give equal samples.")
 @click.option("--size", metavar="WxH", help="Resolution of the pictures; .inr files have none. [default: as trained]")
-@click.option(
-    "--label",
-    metavar="K,...",
-    help="Class label by number or name, or none; several are used in turn. [default: random, if the run has classes]",
+@option.label(
+    "Class label by number or name, or none; several are used in turn. [default: random, if the run has classes]"
 )
 @click.option(
     "--guidance",
@@ -46,7 +44,7 @@ def sample(
     sampler: str | None,
     seed: int,
     size: str | None,
-    label: str | None,
+    label: list[str] | None,
     guidance: float,
     device: str,
     out: Path | None,
@@ -76,8 +74,7 @@ def sample(
     levels = model.times(steps, way) if given is None else given
     if size is not None:
         model.modality.display.places({"size": size})  # a mistake in it shows before the work
-    labels = None if label is None else parse_labels(label)
-    known = model.labels(count, seed, labels)
+    known = model.labels(count, seed, label)
     folder = made_folder(out or run / "generated")
     others = [path for path in folder.glob("*.inr") if path.stem.isdecimal() and int(path.stem) >= count]
     if others and not overwrite:
@@ -86,7 +83,7 @@ def sample(
             "another OUT, or give '--overwrite' to remove them"
         )
     with bar("sampling") as progress:
-        prediction = model.sample(count, seed, levels, labels, sampler=way, guidance=guidance, progress=progress)
+        prediction = model.sample(count, seed, levels, label, sampler=way, guidance=guidance, progress=progress)
     pictures = shown(model, prediction, size)
     origin = {"kind": "sample", "seed": seed, "times": list(levels), "sampler": way.name, "guidance": guidance}
     files = [folder / f"{i:04d}.inr" for i in range(count)]
@@ -98,11 +95,6 @@ def sample(
     for path in (*others, *(other.with_suffix(".png") for other in others)):
         path.unlink(missing_ok=True)
     say(f"{folder}: {count} samples; see {folder / 'sheet.png'}")
-
-
-def parse_labels(text: str) -> list[str]:
-    """The classes of "cat, 3"."""
-    return [part.strip() for part in text.split(",")]
 
 
 def parse_times(text: str) -> tuple[float, ...]:

@@ -93,8 +93,12 @@ def train(
         if dry_run:
             choose_device(resolved.config.device)  # as the run would
             say(_plan(resolved))
-        else:
-            _run(resolved, out, minutes, progress=not no_progress, extend=extend)
+            return
+        from inrkit.training.run import train as train_run
+
+        model = train_run(resolved, out, minutes=minutes, progress=False if no_progress else None, extend=extend)
+        skipped = f", {model.skipped} steps of which were skipped" if model.skipped else ""
+        say(f"{model.run}: trained to step {model.step}{skipped}; see {model.run / 'report.html'}")
 
 
 def _modality(config: Path | None, data: str | None) -> str:
@@ -115,17 +119,6 @@ def _modality(config: Path | None, data: str | None) -> str:
 def _plan(resolved: Any) -> str:
     """The config as TOML that ``--config`` reads, below the sizes of what would be trained."""
     pipeline = resolved.build()
-    counts = {
-        part: sum(parameter.numel() for parameter in getattr(pipeline, part).parameters())
-        for part in ("denoiser", "function")
-    }
+    counts = {part: sum(p.numel() for p in getattr(pipeline, part).parameters()) for part in ("denoiser", "function")}
     parts = ", ".join(f"{name} {count}" for name, count in counts.items())
     return f"# {sum(counts.values())} parameters: {parts}\n{to_toml(unstructure(resolved.config))}".rstrip("\n")
-
-
-def _run(resolved: Any, out: Path | None, minutes: float | None, *, progress: bool, extend: bool) -> None:
-    from inrkit.training.run import train as train_run
-
-    model = train_run(resolved, out, minutes=minutes, progress=None if progress else False, extend=extend)
-    skipped = f", {model.skipped} steps of which were skipped" if model.skipped else ""
-    say(f"{model.run}: trained to step {model.step}{skipped}; see {model.run / 'report.html'}")
