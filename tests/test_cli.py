@@ -265,7 +265,7 @@ def test_plugins_list_shows_why_one_is_broken(tmp_path: Path, monkeypatch: pytes
     info = tmp_path / "inrkit_uneven-2.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: inrkit-uneven\nVersion: 2.0\n")
-    (info / "entry_points.txt").write_text("[inrkit]\nodd = surely_not_there\n")
+    (info / "entry_points.txt").write_text("[inrkit]\nuneven = surely_not_there\n")
     everything = {"INRKIT_PLUGINS": "image,uneven"}  # a setting of its own, which nothing has cached
     result = inrkit("plugins", "list", env=everything)
     assert result.exit_code == 0
