@@ -6,12 +6,7 @@ corner at (0, 0) and the centre of its first pixel at (0.5, 0.5). A point (X, Y,
 
     x = fx X / Z + cx,    y = fy Y / Z + cy
 
-Other conventions are converted where files are imported (`to_opencv`):
-
-    opencv          x right, y down, z forward      as it is
-    srn             x right, y down, z forward      as it is: SRN's pose files are OpenCV's
-    opengl          x right, y up,   z backward     the camera's y and z axes change sign
-    nerf-synthetic  x right, y up,   z backward     as OpenGL; the focal length is W / (2 tan(camera_angle_x / 2))
+Other conventions are converted where files are imported (`to_opencv`).
 """
 
 import math
@@ -31,9 +26,9 @@ SRN_FOCAL = 131.25 / 128
 # The camera's axes of each convention in those of OpenCV: signs of x, y, z.
 CONVENTIONS: Mapping[str, tuple[int, int, int]] = {
     "opencv": (1, 1, 1),
-    "srn": (1, 1, 1),
-    "opengl": (1, -1, -1),
-    "nerf-synthetic": (1, -1, -1),
+    "srn": (1, 1, 1),  # SRN's pose files are OpenCV's
+    "opengl": (1, -1, -1),  # x right, y up, z backward
+    "nerf-synthetic": (1, -1, -1),  # as OpenGL; the focal length is W / (2 tan(camera_angle_x / 2))
 }
 
 
@@ -120,8 +115,7 @@ def rays_at(cameras: Cameras, positions: Tensor) -> tuple[Tensor, Tensor]:
 
 def rays(cameras: Cameras) -> tuple[Tensor, Tensor]:
     """Origins and directions (..., H, W, 3), of length 1, of the rays through the centres of all pixels."""
-    positions = pixel_positions(cameras.size).to(cameras.pose.device)
-    origins, directions = rays_at(cameras, positions)
+    origins, directions = rays_at(cameras, pixel_positions(cameras.size).to(cameras.pose.device))
     return origins.unflatten(-2, cameras.size), directions.unflatten(-2, cameras.size)
 
 
@@ -234,8 +228,6 @@ def check_range(near: float, far: float, what: str = "", error: type[InrkitError
 
 
 def _numbers(array: np.ndarray) -> str:
-    if array.size > 8:
-        return f"shape {'x'.join(map(str, array.shape))}" + (
-            "" if np.isfinite(array).all() else " with NaN or infinity"
-        )
-    return " ".join(f"{number:g}" for number in array.reshape(-1))
+    if array.size <= 8:
+        return " ".join(f"{number:g}" for number in array.reshape(-1))
+    return f"shape {'x'.join(map(str, array.shape))}{'' if np.isfinite(array).all() else ' with NaN or infinity'}"

@@ -45,6 +45,7 @@ class Samples:
 
 
 @final
+@attrs.frozen(eq=False)
 class MarchRays(Transform):
     """Colours of rays, (B, 3, V, H, W) or (B, 3, V, P).
 
@@ -59,23 +60,20 @@ class MarchRays(Transform):
         stop: Light below which a ray is followed no further.
     """
 
-    def __init__(
-        self,
-        low: tuple[float, ...],
-        high: tuple[float, ...],
-        *,
-        near: float = 0.0,
-        far: float = float("inf"),
-        samples: int = 64,
-        background: float = 1.0,
-        mip: bool = False,
-        occupancy: int = 32,
-        stop: float = 1e-3,
-    ) -> None:
-        self.low, self.high = torch.tensor(low), torch.tensor(high)
-        self.near, self.far, self.samples, self.background = near, far, samples, background
-        self.mip, self.occupancy, self.stop = mip, occupancy, stop
-        self.reach = float(torch.maximum(self.low.abs(), self.high.abs()).max())
+    low: Tensor = attrs.field(converter=torch.tensor)
+    high: Tensor = attrs.field(converter=torch.tensor)
+    near: float = 0.0
+    far: float = float("inf")
+    samples: int = 64
+    background: float = 1.0
+    mip: bool = False
+    occupancy: int = 32
+    stop: float = 1e-3
+
+    @property
+    def reach(self) -> float:
+        """The box's longest, from the origin."""
+        return float(torch.maximum(self.low.abs(), self.high.abs()).max())
 
     def __call__(self, field: Field, where: Any) -> Tensor:
         rays: Rays = where

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import attrs
 
-from inrkit import UsageError, at_least, option
+from inrkit import UsageError, at_least, option, tiny_preset
 
 
 def _size(instance: Any, attribute: Any, value: tuple[int, int] | None) -> None:
@@ -67,48 +67,24 @@ class NerfOptions:
     groups: int = option(16, "weight tokens per layer of the function (as in TransINR)", at_least(1))
 
 
+_TINY = tiny_preset(
+    3000, 48, 0.5, size=[32, 32], function_options={"width": 64, "depth": 4, "frequencies": 6, "octaves": 5.0}
+)
+_RAYS = {"query_rays": 128, "samples": 64, "render_samples": 64, "near": 0.8, "far": 1.8}
+_TRANSFORMER = {"width": 768, "depth": 8, "decoder_depth": 6, "heads": 12, "hidden": 3072, "groups": 32}
+_MLP = {"width": 256, "depth": 6, "frequencies": 20, "octaves": 8.0}
+
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     # Embedded cars, learned on a laptop's processor in minutes.
     "tiny": {
-        "steps": 3000,
-        "batch_size": 48,
-        "optimizer": "muon",
-        "lr": 2e-3,
-        "sample_every": 600,
-        "save_every": 600,
-        "objective_options": {
-            "distance": "squared",
-            "weight_gene": "t/(t-r)",
-            "clean_share": 0.25,
-            "lambda_recon": 4.0,
-            "p_mean": 0.5,
-            "p_std": 1.8,
-            "curriculum": {"stages": 6},
-        },
-        "options": {
-            "size": [32, 32],
-            "function_options": {"width": 64, "depth": 4, "frequencies": 6, "octaves": 5.0},
-        },
+        **_TINY,
+        "objective_options": {**_TINY["objective_options"], "clean_share": 0.25, "lambda_recon": 4.0},
     },
     # The paper's: 128 x 128 views, patches of 8, 8 + 6 blocks of width 768.
     "srn-cars": {
         "steps": 448_242,
         "batch_size": 32,
         "lr": 1e-4,
-        "options": {
-            "size": [128, 128],
-            "query_rays": 128,
-            "samples": 64,
-            "render_samples": 64,
-            "near": 0.8,
-            "far": 1.8,
-            "width": 768,
-            "depth": 8,
-            "decoder_depth": 6,
-            "heads": 12,
-            "hidden": 3072,
-            "groups": 32,
-            "function_options": {"width": 256, "depth": 6, "frequencies": 20, "octaves": 8.0},
-        },
+        "options": {"size": [128, 128], **_RAYS, **_TRANSFORMER, "function_options": _MLP},
     },
 }

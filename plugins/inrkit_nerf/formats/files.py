@@ -14,9 +14,7 @@ from inrkit_nerf.cameras import Cameras, scale_intrinsics
 from inrkit_nerf.formats.importing import posed_views
 from inrkit_nerf.formats.posed import checked, decode, dimensions, spread
 
-_STILL = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-_MOVING = {".gif": "GIF", ".webp": "WEBP"}
-_FILM = (".mp4",)
+_STILL, _MOVING, _FILM = (".png", ".jpg", ".jpeg"), (".gif", ".webp"), ".mp4"
 _FRAMES_A_SECOND = 15
 
 
@@ -65,30 +63,26 @@ def _rgb(pixels: np.ndarray) -> np.ndarray:
 
 def write_views(views: Tensor, path: Path) -> Path:
     """Views (3, V, H, W) in [0, 1] as what the name says: a picture, an animation, a film, or a folder of pictures."""
-    path, kind = Path(path), Path(path).suffix.lower()
-    frames = [Image.fromarray(frame) for frame in _levels(views)]
+    kind = path.suffix.lower()
+    levels = (views.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 3, 0).contiguous().cpu().numpy()
+    frames = [Image.fromarray(frame) for frame in levels]
     if kind in _STILL and len(frames) > 1:
         path, kind = path.with_suffix(".gif"), ".gif"
     if kind in _STILL:
-        frames[0].save(path, format=_STILL[kind])
+        frames[0].save(path)
     elif kind in _MOVING:
         shown = 1000 // _FRAMES_A_SECOND
-        frames[0].save(path, format=_MOVING[kind], save_all=True, append_images=frames[1:], duration=shown, loop=0)
-    elif kind in _FILM:
-        _film(_levels(views), path)
+        frames[0].save(path, save_all=True, append_images=frames[1:], duration=shown, loop=0)
+    elif kind == _FILM:
+        _film(levels, path)
     elif not kind:
         path.mkdir(parents=True, exist_ok=True)
         for i, frame in enumerate(frames):
             frame.save(path / f"{i:04d}.png")
     else:
-        known = ", ".join([*_STILL, *_MOVING, *_FILM])
+        known = ", ".join([*_STILL, *_MOVING, _FILM])
         raise UsageError(f"{path}: expected a name ending in {known}, or a folder, found '{path.suffix}'")
     return path
-
-
-def _levels(views: Tensor) -> np.ndarray:
-    """(V, H, W, 3) uint8."""
-    return np.ascontiguousarray((views.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 3, 0).cpu().numpy())
 
 
 def _film(frames: np.ndarray, path: Path) -> None:
