@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inrkit.config.parts import check_parts, make_denoiser, make_function
+from inrkit.config.parts import check_parts, make_function
 from inrkit.core.denoiser import Denoiser
 from inrkit.core.draws import Draws
-from inrkit.core.inr import INRFunction
 from inrkit.core.measure import Measure
 from inrkit.core.modality import Display, Modality, Signals, Source
 from inrkit.core.noise import Preconditioning, Readout
@@ -22,20 +21,16 @@ from inrkit.core.observation import Batch
 from inrkit.core.transform import Transform
 from inrkit.drawing.sheet import save_png, to_image
 from inrkit.errors import DataError, UsageError
+from inrkit.gridded.network import OWN, denoiser, function_options
 from inrkit.gridded.options import GridOptions, side_for, tiny_preset
 from inrkit.gridded.picture import pictures_of_grid
 from inrkit.gridded.source import DrawnSignals, InventedSignals, StoredGrids
 from inrkit.nn.grid import Grid, GridObservation, SampleGrid, jitter, parse_size
-from inrkit.nn.head import make_heads
-from inrkit.nn.hyper import HyperTransformer
 from inrkit.nn.resample import resample
 from inrkit.nn.space import closed_axes
-from inrkit.nn.tokenizer import PatchTokenizer
 from inrkit.plugins import load_plugins
 from inrkit.storage.atomic import write_bytes
 from inrkit.storage.entries import OneFile, open_entries
-
-_OWN = "hyper"  # the denoiser whose options are the modality's own
 
 
 class GridModality(Modality, Display, abc.ABC):
@@ -163,7 +158,7 @@ class GridModality(Modality, Display, abc.ABC):
             patch=options.patch or side_for(size, 16),
             token_patch=options.token_patch or side_for(options.query_size or size, 64),
         )
-        own = options.denoiser == _OWN
+        own = options.denoiser == OWN
         if own and options.denoiser_options:
             raise UsageError("'options.denoiser_options' are those of another denoiser than 'hyper', which has none")
         of_function = type(self)(options).function_options
@@ -248,35 +243,7 @@ class GridModality(Modality, Display, abc.ABC):
         return Measure(function, self.transform(), Preconditioning(o.sigma_data or 0.5), readout)
 
     def denoiser(self, measure: Measure) -> Denoiser:
-        o = self.options
-        if o.denoiser == _OWN:
-            return self._hyper(measure.function)
-        return make_denoiser(
-            o.denoiser,
-            o.denoiser_options,
-            template=self.template(1),
-            shapes=measure.function.param_shapes,
-            classes=o.classes or 0,
-            measure=measure,
-        )
-
-    def _hyper(self, function: INRFunction) -> HyperTransformer:
-        o = self.options
-        start = function.token_positions() if function.token_grid is not None else None
-        patch = o.patch or side_for(self.size, 16)
-        return HyperTransformer(
-            PatchTokenizer(self.size, self.channels, patch, o.width, localized=o.localized, space=self.space),
-            make_heads(function.param_shapes, function.head, o.width, groups=o.groups, start=start),
-            dim=o.width,
-            depth=o.depth,
-            decoder_depth=o.decoder_depth,
-            attention_heads=o.heads,
-            hidden=o.hidden,
-            dropout=o.dropout,
-            classes=o.classes or 0,
-            token_grid=function.token_grid,
-            space=self.space,
-        )
+        return denoiser(self.options, measure, self.template(1), self.channels, self.space)
 
     def transform(self) -> Transform:
         """How fields are measured."""
@@ -285,21 +252,7 @@ class GridModality(Modality, Display, abc.ABC):
     @property
     def function_options(self) -> Mapping[str, Any]:
         """The function's options: those of `anr` that stand among ours, and whatever is given for it."""
-        o = self.options
-        space = {"space": self.space} if any(self.closed) else {}
-        if o.function != "anr":
-            return {**space, **o.function_options}
-        own = {
-            "patch": o.token_patch or side_for(self.query_size, 64),
-            "width": o.inr_width,
-            "inner": o.inr_inner,
-            "heads": o.inr_heads,
-            "depth": o.inr_depth,
-            "max_frequency": o.max_frequency,
-            "threshold": o.threshold,
-            "localized": o.localized,
-        }
-        return {**own, **space, **o.function_options}
+        return function_options(self.options, self.query_size, self.space if any(self.closed) else None)
 
     # ------------------------------------------------------------------------------------------ showing
 
