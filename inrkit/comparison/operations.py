@@ -1,6 +1,5 @@
 """Operations that a system computes, counted while it computes them: systems are compared at equal ones."""
 
-import functools
 from collections.abc import Callable
 from typing import Any, final
 
@@ -13,11 +12,7 @@ from inrkit.core.modality import Modality
 from inrkit.core.noise import T_MAX
 from inrkit.core.pipeline import Pipeline
 from inrkit.machine.processes import Ranks
-from inrkit.machine.randomness import preserve_random_state
-from inrkit.training.learner import Learner
-from inrkit.training.order import Order
-
-_CPU = torch.device("cpu")
+from inrkit.training.trial import cost_of_training
 
 
 @final
@@ -59,15 +54,4 @@ def of_sample(pipeline: Pipeline, modality: Modality) -> float:
 def of_training(resolved: Resolved) -> float:
     """Operations of the whole run, from one step in the middle of each phase; the optimizer's are among them."""
     resolved = resolved.evolve(device="cpu", accumulate=1, workers=0)
-    source = resolved.source("train")
-    order = Order(len(source), resolved.config.batch_size, resolved.config.seed)
-    with preserve_random_state(_CPU):
-        learner = Learner(resolved, Ranks(), _CPU, "fp32")
-        total = 0.0
-        for phase in learner.phases:
-            learner.step = (phase.start + phase.stop) // 2
-            now = learner.enter_phase()
-            signals = (source.read(order.numbers(learner.step, *part)) for part in learner.rows)
-            one = operations(functools.partial(learner.learn, now, signals, stop=False))
-            total += one * (phase.stop - phase.start)
-    return total
+    return cost_of_training(resolved, Ranks(), torch.device("cpu"), "fp32", 0.5, operations)

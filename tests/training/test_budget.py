@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import pytest
+import torch
+from toy import ToyModality
 from toy_run import fingerprint, train_toy
 
+from inrkit.config.resolve import resolve
 from inrkit.config.toml import read_toml
 from inrkit.errors import UsageError
+from inrkit.machine.processes import Ranks
 from inrkit.training import budget
 
 
@@ -45,3 +49,11 @@ def test_too_little_time_is_refused(
     with pytest.raises(UsageError, match=words):
         train_toy(tmp_path / "run", minutes=minutes)
     assert not (tmp_path / "run").exists()
+
+
+def test_processes_agree_on_the_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """However fast each of them measured: the figures of the first are everybody's."""
+    monkeypatch.setattr(budget, "seconds_of_a_step", lambda *args: 7.0)
+    monkeypatch.setattr(Ranks, "broadcast", lambda ranks, make: (2.0, 0.0))  # what the first measured
+    resolved = resolve(ToyModality)
+    assert budget.within(1, resolved, tmp_path, Ranks(1, 2), torch.device("cpu")).config.steps == 25
