@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import attrs
-import tomli_w
 
 from inrkit.config import schema
 from inrkit.config.overrides import apply_overrides as apply_overrides
@@ -72,6 +71,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def to_toml(mapping: Mapping[str, Any]) -> str:
     """The mapping as TOML text, which ``read_toml`` would give back."""
+    import tomli_w
+
     try:
         return tomli_w.dumps(mapping)
     except TypeError as error:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import final
 
 import torch
-from kornia.geometry.transform import resize as kornia_resize
 from torch import Tensor
 
 from inrkit import GridModality, Source, UsageError
@@ -48,6 +47,8 @@ class ImageModality(GridModality):
         """By bicubic interpolation; what is made smaller is smoothed first."""
         if tuple(values.shape[2:]) == size:
             return values
+        from kornia.geometry.transform import resize as kornia_resize
+
         smaller = any(new < old for new, old in zip(size, values.shape[2:], strict=True))
         height, width = size
         resized: Tensor = kornia_resize(

@@ -10,7 +10,6 @@ import io
 import shutil
 import sys
 
-import nerfacc
 import torch
 from torch import Tensor
 
@@ -60,6 +59,8 @@ def _batched(
     starts: Tensor, ends: Tensor, density: Tensor, colours: Tensor, active: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Σ w c (N, 3) and Σ w (N, 1); an interval that is not active has length 0."""
+    import nerfacc
+
     if active is not None:
         ends = torch.where(active, ends, starts)
     weights, _, _ = nerfacc.render_weight_from_density(starts, ends, density)
@@ -68,6 +69,8 @@ def _batched(
 
 def _packed(starts: Tensor, ends: Tensor, density: Tensor, colours: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
     """The same from the active intervals alone, laid end to end."""
+    import nerfacc
+
     ray = active.nonzero()[:, 0]
     weights, _, _ = nerfacc.render_weight_from_density(
         starts[active], ends[active], density[active], ray_indices=ray, n_rays=len(active)

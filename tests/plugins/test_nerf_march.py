@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import nerfacc
 import pytest
 import torch
 from torch import Tensor
@@ -226,7 +227,7 @@ def test_whether_nerfaccs_kernels_load_is_tried_once_and_in_silence(
             raise AttributeError("'NoneType' object has no attribute 'exclusive_sum'")
         return torch.ones_like(density), None, None
 
-    monkeypatch.setattr(integration.nerfacc, "render_weight_from_density", kernels)
+    monkeypatch.setattr(nerfacc, "render_weight_from_density", kernels)
     monkeypatch.setattr(integration.shutil, "which", lambda name: None)
     packed_works.cache_clear()
     try:

@@ -8,7 +8,6 @@ from typing import Literal
 import attrs
 import numpy as np
 import torch
-from kornia.geometry.transform import resize
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
@@ -100,6 +99,8 @@ def covering(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     height, width = pixels.shape[2:]
     if (height, width) == size:
         return pixels
+    from kornia.geometry.transform import resize
+
     scale = max(size[0] / height, size[1] / width)
     scaled = (max(size[0], round(height * scale)), max(size[1], round(width * scale)))
     found: Tensor = resize(pixels, scaled, interpolation="bilinear", antialias=True)
