@@ -16,7 +16,7 @@ import shutil
 import stat
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -122,7 +122,7 @@ def write_bytes(path: Path, *parts: Bytes) -> None:
     unfinished = path.parent / temporary_name(f"file-{secrets.token_hex(4)}")
     with disk_errors(path, needed=sum(memoryview(part).nbytes for part in parts)):
         try:
-            write_new_file(unfinished, *parts)
+            write_new_file(unfinished, parts)
             os.replace(unfinished, path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -156,17 +156,24 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_new_file(path: Path, *parts: Bytes) -> None:
-    """Write a file that must not exist yet and see it to the disk. Not atomic: for use in a temporary place."""
+def write_new_file(path: Path, parts: Iterable[Bytes]) -> tuple[str, int]:
+    """Write a file that must not exist yet and see it to the disk; returns its hexadecimal sha256 and its size.
+
+    Not atomic: for use in a temporary place.
+    """
+    digest, size = hashlib.sha256(), 0
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | PLAIN, 0o666)
     try:
         for part in parts:
             rest = memoryview(part).cast("B")
+            digest.update(rest)
+            size += rest.nbytes
             while rest.nbytes:
                 rest = rest[os.write(descriptor, rest) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    return digest.hexdigest(), size
 
 
 def make_folder(path: Path) -> None:

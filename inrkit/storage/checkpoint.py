@@ -12,7 +12,7 @@ stored.
 
 import contextlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,10 @@ _PICKLES = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin"}
 
 @attrs.frozen(eq=False)
 class Checkpoint:
-    """What one checkpoint holds: ``tensors[group][name]`` on the CPU, JSON ``state``, and its manifest's ``meta``."""
+    """What one checkpoint holds: ``tensors[group][name]``, JSON ``state``, and its manifest's ``meta``.
+
+    The tensors lie on the disk, and what is used of them is read then: a process that holds some rows reads no others.
+    """
 
     path: Path
     step: int
@@ -57,19 +60,22 @@ def save_checkpoint(
     """Write `directory/step-NNNNNNNN` and prune to the ``keep`` newest and the steps in ``protect``; returns its path.
 
     Whatever happens meanwhile, an intact checkpoint that was there before, or the new one, is there afterwards. A
-    checkpoint of the same step is replaced.
+    checkpoint of the same step is replaced. One tensor is in memory at a time; where several processes hold rows of it,
+    the others call `tensorfile.give` for each group meanwhile.
     """
     if step < 0 or keep < 2:
         raise UsageError(f"'step' must be >= 0 (got {step}) and 'keep' >= 2 (got {keep})")
-    contents = _contents(step, tensors, state, meta)
+    contents = _contents(tensors, state)
     target = directory / f"step-{step:08d}"
     unfinished = directory / atomic.temporary_name(target.name)
-    with atomic.disk_errors(target, needed=sum(map(len, contents.values()))):
+    with atomic.disk_errors(target, needed=sum(size for size, _ in contents.values())):
         try:
             atomic.remove(unfinished)
             atomic.make_folder(unfinished)
-            for name, data in contents.items():
-                atomic.write_new_file(unfinished / name, data)
+            written = {name: atomic.write_new_file(unfinished / name, parts) for name, (_, parts) in contents.items()}
+            files = {name: {"sha256": digest, "size": size} for name, (digest, size) in written.items()}
+            body = {"format": FORMAT, "version": VERSION, "step": step, "meta": dict(meta), "files": files}
+            atomic.write_new_file(unfinished / MANIFEST, [_sealed(body)])
             atomic.sync_folder(unfinished)
             _put_in_place(unfinished, target)
         except BaseException:
@@ -81,11 +87,14 @@ def save_checkpoint(
     return target
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """The checkpoint at ``path``, every byte verified first; `DataError` names what differs and offers another."""
+def load_checkpoint(path: Path, *, verified: bool = False) -> Checkpoint:
+    """The checkpoint at ``path``; `DataError` names what differs and offers another.
+
+    Every byte is verified first, unless another process of the run has just ``verified`` it.
+    """
     _refuse_foreign(path)
     try:
-        return _load(path)
+        return _load(path, verified=verified)
     except DataError as error:
         raise DataError(f"{error}; {_offer(path.parent, besides=path.name)}") from error
 
@@ -162,17 +171,15 @@ def _removed(paths: list[Path]) -> list[Path]:
 
 
 def _contents(
-    step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any], meta: Mapping[str, Any]
-) -> dict[str, bytes]:
-    """The files by name, the manifest last."""
+    tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]
+) -> dict[str, tuple[int, Iterable[atomic.Bytes]]]:
+    """Size and pieces of the files by name."""
     if wrong := [key for key in tensors if not _KEY.fullmatch(key)]:
         raise UsageError(f"expected letters, digits, '_' and '-' as a group of tensors, found {wrong[0]!r}")
-    contents = {f"{key}.safetensors": tensorfile.pack(group, what=key) for key, group in tensors.items()}
     # A state may hold "best so far = infinity"; its order is kept.
-    contents[STATE] = jsontext.encode(dict(state), what="state", finite=False, sort=False)
-    files = {name: {"sha256": atomic.sha256(data), "size": len(data)} for name, data in contents.items()}
-    body = {"format": FORMAT, "version": VERSION, "step": step, "meta": dict(meta), "files": files}
-    return {**contents, MANIFEST: _sealed(body)}
+    text = jsontext.encode(dict(state), what="state", finite=False, sort=False)
+    groups = {f"{key}.safetensors": tensorfile.pieces(group, what=key) for key, group in tensors.items()}
+    return {**groups, STATE: (len(text), [text])}
 
 
 def _sealed(body: Mapping[str, Any]) -> bytes:
@@ -196,32 +203,28 @@ def _put_in_place(unfinished: Path, target: Path) -> None:
     atomic.remove(aside)
 
 
-def _load(path: Path) -> Checkpoint:
+def _load(path: Path, *, verified: bool = False) -> Checkpoint:
     step, meta, files = _read_manifest(path)
-    contents = {name: _read_verified(path / name, facts) for name, facts in files.items()}
-    state = jsontext.decode(contents.pop(STATE, b"{}"), origin=str(path / STATE))
+    _verify(path, deep=not verified)
+    state = {} if STATE not in files else jsontext.decode(_read(path / STATE, files[STATE]), origin=str(path / STATE))
     if not isinstance(state, dict):
         raise DataError(f"{path / STATE}: expected a mapping, found {type(state).__name__}")
-    tensors = {
-        name.removesuffix(".safetensors"): tensorfile.unpack(data, origin=str(path / name))[0]
-        for name, data in contents.items()
-    }
-    return Checkpoint(path, step, tensors, state, meta)
+    groups = {name.removesuffix(".safetensors"): path / name for name in files if name != STATE}
+    return Checkpoint(path, step, {group: tensorfile.read(file) for group, file in groups.items()}, state, meta)
 
 
-def _verify(path: Path) -> None:
-    """Reads everything, piece by piece: weights may be larger than the memory that is free."""
+def _verify(path: Path, *, deep: bool = True) -> None:
+    """Manifest and sizes agree; and, if ``deep``, every byte does. Read piece by piece, for weights may be large."""
     for name, facts in _read_manifest(path)[2].items():
         _check_size(path / name, facts)
-        if (found := atomic.sha256_file(path / name)) != facts["sha256"]:
+        if deep and (found := atomic.sha256_file(path / name)) != facts["sha256"]:
             raise atomic.altered(path / name, facts["sha256"], found)
 
 
 def _looks_whole(path: Path) -> bool:
-    """Whether manifest and sizes agree: cheap, where `_verify` reads everything."""
+    """Cheap, where reading everything is not."""
     with contextlib.suppress(DataError):
-        for name, facts in _read_manifest(path)[2].items():
-            _check_size(path / name, facts)
+        _verify(path, deep=False)
         return True
     return False
 
@@ -250,8 +253,7 @@ def _read_manifest(path: Path) -> tuple[int, dict[str, Any], dict[str, dict[str,
     return step, meta, files
 
 
-def _read_verified(file: Path, facts: Mapping[str, Any]) -> bytes:
-    _check_size(file, facts)
+def _read(file: Path, facts: Mapping[str, Any]) -> bytes:
     data = atomic.read_regular_file(file, limit=facts["size"])
     if (found := atomic.sha256(data)) != facts["sha256"]:
         raise atomic.altered(file, facts["sha256"], found)

@@ -58,7 +58,7 @@ class Optimizer:
         states: dict[str, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             key, _, weight = name.partition(":")
-            states.setdefault(weight, {})[key] = value
+            states.setdefault(weight, {})[key] = value.clone()  # it lies on the disk
         if unknown := states.keys() - set(self.names.values()):
             raise DataError(f"the optimizer's state has '{min(unknown)}', which the model lacks; the run is another's")
         for part in self.parts:

@@ -111,7 +111,7 @@ def _train(
         path, passed_over, ended = ranks.broadcast(
             lambda: _enter(stack.enter_context(RunDirectory(run)), config, extend)
         )
-        checkpoint = None if path is None else load_checkpoint(Path(path))
+        checkpoint = None if path is None else load_checkpoint(Path(path), verified=True)  # by the first process
         if checkpoint is None:
             precision = ranks.broadcast(lambda: choose_precision(config.precision, device))
         else:  # what was measured when the run began

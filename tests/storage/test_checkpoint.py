@@ -157,7 +157,7 @@ def test_a_full_disk_says_needed_and_free_bytes(tmp_path: Path, faulty) -> None:
         raise OSError(errno.ENOSPC, "no room")
 
     faulty(3, fail)
-    with pytest.raises(ResourceError, match=r"step-00000001: no room to write: \d{4} bytes needed, \d+ bytes free"):
+    with pytest.raises(ResourceError, match=r"step-00000001: no room to write: 551 bytes needed, \d+ bytes free"):
         save(tmp_path, 1)
 
 

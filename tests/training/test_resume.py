@@ -6,7 +6,7 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -209,10 +209,10 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pyte
     """Saving fails with its own kind of error; what was saved before still loads, and the run can go on."""
     write = atomic.write_new_file
 
-    def full(path: Path, *parts: bytes) -> None:
+    def full(path: Path, parts: Iterable[bytes]) -> tuple[str, int]:
         if "step-00000010" in str(path) and path.name == "optimizer.safetensors":
             raise OSError(28, "No space left on device")
-        write(path, *parts)
+        return write(path, parts)
 
     monkeypatch.setattr(atomic, "write_new_file", full)
     with pytest.raises(ResourceError, match="no room"):
