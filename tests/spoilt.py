@@ -359,6 +359,8 @@ SPOILT: dict[str, dict[str, Any]] = {
     "a_tiny_run_learns": {"build": measured(lambda values: values * 0)},
     "samples_are_finite_and_seeded": {"build": nosy(torch.zeros_like)},
     "sampling_in_steps_is_finite": {"build": measured(lambda values: values * math.nan)},
+    "training_stays_on_its_device": {"augment": lambda self, values, draws: values + torch.rand(len(values), 1, 1)},
+    "a_model_stays_on_its_device": {"build": measured(lambda values: values + torch.zeros(values.shape[1:]))},
 }
 
 IMPORTERS: dict[str, str] = {

@@ -16,6 +16,7 @@ For the author of a plugin, in a test file of its own:
 from inrkit.testing.case import Case, Result, cases_of, checks_of, run
 from inrkit.testing.check import CHECKS, Check, NotAskedError, UnmetError
 from inrkit.testing.piece import PIECE_CHECKS, Piece
+from inrkit.testing.strangers import MixedDevicesError, Strangers
 from inrkit.testing.subject import Subject
 
 __all__ = [
@@ -23,9 +24,11 @@ __all__ = [
     "PIECE_CHECKS",
     "Case",
     "Check",
+    "MixedDevicesError",
     "NotAskedError",
     "Piece",
     "Result",
+    "Strangers",
     "Subject",
     "UnmetError",
     "cases_of",

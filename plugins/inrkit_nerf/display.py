@@ -52,12 +52,12 @@ class NerfDisplay(Display):
 
     def surface(self, measure: Measure, params: Params) -> Surface:
         """Where the density says that about half the light of a step through the box is lost."""
-        march, field = self.scene.march, measure.function.bind(params)
+        march, field, device = self.scene.march, measure.function.bind(params), next(iter(params.values())).device
         density, colours = march.density(field), march.colours(field)
         return Surface(
-            lambda points: density(points[None])[0],
+            lambda points: density(points[None].to(device))[0],
             _SOLID,
             tuple(march.low.tolist()),
             tuple(march.high.tolist()),
-            lambda points: (colours(points[None])[0] + 1) / 2,
+            lambda points: (colours(points[None].to(device))[0] + 1) / 2,
         )
