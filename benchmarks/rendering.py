@@ -25,9 +25,9 @@ from reference import Reference
 from torch import Tensor
 
 import inrkit
-from inrkit.comparison.operations import operations
 from inrkit.inference.model import Model
 from inrkit.machine.precision import autocast
+from inrkit.machine.speed import operations
 from inrkit.storage.inrfile import save_inr
 
 CPU = torch.device("cpu")

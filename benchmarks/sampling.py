@@ -22,10 +22,10 @@ from reference import Reference
 from torch import Tensor
 
 import inrkit
-from inrkit.comparison.operations import operations
 from inrkit.core.noise import T_MAX
 from inrkit.core.pipeline import Pipeline
 from inrkit.machine.precision import autocast
+from inrkit.machine.speed import operations
 
 CPU = torch.device("cpu")
 TOLERANCE = {"fp32": 1e-4, "bf16": 5e-2}

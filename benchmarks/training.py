@@ -22,11 +22,11 @@ from reference import Reference, move_average
 from torch import Tensor
 
 import inrkit
-from inrkit.comparison.operations import operations
 from inrkit.core.draws import Draws, seed_of
 from inrkit.core.objective.inrct import Inrct
 from inrkit.machine.precision import autocast, cpu_gain
 from inrkit.machine.processes import Ranks
+from inrkit.machine.speed import operations
 from inrkit.training.learner import Learner
 from inrkit.training.optimizer import hidden_matrices, learning_rate
 

@@ -66,8 +66,8 @@ def config() -> str:
 
     parts = [
         "# Configuration\n\nMade by `make docs`. Values come from the preset, then the file (`--config`), then the "
-        "flags, then\n`--set KEY=VALUE`, where KEY is any key of this page; the later wins. `inrkit train --dry-run` "
-        "prints the outcome, and\nthe run directory keeps it as `config.toml`.\n",
+        "flags, then\n`--set KEY=VALUE`, where KEY is any key of this page; the later wins. "
+        "`inrkit train --print-config` prints the outcome,\nand the run directory keeps it as `config.toml`.\n",
         f"## Keys of a run\n\n{_table(RunConfig, '')}",
     ]
     registry = load_plugins()

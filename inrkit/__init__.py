@@ -180,6 +180,8 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.storage.opener import SourceOpener as SourceOpener
     from inrkit.storage.store import Store as Store
     from inrkit.storage.store import write_store as write_store
+    from inrkit.training.forecast import Forecast as Forecast
+    from inrkit.training.forecast import dry_run as dry_run
     from inrkit.training.run import train as train
     from inrkit.training.tracker import Tracker as Tracker
 

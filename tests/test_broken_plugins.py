@@ -130,12 +130,12 @@ def test_each_is_named_with_its_reason_and_its_distribution(kind: str, all_insta
 
 
 def test_every_other_command_works_beside_them(all_installed: None) -> None:
-    """Help, formats, a dry run, and asking one of them for something, which says what is wrong with it."""
+    """Help, formats, a config, and asking one of them for something, which says what is wrong with it."""
     run = CliRunner().invoke
     for words in (["--help"], ["train", "--help"], ["data", "import", "--help"], ["plugins", "show", "image"]):
         found = run(main, words)
         assert found.exit_code == 0, found.output
-    found = run(main, ["train", "--modality", "image", "--dry-run", "--set", "options.count=50"])
+    found = run(main, ["train", "--modality", "image", "--print-config", "--set", "options.count=50"])
     assert found.exit_code == 0, found.output
     asked = run(main, ["data", "import", "half", "source", "out.h5"])
     assert asked.exit_code == 4

@@ -235,7 +235,7 @@ TEXT = st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]
 @given(st.lists(st.one_of(st.sampled_from(WORDS), TEXT), max_size=7))
 def test_no_arguments_whatever_bring_a_traceback(tmp_path: Path, args: list[str]) -> None:
     """Any words at all end in help, a result, or one line that is no bug of ours."""
-    args = [part for arg in args for part in ([arg, "--dry-run"] if arg == "train" else [arg])]
+    args = [part for arg in args for part in ([arg, "--print-config"] if arg == "train" else [arg])]
     before = Path.cwd()
     os.chdir(tmp_path)
     try:
@@ -272,7 +272,7 @@ def test_plugins_list_shows_why_one_is_broken(tmp_path: Path, monkeypatch: pytes
     assert re.search(
         r"uneven +inrkit-uneven 2.0 +broken +ModuleNotFoundError: No module named 'surely_not_there'", result.stdout
     )
-    result = inrkit("train", "--modality", "uneven", "--dry-run", env=everything)
+    result = inrkit("train", "--modality", "uneven", "--print-config", env=everything)
     assert result.exit_code == 4
     assert "ModuleNotFoundError" in result.stderr
 
@@ -280,7 +280,7 @@ def test_plugins_list_shows_why_one_is_broken(tmp_path: Path, monkeypatch: pytes
 def test_the_flag_plugins_loads_only_those() -> None:
     """The flag stands before the command, and its effect ends with it."""
     assert [row["plugin"] for row in json.loads(succeed("--plugins", "", "plugins", "list", "--json"))] == ["inrkit"]
-    assert "no modality named 'image'; installed: none" in fail(2, "--plugins", "", "train", "--dry-run")
+    assert "no modality named 'image'; installed: none" in fail(2, "--plugins", "", "train", "--print-config")
     assert "Did you mean 'image'?" in fail(2, "--plugins", "imago", "plugins", "list")
     assert "INRKIT_PLUGINS" not in os.environ
 
@@ -390,33 +390,45 @@ def test_data_import_of_idx_and_npz_keeps_labels_and_splits(tmp_path: Path) -> N
 # ------------------------------------------------------------------------------------------------ train
 
 
-def test_dry_run_prints_a_config_that_gives_itself(tmp_path: Path) -> None:
-    """What is printed is TOML with every key, which --config reads, and the number of parameters."""
-    text = succeed(*TRAIN, "--dry-run", "--lr", "0.003", "--set", "options.patch=2")
-    match = re.match(r"# (\d+) parameters: denoiser (\d+), function (\d+)\n", text)
-    assert match
-    assert int(match[1]) == int(match[2]) + int(match[3]) > 0
+def test_print_config_prints_a_config_that_gives_itself(tmp_path: Path) -> None:
+    """What is printed is TOML with every key, which --config reads."""
+    text = succeed(*TRAIN, "--print-config", "--lr", "0.003", "--set", "options.patch=2")
     config = tomllib.loads(text)
     assert (config["steps"], config["lr"], config["options"]["patch"]) == (3, 0.003, 2)
     (tmp_path / "c.toml").write_text(text)
-    assert succeed("train", "--config", tmp_path / "c.toml", "--dry-run") == text
+    assert succeed("train", "--config", tmp_path / "c.toml", "--print-config") == text
     assert list(tmp_path.iterdir()) == [tmp_path / "c.toml"]
+
+
+def test_dry_run_says_what_a_run_would_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For people and for programs, and with a budget of time for as many steps as fit; nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    table = succeed(*TRAIN, "--dry-run")
+    for words in ("parameters", "operations a step", "time of a step", "memory", "disk", "3 steps of 4 signals"):
+        assert words in table
+    found = json.loads(succeed(*[*TRAIN[:2], *TRAIN[4:]], "--dry-run", "--json", "--minutes", "5"))
+    assert found["steps"] == int(5 * 60 * 0.85 / found["seconds"])
+    assert found["hours"] < 5 / 60
+    assert not list(tmp_path.iterdir())
+    assert "'--dry-run'" in fail(2, *TRAIN, "--json")
 
 
 def test_mistakes_in_a_config_are_named(tmp_path: Path) -> None:
     """Names, types and files: each message says what was found."""
-    assert "'options.width': expected int, found 'wide'" in fail(2, "train", "--dry-run", "--set", "options.width=wide")
-    assert "Did you mean" in fail(2, "train", "--dry-run", "--set", "options.widht=3")
-    assert "Did you mean 'steps'?" in fail(2, "train", "--dry-run", "--set", "stepz=3")
-    assert "no preset 'tinny'" in fail(2, "train", "--dry-run", "--preset", "tinny")
-    assert "Did you mean 'image'?" in fail(2, "train", "--dry-run", "--modality", "imago")
-    assert "no objective named 'inrtc'" in fail(2, "train", "--dry-run", "--objective", "inrtc")
-    assert "'--lr' must be > 0" in fail(2, "train", "--dry-run", "--lr", "-1")
+    assert "'options.width': expected int, found 'wide'" in fail(
+        2, "train", "--print-config", "--set", "options.width=wide"
+    )
+    assert "Did you mean" in fail(2, "train", "--print-config", "--set", "options.widht=3")
+    assert "Did you mean 'steps'?" in fail(2, "train", "--print-config", "--set", "stepz=3")
+    assert "no preset 'tinny'" in fail(2, "train", "--print-config", "--preset", "tinny")
+    assert "Did you mean 'image'?" in fail(2, "train", "--print-config", "--modality", "imago")
+    assert "no objective named 'inrtc'" in fail(2, "train", "--print-config", "--objective", "inrtc")
+    assert "'--lr' must be > 0" in fail(2, "train", "--print-config", "--lr", "-1")
     (tmp_path / "c.toml").write_text("steps = [")
-    assert "expected TOML" in fail(2, "train", "--dry-run", "--config", tmp_path / "c.toml")
+    assert "expected TOML" in fail(2, "train", "--print-config", "--config", tmp_path / "c.toml")
     (tmp_path / "c.toml").write_text("stepz = 3")
-    assert "Did you mean 'steps'?" in fail(2, "train", "--dry-run", "--config", tmp_path / "c.toml")
-    assert "none.h5" in fail(3, "train", "--dry-run", "--data", tmp_path / "none.h5")
+    assert "Did you mean 'steps'?" in fail(2, "train", "--print-config", "--config", tmp_path / "c.toml")
+    assert "none.h5" in fail(3, "train", "--print-config", "--data", tmp_path / "none.h5")
 
 
 def test_train_leaves_a_run_and_goes_on_with_it(run: Path) -> None:

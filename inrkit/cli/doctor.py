@@ -13,14 +13,17 @@ from inrkit.cli.plugins import describe
 from inrkit.plugins import load_plugins
 from inrkit.progress import Progress, quiet
 
+_DEMO = 5  # minutes, as the Makefile has them
+
 
 @click.command()
 @option.as_json
 def doctor(as_json: bool) -> None:
     """Examine this machine and this installation.
 
-    Measures the speed of matrix products, says which device and precision 'auto' stands for, and warns of likely
-    problems. Please put its output into bug reports.
+    Measures the speed of matrix products and of a training step of the demo, says which device and precision 'auto'
+    stands for, and warns of likely problems. Please put its output into bug reports. How long anything else trains here
+    is said by 'inrkit train --dry-run'.
 
     \b
       inrkit doctor
@@ -49,6 +52,7 @@ def examine(progress: Progress = quiet) -> dict[str, Any]:
         "processor": lambda: {**machine.processor(), "gflops": machine.rates(torch.device("cpu"))},
         "gpus": machine.gpus,
         "auto": lambda: {"device": str(device), "precision": choose_precision("auto", device)},
+        "demo": _demo,
         "disk": lambda: {"path": str(Path.cwd()), "free": room.free, "total": room.total},
         "plugins": lambda: describe(load_plugins()),
         "torchvision": machine.torchvision_warning,
@@ -58,6 +62,21 @@ def examine(progress: Progress = quiet) -> dict[str, Any]:
         facts[name] = find()
         progress(done, len(parts))
     return {"warnings": _warnings(facts, facts.pop("torchvision")), **facts}
+
+
+def _demo() -> dict[str, Any]:
+    """What `make demo` can do here in its five minutes."""
+    from inrkit.errors import UsageError
+    from inrkit.training.budget import steps_within
+    from inrkit.training.forecast import dry_run
+
+    forecast = dry_run(modality="image")
+    try:
+        steps = steps_within(_DEMO, forecast.seconds)
+    except UsageError:
+        steps = 0
+    shown = {key: getattr(forecast, key) for key in ("batch_size", "precision", "seconds", "share")}
+    return {"minutes": _DEMO, "steps": steps, **shown}
 
 
 def _warnings(facts: dict[str, Any], torchvision: str | None) -> list[str]:
@@ -73,11 +92,13 @@ def _warnings(facts: dict[str, Any], torchvision: str | None) -> list[str]:
             f"{processor['threads']} threads on {processor['usable_cores']} usable cores slow each other down: "
             f"set OMP_NUM_THREADS={processor['usable_cores']}"
         )
+    if not facts["demo"]["steps"]:
+        warnings.append(f"a step of the demo takes {facts['demo']['seconds']:.0f} s: too slow for 'make demo'")
     return warnings
 
 
 def _rows(facts: dict[str, Any]) -> list[list[str]]:
-    cpu, build, disk = facts["processor"], facts["torch"], facts["disk"]
+    cpu, build, disk, demo = (facts[name] for name in ("processor", "torch", "disk", "demo"))
     rows = [
         ["versions", shown(facts["versions"])],
         ["torch build", f"CUDA {build['cuda']}" if build["cuda"] else "CPU only"],
@@ -89,6 +110,11 @@ def _rows(facts: dict[str, Any]) -> list[list[str]]:
     rows += [["GPU", gpu] for gpu in gpus or ["none that torch can use"]]
     rows += [
         ["'auto' means", f"device {facts['auto']['device']}, precision {facts['auto']['precision']}"],
+        ["'make demo'", f"{demo['minutes']} minutes: about {demo['steps']} steps of {demo['seconds']:.2g} s"],
+        [
+            "a step of it",
+            f"{demo['batch_size']} faces, at {demo['share']:.0%} of the rate of {demo['precision']} products",
+        ],
         ["disk", f"{shown_bytes(disk['free'])} free of {shown_bytes(disk['total'])} at {disk['path']}"],
     ]
     rows += [[f"plugin {row['plugin']}", row["reason"] or row["state"]] for row in facts["plugins"]]

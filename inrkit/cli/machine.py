@@ -4,7 +4,6 @@ import os
 import platform
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,10 @@ import torch
 
 import inrkit
 from inrkit.cli.plugins import version_of
+from inrkit.machine.speed import matmul_rates
 
 PACKAGES = ("torch", "numpy", "attrs", "pluggy", "click", "h5py", "kornia", "nerfacc", "safetensors", "pillow")
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile", "asimd", "bf16", "sve")
-_SIDE = 1024  # of the matrices that are multiplied
-_PATIENCE = 0.3  # seconds for each rate
 
 
 def versions() -> dict[str, Any]:
@@ -61,7 +59,7 @@ def gpus() -> list[dict[str, Any]]:
 
 def rates(device: torch.device) -> dict[str, float]:
     """Measured matrix products, in 10⁹ floating-point operations per second."""
-    return {"fp32": _rate(torch.float32, device), "bf16": _rate(torch.bfloat16, device)}
+    return {name: rate / 1e9 for name, rate in matmul_rates(device).items()}
 
 
 def torchvision_warning() -> str | None:
@@ -94,17 +92,3 @@ def _cpuinfo() -> tuple[str | None, set[str]]:
     lines = [line.partition(":") for line in text.splitlines()]
     facts = {key.strip().lower(): value.strip() for key, _, value in lines}
     return facts.get("model name"), set(facts.get("flags", facts.get("features", "")).split())
-
-
-def _rate(dtype: torch.dtype, device: torch.device) -> float:
-    a = torch.ones(_SIDE, _SIDE, dtype=dtype, device=device)
-    best, end = float("inf"), time.perf_counter() + _PATIENCE
-    while True:
-        start = time.perf_counter()
-        a @ a
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        now = time.perf_counter()
-        best = min(best, now - start)
-        if now > end:
-            return 2 * _SIDE**3 / best / 1e9

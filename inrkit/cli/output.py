@@ -98,6 +98,23 @@ def shown_bytes(count: float) -> str:
     return f"{count:.1f} TiB"
 
 
+def shown_count(count: float) -> str:
+    """1.5 T: a number of operations."""
+    for unit in ("", "k", "M", "G", "T"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.4g} P"
+
+
+def shown_time(seconds: float) -> str:
+    """40 seconds, 7.5 minutes, 3.2 hours, 12 days."""
+    for unit, length, most in (("seconds", 1, 90), ("minutes", 60, 90), ("hours", 3600, 48)):
+        if seconds / length < most:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds / 86400:.3g} days"
+
+
 @contextlib.contextmanager
 def bar(what: str) -> Iterator[Progress]:
     """A bar on stderr where that is a terminal, else nothing."""

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from inrkit.cli import option
-from inrkit.cli.output import bar, say
+from inrkit.cli.output import bar, say, say_json, say_table, shown, shown_bytes, shown_count, shown_time
 from inrkit.config.toml import read_toml, to_toml, unstructure
 from inrkit.errors import DataError, UsageError
 
@@ -48,7 +48,14 @@ from inrkit.errors import DataError, UsageError
     "--tracker", "trackers", multiple=True, metavar="NAME", help="Experiment tracker: tensorboard, wandb; repeatable."
 )
 @click.option("--extend", is_flag=True, help="Resume the run in OUT with another number of steps.")
-@click.option("--dry-run", is_flag=True, help="Print the complete config and the number of parameters, and stop.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say what the run would take here, by a few steps that are thrown away, and stop: parameters, operations "
+    "(FLOPs) and seconds a step, memory, disk, hours in all. Nothing is written.",
+)
+@option.as_json
+@click.option("--print-config", is_flag=True, help="Print the complete config as TOML, and stop.")
 @click.option("--no-progress", is_flag=True, help="Show no progress on stderr.")
 def train(
     modality: str | None,
@@ -60,6 +67,8 @@ def train(
     minutes: float | None,
     extend: bool,
     dry_run: bool,
+    as_json: bool,
+    print_config: bool,
     no_progress: bool,
     **flags: Any,
 ) -> None:
@@ -73,7 +82,8 @@ def train(
       inrkit train --out runs/first                       synthetic signals, no download
       inrkit train --minutes 5                            as many steps as fit
       inrkit train --data photos.h5 --steps 20000 --set options.width=384
-      inrkit train --preset cifar10 --dry-run > mine.toml
+      inrkit train --data photos.h5 --dry-run             how long will it take here?
+      inrkit train --preset cifar10 --print-config > mine.toml
       torchrun --nproc-per-node 2 -m inrkit train --out runs/two
     """
     with bar("starting") if not no_progress else contextlib.nullcontext():
@@ -89,10 +99,15 @@ def train(
             given["trackers"] = trackers
         if minutes is not None and "steps" in given:
             raise UsageError("expected '--minutes' or '--steps', found both; leave one out")
+        if as_json and not dry_run:
+            raise UsageError("'--json' is for '--dry-run', found it alone; metrics.jsonl has the figures of a run")
         resolved = resolve(modality, preset, config, sets, given)
+        choose_device(resolved.config.device)  # refused before anything is computed
+        if print_config:
+            say(to_toml(unstructure(resolved.config)).rstrip("\n"))
+            return
         if dry_run:
-            choose_device(resolved.config.device)  # as the run would
-            say(_plan(resolved))
+            _say_forecast(resolved, minutes, as_json=as_json)
             return
         from inrkit.training.run import train as train_run
 
@@ -116,9 +131,35 @@ def _modality(config: Path | None, data: str | None) -> str:
         return "image"
 
 
-def _plan(resolved: Any) -> str:
-    """The config as TOML that ``--config`` reads, below the sizes of what would be trained."""
-    pipeline = resolved.build()
-    counts = {part: sum(p.numel() for p in getattr(pipeline, part).parameters()) for part in ("denoiser", "function")}
-    parts = ", ".join(f"{name} {count}" for name, count in counts.items())
-    return f"# {sum(counts.values())} parameters: {parts}\n{to_toml(unstructure(resolved.config))}".rstrip("\n")
+def _say_forecast(resolved: Any, minutes: float | None, *, as_json: bool) -> None:
+    """What the run would take: a table, or JSON."""
+    with bar("taking a few steps"):
+        from inrkit.training.budget import steps_within
+        from inrkit.training.forecast import dry_run
+
+        forecast = dry_run(resolved)
+    if minutes is not None:
+        forecast = forecast.of_steps(steps_within(minutes, forecast.seconds))
+    if as_json:
+        say_json(forecast.figures())
+    else:
+        say_table(["what", ""], _rows(forecast))
+
+
+def _rows(forecast: Any) -> list[list[str]]:
+    f, held = forecast, {name: count for name, count in forecast.memory.items() if name != "peak"}
+    measured = "measured"
+    if f.measured_rows < f.rows:
+        measured = f"extrapolated from steps of at most {f.measured_rows} of {f.rows} signals"
+    rates = ", ".join(f"{name} {rate / 1e9:.0f}" for name, rate in f.matmul.items())
+    parts = [f"{name} {shown_count(count)}" for name, count in f.operations.items() if count]
+    peak = "" if f.memory["peak"] is None else f"{shown_bytes(f.memory['peak'])} at most; "
+    return [
+        ["machine", f"{f.device}, {f.threads} threads, {f.precision}; matrix products: {rates} GFLOP/s"],
+        ["parameters", f"{sum(f.parameters.values()):,}: {shown(f.parameters)}"],
+        ["operations a step", f"{shown_count(sum(f.operations.values()))}FLOP: {', '.join(parts)}"],
+        ["time of a step", f"{f.seconds:.3g} s, {f.share:.0%} of the rate of matrix products; {measured}"],
+        ["memory", f"{peak}{', '.join(f'{name} {shown_bytes(count)}' for name, count in held.items())}"],
+        ["disk", f"{shown_bytes(f.checkpoint * f.checkpoints)}: {f.checkpoints} checkpoints at most"],
+        ["the whole run", f"{shown_time(3600 * f.hours)}: {f.steps:,} steps of {f.batch_size} signals"],
+    ]

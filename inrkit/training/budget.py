@@ -31,6 +31,11 @@ def within(minutes: float, resolved: Resolved, run: Path, ranks: Ranks, device: 
     seconds = seconds_of_a_step(resolved, ranks, device)
     # Every process has measured, and the first one's figures are everybody's.
     seconds, spent = ranks.broadcast(lambda: (seconds, time.perf_counter() - began))
+    return resolved.evolve(steps=steps_within(minutes, seconds, spent))
+
+
+def steps_within(minutes: float, seconds: float, spent: float = 0) -> int:
+    """How many steps of so many seconds fit, after those that are ``spent`` already."""
     steps = max(0, int((minutes * 60 * (1 - _RESERVE) - spent) / seconds))
     if steps < _LEAST:
         least = (_LEAST * seconds + spent) / 60 / (1 - _RESERVE)
@@ -38,7 +43,7 @@ def within(minutes: float, resolved: Resolved, run: Path, ranks: Ranks, device: 
             f"'minutes' = {minutes:g} leaves time for {steps} steps of {seconds:.2g} s, and a run has at least "
             f"{_LEAST}; give at least {least:.1f} minutes, or train a smaller model"
         )
-    return resolved.evolve(steps=steps)
+    return steps
 
 
 def seconds_of_a_step(resolved: Resolved, ranks: Ranks, device: torch.device) -> float:

@@ -64,17 +64,11 @@ def train(
         extend: Allow another number of steps than the run in ``out`` was begun with.
         on_sample, on_end: In place of writing sample sheets and the report.
     """
-    if not isinstance(config, Resolved | RunConfig):
-        resolved = resolve(modality, preset, config, overrides, values)
-    elif values or overrides or preset:
-        raise UsageError("expected a resolved config or single values, found both; change the config instead")
-    else:
-        cls = modality if isinstance(modality, type) else None
-        resolved = config if isinstance(config, Resolved) else Resolved.of(config, cls)
+    resolved = resolve_run(config, modality, preset, overrides, values)
     keys = resolved.config
     run = Path(out) if out is not None else Path("runs") / "-".join(filter(None, (keys.modality, keys.preset)))
     with (
-        _machine_errors(keys),
+        machine_errors(keys),
         joined(keys.device) as ranks,
         contextlib.closing(RunProgress(keys.steps, keys.batch_size, progress if ranks.first else False)) as shown,
     ):
@@ -92,6 +86,22 @@ def train(
                 (on_end or write_report)(model, run)
             ranks.barrier()
     return model
+
+
+def resolve_run(
+    config: Resolved | RunConfig | Path | str | None,
+    modality: str | type[Modality] | None,
+    preset: str | None,
+    overrides: Sequence[str] | Mapping[str, Any],
+    values: Mapping[str, Any],
+) -> Resolved:
+    """What `train` was told, as one complete config."""
+    if not isinstance(config, Resolved | RunConfig):
+        return resolve(modality, preset, config, overrides, values)
+    if values or overrides or preset:
+        raise UsageError("expected a resolved config or single values, found both; change the config instead")
+    cls = modality if isinstance(modality, type) else None
+    return config if isinstance(config, Resolved) else Resolved.of(config, cls)
 
 
 def _train(
@@ -179,7 +189,7 @@ def _still_there(run: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _machine_errors(config: RunConfig) -> Iterator[None]:
+def machine_errors(config: RunConfig) -> Iterator[None]:
     """What the machine ran out of, in words that say what to do."""
     try:
         yield

@@ -67,7 +67,7 @@ def test_options_are_checked_before_a_model_is_loaded(picture: Path, tmp_path: P
     assert "'--at' is KEY=VALUE" in said(2, "render", tmp_path / "a.inr", "--at", "x")
     for command in ("sample", "evaluate"):
         assert "0" in said(2, command, run, "--seed", "-1")
-    assert "0" in said(2, "train", "--dry-run", "--seed", "-1")
+    assert "0" in said(2, "train", "--print-config", "--seed", "-1")
 
 
 def test_what_is_no_run_is_one_kind_of_error(picture: Path, tmp_path: Path) -> None:
@@ -110,12 +110,12 @@ def test_files_that_are_written_make_their_folder(run: Path, picture: Path, tmp_
 def test_the_modality_is_that_of_the_data(tmp_path: Path) -> None:
     """A store says which it is for."""
     store = write_store(tmp_path / "a.h5", "nobodys", {"values": np.zeros((4, 1, 8), np.float32)}, {})
-    assert "no modality named 'nobodys'" in said(2, "train", "--dry-run", "--data", store)
+    assert "no modality named 'nobodys'" in said(2, "train", "--print-config", "--data", store)
 
 
-def test_a_dry_run_checks_the_device() -> None:
+def test_printing_a_config_checks_the_device() -> None:
     """As the run would."""
-    assert "gpu" in said(2, "train", "--dry-run", "--device", "gpu")
+    assert "gpu" in said(2, "train", "--print-config", "--device", "gpu")
 
 
 def test_broken_files_are_left_out_if_so_wished(run: Path, picture: Path, tmp_path: Path) -> None:

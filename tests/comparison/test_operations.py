@@ -5,8 +5,9 @@ import torch
 from torch.nn import functional as F
 from toy import ToyModality
 
-from inrkit.comparison.operations import of_sample, of_training, operations
+from inrkit.comparison.operations import of_sample, of_training
 from inrkit.config.resolve import resolve
+from inrkit.machine.speed import operations
 
 
 def test_a_product_and_its_gradients_are_counted() -> None:

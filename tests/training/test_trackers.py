@@ -109,7 +109,7 @@ def test_an_unknown_tracker_is_refused_before_the_run(tmp_path: Path) -> None:
     """With the nearest name."""
     with pytest.raises(UsageError, match=r"no tracker named 'tensorbord'; .*Did you mean 'tensorboard'\?"):
         train_toy(tmp_path, trackers=("tensorbord",))
-    words = ["train", "--dry-run", "--tracker", "wandbb", "--set", "options.count=50"]
+    words = ["train", "--print-config", "--tracker", "wandbb", "--set", "options.count=50"]
     found = CliRunner().invoke(main, words)
     assert found.exit_code == 2
     assert "Did you mean 'wandb'?" in found.output
