@@ -64,10 +64,10 @@ class Attention(nn.Module):
                 self.kv.weight[:dim].copy_(self.q.weight)
 
     def forward(self, x: Tensor, to: Tensor | None = None) -> Tensor:
-        """x (B, N, dim), to (B, M, dim), result (B, N, dim)."""
-        q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        k, v = self.kv(x if to is None else to).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        out: Tensor = self.proj(attend(q, k, v).transpose(1, 2).flatten(2))
+        """x (B or 1, N, dim), to (B, M, dim), result (B, N, dim)."""
+        projected = self.q(x), *self.kv(x if to is None else to).chunk(2, -1)
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in projected)
+        out: Tensor = self.proj(attend(q.expand(len(k), -1, -1, -1), k, v).transpose(1, 2).flatten(2))
         return out
 
     if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class DecoderBlock(nn.Module):
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(dim) for _ in range(3))
 
     def forward(self, x: Tensor, to: Tensor) -> Tensor:
-        """x (B, N, dim), to (B, M, dim)."""
+        """x (B, N, dim), or (1, N, dim) where all rows begin with the same tokens; to (B, M, dim)."""
         x = x + self.self_attn(self.norm1(x))
         x = x + self.cross_attn(self.norm2(x), to)
         return x + self.mlp(self.norm3(x))

@@ -65,10 +65,11 @@ class HyperTransformer(Denoiser):
             condition = self.condition(level, label)
             for block in self.encoder:
                 x = block(x, condition)
-        tokens = self.tokens.expand(len(x), -1, -1)
+        # One row for all: what the first block does before it looks at the observation is done once.
+        tokens = self.tokens[None]
         for block in self.decoder:
             tokens = block(tokens, x)
-        parts = tokens.split([head.count for head in self.heads.values()], dim=1)
+        parts = tokens.expand(len(x), -1, -1).split([head.count for head in self.heads.values()], dim=1)
         return {
             name: head(part).float() for name, head, part in zip(self.names, self.heads.values(), parts, strict=True)
         }

@@ -7,6 +7,7 @@ from typing import Self, final
 import attrs
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from inrkit import INRFunction, Params, UsageError, attend, features_for, grid_centers, option
 
@@ -58,7 +59,7 @@ class ANR(INRFunction):
         self.out = nn.Linear(o.inner, width)
         layers: list[nn.Module] = []
         for _ in range(o.depth - 1):
-            layers += [nn.Linear(width, width), nn.ReLU(inplace=True)]
+            layers += [nn.Linear(width, width), nn.ReLU()]
         last = nn.Linear(width, channels)
         self.mlp = nn.Sequential(*layers, last)
         if o.localized:
@@ -85,7 +86,12 @@ class ANR(INRFunction):
         q = self._split(self.q(self.features(coords.to(tokens.device)))).expand(len(tokens), -1, -1, -1)
         k, v = self._split(self.k(tokens)), self._split(self.v(tokens))
         look_up = self._attend_above_threshold if self.threshold else attend
-        values: Tensor = self.mlp(self.out(look_up(q, k, v).transpose(1, 2).flatten(2)))
+        first, *others = self.mlp
+        # Two linear layers in a row are one, and their product is small beside a layer's work for all places.
+        weight, bias = first.get_parameter("weight") @ self.out.weight, first(self.out.bias)
+        values = F.linear(look_up(q, k, v).transpose(1, 2).flatten(2), weight, bias)
+        for layer in others:
+            values = layer(values)
         return values.float()
 
     def _split(self, x: Tensor) -> Tensor:

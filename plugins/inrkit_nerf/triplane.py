@@ -59,7 +59,7 @@ class TriPlane(INRFunction):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
         nn.init.xavier_uniform_(layers[-1].weight)
-        hidden = ((layer, nn.ReLU(inplace=True)) for layer in layers[:-1])
+        hidden = ((layer, nn.ReLU()) for layer in layers[:-1])
         self.decoder = nn.Sequential(*itertools.chain(*hidden), layers[-1])
 
     @classmethod

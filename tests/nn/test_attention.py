@@ -156,3 +156,17 @@ def test_blocks_run_under_autocast(block: type[EncoderBlock] | type[DecoderBlock
     with torch.autocast("cpu", torch.bfloat16):
         half = made(x, other)
     assert torch.allclose(half.float(), made(x, other), atol=0.1)
+
+
+def test_rows_that_begin_alike_may_be_given_once() -> None:
+    """Law: a decoder block of one row of tokens and several observations is that of the same tokens in every row."""
+    block, tokens, to = DecoderBlock(8, 2, 16), torch.randn(1, 5, 8), torch.randn(3, 7, 8)
+    direction = torch.randn(3, 5, 8)
+    found, gradients = [], []
+    for x in (tokens, tokens.expand(3, -1, -1)):
+        block.zero_grad()
+        found.append(block(x, to))
+        (found[-1] * direction).sum().backward()
+        gradients.append([p.grad for p in block.parameters()])
+    torch.testing.assert_close(*found)
+    torch.testing.assert_close(*gradients)
