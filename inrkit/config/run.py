@@ -60,6 +60,11 @@ class RunConfig:
     )
     device: str = option("auto", "device to train on: auto, cpu, cuda, mps, xpu, or cuda:N")
     workers: int = option(0, "data-loading processes; 0: data are read by the training process", AT_LEAST_0)
+    shard: bool = option(
+        False,
+        "several processes: each holds a share of the weights, gradients, averages and optimizer state (FSDP2) instead "
+        "of all of them (DDP), for models that one device cannot hold",
+    )
     nan: Literal["stop", "skip"] = option("stop", "on a NaN or infinite loss or gradient: stop, or skip the step")
 
     early_stop: int = option(
@@ -81,5 +86,5 @@ class RunConfig:
     readout_options: dict[str, Any] = attrs.field(factory=dict, metadata={"help": "options of the read-out"})
 
 
-MACHINE = frozenset({"device", "workers", "accumulate", "trackers", "keep", "early_stop"})
+MACHINE = frozenset({"device", "workers", "accumulate", "trackers", "keep", "early_stop", "shard"})
 """Keys that do not change what a run computes: a resumed run may have others."""

@@ -27,14 +27,14 @@ def whole(tensor: Tensor) -> Tensor:
     return full
 
 
-def rows_of(tensor: Tensor) -> slice:
-    """Which rows of the whole are here."""
+def rows_of(full: Tensor, tensor: Tensor) -> Tensor:
+    """Of something whole, the rows that are here of ``tensor``."""
     if not is_sharded(tensor):
-        return slice(None)
+        return full
     sharded: Any = tensor
     most = -(-len(tensor) // sharded.device_mesh.size())  # but for the last processes, which hold fewer or none
     first = min(len(tensor), most * sharded.device_mesh.get_local_rank())
-    return slice(first, first + len(part_of(tensor)))
+    return full[first : first + len(part_of(tensor))]
 
 
 def like(tensor: Tensor, part: Tensor) -> Tensor:

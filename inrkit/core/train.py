@@ -1,13 +1,14 @@
 """One step of training, and the moving average of the weights. No files, no clock, no loop: see `inrkit.training`."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
 from inrkit.core.objective.base import Loss, Objective, Step
+from inrkit.core.shard import part_of
 from inrkit.errors import DivergedError, PluginError, UsageError
 
 
@@ -29,14 +30,14 @@ class PowerEMA:
         """Moves towards the model's present weights; the first update copies them."""
         self.updates += 1
         beta = (1 - 1 / self.updates) ** (self.gamma + 1)
-        weights = [p.detach() for _, p in model.named_parameters()]
-        torch._foreach_lerp_(list(self.tensors.values()), weights, 1 - beta)
+        weights = [part_of(p.detach()) for _, p in model.named_parameters()]
+        torch._foreach_lerp_([part_of(average) for average in self.tensors.values()], weights, 1 - beta)
 
     @torch.no_grad()
     def copy_to(self, model: nn.Module) -> None:
-        """Puts the average into a model."""
+        """Puts the average into a model, which is sharded if we are."""
         for name, p in model.named_parameters():
-            p.copy_(self.tensors[name])
+            part_of(p).copy_(part_of(self.tensors[name]))
 
 
 def gamma_of(width: float) -> float:
@@ -69,20 +70,25 @@ def backward_step(objective: Objective, step: Step, *, share: float = 1.0) -> Lo
 def check_finite(tensors: Mapping[str, Tensor], what: str, step: int, advice: str = "") -> None:
     """Stops when a tensor holds a number that is not finite, and says which one."""
     for name, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
-            bad = int((~torch.isfinite(tensor)).sum())
+        values = part_of(tensor.detach())
+        if not torch.isfinite(values).all():
+            bad = int((~torch.isfinite(values)).sum())
             raise DivergedError(
                 f"step {step}: {what} '{name}' has {bad} of {tensor.numel()} values that are not finite; "
                 + (advice or "try a lower 'lr', a smaller 'clip', or precision = \"fp32\"")
             )
 
 
-def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
+def clip_gradients(
+    parameters: Iterable[nn.Parameter],
+    limit: float,
+    norm_of: Callable[[list[Tensor]], Tensor] = torch.nn.utils.get_total_norm,
+) -> Tensor:
     """Scales gradients to at most this norm (0: no limit) and returns the norm they had."""
     grads = [p.grad for p in parameters if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(grads)
+    norm = norm_of(grads)
     if limit > 0 and grads:
         scale = (limit / (norm + 1e-6)).clamp(max=1.0)
         # A norm that is not finite must not spoil the gradients that are: the culprit is still to be named.
-        torch._foreach_mul_(grads, torch.where(norm.isfinite(), scale, torch.ones_like(scale)))
+        torch._foreach_mul_([part_of(g) for g in grads], torch.where(norm.isfinite(), scale, torch.ones_like(scale)))
     return norm

@@ -3,22 +3,26 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
+from inrkit.core.shard import part_of, rows_of
 from inrkit.errors import DataError
 from inrkit.storage.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
 from inrkit.storage.rundir import check_config
 
 
 def put_weights(module: nn.Module, weights: Mapping[str, Tensor], origin: Path) -> None:
-    """Loads weights that must fit by name and shape."""
+    """Loads weights that must fit by name and shape; of a sharded module, the rows that are here."""
     own = module.state_dict()
     for name in [*own, *weights]:
         expected = tuple(own[name].shape) if name in own else "none"
         found = tuple(weights[name].shape) if name in weights else "none"
         if expected != found:
             raise DataError(f"{origin}: the model needs '{name}' as {expected}, found {found}; it is of another model")
-    module.load_state_dict(dict(weights))
+    with torch.no_grad():
+        for name, value in own.items():
+            part_of(value).copy_(rows_of(weights[name], value))
 
 
 def put_average(module: nn.Module, checkpoint: Checkpoint) -> None:

@@ -1,6 +1,7 @@
 """What learns: the pipeline with its optimizer, its averages and its place in the run; and one step of it."""
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, final
@@ -15,18 +16,20 @@ from inrkit.core.guide import drop_labels
 from inrkit.core.modality import Signals
 from inrkit.core.objective.base import Loss, Step
 from inrkit.core.observation import Batch
+from inrkit.core.shard import is_sharded, part_of, rows_of, whole
 from inrkit.core.train import PowerEMA, backward_step, check_finite, clip_gradients
 from inrkit.errors import DataError, DivergedError, PluginError
 from inrkit.machine import randomness
 from inrkit.machine.precision import autocast
 from inrkit.machine.processes import Ranks
+from inrkit.machine.sharding import average_whole, norm_of
 from inrkit.plugins import load_plugins
 from inrkit.storage import atomic
 from inrkit.storage.checkpoint import Checkpoint
 from inrkit.storage.weights import put_average, put_weights
 from inrkit.training.optimizer import Optimizer, learning_rate
 from inrkit.training.order import Order, Rows
-from inrkit.training.teachers import Teachers, new_pipeline
+from inrkit.training.teachers import Teachers, new_pipeline, shard_pipeline
 
 Result = TypeVar("Result")
 
@@ -45,9 +48,12 @@ class Learner:
         config = self.config = resolved.config
         self.modality, self.phases = resolved.modality, resolved.phases
         self.rows = Rows(config.batch_size, ranks.rank, ranks.world, config.accumulate)
-        self.pipeline = new_pipeline(resolved, device)
-        self.teachers = Teachers(resolved, device)
-        self.optimizer = Optimizer(config, self.pipeline, precision)
+        self.sharded = config.shard and ranks.world > 1
+        self.pipeline = new_pipeline(resolved, torch.device("cpu") if self.sharded else device)
+        if self.sharded:
+            shard_pipeline(self.pipeline, device)
+        self.teachers = Teachers(resolved, device, sharded=self.sharded)
+        self.optimizer = Optimizer(config, self.pipeline, precision, ranks)
         self.ema = PowerEMA(self.pipeline, config.ema)
         self.order = order
         self.step = 0
@@ -89,7 +95,7 @@ class Learner:
             for name, module in self.teachers.modules.items():
                 put_weights(module, tensors[name], checkpoint.path)
             for name, average in self.ema.tensors.items():
-                average.copy_(tensors["ema"][name])
+                part_of(average).copy_(rows_of(tensors["ema"][name], average))
             self.optimizer.load(tensors["optimizer"])
             self.step, self.skipped = int(state["step"]), int(state["skipped"])
             self._lately, self.ema.updates = list(state["skipped_lately"]), int(state["ema_updates"])
@@ -99,6 +105,15 @@ class Learner:
         except KeyError as error:
             text = f"{checkpoint.path}: expected {error}, found none; the checkpoint is of another kind"
             raise DataError(text) from error
+
+    @torch.no_grad()
+    def put_average(self, whole_pipeline: nn.Module | None) -> None:
+        """The averaged weights, into a pipeline that is not sharded. All processes call this; the first one has it."""
+        own = {} if whole_pipeline is None else whole_pipeline.state_dict()
+        for name, value in {**self.pipeline.state_dict(), **self.ema.tensors}.items():
+            full = whole(value)
+            if own:
+                own[name].copy_(full)
 
     def release(self) -> None:
         """Lets go of what ties us to other processes."""
@@ -111,7 +126,8 @@ class Learner:
             if self.step == phase.start:
                 self.teachers.begin(phase, self.pipeline, self.ema)
             phase.freeze(self.pipeline)
-            self._phase, self._student = phase, self.ranks.wrap(self.pipeline)
+            self._phase = phase
+            self._student = self.pipeline if self.sharded else self.ranks.wrap(self.pipeline)
         return phase
 
     def learn(
@@ -136,12 +152,11 @@ class Learner:
                 raise PluginError(f"{origin}: 'observe' must return an `inrkit.Batch` (got {batch!r})")
             batch = drop_labels(batch, draws.fork("label"), self.config.label_dropout)
             with self._exchange(last=i == len(parts) - 1):
-                step = Step(student, teacher, batch, draws.fork("loss"), phase.progress(self.step), diffusion)
+                progress, together = phase.progress(self.step), self.sharded
+                step = Step(student, teacher, batch, draws.fork("loss"), progress, diffusion, together)
                 losses.append(backward_step(phase.objective, step, share=1 / len(parts)))
             batches.append(batch)
-        if self.ranks.world > 1:
-            self._check_all_used(phase)
-        norm = clip_gradients(self.pipeline.parameters(), self.config.clip)
+        norm = self._exchanged(phase)
         terms = {name: torch.stack([loss.terms[name] for loss in losses]).mean() for name in losses[0].terms}
         total = torch.stack([loss.total.detach() for loss in losses]).mean()
         values, stops = self._means(total, terms, norm, stop=stop)
@@ -158,10 +173,17 @@ class Learner:
 
     def check_health(self) -> None:
         """Weights and averages are finite, and everybody's the same: no broken checkpoint follows a good one."""
-        check_finite(dict(self.pipeline.named_parameters()), "weight", self.step)
-        check_finite(self.ema.tensors, "averaged weight", self.step)
+        found = ""
+        try:
+            check_finite(dict(self.pipeline.named_parameters()), "weight", self.step)
+            check_finite(self.ema.tensors, "averaged weight", self.step)
+        except DivergedError as error:
+            found = str(error)
+        if any(all_found := self.ranks.gather(found)):
+            raise DivergedError(max(all_found))
         if self.ranks.world > 1:
-            bytes_of = (p.detach().cpu().contiguous().view(-1).view(torch.uint8) for p in self.ema.tensors.values())
+            everywhere = (p.detach() for p in self.ema.tensors.values() if not is_sharded(p))
+            bytes_of = (p.cpu().contiguous().view(-1).view(torch.uint8) for p in everywhere)
             if len(set(self.ranks.gather(atomic.sha256(*(part.numpy().data for part in bytes_of))))) > 1:
                 raise DivergedError(
                     f"step {self.step}: the processes no longer hold the same weights; go on from the last checkpoint"
@@ -180,6 +202,15 @@ class Learner:
         """Gradients are exchanged between processes once, with the last micro-batch."""
         wait: Callable[[], contextlib.AbstractContextManager[None]] | None = getattr(self._student, "no_sync", None)
         return contextlib.nullcontext() if last or wait is None else wait()
+
+    def _exchanged(self, phase: ScheduledPhase) -> Tensor:
+        """The gradients are those of the global batch, and clipped; the norm that they had."""
+        if self.ranks.world > 1:
+            self._check_all_used(phase)
+        if not self.sharded:
+            return clip_gradients(self.pipeline.parameters(), self.config.clip)
+        average_whole(self.ranks, self.pipeline.parameters())
+        return clip_gradients(self.pipeline.parameters(), self.config.clip, functools.partial(norm_of, self.ranks))
 
     def _check_all_used(self, phase: ScheduledPhase) -> None:
         """Several processes average the gradients of all weights together: each must have one."""
@@ -202,7 +233,8 @@ class Learner:
 
     def _skip(self, blame: Callable[[], str]) -> None:
         """Leaves the weights as they are; an error where that is not allowed, is of no use, or happens all the time."""
-        if self.config.nan == "stop" or not all(bool(torch.isfinite(p).all()) for p in self.pipeline.parameters()):
+        finite = all(bool(torch.isfinite(part_of(p)).all()) for p in self.pipeline.parameters())
+        if self.config.nan == "stop" or not all(self.ranks.gather(finite)):
             raise DivergedError(blame())
         self.skipped += 1
         self._lately = [step for step in self._lately if step > self.step - _LATELY] + [self.step]

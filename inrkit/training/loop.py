@@ -4,7 +4,7 @@ import math
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import final
+from typing import cast, final
 
 import attrs
 
@@ -16,6 +16,7 @@ from inrkit.evaluation.reconstruction import Score
 from inrkit.inference.model import Model, build_model
 from inrkit.machine.randomness import preserve_random_state
 from inrkit.machine.signals import StoppedError, StopRequest
+from inrkit.storage import tensorfile
 from inrkit.storage.checkpoint import save_checkpoint
 from inrkit.training.learner import Learner
 from inrkit.training.log import RunLog
@@ -90,15 +91,15 @@ class Loop:
 
     def _show(self, phase: ScheduledPhase) -> tuple[bool, bool]:
         """What the averaged weights can do so far: whether it is their best, and whether the run has diverged."""
-        return self.learner.ranks.broadcast(lambda: self._measure(phase))
+        learner = self.learner
+        model = build_model(learner.resolved, self.run, learner.step, learner.device) if learner.ranks.first else None
+        learner.put_average(None if model is None else model.pipeline)
+        return learner.ranks.broadcast(lambda: self._measure(phase, cast("Model", model)))
 
-    def _measure(self, phase: ScheduledPhase) -> tuple[bool, bool]:
+    def _measure(self, phase: ScheduledPhase, model: Model) -> tuple[bool, bool]:
         """The same, in the first process; leaves the random states alone."""
         learner = self.learner
-        model = build_model(learner.resolved, self.run, learner.step, learner.device)
         model.facts = self.facts
-        model.pipeline.load_state_dict(learner.pipeline.state_dict())
-        learner.ema.copy_to(model.pipeline)
         with preserve_random_state(learner.device):
             measured = self.score.measure(model)
             if measured:
@@ -136,4 +137,7 @@ class Loop:
             folder, best = self.run / "checkpoints", self.early.best_step
             protect = () if best is None else (best,)
             save_checkpoint(folder, learner.step, tensors, state, meta, keep=config.keep, protect=protect)
+        else:
+            for group in tensors.values():
+                tensorfile.give(group)
         learner.ranks.barrier()

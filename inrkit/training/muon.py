@@ -15,6 +15,10 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from inrkit.core.shard import is_sharded, part_of
+from inrkit.machine.processes import Ranks
+from inrkit.machine.sharding import divided
+
 _A, _B, _C = 3.4445, -4.775, 2.0315
 _MOMENTUM = 0.95
 # Four iterations instead of the usual five: a fifth less work, and the same curves.
@@ -29,37 +33,46 @@ class Muon(torch.optim.Optimizer):
     """Muon for 2-D weights.
 
     Args:
-        params: Matrices, (m, n) each.
+        params: Matrices, (m, n) each; sharded ones too.
         lr, weight_decay: As AdamW's; the decay is decoupled.
         dtype: Of the iterations.
+        ranks: The processes, each of which iterates on its share of the matrices.
     """
 
     def __init__(
-        self, params: Iterable[Tensor], lr: float, weight_decay: float, dtype: torch.dtype = torch.float32
+        self,
+        params: Iterable[Tensor],
+        lr: float,
+        weight_decay: float,
+        dtype: torch.dtype = torch.float32,
+        ranks: Ranks | None = None,
     ) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
-        self.dtype = dtype
+        self.dtype, self.ranks = dtype, Ranks() if ranks is None else ranks
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]  # no closure is ever evaluated here
         """Moves every matrix that has a gradient."""
         for group in self.param_groups:
             moved = [p for p in group["params"] if p.grad is not None]
-            gradients = [p.grad for p in moved]
+            weights, gradients = [part_of(p) for p in moved], [part_of(p.grad) for p in moved]
             if not moved:
                 continue
-            for p in moved:
+            for p, weight in zip(moved, weights, strict=True):
                 if not self.state[p]:
-                    self.state[p]["momentum_buffer"] = torch.zeros_like(p)
+                    self.state[p]["momentum_buffer"] = torch.zeros_like(weight)
             averages = [self.state[p]["momentum_buffer"] for p in moved]
             torch._foreach_lerp_(averages, gradients, 1 - _MOMENTUM)
             updates = torch._foreach_lerp(gradients, averages, _MOMENTUM)
-            torch._foreach_mul_(moved, 1 - group["lr"] * group["weight_decay"])
+            torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
             for rows in _of_equal_shape(moved):
-                matrices = torch.stack([updates[i] for i in rows])
-                scale = 0.2 * math.sqrt(max(matrices.shape[1:]))
-                orthogonal = orthogonalised(matrices, self.dtype).to(matrices.dtype)
-                torch._foreach_add_([moved[i] for i in rows], list(orthogonal.unbind()), alpha=-group["lr"] * scale)
+                matrices, one = torch.stack([updates[i] for i in rows]), moved[rows[0]]
+                scale = 0.2 * math.sqrt(max(one.shape))
+                orthogonal = divided(self.ranks, matrices, len(one), self._work, sharded=is_sharded(one))
+                torch._foreach_add_([weights[i] for i in rows], list(orthogonal.unbind()), alpha=-group["lr"] * scale)
+
+    def _work(self, matrices: Tensor) -> Tensor:
+        return orthogonalised(matrices, self.dtype).to(matrices.dtype)
 
 
 def _of_equal_shape(matrices: list[Tensor]) -> list[list[int]]:

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from inrkit.config.run import RunConfig
+from inrkit.core.shard import is_sharded, like, part_of, rows_of
 from inrkit.errors import DataError, UsageError
+from inrkit.machine.processes import Ranks
 from inrkit.training.muon import Muon
 
 
@@ -29,27 +31,36 @@ class Optimizer:
     leaves all other weights to AdamW, whose rate both share.
     """
 
-    def __init__(self, config: RunConfig, model: nn.Module, precision: str = "fp32") -> None:
-        self.names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
-        self.parts = list(_parts(config, model, precision))
+    def __init__(
+        self, config: RunConfig, model: nn.Module, precision: str = "fp32", ranks: Ranks | None = None
+    ) -> None:
+        self.weights = dict(model.named_parameters())
+        # What is done element by element is done to the rows of a sharded weight that are here.
+        self._rows = {p: nn.Parameter(part_of(p.detach())) for p in self.weights.values() if is_sharded(p)}
+        self.names: dict[Tensor, str] = {}
+        for name, weight in self.weights.items():
+            self.names |= {weight: name, self._rows.get(weight, weight): name}
+        self.parts = list(_parts(config, model, self._rows, precision, ranks))
 
     def step(self, lr: float) -> None:
         """Moves the weights; those without a gradient stay."""
+        for weight, rows in self._rows.items():
+            rows.grad = None if weight.grad is None else part_of(weight.grad)
         for part in self.parts:
             for group in part.param_groups:
                 group["lr"] = lr
             part.step()
 
     def zero(self) -> None:
-        for part in self.parts:
-            part.zero_grad(set_to_none=True)
+        for weight in (*self.weights.values(), *self._rows.values()):
+            weight.grad = None
 
     def tensors(self) -> dict[str, Tensor]:
-        """The whole state, as "exp_avg:name of the weight"."""
+        """The whole state, as "exp_avg:name of the weight"; of sharded weights, sharded as they are."""
         return {
-            f"{key}:{self.names[parameter]}": value
+            f"{key}:{name}": like(self.weights[name], value) if value.ndim else value
             for part in self.parts
-            for parameter, state in part.state.items()
+            for name, state in ((self.names[parameter], state) for parameter, state in part.state.items())
             for key, value in state.items()
         }
 
@@ -58,29 +69,42 @@ class Optimizer:
         states: dict[str, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             key, _, weight = name.partition(":")
-            states.setdefault(weight, {})[key] = value.clone()  # it lies on the disk
-        if unknown := states.keys() - set(self.names.values()):
-            raise DataError(f"the optimizer's state has '{min(unknown)}', which the model lacks; the run is another's")
+            if weight not in self.weights:
+                raise DataError(f"the optimizer's state has '{weight}', which the model lacks; the run is another's")
+            here = rows_of(value, self.weights[weight]) if value.ndim else value
+            states.setdefault(weight, {})[key] = here.clone()  # the whole lies on the disk
         for part in self.parts:
             parameters = [p for group in part.param_groups for p in group["params"]]
             known = {i: states[self.names[p]] for i, p in enumerate(parameters) if self.names[p] in states}
             part.load_state_dict({"state": known, "param_groups": part.state_dict()["param_groups"]})
 
 
-def _parts(config: RunConfig, model: nn.Module, precision: str) -> Iterator[torch.optim.Optimizer]:
+def _parts(
+    config: RunConfig,
+    model: nn.Module,
+    rows: Mapping[nn.Parameter, nn.Parameter],
+    precision: str,
+    ranks: Ranks | None,
+) -> Iterator[torch.optim.Optimizer]:
+    """
+    Args:
+        rows: For a sharded weight, what stands for it.
+    """
     parameters = list(model.parameters())
     common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
     if config.optimizer == "radam":
-        yield torch.optim.RAdam(parameters, decoupled_weight_decay=True, foreach=True, **common)
+        yield torch.optim.RAdam(
+            [rows.get(p, p) for p in parameters], decoupled_weight_decay=True, foreach=True, **common
+        )
         return
     if config.optimizer == "muon":
         hidden = hidden_matrices(model)
         if not hidden:
             raise UsageError('optimizer = "muon" found no repeated blocks with matrices; choose adamw')
-        yield Muon(hidden, dtype=torch.bfloat16 if precision == "bf16" else torch.float32, **common)
+        yield Muon(hidden, dtype=torch.bfloat16 if precision == "bf16" else torch.float32, ranks=ranks, **common)
         taken = set(hidden)
         parameters = [p for p in parameters if p not in taken]
-    yield torch.optim.AdamW(parameters, fused=True, **common)
+    yield torch.optim.AdamW([rows.get(p, p) for p in parameters], fused=True, **common)
 
 
 def hidden_matrices(model: nn.Module) -> list[nn.Parameter]:

@@ -27,7 +27,7 @@ from inrkit.training.learner import Learner
 from inrkit.training.loader import read_ahead
 from inrkit.training.log import RunLog
 from inrkit.training.loop import Loop, OnSample
-from inrkit.training.order import Order
+from inrkit.training.order import Order, Rows
 from inrkit.training.progress import RunProgress
 from inrkit.training.stopping import EarlyStopping, finish
 from inrkit.training.tracker import Trackers
@@ -72,6 +72,7 @@ def train(
         joined(keys.device) as ranks,
         contextlib.closing(RunProgress(keys.steps, keys.batch_size, progress if ranks.first else False)) as shown,
     ):
+        _check_processes(keys, ranks)
         device = choose_device(keys.device, ranks.local_rank)
         with preserve_random_state(device), tf32(device):
             if minutes is not None:
@@ -153,6 +154,16 @@ def _train(
         signals = read_ahead(source, order, learner.rows, range(learner.step, config.steps), config.workers, device)
         with _still_there(run):
             Loop(run, learner, signals, log, progress, Score(resolved), early, facts, on_sample).train()
+
+
+def _check_processes(config: RunConfig, ranks: Ranks) -> None:
+    """Before anything is written: the batch can be divided, and so can the weights."""
+    Rows(config.batch_size, ranks.rank, ranks.world, config.accumulate)
+    if config.shard and ranks.world == 1:
+        raise UsageError(
+            "'shard' divides the weights over several processes, found one; start them with "
+            "'torchrun --nproc-per-node 2 -m inrkit train', or leave it out"
+        )
 
 
 def _enter(directory: RunDirectory, config: RunConfig, extend: bool) -> tuple[str | None, list[str], bool]:

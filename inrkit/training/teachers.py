@@ -14,10 +14,12 @@ from inrkit.core.modality import Modality
 from inrkit.core.objective.base import Distilled
 from inrkit.core.objective.continuous import Diffusion
 from inrkit.core.pipeline import Pipeline
+from inrkit.core.shard import part_of
 from inrkit.core.train import PowerEMA
 from inrkit.errors import UsageError
 from inrkit.inference.labels import classes_of
 from inrkit.machine.randomness import seed_everything
+from inrkit.machine.sharding import shard
 from inrkit.storage.rundir import read_config
 from inrkit.storage.weights import find_checkpoint, put_average
 
@@ -26,22 +28,25 @@ from inrkit.storage.weights import find_checkpoint, put_average
 class Teachers:
     """What the phases of a run need; both are part of its checkpoints."""
 
-    def __init__(self, resolved: Resolved, device: torch.device) -> None:
+    def __init__(self, resolved: Resolved, device: torch.device, *, sharded: bool = False) -> None:
         self.average: Pipeline | None = None
         self.diffusion: Pipeline | None = None
         self._starts_by_chance = resolved.config.init is None
+        place = torch.device("cpu") if sharded else device
         if any(phase.decay(phase.start) > 0 for phase in resolved.phases):
-            self.average = new_pipeline(resolved, device).requires_grad_(False)
+            self.average = new_pipeline(resolved, place).requires_grad_(False)
         for phase in resolved.phases:
             if phase.objective.distils is not None:
-                self.diffusion = _to_distil(phase.objective.distils, resolved, device)
+                self.diffusion = _to_distil(phase.objective.distils, resolved, place)
+        for pipeline in self.modules.values() if sharded else ():
+            shard_pipeline(pipeline, device)
 
     def __call__(self, phase: ScheduledPhase, step: int, student: Pipeline) -> Pipeline:
         """The pipeline that sets the targets of a step."""
         return student if self.average is None or phase.decay(step) == 0 else self.average
 
     @property
-    def modules(self) -> Mapping[str, nn.Module]:
+    def modules(self) -> Mapping[str, Pipeline]:
         """What a checkpoint holds, by the name of its group."""
         found = (("teacher", self.average), ("diffusion", self.diffusion))
         return {name: module for name, module in found if module is not None}
@@ -56,19 +61,19 @@ class Teachers:
         if self.diffusion is not None and phase.objective.distils is not None:
             if phase.objective.distils.run is None:
                 ema.copy_to(student)
-                self.diffusion.load_state_dict(student.state_dict())
+                _copy(student, self.diffusion)
             elif phase.start == 0 and self._starts_by_chance and _alike(student, self.diffusion):
-                student.load_state_dict(self.diffusion.state_dict())
+                _copy(self.diffusion, student)
         if self.average is not None:
-            self.average.load_state_dict(student.state_dict())
+            _copy(student, self.average)
 
     @torch.no_grad()
     def follow(self, phase: ScheduledPhase, step: int, student: Pipeline) -> None:
         """After a step: the average moves towards the student."""
         decay = phase.decay(step)
         if self.average is not None and decay > 0:
-            kept = [p.detach() for p in self.average.parameters()]
-            torch._foreach_lerp_(kept, [p.detach() for p in student.parameters()], 1 - decay)
+            kept, new = ([part_of(p.detach()) for p in of.parameters()] for of in (self.average, student))
+            torch._foreach_lerp_(kept, new, 1 - decay)
 
 
 def _to_distil(distilled: Distilled, resolved: Resolved, device: torch.device) -> Pipeline:
@@ -109,6 +114,19 @@ def _check(path: Path, what: str, expected: object, found: object) -> None:
 def _alike(one: nn.Module, other: nn.Module) -> bool:
     shapes = [{name: value.shape for name, value in module.state_dict().items()} for module in (one, other)]
     return shapes[0] == shapes[1]
+
+
+def _copy(source: nn.Module, target: nn.Module) -> None:
+    """All weights, of which both have the same rows."""
+    own = target.state_dict()
+    for name, value in source.state_dict().items():
+        part_of(own[name]).copy_(part_of(value))
+
+
+def shard_pipeline(pipeline: Pipeline, device: torch.device) -> None:
+    """Divides the denoiser over the processes; a function has few weights and is called at will."""
+    shard(pipeline.denoiser, device)
+    pipeline.to(device)
 
 
 def new_pipeline(resolved: Resolved, device: torch.device) -> Pipeline:

@@ -60,7 +60,7 @@ class MeanFlow(Objective):
                 batch.support.perturb(noise, t), t, batch.query.perturb(query_noise, t), batch.label, s
             )
         target = batch.query.values
-        index = torch.nonzero(~clean).squeeze(1)
+        index = step.asked(~clean)
         if len(index):
             part, at, r_part, s_part = batch.rows(index), t[index], r[index], s[index]
             with torch.no_grad(), step.dropout(index):
@@ -68,7 +68,9 @@ class MeanFlow(Objective):
                 query = part.query.perturb(query_noise[index], r_part)
                 f = step.teacher(support, r_part, query, part.label, s_part).observation.values.to(target.dtype)
             weight = s_part * (1 / r_part - 1 / at) / (1 - s_part / at)
-            target = target.index_copy(0, index, torch.lerp(f, part.query.values, expand(weight, f)))
+            known = target[index]
+            mixed = torch.lerp(f, part.query.values, expand(weight, f))
+            target = target.index_copy(0, index, torch.where(expand(clean[index], f), known, mixed))
         velocity = torch.where(clean, 1 / t, (t - s) / (t * (t - r)))  # from a difference of f to one of u
         gap = (prediction.observation.values - target).float().flatten(1).square().sum(1) * velocity**2 + 1e-12
         flow = (gap / gap.detach() ** self.power).mean()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal, final
 
 import attrs
+import torch
 from torch import Tensor
 
 from inrkit.core.draws import Draws
@@ -34,6 +35,7 @@ class Step:
         draws: Chance for these rows.
         progress: From 0 to 1 through the phase.
         diffusion: The trained diffusion model, where the objective ``distils`` one.
+        together: Whether several processes share the weights, so that every pass is one of all processes.
     """
 
     student: Callable[..., Prediction]
@@ -42,6 +44,15 @@ class Step:
     draws: Draws
     progress: float = 0.0
     diffusion: Estimate | None = None
+    together: bool = False
+
+    def asked(self, wanted: Tensor) -> Tensor:
+        """The numbers of our rows that a teacher is asked about: those ``wanted``, (B,).
+
+        With ``together`` there is at least one, wanted or not, so that each process makes the same passes.
+        """
+        index = torch.nonzero(wanted).squeeze(1)
+        return index if len(index) or not self.together else index.new_zeros(1)
 
     def dropout(self, index: Tensor | slice = slice(None)) -> contextlib.AbstractContextManager[None]:
         """Inside, all passes over these rows drop the same elements, the student's and the teacher's alike."""

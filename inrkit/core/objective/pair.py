@@ -7,7 +7,7 @@ from torch import Tensor
 
 from inrkit.core.objective.base import Loss, Step, mean
 from inrkit.core.objective.weighting import WEIGHTINGS, Weighting
-from inrkit.core.observation import Views
+from inrkit.core.observation import Views, expand
 from inrkit.core.pipeline import Prediction
 
 Move = Callable[[Views, Tensor, Tensor, Tensor | None], Views]
@@ -31,7 +31,7 @@ def consistency_pair(step: Step, t: Tensor, r: Tensor, move: Move | None = None)
     with step.dropout():
         prediction = step.student(noisy, t, query, batch.label)
     target = batch.query.values
-    index = torch.nonzero(r > 0).squeeze(1)
+    index = step.asked(r > 0)
     if len(index):
         part, r_part = batch.rows(index), r[index]
         with torch.no_grad():
@@ -42,7 +42,9 @@ def consistency_pair(step: Step, t: Tensor, r: Tensor, move: Move | None = None)
                 noisy, query = move((noisy.rows(index), query.rows(index)), t[index], r_part, part.label)
             with step.dropout(index):
                 output = step.teacher(noisy, r_part, query, part.label).observation.values
-        target = target.index_copy(0, index, output.to(target.dtype))
+        known = target[index]
+        output = torch.where(expand(r_part > 0, known), output.to(known.dtype), known)
+        target = target.index_copy(0, index, output)
     return prediction, target
 
 
