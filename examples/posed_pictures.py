@@ -17,11 +17,11 @@ parser.add_argument("--out", type=Path, default=Path("runs/posed"), help="[%(def
 args = parser.parse_args()
 
 importer = inrkit.load_plugins().importer("posed-images")
-found = importer().run(args.folder, importer.Options(size=args.size), inrkit.quiet)
 store = args.out.with_suffix(".h5")
 store.parent.mkdir(parents=True, exist_ok=True)
 if not store.exists():
-    inrkit.write_store(store, found.modality, found.arrays, found.attributes)
+    with inrkit.StoreWriter(store, importer.modality) as out:
+        importer().run(args.folder, out, importer.Options(size=args.size), inrkit.quiet)
 
 width, height = args.size.split("x")
 sets = [f"options.size={height},{width}", *args.set]

@@ -21,10 +21,10 @@ store.parent.mkdir(parents=True, exist_ok=True)
 if not store.exists():  # written once; the same command again goes on training
     images = inrkit.load_plugins().importer("images")
     options = images.Options(size=f"{args.size}x{args.size}", channels="rgb", skip_broken=True)
-    found = images().run(args.folder, options, inrkit.quiet)
-    for reason in found.skipped:
+    with inrkit.StoreWriter(store, images.modality) as out:
+        images().run(args.folder, out, options, inrkit.quiet)
+    for reason in out.skipped:
         print("skipped", reason)
-    inrkit.write_store(store, found.modality, found.arrays, found.attributes)
 
 sets = [f"options.size={args.size},{args.size}", *args.set]
 model = inrkit.train(modality="image", data=str(store), steps=args.steps, overrides=sets, out=args.out)

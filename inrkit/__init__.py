@@ -170,7 +170,6 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.storage.entries import OneFile as OneFile
     from inrkit.storage.entries import below as below
     from inrkit.storage.entries import open_entries as open_entries
-    from inrkit.storage.importer import Imported as Imported
     from inrkit.storage.importer import Importer as Importer
     from inrkit.storage.inrfile import InrFile as InrFile
     from inrkit.storage.inrfile import load_inr as load_inr
@@ -179,7 +178,8 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.storage.inrfile import unpack_inr as unpack_inr
     from inrkit.storage.opener import SourceOpener as SourceOpener
     from inrkit.storage.store import Store as Store
-    from inrkit.storage.store import write_store as write_store
+    from inrkit.storage.storewriter import StoreWriter as StoreWriter
+    from inrkit.storage.storewriter import write_store as write_store
     from inrkit.training.forecast import Forecast as Forecast
     from inrkit.training.forecast import dry_run as dry_run
     from inrkit.training.run import train as train

@@ -21,7 +21,6 @@ from inrkit import (
     GridModality,
     GridObservation,
     GridOptions,
-    Imported,
     Importer,
     Level,
     Observation,
@@ -32,6 +31,7 @@ from inrkit import (
     SampleGrid,
     Signals,
     Source,
+    StoreWriter,
     Surface,
     Transform,
 )
@@ -142,16 +142,16 @@ class Greedy(Importer):
 
     name, summary, modality, Options = "odd", "anything", "waves", NoOptions
 
-    def run(self, source: Path, options: Any, progress: Progress) -> Imported:
-        return Imported("waves", {"values": torch.zeros(20, 1, 64).numpy()})
+    def run(self, source: Path, out: StoreWriter, options: Any, progress: Progress) -> None:
+        out.append({"values": torch.zeros(20, 1, 64)})
 
 
 class Boastful(Greedy):
     """Says that it has done more than there is."""
 
-    def run(self, source: Path, options: Any, progress: Progress) -> Imported:
+    def run(self, source: Path, out: StoreWriter, options: Any, progress: Progress) -> None:
         progress(3, 2)
-        return Greedy.run(self, source, options, progress)
+        Greedy.run(self, source, out, options, progress)
 
 
 class Mute(Greedy):
@@ -163,7 +163,7 @@ class Mute(Greedy):
 class Stubborn(Greedy):
     """Refuses everything."""
 
-    def run(self, source: Path, options: Any, progress: Progress) -> Imported:
+    def run(self, source: Path, out: StoreWriter, options: Any, progress: Progress) -> None:
         raise DataError("expected something else")
 
 

@@ -123,24 +123,24 @@ def command_of(importer: type[Any]) -> click.Command:
 
 
 def _import(importer: type[Any], source: Path, out: Path, options: Any, *, overwrite: bool) -> None:
-    from inrkit.storage.store import Store, write_store
+    from inrkit.storage.store import Store
+    from inrkit.storage.storewriter import StoreWriter
 
     if out.exists() and not overwrite:
         raise UsageError(f"{out}: expected a new file, found an existing one; choose another, or give --overwrite")
     if not out.parent.is_dir():
         raise UsageError(f"{out}: expected to write into an existing folder, found none at {out.parent}; make it first")
-    with bar(f"reading {source}") as progress:
-        imported = importer().run(source, options, progress)
-    for line in imported.skipped[:20]:
+    with bar(f"reading {source}") as progress, StoreWriter(out, importer.modality, overwrite=overwrite) as writer:
+        importer().run(source, writer, options, progress)
+    for line in writer.skipped[:20]:
         note(f"skipped {line}")
-    if len(imported.skipped) > 20:
-        note(f"skipped {len(imported.skipped) - 20} more")
-    write_store(out, imported.modality, imported.arrays, imported.attributes, overwrite=overwrite)
+    if len(writer.skipped) > 20:
+        note(f"skipped {len(writer.skipped) - 20} more")
     store = Store(out)
     arrays = ", ".join(f"{name} {'x'.join(map(str, store.shape(name)))}" for name in store.names)
     say(f"{out}: {len(store)} items for '{store.modality}', {shown_bytes(out.stat().st_size)}: {arrays}")
-    if imported.skipped:
-        say(f"{len(imported.skipped)} skipped")
+    if writer.skipped:
+        say(f"{len(writer.skipped)} skipped")
 
 
 @data.command(short_help="Show what a store contains.")
@@ -154,9 +154,9 @@ def info(file: Path, as_json: bool) -> None:
     """
     from inrkit.storage.store import Store, ranges
 
-    with Store(file) as store:
+    with Store(file) as store, bar(f"reading {file}") as progress:
         arrays: dict[str, dict[str, Any]] = {}
-        for name, found in ranges(store).items():
+        for name, found in ranges(store, progress).items():
             spread = dict(zip(("low", "high", "mean"), found, strict=True))
             arrays[name] = {"shape": list(store.shape(name)), "dtype": str(store.dtype(name)), **spread}
         facts: dict[str, Any] = {
@@ -201,7 +201,8 @@ def verify(file: Path, as_json: bool) -> None:
     """
     from inrkit.storage.store import verify_store
 
-    summary = verify_store(file)
+    with bar(f"verifying {file}") as progress:
+        summary = verify_store(file, progress)
     if as_json:
         say_json({"file": str(file), **summary})
     else:

@@ -2,7 +2,8 @@
 
 import abc
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Literal
 
@@ -13,7 +14,8 @@ from inrkit.core.option import at_least, option
 from inrkit.errors import DataError
 from inrkit.progress import Progress
 from inrkit.storage.entries import Entries, below, open_entries
-from inrkit.storage.importer import Imported, Importer
+from inrkit.storage.importer import Importer
+from inrkit.storage.storewriter import StoreWriter
 
 # Folders called so are parts of a data set and no classes, unless asked for.
 _SPLITS = frozenset(("train", "test", "val", "valid", "validation"))
@@ -55,34 +57,75 @@ class FilesImporter(Importer, abc.ABC):
         """What has to be the same for all signals of a store."""
         return signal.shape
 
-    def stack(self, signals: Sequence[np.ndarray], options: Any) -> np.ndarray:
-        """All signals as one array, (N, C, *size)."""
-        return np.stack(signals)
+    def form(self, signals: np.ndarray) -> tuple[int, ...]:
+        """How much signals (n, C, *size) need, such as a number of channels; a store has what most of them need."""
+        return ()
+
+    def in_form(self, signals: np.ndarray, form: tuple[int, ...]) -> np.ndarray:
+        """Signals that need no more than ``form`` as signals that need all of it."""
+        return signals
 
     def attributes(self, options: Any) -> Mapping[str, Any]:
         """What else the store says of its signals, such as their units."""
         return {}
 
-    def run(self, source: Path, options: Any, progress: Progress) -> Imported:
+    def run(self, source: Path, out: StoreWriter, options: Any, progress: Progress) -> None:
         with open_entries(source) as entries:
-            return self.read(entries, entries.names(), options, progress)
+            self._append_all(entries, out, options, progress)
 
-    def read(self, entries: Entries, names: list[str], options: Any, progress: Progress) -> Imported:
-        """The signals among the named files."""
+    def append(
+        self, out: StoreWriter, signals: np.ndarray, beside: Mapping[str, np.ndarray], form: tuple[int, ...]
+    ) -> tuple[int, ...]:
+        """Append signals (n, C, *size), and arrays beside them, to a store of signals in ``form``; its new form."""
+        needed = tuple(map(max, self.form(signals), form or self.form(signals)))
+        if len(out) and needed != form:
+            out.convert(self.array, lambda rows: self.in_form(rows, needed))
+        out.append({self.array: self.in_form(signals, needed), **beside})
+        return needed
+
+    def wanted(self, entries: Entries, names: list[str], options: Any) -> tuple[list[str], dict[str, str] | None]:
+        """Those of the files that are to be imported, and the class of each if they have classes."""
         found = self._signals_among(entries, names, options.inside)
         classes = _classes(entries.path, found, options.labels)
         limit = len(found) if options.limit is None else min(options.limit, len(found))
-        chosen = [i * len(found) // limit for i in range(limit)]
-        decoded, skipped = self._decode_all(entries, [found[i] for i in chosen], options, progress)
-        kept = [i for i in chosen if found[i] in decoded]
-        if not kept:
-            raise DataError(f"{entries.path}: expected signals, found only broken files: {skipped[0]}")
-        arrays = {self.array: self.stack([decoded.pop(found[i]) for i in kept], options)}
-        attributes = {"title": entries.path.name, "format": self.name, **self.attributes(options)}
+        return [found[i * len(found) // limit] for i in range(limit)], classes
+
+    def signals(
+        self, entries: Entries, names: list[str], options: Any, skipped: list[str]
+    ) -> Iterator[tuple[str, np.ndarray | None]]:
+        """The signal of each file, all of one size; None for what is left out because it is broken."""
+        first: tuple[str, tuple[int, ...]] | None = None
+        for name, data in entries.read(names):
+            try:
+                if isinstance(data, DataError):
+                    raise data
+                signal = self.decode(data, options)
+            except DataError as error:
+                broken = str(error) if error is data else f"{name}: {error}"
+                if not options.skip_broken:
+                    found = broken if entries.path.name == name else f"{entries.path}: {broken}"
+                    raise DataError(f"{found}; --skip-broken leaves out what cannot be read") from error
+                skipped.append(broken)
+                yield name, None
+            else:
+                first = first or (name, self.size_of(signal))
+                self._check_size(entries.path, first, (name, self.size_of(signal)))
+                yield name, signal
+
+    def _append_all(self, entries: Entries, out: StoreWriter, options: Any, progress: Progress) -> None:
+        names, classes = self.wanted(entries, entries.names(), options)
+        out.attributes.update({"title": entries.path.name, "format": self.name, **self.attributes(options)})
         if classes is not None:
-            attributes["class_names"] = class_names = sorted(set(classes))
-            arrays["labels"] = np.array([class_names.index(classes[i]) for i in kept], np.int64)
-        return Imported(self.modality, arrays, attributes, skipped)
+            out.attributes["class_names"] = sorted(set(classes.values()))
+        numbers = {name: number for number, name in enumerate(out.attributes.get("class_names", []))}
+        form: tuple[int, ...] = ()
+        for done, (name, signal) in enumerate(self.signals(entries, names, options, out.skipped), 1):
+            if signal is not None:
+                beside = {} if classes is None else {"labels": np.array([numbers[classes[name]]], np.int64)}
+                form = self.append(out, signal[None], beside, form)
+            progress(done, len(names))
+        if not len(out):
+            raise DataError(f"{entries.path}: expected signals, found only broken files: {out.skipped[0]}")
 
     def _signals_among(self, entries: Entries, names: list[str], inside: str | None) -> list[str]:
         if inside is not None:
@@ -100,53 +143,28 @@ class FilesImporter(Importer, abc.ABC):
             )
         return [name for name in names if name not in foreign]
 
-    def _decode_all(
-        self, entries: Entries, names: list[str], options: Any, progress: Progress
-    ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-        """Each readable signal by name, all of one shape, and a line for each file that was left out."""
-        decoded: dict[str, np.ndarray] = {}
-        skipped: list[str] = []
-        for done, (name, data) in enumerate(entries.read(names), 1):
-            try:
-                if isinstance(data, DataError):
-                    raise data
-                decoded[name] = self.decode(data, options)
-            except DataError as error:
-                broken = str(error) if error is data else f"{name}: {error}"
-                if not options.skip_broken:
-                    found = broken if entries.path.name == name else f"{entries.path}: {broken}"
-                    raise DataError(f"{found}; --skip-broken leaves out what cannot be read") from error
-                skipped.append(broken)
-            else:
-                self._check_size(entries.path, decoded, name)
-            progress(done, len(names))
-        return decoded, tuple(sorted(skipped))
-
-    def _check_size(self, path: Path, decoded: Mapping[str, np.ndarray], name: str) -> None:
-        first = next(iter(decoded))
-        one, other = self.size_of(decoded[first]), self.size_of(decoded[name])
-        if one != other:
+    def _check_size(self, path: Path, one: tuple[str, tuple[int, ...]], other: tuple[str, tuple[int, ...]]) -> None:
+        if one[1] != other[1]:
             known = {field.name for field in attrs.fields(self.Options)}
             more = "; give a 'size' for all" if "size" in known else ""
-            raise DataError(
-                f"{path}: expected signals of one shape, found {one} in '{first}' and {other} in '{name}'{more}"
-            )
+            found = f"found {one[1]} in '{one[0]}' and {other[1]} in '{other[0]}'"
+            raise DataError(f"{path}: expected signals of one shape, {found}{more}")
 
 
-def _classes(path: Path, names: list[str], by: str) -> list[str] | None:
+def _classes(path: Path, names: list[str], by: str) -> dict[str, str] | None:
     """The name of each file's class."""
     if by == "none":
         return None
     if by == "name":
-        return [PurePosixPath(name).name.split("_")[0] for name in names]
-    folders = [name.split("/")[:-1] for name in names]
-    common = os.path.commonpath(["/".join(folder) for folder in folders])
-    shared = len(PurePosixPath(common).parts) if by == "auto" else 0  # folders that all files have in common
-    bare = [name for name, folder in zip(names, folders, strict=True) if len(folder) <= shared]
-    if bare and by == "auto":
+        return {name: PurePosixPath(name).name.split("_")[0] for name in names}
+    folders = {name: name.rpartition("/")[0] for name in names}
+    common = os.path.commonpath(set(folders.values()))
+    shared = common if by == "auto" else ""  # folders that all files have in common
+    bare = next((name for name, folder in folders.items() if folder == shared), None)
+    if bare is not None and by == "auto":
         return None
-    if bare:
-        raise DataError(f"{path}: expected each file in a folder named after its class, found '{bare[0]}' in none")
-    classes = [folder[-1] for folder in folders]
-    found = set(classes)
+    if bare is not None:
+        raise DataError(f"{path}: expected each file in a folder named after its class, found '{bare}' in none")
+    classes = {name: sys.intern(folder.rpartition("/")[2]) for name, folder in folders.items()}
+    found = set(classes.values())
     return None if by == "auto" and (len(found) < 2 or found <= _SPLITS) else classes

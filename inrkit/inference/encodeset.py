@@ -7,12 +7,10 @@ store) can be rendered without the run.
 """
 
 import base64
-from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,7 +21,7 @@ from inrkit.inference.model import Model
 from inrkit.inference.signalset import batches
 from inrkit.progress import Progress, quiet
 from inrkit.storage.inrfile import pack_inr
-from inrkit.storage.store import write_store
+from inrkit.storage.storewriter import StoreWriter
 
 SPLITS = ("train", "test")
 MODALITY = "params"
@@ -55,31 +53,58 @@ def encode_set(
     sources = {split: open_data(None if data is None else str(data), model.modality, split) for split in splits}
     counts = {split: len(source) if limit is None else min(limit, len(source)) for split, source in sources.items()}
     total, done = sum(counts.values()), 0
-    found: defaultdict[str, list[np.ndarray]] = defaultdict(list)
-    for split, source in sources.items():
-        for part in batches(counts[split], _BATCH):
-            signals = source.read(part)
-            batch = model.observe(signals, part)
-            params = model.pipeline.params(batch.support, torch.zeros(len(part), device=model.device), batch.label)
-            for name, values in params.items():
-                found[f"params.{name}"].append(values.float().cpu().numpy())
-            if "label" in signals:
-                found["labels"].append(signals["label"].cpu().numpy().astype(np.int64))
-            found["split"].append(np.full(len(part), SPLITS.index(split), np.uint8))
-            done += len(part)
-            progress(done, total, "encoding")
-    arrays = {name: np.concatenate(parts) for name, parts in found.items()}
-    return write_store(out, MODALITY, arrays, _attributes(model, arrays, next(iter(sources.values()))))
+    first = min(splits, key=SPLITS.index)
+    moments = _Moments()
+    with StoreWriter(out, MODALITY) as store:
+        for split, source in sources.items():
+            for part in batches(counts[split], _BATCH):
+                signals = source.read(part)
+                batch = model.observe(signals, part)
+                params = model.pipeline.params(batch.support, torch.zeros(len(part), device=model.device), batch.label)
+                arrays = {f"params.{name}": values.float().cpu() for name, values in params.items()}
+                if split == first:
+                    moments.add({name: values.float().cpu() for name, values in params.items()})
+                arrays["split"] = torch.full((len(part),), SPLITS.index(split), dtype=torch.uint8)
+                if "label" in signals:
+                    arrays["labels"] = signals["label"].cpu().long()
+                store.append(arrays)
+                done += len(part)
+                progress(done, total, "encoding")
+        store.attributes.update(_attributes(model, moments, next(iter(sources.values()))))
+    return out
 
 
-def _attributes(model: Model, arrays: Mapping[str, np.ndarray], source: Source) -> dict[str, Any]:
-    chosen = arrays["split"] == arrays["split"].min()
-    names = sorted(name.removeprefix("params.") for name in arrays if name.startswith("params."))
+@final
+class _Moments:
+    """Mean and standard deviation of params that come some rows at a time, by the update of Chan et al."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean: dict[str, Tensor] = {}
+        self._squares: dict[str, Tensor] = {}
+
+    def add(self, params: Mapping[str, Tensor]) -> None:
+        """Params (B, *shape)."""
+        rows = len(next(iter(params.values())))
+        total = self.count + rows
+        for name, values in params.items():
+            mean = values.double().mean(0)
+            squares = (values.double() - mean).square().sum(0)
+            before, sums = self.mean.get(name, torch.zeros_like(mean)), self._squares.get(name, torch.zeros_like(mean))
+            self.mean[name] = before + (mean - before) * (rows / total)
+            self._squares[name] = sums + squares + (mean - before).square() * (self.count * rows / total)
+        self.count = total
+
+    def std(self, name: str) -> Tensor:
+        return (self._squares[name] / self.count).sqrt()
+
+
+def _attributes(model: Model, moments: _Moments, source: Source) -> dict[str, Any]:
+    names = sorted(moments.mean)
     mean, std = {}, {}
     for name in names:
-        values = arrays[f"params.{name}"][chosen]
-        mean[name] = torch.from_numpy(values.mean(0, dtype=np.float64)).float()
-        spread = torch.from_numpy(values.std(0, dtype=np.float64)).float()
+        mean[name] = moments.mean[name].float()
+        spread = moments.std(name).float()
         std[name] = torch.where(spread > _LEAST, spread, torch.ones_like(spread))
     facts = source.facts
     return {

@@ -18,7 +18,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, final
 
 from inrkit.errors import DataError, InrkitError, ResourceError, UsageError
 
@@ -129,6 +129,60 @@ def write_bytes(path: Path, *parts: Bytes) -> None:
                 os.unlink(unfinished)
             raise
         sync_folder(path.parent)
+
+
+@final
+class NewFile:
+    """A file that is written anywhere in it, and has its name when it is whole: put in place, or discarded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with _cleaning:
+            _clean_once(path.parent.absolute(), os.getpid())
+        self.unfinished = path.parent / temporary_name(f"file-{secrets.token_hex(4)}")
+        with disk_errors(path):
+            self._descriptor: int | None = os.open(self.unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAIN, 0o666)
+
+    def write(self, data: Bytes, place: int) -> None:
+        """Put bytes at a place."""
+        rest = memoryview(data).cast("B")
+        with disk_errors(self.path):
+            os.lseek(self._open, place, os.SEEK_SET)
+            while rest.nbytes:
+                rest = rest[os.write(self._open, rest) :]
+
+    def read(self, count: int, place: int) -> bytes:
+        """Bytes that were written; fewer where the file ends."""
+        with disk_errors(self.path):
+            os.lseek(self._open, place, os.SEEK_SET)
+            return os.read(self._open, count)
+
+    def put_in_place(self, size: int) -> None:
+        """Cut to so many bytes, seen to the disk, and renamed over what was there."""
+        with disk_errors(self.path):
+            os.ftruncate(self._open, size)
+            os.fsync(self._open)
+            self._close()
+            os.replace(self.unfinished, self.path)
+            sync_folder(self.path.parent)
+
+    def discard(self) -> None:
+        """Leave nothing unfinished behind."""
+        with contextlib.suppress(OSError):
+            self._close()
+        with contextlib.suppress(OSError):
+            os.unlink(self.unfinished)
+
+    @property
+    def _open(self) -> int:
+        if self._descriptor is None:
+            raise UsageError(f"{self.path}: expected a file that is being written, found one that is closed")
+        return self._descriptor
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 @functools.cache

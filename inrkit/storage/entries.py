@@ -1,18 +1,21 @@
-"""The files of a folder, a tar or a zip archive, or one file by itself, by name; nothing is unpacked to disk."""
+"""The files of a folder, a tar or a zip archive, or one file by itself, by name; no name leads to a file on disk."""
 
 import abc
+import bz2
 import contextlib
 import gzip
 import lzma
 import os
 import tarfile
+import tempfile
 import typing
 import zipfile
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from inrkit.errors import DataError
+from inrkit.storage import atomic
 
 # Larger members are cut off here and then fail to decode: a small archive can promise any number of bytes.
 LARGEST = 1 << 28
@@ -39,8 +42,8 @@ class Entries(contextlib.AbstractContextManager["Entries"]):
         """All names, sorted."""
         return list(self._names)
 
-    def read(self, names: Collection[str], *, limit: int = LARGEST) -> Iterator[tuple[str, bytes | DataError]]:
-        """The named files' first ``limit`` bytes, in the cheapest order; an error stands for an unreadable file."""
+    def read(self, names: Iterable[str], *, limit: int = LARGEST) -> Iterator[tuple[str, bytes | DataError]]:
+        """The named files' first ``limit`` bytes, one by one; an error stands for an unreadable file."""
         for name in names:
             yield name, self._begin(name, limit)
 
@@ -58,13 +61,12 @@ class Entries(contextlib.AbstractContextManager["Entries"]):
 class _Files(Entries):
     """Files on disk."""
 
-    def __init__(self, path: Path, files: Mapping[str, Path]):
-        super().__init__(path, files)
-        self._files = files
+    def _path_of(self, name: str) -> Path:
+        return self.path / name
 
     def _begin(self, name: str, limit: int) -> bytes | DataError:
         try:
-            with self._files[name].open("rb") as file:
+            with self._path_of(name).open("rb") as file:
                 return file.read(limit)
         except OSError as error:
             return DataError(f"{name}: cannot be read: {error.strerror}.")
@@ -75,16 +77,22 @@ class Folder(_Files):
     """A folder with its subfolders, symbolic links included as long as they lead no way back up."""
 
     def __init__(self, path: Path):
-        found: dict[str, Path] = {}
+        found: list[str] = []
         seen: set[str] = set()
         for folder, subfolders, files in os.walk(path, followlinks=True):
             if (here := os.path.realpath(folder)) in seen:
                 subfolders.clear()
                 continue
             seen.add(here)
-            paths = [Path(folder) / file for file in files]
-            found |= {file.relative_to(path).as_posix(): file for file in paths}
-        super().__init__(path, {name: file for name, file in _visible(found).items() if file.is_file()})
+            inside = Path(folder).relative_to(path).as_posix()
+            names = files if inside == "." else [f"{inside}/{file}" for file in files]
+            found += [name for name in names if not _is_hidden(name) and os.path.isfile(path / name)]
+        self._real = {plain: name for name in found if (plain := _plain(name)) != name}
+        others = (name for name in found if name not in self._real.values()) if self._real else found
+        super().__init__(path, [*others, *self._real])
+
+    def _path_of(self, name: str) -> Path:
+        return self.path / self._real.get(name, name)
 
 
 @typing.final
@@ -92,30 +100,82 @@ class OneFile(_Files):
     """A single file."""
 
     def __init__(self, path: Path):
-        super().__init__(path, {_plain(path.name): path})
+        super().__init__(path, [_plain(path.name)])
+
+    def _path_of(self, name: str) -> Path:
+        return self.path
 
 
 @typing.final
 class TarArchive(Entries):
-    """A tar archive, compressed or not. Only regular files count, and of equal names the last."""
+    """A tar archive. Only regular files count, and of equal names the last.
+
+    Going back in a compressed one means starting over, so it is decompressed once, into a temporary file.
+    """
 
     def __init__(self, path: Path):
-        with _archive_errors(path):
-            self._tar = tarfile.open(path)  # noqa: SIM115 - closed on exit
-            self._members = _visible({m.name: m for m in self._tar.getmembers() if m.isreg()})
+        self._file: typing.IO[bytes] = path.open("rb")
+        try:
+            with _archive_errors(path):
+                if not _is_plain_tar(self._file):
+                    with self._file as compressed:
+                        self._file = _decompressed(compressed)
+                self._members = _visible(_places(self._file))
+        except BaseException:
+            self._file.close()
+            raise
         super().__init__(path, self._members)
 
     def __exit__(self, *_: object) -> None:
-        self._tar.close()
-
-    def read(self, names: Collection[str], *, limit: int = LARGEST) -> Iterator[tuple[str, bytes | DataError]]:
-        # by offset, because going back in a compressed archive means starting over
-        return super().read(sorted(names, key=lambda name: self._members[name].offset_data), limit=limit)
+        self._file.close()
 
     def _begin(self, name: str, limit: int) -> bytes:
+        place, size = self._members[name]
         with _archive_errors(self.path):
-            file = self._tar.extractfile(self._members[name])
-            return file.read(limit) if file else b""
+            self._file.seek(place)
+            data = self._file.read(min(size, limit))
+        if len(data) < min(size, limit):
+            raise DataError(f"{self.path}: expected {size} bytes of '{name}', found {len(data)}; it is cut off.")
+        return data
+
+
+def _is_plain_tar(file: typing.IO[bytes]) -> bool:
+    try:
+        tarfile.open(fileobj=file, mode="r:").close()
+    except tarfile.TarError:
+        return False
+    finally:
+        file.seek(0)
+    return True
+
+
+def _decompressed(file: typing.IO[bytes]) -> typing.IO[bytes]:
+    """The contents of a file compressed with gzip, bzip2 or xz, in a temporary file that nothing has to remove."""
+    start = file.read(6)
+    file.seek(0)
+    kinds: dict[bytes, typing.Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
+    opened = next((opener for magic, opener in kinds.items() if start.startswith(magic)), lzma.open)(file)
+    target = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed on exit
+    try:
+        while data := opened.read(1 << 20):
+            with atomic.disk_errors(Path(tempfile.gettempdir())):
+                target.write(data)
+    except BaseException:
+        target.close()
+        raise
+    target.seek(0)
+    return target
+
+
+def _places(file: typing.IO[bytes]) -> dict[str, tuple[int, int]]:
+    """Where each regular file of a tar archive begins, and its size."""
+    found: dict[str, tuple[int, int]] = {}
+    with tarfile.open(fileobj=file, mode="r:") as tar:
+        while (member := tar.next()) is not None:
+            if member.isreg() and not member.issparse():
+                found[member.name] = (member.offset_data, member.size)
+            tar.members.clear()  # type: ignore[attr-defined]  # else they are all kept; typeshed does not know of them
+    return found
 
 
 @typing.final

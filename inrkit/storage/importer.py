@@ -1,36 +1,16 @@
 """What reads the layouts people keep their data in, for ``inrkit data import`` to write as a store.
 
-    files of the user ──Importer.run──▶ Imported ──write_store──▶ one file
+    files of the user ──Importer.run──▶ StoreWriter ──▶ one file
 
-A plugin registers its importers by name (`register_importers`); this is what they are and what they return.
+A plugin registers its importers by name (`register_importers`); this is what they are.
 """
 
 import abc
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-import attrs
-import numpy as np
-
 from inrkit.progress import Progress
-
-
-@attrs.frozen(eq=False)
-class Imported:
-    """What an importer read: the contents of a store.
-
-    Args:
-        modality: The name of the modality that understands the arrays.
-        arrays: Integers or floats, (N, ...) each, with the same N.
-        attributes: What JSON can hold: units, class names, where the data came from.
-        skipped: One line for each thing in the source that was left out, saying why.
-    """
-
-    modality: str
-    arrays: Mapping[str, np.ndarray]
-    attributes: Mapping[str, Any] = attrs.field(factory=dict)
-    skipped: tuple[str, ...] = attrs.field(default=(), converter=tuple[str, ...])
+from inrkit.storage.storewriter import StoreWriter
 
 
 class Importer(abc.ABC):
@@ -46,8 +26,9 @@ class Importer(abc.ABC):
     Options: ClassVar[type]
 
     @abc.abstractmethod
-    def run(self, source: Path, options: Any, progress: Progress) -> Imported:
+    def run(self, source: Path, out: StoreWriter, options: Any, progress: Progress) -> None:
         """Everything in ``source``, a file or a folder; `DataError` says what was expected and what was found.
 
-        Laws: nothing outside ``source`` is read and nothing is written; equal sources give equal results.
+        Laws: signals are appended to ``out`` as they are read, so that a data set may be larger than the memory;
+        nothing outside ``source`` is read, and nothing but ``out`` is written; equal sources give equal stores.
         """

@@ -5,45 +5,21 @@ layout on disk and what guards it are in ``storefile``.
 """
 
 import contextlib
-import functools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from io import FileIO
 from pathlib import Path
 from typing import Any, final
 
-import h5py
 import numpy as np
-from torch import Tensor
 
 from inrkit.errors import DataError, UsageError
-from inrkit.storage import atomic, jsontext, storefile
-from inrkit.storage.indexing import Index, positions, take
-
-
-def write_store(
-    path: Path,
-    modality: str,
-    arrays: Mapping[str, np.ndarray | Tensor],
-    attributes: Mapping[str, Any] | None = None,
-    *,
-    overwrite: bool = False,
-) -> Path:
-    """Write arrays or tensors (N, ...) of integers or finite floats, and JSON attributes, as one file, atomically.
-
-    The file is put together in memory (about twice its size), because HDF5 does not survive a disk that fills up.
-    """
-    path = Path(path)
-    if path.exists() and not overwrite:
-        advice = "stores are written once, choose another name"
-        raise UsageError(f"{path}: expected a new file, found an existing one; {advice}")
-    checked = storefile.as_arrays(path, arrays)
-    meta = jsontext.encode({"modality": modality, "attributes": dict(attributes or {})}, what="attributes")
-    image = storefile.image_of(checked, meta)
-    atomic.write_bytes(path, storefile.header(atomic.sha256(image), len(image)), image)
-    return path
+from inrkit.progress import Progress, quiet
+from inrkit.storage import atomic, jsontext, storefile, verified
+from inrkit.storage.indexing import Index, positions
+from inrkit.storage.rows import read_rows
 
 
 @final
@@ -56,50 +32,46 @@ class Store(contextlib.AbstractContextManager["Store"]):
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path).absolute()
-        self._file: h5py.File | None = None
+        self._file: FileIO | None = None
         self._pid = 0
         self._seen, self.sha256 = storefile.verify_hash(self.path)
-        file = self._open()
-        self.modality, self.attributes = storefile.read_meta(self.path, file)
-        arrays = [name for name in file if name != storefile.META]
-        self._shapes: dict[str, tuple[int, ...]] = {name: file[name].shape for name in arrays}
-        self._dtypes: dict[str, np.dtype[Any]] = {name: file[name].dtype for name in arrays}
+        self.modality, self.attributes, self._layouts = storefile.contents(self.path)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the arrays, sorted."""
-        return tuple(self._shapes)
+        return tuple(self._layouts)
 
     def __len__(self) -> int:
         """The number N of items, the same for every array."""
-        return next(iter(self._shapes.values()))[0]
+        return next(iter(self._layouts.values())).shape[0]
 
     def shape(self, name: str) -> tuple[int, ...]:
         """(N, ...) of one array."""
-        return self._shapes[self._known(name)]
+        return self._known(name).shape
 
     def dtype(self, name: str) -> np.dtype[Any]:
         """The element type of one array."""
-        return self._dtypes[self._known(name)]
+        return self._known(name).dtype
 
     def read(self, name: str, index: Index, within: Index | None = None) -> np.ndarray:
         """``array[index]``, or ``array[index][:, within]`` (such as some views) without reading the rest of the items.
 
         A number takes its axis away, as in numpy; negative ones count from the end.
         """
-        dataset = self._open()[self._known(name)]
-        items = positions(index, dataset.shape[0])
-        numbers: list[int] = items.reshape(-1).tolist()
+        layout = self._known(name)
+        items = positions(index, layout.shape[0])
         if within is None:
-            values = take(dataset.__getitem__, index, dataset.shape[0])
-        elif dataset.ndim < 2:
-            raise UsageError(f"'within' needs an array with a second axis; '{name}' has shape {dataset.shape}")
+            values = read_rows(self._open(), layout, items.reshape(-1))
+            shape: tuple[int, ...] = (*items.shape, *layout.shape[1:])
+        elif len(layout.shape) < 2:
+            raise UsageError(f"'within' needs an array with a second axis; '{name}' has shape {layout.shape}")
         else:
-            readers = (functools.partial(lambda item, part: dataset[item, part], item) for item in numbers)
-            rows = [take(reader, within, dataset.shape[1]) for reader in readers]
-            values = rows[0] if items.ndim == 0 else np.stack(rows) if rows else dataset[0:0][:, within]
-        storefile.check_finite(self.path, name, values, numbers)
-        return values
+            parts = positions(within, layout.shape[1])
+            values = read_rows(self._open(), layout, items.reshape(-1), parts.reshape(-1))
+            shape = (*items.shape, *parts.shape, *layout.shape[2:])
+        storefile.check_finite(self.path, name, values, items.reshape(-1).tolist)
+        return values.reshape(shape)
 
     def close(self) -> None:
         """Close this process' handle; reading again opens it again."""
@@ -110,36 +82,42 @@ class Store(contextlib.AbstractContextManager["Store"]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        if "_file" in self.__dict__:
+            self.close()
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None, "_pid": 0}
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r}, modality={self.modality!r}, items={len(self)}, arrays={list(self.names)})"
 
-    def _known(self, name: str) -> str:
-        if name not in self._shapes:
-            raise DataError(f"{self.path}: expected an array named '{name}', found {', '.join(self._shapes)}")
-        return name
+    def _known(self, name: str) -> storefile.Layout:
+        if name not in self._layouts:
+            raise DataError(f"{self.path}: expected an array named '{name}', found {', '.join(self._layouts)}")
+        return self._layouts[name]
 
-    def _open(self) -> h5py.File:
-        """The handle of this process: one inherited by fork is replaced, not shared."""
-        if self._file is None or self._pid != os.getpid():
-            self.close()
-            if storefile.seen(self.path) != self._seen:
-                self._seen, found = storefile.verify_hash(self.path)
-                if found != self.sha256:
-                    raise atomic.altered(self.path, self.sha256, found, "it was replaced meanwhile")
-            self._file, self._pid = storefile.open_checked(self.path), os.getpid()
+    def _open(self) -> FileIO:
+        """The handle of this process: one inherited by fork is replaced, and what was written to is verified anew."""
+        mine = self._file if self._pid == os.getpid() else None
+        if mine is not None and verified.Seen.by(self.path, os.fstat(mine.fileno())).same_contents(self._seen):
+            return mine
+        self.close()
+        if verified.Seen.of(self.path) != self._seen:
+            self._seen, found = storefile.verify_hash(self.path)
+            if found != self.sha256:
+                raise atomic.altered(self.path, self.sha256, found, "it was replaced meanwhile")
+        self._file, self._pid = FileIO(self.path), os.getpid()
         return self._file
 
 
-def verify_store(path: Path | str) -> dict[str, Any]:
+def verify_store(path: Path | str, progress: Progress = quiet) -> dict[str, Any]:
     """Compare the hash anew and read everything once, in a child process; a summary fit for printing.
 
     The child keeps a file that was made to crash or exhaust the HDF5 library from doing so here.
     """
     path = Path(path).absolute()
-    storefile.verify_hash(path, anew=True)
+    storefile.verify_hash(path, anew=True, progress=progress)
     program = f"import sys; sys.path[:] = sys.argv[2:]; from {__name__} import print_summary as p; p(sys.argv[1])"
     command = [sys.executable, "-I", "-c", program, str(path), *sys.path]
     patience = 60 + path.stat().st_size / 10e6
@@ -156,21 +134,22 @@ def verify_store(path: Path | str) -> dict[str, Any]:
     raise DataError(f"{path}: expected a readable store, found one that ends its reader (status {child.returncode})")
 
 
-def ranges(store: Store) -> dict[str, tuple[float, float, float]]:
-    """(lowest, highest, mean) of the values of each array."""
-    found = {}
-    for name in store.names:
-        parts = [(p.min(), p.max(), p.sum(dtype=np.float64), p.size) for p in _pieces(store, name)]
-        low, high, total, size = zip(*parts, strict=True)
-        found[name] = (float(min(low)), float(max(high)), float(sum(total) / sum(size)))
+def ranges(store: Store, progress: Progress = quiet) -> dict[str, tuple[float, float, float]]:
+    """(lowest, highest, mean) of the values of each array, read 64 MB at a time."""
+    found: dict[str, tuple[float, float, float]] = {}
+    sizes = {name: max(1, storefile.nbytes(store.shape(name), store.dtype(name))) for name in store.names}
+    done, total = 0, sum(sizes.values())
+    for name, size in sizes.items():
+        step = max(1, (64 << 20) * len(store) // size)
+        parts = []
+        for start in range(0, len(store), step):
+            part = store.read(name, slice(start, start + step))
+            parts.append((part.min(), part.max(), part.sum(dtype=np.float64), part.size))
+            done += part.nbytes
+            progress(done, total, "reading")
+        low, high, sums, sizes_read = zip(*parts, strict=True)
+        found[name] = (float(min(low)), float(max(high)), float(sum(sums) / sum(sizes_read)))
     return found
-
-
-def _pieces(store: Store, name: str) -> Iterator[np.ndarray]:
-    """The whole of an array, 64 MB at a time."""
-    step = max(1, (64 << 20) * len(store) // max(1, storefile.nbytes(store.shape(name), store.dtype(name))))
-    for start in range(0, len(store), step):
-        yield store.read(name, slice(start, start + step))
 
 
 def print_summary(path: str) -> None:

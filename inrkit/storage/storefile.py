@@ -1,50 +1,74 @@
 """The layout of a store on disk: a header with a hash, then HDF5; and what is checked before HDF5 is believed.
 
-    512 bytes   JSON: format, version, size and sha256 of all that follows (HDF5 calls this a user block and skips it)
-    the rest    HDF5: one dataset per array, items along the first axis, plain chunks; `__meta__` holds the JSON of
+    512 bytes   JSON: format, version, size and hash of all that follows
+    the rest    HDF5: one dataset per array, in chunks of whole items, uncompressed; `__meta__` holds the JSON of
                 modality and attributes
 
-The hash is compared before the HDF5 library sees the file, for it can crash or err on damaged ones. What the file says
-about itself is compared with its size before anything is read, for links, external data and giant shapes can be written
-in a few bytes.
+The hash is compared before the HDF5 library sees the file, for it can crash or err on damaged ones. HDF5 then says
+where the items of each array lie, and is closed again: items are read by plain reads. What the file says about itself
+is compared with its size before anything is read, for links, external data and giant shapes can be written in a few
+bytes.
 """
 
+import functools
+import io
+import logging
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, final
 
+import attrs
 import h5py
 import numpy as np
 from torch import Tensor
 
 from inrkit.errors import DataError
-from inrkit.storage import atomic, jsontext
+from inrkit.progress import Progress, quiet
+from inrkit.storage import atomic, blockfile, jsontext, verified
 
 FORMAT = "inrkit-store"
-VERSION = 1
-BLOCK = 512  # the smallest user block
-CHUNK_BYTES = 256 << 10
+VERSION = 2
+BLOCK = 512  # bytes of the header
+CHUNK_BYTES = 1 << 20
 META = "__meta__"
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 _MOST_ARRAYS = 1000
-
-Seen: TypeAlias = tuple[str, int, int]  # path, size, modification time: whose hash has been verified
-
-_verified: dict[Seen, str] = {}  # -> sha256
+_LARGE = 1 << 31  # bytes whose hash takes long enough to be spoken of
 
 
-def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """At most `CHUNK_BYTES`: several small items, one item, or a part of a big one such as some of its views."""
-    room = max(1, CHUNK_BYTES // itemsize)
-    chunk = []
-    for length in reversed(shape):
-        chunk.append(min(length, room))
-        room = max(1, room // chunk[-1])
-    return tuple(reversed(chunk))
+@final
+@attrs.frozen(eq=False)
+class Layout:
+    """Where the items of an array lie.
+
+    Args:
+        shape: (N, ...).
+        places: Where in the file each chunk begins, (chunks,).
+        chunk: Items in a chunk.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    places: np.ndarray
+    chunk: int
+
+    @property
+    def item_bytes(self) -> int:
+        return nbytes(self.shape[1:], self.dtype)
+
+    def offsets(self, items: np.ndarray) -> np.ndarray:
+        """Where in the file each item begins."""
+        found: np.ndarray = self.places[items // self.chunk] + items % self.chunk * self.item_bytes
+        return found
+
+
+def chunk_items(shape: tuple[int, ...], itemsize: int) -> int:
+    """How many items a chunk of about `CHUNK_BYTES` holds: several small ones, or a big one."""
+    return max(1, CHUNK_BYTES // max(1, itemsize * math.prod(shape[1:])))
 
 
 def as_arrays(path: Path, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -66,28 +90,19 @@ def as_arrays(path: Path, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
     count = {name: len(array) for name, array in arrays.items()}
     if len(set(count.values())) != 1:
         raise DataError(f"{path}: expected the same number of items in every array, found {count}")
-    for name, array in arrays.items():
-        check_finite(path, name, array, range(len(array)))
     return arrays
 
 
-def check_finite(path: Path, name: str, values: np.ndarray, items: Sequence[int]) -> None:
+def check_finite(path: Path, name: str, values: np.ndarray, items: Callable[[], Sequence[int]]) -> None:
     """`DataError` that names the first of these items in which something is infinite or not a number."""
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        first = int(np.flatnonzero(~np.isfinite(values.reshape(len(items), -1)).all(axis=1))[0])
-        raise DataError(f"{path}: expected finite numbers in '{name}', found others in item {items[first]}")
-
-
-def image_of(arrays: Mapping[str, np.ndarray], meta: bytes) -> bytes:
-    """The HDF5 part, put together in memory."""
-    with h5py.File("store", "w", driver="core", backing_store=False) as file:
-        for name, array in sorted(arrays.items()):
-            little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-            file.create_dataset(name, data=little, chunks=chunk_shape(array.shape, array.dtype.itemsize))
-        file.create_dataset(META, data=np.frombuffer(meta, dtype=np.uint8))
-        file.flush()
-        image: bytes = file.id.get_file_image()
-    return image
+    if values.dtype.kind != "f":
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum(dtype=np.result_type(values.dtype, np.float32))):
+            return  # a sum with something infinite or not a number in it is not finite
+    if not np.isfinite(values).all():
+        first = int(np.flatnonzero(~np.isfinite(values.reshape(len(items()), -1)).all(axis=1))[0])
+        raise DataError(f"{path}: expected finite numbers in '{name}', found others in item {items()[first]}")
 
 
 def header(digest: str, size: int) -> bytes:
@@ -112,7 +127,8 @@ def read_header(path: Path) -> tuple[int, str]:
         advice = "it is damaged, or foreign and must be imported"
         raise DataError(f"{path}: expected a store, found a file without its header; {advice}") from error
     if facts.get("version") != VERSION:
-        raise atomic.other_version(path, VERSION, facts.get("version"))
+        found = f"expected a store of version {VERSION}, found version {facts.get('version')}"
+        raise DataError(f"{path}: {found}; import the data anew, or use the inrkit that wrote it")
     if (promised := facts.get("size")) != size:
         raise DataError(f"{path}: expected {promised} bytes after the header, found {size}; cut off or altered")
     digest = str(facts.get("sha256"))
@@ -121,75 +137,112 @@ def read_header(path: Path) -> tuple[int, str]:
     return size, digest
 
 
-def seen(path: Path) -> Seen | None:
-    """By what a file is recognized as the one that was verified; None where there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return str(path), status.st_size, status.st_mtime_ns
-
-
-def verify_hash(path: Path, *, anew: bool = False) -> tuple[Seen | None, str]:
-    """(what was seen, its sha256) after the hash agreed; remembered in this process unless asked for ``anew``."""
-    key = seen(path)
-    if key is not None and key in _verified and not anew:
-        return key, _verified[key]
-    _, expected = read_header(path)
-    if (found := atomic.sha256_file(path, start=BLOCK)) != expected:
+def verify_hash(path: Path, *, anew: bool = False, progress: Progress = quiet) -> tuple[verified.Seen, str]:
+    """(what was seen, its hash) after the hash agreed; what is remembered of it will do unless asked for ``anew``."""
+    size, expected = read_header(path)
+    key = verified.Seen.of(path)
+    if not anew and verified.recall(key) == expected:
+        return key, expected
+    if size >= _LARGE:
+        _say_once(f"{path}: comparing the hash of {size / 1e9:.1f} GB, once")
+    if (found := blockfile.hash_of(path, BLOCK, progress)) != expected:
         raise atomic.altered(path, expected, found, "damaged or altered, import it anew")
-    if key is not None:
-        _verified[key] = found
+    verified.remember(key, found)
     return key, found
 
 
-def open_checked(path: Path) -> h5py.File:
-    """The HDF5 part, open for reading, after its structure was found to be a store's."""
+@functools.cache
+def _say_once(line: str) -> None:
+    logging.getLogger("inrkit").warning(line)
+
+
+@final
+class _Part(io.RawIOBase):
+    """A file from the end of the header on, for HDF5 to read."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed with this
+        self._file.seek(BLOCK)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset + BLOCK if whence == os.SEEK_SET else offset, whence) - BLOCK
+
+    def tell(self) -> int:
+        return self._file.tell() - BLOCK
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        return self._file.readinto(view) or 0
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def contents(path: Path) -> tuple[str, dict[str, Any], dict[str, Layout]]:
+    """(modality, attributes, layout of each array), after the structure was found to be a store's."""
     try:
-        file = h5py.File(path, "r", locking=False, rdcc_nbytes=16 << 20)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise DataError(f"{path}: expected HDF5 after the header, found something else ({str(error)[:80]})") from error
-    try:
-        _check_structure(path, file)
-    except BaseException as error:
-        file.close()
-        if isinstance(error, OSError | RuntimeError | ValueError | KeyError | TypeError):
-            raise DataError(f"{path}: expected sound HDF5, found damage ({str(error)[:80]})") from error
+        with _Part(path) as part, h5py.File(part, "r") as file:
+            layouts = _layouts(path, file, path.stat().st_size)
+            modality, attributes = _read_meta(path, file)
+    except DataError:
         raise
-    return file
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: expected sound HDF5 after the header, found damage ({str(error)[:80]})") from error
+    return modality, attributes, layouts
 
 
-def _check_structure(path: Path, file: h5py.File) -> None:
+def _layouts(path: Path, file: h5py.File, size: int) -> dict[str, Layout]:
     """Nothing but plain, fully stored datasets of numbers that fit into the file."""
     if not 2 <= len(file) <= _MOST_ARRAYS + 1 or META not in file:
         raise DataError(f"{path}: expected arrays and '{META}', found {len(file)} entries; not to be trusted")
-    size = path.stat().st_size
-    lengths = set()
     for name in file:
-        if file.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD or not isinstance(file[name], h5py.Dataset):
-            raise DataError(f"{path}: expected a dataset at '{name}', found a link or a group; not to be trusted")
-        dataset = file[name]
-        plan = dataset.id.get_create_plist()
-        if dataset.dtype.kind not in "uif" or dataset.dtype.metadata or not dataset.shape:
-            raise DataError(
-                f"{path}: expected an array of numbers at '{name}', found {dataset.dtype}; not to be trusted"
-            )
-        if plan.get_layout() not in (h5py.h5d.CHUNKED, h5py.h5d.CONTIGUOUS) or plan.get_external_count():
-            raise DataError(f"{path}: expected data within the file at '{name}', found it elsewhere; not to be trusted")
-        needed = nbytes(dataset.shape, dataset.dtype)
-        chunk = nbytes(dataset.chunks or (0,), dataset.dtype)
-        stored = dataset.id.get_storage_size()
-        if plan.get_nfilters() or not 0 < needed <= stored <= size or chunk > size:
-            raise DataError(
-                f"{path}: expected {needed} plain bytes at '{name}', found {stored} stored in a file of {size}; "
-                f"not to be trusted"
-            )
-        lengths |= {dataset.shape[0]} if name != META else set()
-    if len(lengths) != 1:
+        _check_dataset(path, file, name, size)
+    found = {name: _layout(path, name, file[name], size) for name in file if name != META}
+    if len(lengths := {layout.shape[0] for layout in found.values()}) != 1:
         raise DataError(f"{path}: expected one number of items, found {sorted(lengths)}")
+    return found
 
 
-def read_meta(path: Path, file: h5py.File) -> tuple[str, dict[str, Any]]:
+def _check_dataset(path: Path, file: h5py.File, name: str, size: int) -> None:
+    if file.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD or not isinstance(file[name], h5py.Dataset):
+        raise DataError(f"{path}: expected a dataset at '{name}', found a link or a group; not to be trusted")
+    dataset = file[name]
+    plan = dataset.id.get_create_plist()
+    if dataset.dtype.kind not in "uif" or dataset.dtype.metadata or not dataset.shape:
+        raise DataError(f"{path}: expected an array of numbers at '{name}', found {dataset.dtype}; not to be trusted")
+    wanted = h5py.h5d.CONTIGUOUS if name == META else h5py.h5d.CHUNKED
+    if plan.get_layout() != wanted or plan.get_external_count():
+        raise DataError(f"{path}: expected data within the file at '{name}', found it elsewhere; not to be trusted")
+    needed, stored = nbytes(dataset.shape, dataset.dtype), dataset.id.get_storage_size()
+    if plan.get_nfilters() or not 0 < needed <= stored <= size:
+        raise DataError(
+            f"{path}: expected {needed} plain bytes at '{name}', found {stored} stored in a file of {size}; "
+            f"not to be trusted"
+        )
+
+
+def _layout(path: Path, name: str, dataset: h5py.Dataset, size: int) -> Layout:
+    """The places of the chunks, each of which has to lie in the file."""
+    chunk, shape = dataset.chunks[0], dataset.shape
+    chunks: list[tuple[int, int]] = []
+    bytes_each = nbytes(dataset.chunks, dataset.dtype)
+
+    def note(info: Any) -> None:
+        if info.size == bytes_each and info.byte_offset + bytes_each <= size - BLOCK and not info.filter_mask:
+            chunks.append((info.chunk_offset[0], info.byte_offset + BLOCK))
+
+    dataset.id.chunk_iter(note)
+    chunks.sort()
+    if dataset.chunks[1:] != shape[1:] or [at for at, _ in chunks] != list(range(0, shape[0], chunk)):
+        raise DataError(f"{path}: expected chunks of whole items at '{name}', found others; not to be trusted")
+    return Layout(shape, dataset.dtype, np.array([place for _, place in chunks], np.int64), chunk)
+
+
+def _read_meta(path: Path, file: h5py.File) -> tuple[str, dict[str, Any]]:
     """The name of the modality, and the attributes."""
     meta = jsontext.decode(np.asarray(file[META][...], dtype=np.uint8).tobytes(), origin=f"{path} ({META})")
     if not isinstance(meta, dict) or not isinstance(meta.get("modality"), str):

@@ -15,7 +15,7 @@ from inrkit.core.modality import Signals
 from inrkit.errors import InrkitError
 from inrkit.progress import quiet
 from inrkit.storage.importer import Importer
-from inrkit.storage.store import write_store
+from inrkit.storage.storewriter import StoreWriter, write_store
 from inrkit.testing.check import (
     NotAskedError,
     Recorder,
@@ -118,8 +118,9 @@ def importers_refuse_garbage(subject: Subject) -> None:
     for importer in _importers(subject):
         with tempfile.TemporaryDirectory() as folder:
             for path in [*_garbage(Path(folder), subject.suffix), Path(folder)]:
-                with refused(f"importer '{importer.name}' of {path.name}"):
-                    importer().run(path, importer.Options(), Recorder(importer.name))
+                out = StoreWriter(Path(folder) / "store.h5", subject.name)
+                with refused(f"importer '{importer.name}' of {path.name}"), out:
+                    importer().run(path, out, importer.Options(), Recorder(importer.name))
 
 
 @check
@@ -141,12 +142,13 @@ def imports_what_it_writes(subject: Subject) -> None:
         _write_all(subject, source.read(list(range(min(20, len(source))))), files)
         reasons = []
         for importer in importers:
+            store = Path(folder) / "store.h5"
             try:
-                found = importer().run(files, importer.Options(), quiet)
+                with StoreWriter(store, subject.name) as out:
+                    importer().run(files, out, importer.Options(), quiet)
             except InrkitError as error:
                 reasons.append(f"{importer.name}: {error}")
                 continue
-            store = write_store(Path(folder) / "store.h5", found.modality, found.arrays, found.attributes)
             stored = subject.modality.source(store, "train")
             expect(len(stored) > 0, f"importer '{importer.name}': expected signals for training, found none")
             if subject.batch.label is None:  # a file does not say which class it is of
@@ -161,13 +163,16 @@ def imports_what_it_writes(subject: Subject) -> None:
 def importers_say_how_far_they_are(subject: Subject) -> None:
     """Importers call their `Progress` as its contract says: what is done never falls, and ends at what there is."""
     importers = _importers(subject)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as stores:
         files = Path(folder)
         _write_all(subject, subject.source().read([0, 1, 2]), files)
         for importer in importers:
             recorder = Recorder(f"importer '{importer.name}'")
-            with contextlib.suppress(InrkitError):  # of another layout
-                importer().run(files, importer.Options(), recorder)
+            with (
+                contextlib.suppress(InrkitError),  # of another layout
+                StoreWriter(Path(stores) / f"{importer.name}.h5", subject.name) as out,
+            ):
+                importer().run(files, out, importer.Options(), recorder)
                 recorder.finish()
 
 

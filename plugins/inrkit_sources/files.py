@@ -11,17 +11,16 @@ from urllib.parse import unquote
 
 from inrkit import (
     DataError,
-    Imported,
     InrkitError,
     Modality,
     Progress,
     Source,
     SourceOpener,
     Store,
+    StoreWriter,
     UsageError,
     load_plugins,
     parse_options,
-    write_store,
 )
 
 _STAMP = "files"
@@ -51,10 +50,9 @@ class FilesOpener(SourceOpener):
         store, stamp = _beside(path, modality.name, options), _stamp(path)
         if not _is_fresh(store, stamp):
             print(f"inrkit: importing {path} into {store}", file=sys.stderr)
-            found = _imported(path, modality.name, options)
-            if found.skipped:
-                print(f"inrkit: {len(found.skipped)} left out, first {found.skipped[0]}", file=sys.stderr)
-            write_store(store, found.modality, found.arrays, {**found.attributes, _STAMP: stamp}, overwrite=True)
+            skipped = _import(path, store, modality.name, options, stamp)
+            if skipped:
+                print(f"inrkit: {len(skipped)} left out, first {skipped[0]}", file=sys.stderr)
         return modality.source(store, split)
 
 
@@ -79,7 +77,8 @@ def _is_fresh(store: Path, stamp: dict[str, str]) -> bool:
     return False
 
 
-def _imported(path: Path, modality: str, options: Sequence[str]) -> Imported:
+def _import(path: Path, store: Path, modality: str, options: Sequence[str], stamp: dict[str, str]) -> list[str]:
+    """Writes the store; a line for each thing that was left out."""
     registry, reasons = load_plugins(), []
     chosen = [text.partition("=")[2] for text in options if text.startswith("format=")]
     texts = [text for text in options if not text.startswith("format=")]
@@ -90,7 +89,10 @@ def _imported(path: Path, modality: str, options: Sequence[str]) -> Imported:
                 raise UsageError(f"'{name}' imports signals of '{importer.modality}', expected '{modality}'")
             continue
         try:
-            return importer().run(path, parse_options(importer.Options, texts, origin="files://"), _told())
+            with StoreWriter(store, modality, overwrite=True) as out:
+                importer().run(path, out, parse_options(importer.Options, texts, origin="files://"), _told())
+                out.attributes[_STAMP] = stamp
+            return out.skipped
         except InrkitError as error:
             if chosen:
                 raise

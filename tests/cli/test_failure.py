@@ -13,7 +13,7 @@ from PIL import Image
 
 from inrkit.cli import main
 from inrkit.cli.failure import as_flags, explain, printable
-from inrkit.storage.store import write_store
+from inrkit.storage.storewriter import write_store
 
 SMALL = ["size=8,8", "width=16", "depth=1", "decoder_depth=1", "heads=2", "hidden=16", "inr_width=16", "inr_inner=16"]
 SMALL += ["inr_depth=2", "count=64"]

@@ -9,6 +9,7 @@ from typing import Any, final
 import numpy as np
 import pytest
 import torch
+from stored import stored
 
 from inrkit import DataError, FilesImporter, FilesOptions, UsageError, grid_centers, read_wav, write_wav
 
@@ -30,7 +31,7 @@ class NumbersImporter(FilesImporter):
 
 
 def run(source: Path, **options: Any) -> Any:
-    return NumbersImporter().run(source, FilesOptions(**options), lambda done, total: None)
+    return stored(NumbersImporter, source, **options)
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_garbage_is_named_or_left_out(folder: Path) -> None:
         run(folder)
     found = run(folder, skip_broken=True)
     assert len(found.arrays["values"]) == 3
-    assert found.skipped == ("a/broken.txt: expected numbers, found b'none'",)
+    assert found.skipped == ["a/broken.txt: expected numbers, found b'none'"]
 
 
 def test_what_cannot_be_a_data_set_is_refused(folder: Path) -> None:

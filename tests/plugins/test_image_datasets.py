@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 from image_files import encoded, folder, packed, picture, tar
+from stored import Stored, stored
 
-from inrkit import DataError, Imported, quiet
+from inrkit import DataError
 from inrkit_image.formats.arrays import IdxImporter, NpzImporter
 from inrkit_image.formats.cifar10 import Cifar10Importer
-from inrkit_image.formats.split import SplitImporter, SplitOptions
+from inrkit_image.formats.split import SplitImporter
 
 
-def run(importer: type[SplitImporter], source: Path, **options: Any) -> Imported:
-    return importer().run(source, SplitOptions(**{"split": "train", **options}), quiet)
+def run(importer: type[SplitImporter], source: Path, **options: Any) -> Stored:
+    return stored(importer, source, **{"split": "train", **options})
 
 
 import_cifar10 = functools.partial(run, Cifar10Importer)

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from image_files import deep_png, encoded, folder, packed, picture, png, tar
 from PIL import Image, ImageOps
+from stored import Stored, stored
 
-from inrkit import DataError, Imported, Progress, UsageError, quiet
+from inrkit import DataError, Progress, UsageError, quiet
 from inrkit_image.formats.decode import Decoding, decode
 from inrkit_image.formats.folders import FolderOptions, ImagesImporter
 
 
-def imported(source: Path, progress: Progress = quiet, **options: Any) -> Imported:
-    return ImagesImporter().run(source, FolderOptions(**options), progress)
+def imported(source: Path, progress: Progress = quiet, **options: Any) -> Stored:
+    return stored(ImagesImporter, source, progress, **options)
 
 
 def images(source: Path, **options: Any) -> np.ndarray:

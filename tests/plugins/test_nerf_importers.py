@@ -8,17 +8,17 @@ import pytest
 import torch
 from PIL import Image
 from posed_files import CAMERAS, posed, scene, srn, views
+from stored import Stored, stored
 
-from inrkit import DataError, Imported, load_plugins, quiet, write_store
+from inrkit import DataError, load_plugins, write_store
 from inrkit_nerf.cameras import Cameras, project
 from inrkit_nerf.embedded.cars import BOX
-from inrkit_nerf.formats.importing import ViewOptions
 from inrkit_nerf.stored import StoredViews
 from inrkit_nerf.views import ViewSource
 
 
-def imported(name: str, source: Path, **options: object) -> Imported:
-    return load_plugins().importer(name)().run(source, ViewOptions(**options), quiet)
+def imported(name: str, source: Path, **options: object) -> Stored:
+    return stored(load_plugins().importer(name), source, **options)
 
 
 def test_every_layout_gives_the_same_cameras(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from inrkit.errors import DataError, UsageError
-from inrkit.storage import atomic, storefile
-from inrkit.storage.store import Store, ranges, verify_store, write_store
+from inrkit.storage import blockfile, storefile
+from inrkit.storage.store import Store, ranges, verify_store
+from inrkit.storage.storewriter import write_store
 
 RNG = np.random.default_rng(0)
 ARRAYS = {
@@ -80,14 +81,10 @@ def test_wrong_indices_and_names_say_so(path: Path) -> None:
         store.read("label", 0, within=0)
 
 
-def test_chunks_are_near_256_kb(path: Path) -> None:
-    """Small items are grouped, big ones are cut along their first axes, and no chunk exceeds the limit."""
-    assert storefile.chunk_shape((50_000, 32, 32, 3), 1) == (85, 32, 32, 3)
-    assert storefile.chunk_shape((10, 50, 128, 128, 3), 1) == (1, 5, 128, 128, 3)
-    for shape, itemsize in [((9, 4000, 4000, 3), 4), ((3,), 8), ((7, 1, 1), 2), ((2, 10**7), 1)]:
-        chunk = storefile.chunk_shape(shape, itemsize)
-        assert np.prod(chunk) * itemsize <= storefile.CHUNK_BYTES
-        assert all(1 <= c <= s for c, s in zip(chunk, shape, strict=True))
+def test_chunks_hold_whole_items_of_about_a_megabyte() -> None:
+    """Small items are grouped, big ones have a chunk each."""
+    assert storefile.chunk_items((50_000, 32, 32, 3), 1) == 341
+    assert storefile.chunk_items((10, 50, 128, 128, 3), 1) == 1
 
 
 def test_stores_are_written_once(path: Path) -> None:
@@ -172,7 +169,13 @@ def forge(path: Path, fill) -> Path:
         file.create_dataset("__meta__", data=np.frombuffer(b'{"modality":"image","attributes":{}}', dtype=np.uint8))
         fill(file)
     raw = path.with_suffix(".raw").read_bytes()
-    path.write_bytes(storefile.header(atomic.sha256(raw), len(raw)) + raw)
+    return signed(path, raw)
+
+
+def signed(path: Path, raw: bytes) -> Path:
+    """With the header that belongs to this HDF5 part."""
+    path.write_bytes(bytes(storefile.BLOCK) + raw)
+    path.write_bytes(storefile.header(blockfile.hash_of(path, storefile.BLOCK), len(raw)) + raw)
     return path
 
 
@@ -199,7 +202,10 @@ FORGERIES = {
     "objects": lambda file: file.create_dataset("a", data=["text"], dtype=h5py.string_dtype()),
     "compound": lambda file: file.create_dataset("a", data=np.zeros(3, dtype=[("x", "f4")])),
     "scalar": lambda file: file.create_dataset("a", data=3),
-    "lengths": lambda file: (file.create_dataset("a", data=[1]), file.create_dataset("b", data=[1, 2])),
+    "lengths": lambda file: [file.create_dataset(n, data=range(int(n)), chunks=(1,)) for n in "12"],
+    "in one piece": lambda file: file.create_dataset("a", data=np.zeros((4, 10))),
+    "parts of items": lambda file: file.create_dataset("a", data=np.zeros((4, 10)), chunks=(1, 5)),
+    "sparse": lambda file: file.create_dataset("a", shape=(4, 10), dtype="f4", chunks=(1, 10)).__setitem__(0, 1.0),
     "nothing": lambda file: None,
     "type": lambda file: file.__setitem__("a", np.dtype("f4")),
 }
@@ -212,7 +218,7 @@ def test_hdf5_that_reaches_outside_or_lies_is_refused(tmp_path: Path, kind: str)
     with pytest.raises(DataError, match=r"forged\.h5"):
         Store(path)
     with pytest.raises(DataError):
-        storefile.open_checked(path)
+        storefile.contents(path)
 
 
 def test_foreign_files_are_refused_unopened(tmp_path: Path) -> None:
@@ -226,11 +232,12 @@ def test_foreign_files_are_refused_unopened(tmp_path: Path) -> None:
             Store(tmp_path / name)
 
 
-def test_a_newer_version_is_named(path: Path) -> None:
-    """Version 2 is not guessed at."""
+@pytest.mark.parametrize("version", [1, 3])
+def test_other_versions_are_named(path: Path, version: int) -> None:
+    """Neither an older nor a newer file is guessed at; the line says what to do."""
     data = path.read_bytes()
-    path.write_bytes(data.replace(b'"version":1', b'"version":2', 1))
-    with pytest.raises(DataError, match="version 1, found 2"):
+    path.write_bytes(data.replace(b'"version":2', b'"version":%d' % version, 1))
+    with pytest.raises(DataError, match=f"version 2, found version {version}; import the data anew"):
         Store(path)
 
 
@@ -250,7 +257,7 @@ def test_a_file_that_kills_its_reader_is_reported(tmp_path: Path) -> None:
     assert verify_store(path)["items"] == 5000
     for place in range(96):
         raw[place] ^= 0xFF
-    path.write_bytes(storefile.header(atomic.sha256(raw), len(raw)) + raw)
+    signed(path, bytes(raw))
     with pytest.raises(DataError, match=r"x\.h5"):
         verify_store(path)
 
@@ -277,7 +284,7 @@ def test_an_inherited_handle_is_not_used(path: Path) -> None:
     child = os.fork()
     if child == 0:
         same = all(read_all(store) == expected for _ in range(20))
-        os._exit(0 if same and store._file is not inherited and not inherited else 1)
+        os._exit(0 if same and store._file is not inherited and inherited.closed else 1)
     assert all(read_all(store) == expected for _ in range(20))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inrkit import DataError, FilesImporter, FilesOptions, Imported, Importer, Progress, option, resample
+from inrkit import DataError, FilesImporter, FilesOptions, Importer, Progress, StoreWriter, option, resample
 from inrkit_shapes.distance import stored, values_of_cells
 from inrkit_shapes.mesh import read_mesh
 from inrkit_shapes.voxelise import voxelise
@@ -50,19 +50,20 @@ class VoxelsImporter(Importer):
     modality = "shapes"
     Options = VoxelsOptions
 
-    def run(self, source: Path, options: VoxelsOptions, progress: Progress) -> Imported:
-        rows: list[np.ndarray] = []
+    def run(self, source: Path, out: StoreWriter, options: VoxelsOptions, progress: Progress) -> None:
         names: list[str] = []
+        size = options.size
         for file, cells, name in itertools.islice(_solids(source), options.limit):
-            rows.append(_row(cells, options.size))
+            row = _row(cells, options.size)
+            size = size or len(row)
+            if len(row) != size:
+                raise DataError(f"{file}: expected {size} cells along each axis, found {len(row)}")
+            out.append({"values": row[None, None]})
             names.append(name)
-            if rows[0].shape != rows[-1].shape:
-                raise DataError(f"{file}: expected {len(rows[0])} cells along each axis, found {len(rows[-1])}")
-            progress(len(rows), None)
-        if not rows:
+            progress(len(names), None)
+        if not names:
             raise DataError(f"{source}: expected .npz or .npy files, found none; check the path")
-        facts = {"title": source.name, "format": self.name, "names": names}
-        return Imported(self.modality, {"values": np.stack(rows)[:, None]}, facts)
+        out.attributes.update({"title": source.name, "format": self.name, "names": names})
 
 
 @final

@@ -1,5 +1,6 @@
 """Solids keep every law of inrkit, and those of solids."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -171,9 +172,15 @@ def test_an_exported_mesh_is_read_back_as_the_same_solid() -> None:
 # ---------------------------------------------------------------------------------------------- importers
 
 
-def run(name: str, source: Path, **options: Any) -> inrkit.Imported:
+def run(name: str, source: Path, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
+    """The values of the store that is written, and its attributes."""
     importer = inrkit.load_plugins().importer(name)
-    return importer().run(source, importer.Options(**options), inrkit.quiet)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "store.h5"
+        with inrkit.StoreWriter(path, importer.modality) as out:
+            importer().run(source, out, importer.Options(**options), inrkit.quiet)
+        with inrkit.Store(path) as store:
+            return store.read("values", slice(None)), store.attributes
 
 
 def test_packed_bits_and_plain_cells_give_the_same_solids(tmp_path: Path) -> None:
@@ -187,12 +194,14 @@ def test_packed_bits_and_plain_cells_give_the_same_solids(tmp_path: Path) -> Non
     np.savez(tmp_path / "packed.npz", **packed)
     np.savez(tmp_path / "plain.npz", cells=cells)
     np.save(tmp_path / "numbers.npy", cells.astype(np.float32))
-    packed_in, *others = (run("voxels", tmp_path / name) for name in ("packed.npz", "plain.npz", "numbers.npy"))
-    assert packed_in.arrays["values"].shape == (2, 1, 12, 12, 12)
-    assert packed_in.attributes["names"] == ["a", "b"]
-    for other in others:
-        assert np.array_equal(other.arrays["values"], packed_in.arrays["values"])
-    assert run("voxels", tmp_path / "plain.npz", size=6, limit=1).arrays["values"].shape == (1, 1, 6, 6, 6)
+    (packed_in, facts), *others = (
+        run("voxels", tmp_path / name) for name in ("packed.npz", "plain.npz", "numbers.npy")
+    )
+    assert packed_in.shape == (2, 1, 12, 12, 12)
+    assert facts["names"] == ["a", "b"]
+    for other, _ in others:
+        assert np.array_equal(other, packed_in)
+    assert run("voxels", tmp_path / "plain.npz", size=6, limit=1)[0].shape == (1, 1, 6, 6, 6)
 
 
 def test_meshes_are_imported_with_their_up_axis_up(tmp_path: Path) -> None:
@@ -200,12 +209,12 @@ def test_meshes_are_imported_with_their_up_axis_up(tmp_path: Path) -> None:
     (tmp_path / "a.obj").write_bytes(obj_of((1.0, 3.0, 1.0)))
     (tmp_path / "b.stl").write_bytes(stl_of(box_mesh((1.0, 1.0, 3.0))))
     (tmp_path / "notes.txt").write_text("not a mesh")
-    values = run("meshes", tmp_path, size=16).arrays["values"]
+    values, _ = run("meshes", tmp_path, size=16)
     assert values.shape == (2, 1, 16, 16, 16)
     assert np.array_equal(values[0], values[1])
     heights = (values[0, 0] > 127).any((0, 1)).sum()
     assert heights > 2 * (values[0, 0] > 127).any((1, 2)).sum()
-    lying = run("meshes", tmp_path / "a.obj", size=16, up="z").arrays["values"]
+    lying, _ = run("meshes", tmp_path / "a.obj", size=16, up="z")
     assert np.array_equal(lying[0, 0].transpose(0, 2, 1)[:, ::-1], values[0, 0])
 
 

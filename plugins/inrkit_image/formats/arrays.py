@@ -1,24 +1,28 @@
 """Images that are arrays already: idx files, as MNIST has them, and numpy's npz files."""
 
+import contextlib
 import gzip
+import io
 import math
 import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import final
+from typing import IO, final
 
+import attrs
 import numpy as np
 
-from inrkit import DataError, Imported, Progress
-from inrkit_image.formats.split import Split, SplitImporter, SplitOptions, assembled
+from inrkit import DataError
+from inrkit_image.formats.split import Part, Split, SplitImporter, SplitOptions, part_of
 
 IMAGE_KEYS = ("images", "image", "x", "X", "data", "samples", "arr_0")
 LABEL_KEYS = ("labels", "label", "y", "targets", "arr_1")
 
 # No compression by deflate shrinks more than this.
 _DEFLATE_AT_MOST = 1032
+_PIECE = 16 << 20  # bytes of images that are in memory together
 
 
 @final
@@ -30,20 +34,20 @@ class IdxImporter(SplitImporter):
 
     name, summary = "idx", "idx files, as MNIST and Fashion-MNIST have them"
 
-    def part(self, source: Path, split: Split, options: SplitOptions, progress: Progress) -> Imported:
+    def part(self, source: Path, split: Split, options: SplitOptions) -> Part:
         path = _idx_images(source, split)
-        images = _idx(path)
-        if images.ndim == 3:
-            images = images[..., None]
-        if images.ndim != 4 or images.shape[-1] not in (1, 3) or not len(images):
-            raise DataError(f"{path}: expected images (N, H, W), found an idx array of shape {images.shape}.")
+        shape = _idx_shape(path)
+        full = (*shape, 1) if len(shape) == 3 else shape
+        if len(full) != 4 or full[-1] not in (1, 3) or not math.prod(full):
+            raise DataError(f"{path}: expected images (N, H, W), found an idx array of shape {shape}.")
         beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1").replace("idx4", "idx1"))
-        if beside == path or not beside.is_file():
-            return assembled(images, None, options, progress)
-        labels = _idx(beside)
-        if labels.shape != (len(images),):
-            raise DataError(f"{beside}: expected {len(images)} labels, found an idx array of shape {labels.shape}.")
-        return assembled(images, labels, options, progress)
+        labels = None
+        if beside != path and beside.is_file():
+            if _idx_shape(beside) != full[:1]:
+                found = f"found an idx array of shape {_idx_shape(beside)}"
+                raise DataError(f"{beside}: expected {full[0]} labels, {found}.")
+            labels = np.concatenate(list(_idx_pieces(beside)))
+        return part_of(lambda: (piece.reshape(-1, *full[1:]) for piece in _idx_pieces(path)), full[0], labels, options)
 
 
 def _idx_images(source: Path, split: str) -> Path:
@@ -58,8 +62,9 @@ def _idx_images(source: Path, split: str) -> Path:
     return found[0]
 
 
-def _idx(path: Path) -> np.ndarray:
-    """An idx array of bytes; its sizes come from its header and have to agree with its length."""
+@contextlib.contextmanager
+def _idx_open(path: Path) -> Iterator[tuple[IO[bytes] | gzip.GzipFile, tuple[int, ...]]]:
+    """An idx file of bytes after its header, and the shape that the header says and its length does not contradict."""
     try:
         with path.open("rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
@@ -68,16 +73,35 @@ def _idx(path: Path) -> np.ndarray:
             if len(start) < 4 or start[:2] != b"\0\0" or start[2] != 8 or not 1 <= start[3] <= 4:
                 raise DataError(f"{path}: expected an idx file of unsigned bytes (0, 0, 8, ...), found {tuple(start)}.")
             shape = struct.unpack(f">{start[3]}I", file.read(4 * start[3]))
-            need = math.prod(shape)
-            if need > path.stat().st_size * (_DEFLATE_AT_MOST if packed else 1):
+            if math.prod(shape) > path.stat().st_size * (_DEFLATE_AT_MOST if packed else 1):
                 raise DataError(f"{path}: expected data of shape {shape} as the header says, found a shorter file.")
-            data = file.read(need + 1)
+            yield file, shape
     except (OSError, EOFError, zlib.error, struct.error) as error:
         raise DataError(f"{path}: expected an intact idx file, found damage: {error}.") from error
-    if len(data) != need:
-        found = "fewer" if len(data) < need else "more"
-        raise DataError(f"{path}: expected {need} bytes for shape {shape} as the header says, found {found}.")
-    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def _idx_shape(path: Path) -> tuple[int, ...]:
+    with _idx_open(path) as (_, shape):
+        return shape
+
+
+def _idx_pieces(path: Path) -> Iterator[np.ndarray]:
+    """An idx array of bytes, some items at a time."""
+    with _idx_open(path) as (file, shape):
+        size, left = math.prod(shape[1:]), shape[0]
+        while left:
+            count = min(left, max(1, _PIECE // max(1, size)))
+            data = file.read(count * size)
+            if len(data) != count * size:
+                raise _wrong_length(path, shape, "fewer")
+            yield np.frombuffer(data, np.uint8).reshape(count, *shape[1:])
+            left -= count
+        if file.read(1):
+            raise _wrong_length(path, shape, "more")
+
+
+def _wrong_length(path: Path, shape: tuple[int, ...], found: str) -> DataError:
+    return DataError(f"{path}: expected {math.prod(shape)} bytes for shape {shape} as the header says, found {found}.")
 
 
 @final
@@ -89,21 +113,28 @@ class NpzImporter(SplitImporter):
 
     name, summary = "npz", "an .npz file with an array of images, and labels if there are any"
 
-    def part(self, source: Path, split: Split, options: SplitOptions, progress: Progress) -> Imported:
+    def part(self, source: Path, split: Split, options: SplitOptions) -> Part:
         if not source.is_file():
             raise DataError(f"{source}: expected an npz file, found none; check the path.")
-        try:
-            with zipfile.ZipFile(source) as archive:
-                keys = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
-                image_key = _key(keys, IMAGE_KEYS, split)
-                if image_key is None:
-                    found = ", ".join(keys) or "no arrays"
-                    raise DataError(f"{source}: expected images under one of {', '.join(IMAGE_KEYS)}, found {found}.")
-                images = _image_array(_array(archive, keys[image_key], source), f"{source}, '{image_key}'")
-                labels = _label_array(archive, keys, _key(keys, LABEL_KEYS, split), len(images), source)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-            raise DataError(f"{source}: expected an intact npz file, found damage: {error}.") from error
-        return assembled(images, labels, options, progress)
+        with _members(source) as archive:
+            keys = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
+            image_key = _key(keys, IMAGE_KEYS, split)
+            if image_key is None:
+                found = ", ".join(keys) or "no arrays"
+                raise DataError(f"{source}: expected images under one of {', '.join(IMAGE_KEYS)}, found {found}.")
+            member, where = keys[image_key], f"{source}, '{image_key}'"
+            form = _image_form(archive, member, where)
+            labels = _label_array(archive, keys, _key(keys, LABEL_KEYS, split), form.count, source)
+        return part_of(lambda: _images(source, member, where, form), form.count, labels, options)
+
+
+@contextlib.contextmanager
+def _members(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        raise DataError(f"{path}: expected an intact npz file, found damage: {error}.") from error
 
 
 def _key(keys: dict[str, str], known: Sequence[str], split: str) -> str | None:
@@ -112,46 +143,85 @@ def _key(keys: dict[str, str], known: Sequence[str], split: str) -> str | None:
     return next((key for key in (*forms, *known) if key in keys), None)
 
 
-def _array(archive: zipfile.ZipFile, member: str, path: Path) -> np.ndarray:
-    """One array, after its header is found to promise no more than the file holds, and no pickles."""
-    where, size = f"{path}, '{member}'", archive.getinfo(member)
+@contextlib.contextmanager
+def _array(archive: zipfile.ZipFile, member: str, where: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype]]:
+    """An array's bytes, its shape and its type, after its header is found to promise no more than the file holds."""
+    size = archive.getinfo(member)
     try:
         with archive.open(member) as file:
             version = np.lib.format.read_magic(file)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read(file)
+            shape, fortran, dtype = read(file)
             need = math.prod(shape) * dtype.itemsize
             if dtype.hasobject or not need <= size.file_size <= size.compress_size * _DEFLATE_AT_MOST + 1024:
                 found = "python objects" if dtype.hasobject else "less data than it promises"
                 raise DataError(f"{where}: expected an array of numbers, found {found}; it was not read.")
-            file.seek(0)
-            return np.lib.format.read_array(file, allow_pickle=False)
+            if fortran:
+                file.seek(0)
+                whole = np.lib.format.read_array(file, allow_pickle=False)
+                yield io.BytesIO(whole.tobytes()), shape, dtype
+            else:
+                yield file, shape, dtype
     except ValueError as error:
         raise DataError(f"{where}: expected a numpy array, found damage: {error}.") from error
 
 
-def _image_array(array: np.ndarray, where: str) -> np.ndarray:
-    """-> (N, H, W, C) uint8, uint16 or float32 in [0, 1]."""
+def _pieces(archive: zipfile.ZipFile, member: str, where: str) -> Iterator[np.ndarray]:
+    """An array, some items at a time."""
+    with _array(archive, member, where) as (file, shape, dtype):
+        if not shape:
+            shape = (1,)
+        size, left = math.prod(shape[1:]) * dtype.itemsize, shape[0]
+        while left:
+            count = min(left, max(1, _PIECE // max(1, size)))
+            data = file.read(count * size)
+            if len(data) != count * size:
+                raise DataError(f"{where}: expected {count * size} more bytes, found {len(data)}; it is cut off.")
+            yield np.frombuffer(data, dtype).reshape(count, *shape[1:])
+            left -= count
+
+
+@attrs.frozen
+class _Form:
+    """What images are like, (N, ...): their number, whether the channels come first, and their type in the end."""
+
+    count: int
+    channels_first: bool
+    dtype: np.dtype
+
+
+def _image_form(archive: zipfile.ZipFile, member: str, where: str) -> _Form:
+    """Whole numbers and floats are read once to see how great they are."""
     channels = (1, 2, 3, 4)
-    if array.ndim == 3:
-        array = array[..., None]
-    elif array.ndim == 4 and array.shape[-1] not in channels and array.shape[1] in channels:
-        array = array.transpose(0, 2, 3, 1)
-    if array.ndim != 4 or array.shape[-1] not in channels or not array.size:
-        raise DataError(f"{where}: expected images (N, H, W), (N, H, W, C) or (N, C, H, W), found {array.shape}.")
-    if array.dtype in (np.uint8, np.uint16):
-        return array
-    if array.dtype.kind == "b":
-        return array.astype(np.uint8) * np.uint8(255)
-    low, high = (array.min(), array.max()) if array.dtype.kind in "fiu" else (np.nan, np.nan)
-    if array.dtype.kind in "iu" and low >= 0 and high <= 65535:
-        return array.astype(np.uint8 if high <= 255 else np.uint16)
-    if array.dtype.kind == "f" and low >= 0 and high <= 1:
-        return array.astype(np.float32)
+    with _array(archive, member, where) as (_, shape, dtype):
+        pass
+    full = (*shape, 1) if len(shape) == 3 else shape
+    first = len(full) == 4 and full[-1] not in channels and full[1] in channels
+    if len(full) != 4 or not (first or full[-1] in channels) or not math.prod(full):
+        raise DataError(f"{where}: expected images (N, H, W), (N, H, W, C) or (N, C, H, W), found {shape}.")
+    if dtype.kind == "b" or dtype in (np.uint8, np.uint16):
+        return _Form(full[0], first, np.dtype(np.uint16 if dtype == np.uint16 else np.uint8))
+    low, high = np.nan, np.nan
+    if dtype.kind in "fiu":
+        spans = [(piece.min(), piece.max()) for piece in _pieces(archive, member, where)]
+        low, high = np.min([low for low, _ in spans]), np.max([high for _, high in spans])
+    if dtype.kind in "iu" and low >= 0 and high <= 65535:
+        return _Form(full[0], first, np.dtype(np.uint8 if high <= 255 else np.uint16))
+    if dtype.kind == "f" and low >= 0 and high <= 1:
+        return _Form(full[0], first, np.dtype(np.float32))
     raise DataError(
         f"{where}: expected whole numbers from 0 to 255 or 65535, or floats from 0 to 1, "
-        f"found {array.dtype} from {low} to {high}; rescale them first."
+        f"found {dtype} from {low} to {high}; rescale them first."
     )
+
+
+def _images(source: Path, member: str, where: str, form: _Form) -> Iterator[np.ndarray]:
+    """(n, H, W, C) at a time, uint8, uint16 or float32 in [0, 1]."""
+    with _members(source) as archive:
+        for piece in _pieces(archive, member, where):
+            full = piece[..., None] if piece.ndim == 3 else piece
+            images = (full.transpose(0, 2, 3, 1) if form.channels_first else full).astype(form.dtype)
+            yield images * np.uint8(255) if piece.dtype.kind == "b" else images
 
 
 def _label_array(
@@ -159,7 +229,7 @@ def _label_array(
 ) -> np.ndarray | None:
     if key is None:
         return None
-    labels = np.squeeze(_array(archive, keys[key], path))
+    labels = np.squeeze(np.concatenate(list(_pieces(archive, keys[key], f"{path}, '{key}'")) or [np.zeros(0)]))
     labels = labels.reshape(count) if labels.size == count else labels
     if labels.shape != (count,) or labels.dtype.kind not in "iu" or labels.min() < 0:
         raise DataError(

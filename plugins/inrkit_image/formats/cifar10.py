@@ -1,15 +1,16 @@
 """CIFAR-10 as people have it: python batches, binary batches or class folders; unpacked or in an archive."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import final
 
 import numpy as np
 
-from inrkit import DataError, Entries, Imported, Progress, open_entries
+from inrkit import DataError, Entries, open_entries
 from inrkit_image.formats.folders import FolderOptions, ImagesImporter
 from inrkit_image.formats.pickled import read_pickled_dict
-from inrkit_image.formats.split import Split, SplitImporter, SplitOptions, assembled
+from inrkit_image.formats.split import Part, Split, SplitImporter, SplitOptions, part_of
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -24,23 +25,44 @@ class Cifar10Importer(SplitImporter):
 
     name, summary = "cifar10", "CIFAR-10, as python batches or as folders of images"
 
-    def part(self, source: Path, split: Split, options: SplitOptions, progress: Progress) -> Imported:
+    def part(self, source: Path, split: Split, options: SplitOptions) -> Part:
         with open_entries(source) as entries:
             names = entries.names()
             batches = [name for name in names if _BATCH[split].fullmatch(PurePosixPath(name).name)]
             if batches:
-                return _from_batches(entries, batches, options, progress)
-            folder = [name for name in names if split in name.split("/")[:-1]]
-            if not folder:
-                raise DataError(f"{source}: expected CIFAR-10's {split} split ({_EXPECTED}), found none of these.")
-            how = FolderOptions(size=options.size, channels=options.channels, limit=options.limit)
-            return ImagesImporter().read(entries, folder, how, progress)
+                labels = [_batch(entries, name)[1] for name in batches]
+                every = np.concatenate(labels)
+                return part_of(lambda: _pixels(source, batches), len(every), every, options, CLASS_NAMES)
+        folder = [name for name in names if split in name.split("/")[:-1]]
+        if not folder:
+            raise DataError(f"{source}: expected CIFAR-10's {split} split ({_EXPECTED}), found none of these.")
+        return _folder(source, folder, options)
 
 
-def _from_batches(entries: Entries, batches: list[str], options: SplitOptions, progress: Progress) -> Imported:
-    found = [(_binary if name.endswith(".bin") else _pickled)(entries.read_one(name), name) for name in batches]
-    pixels, labels = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return assembled(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels, options, progress, CLASS_NAMES)
+def _folder(source: Path, names: list[str], options: SplitOptions) -> Part:
+    """Images in folders that are named after their classes."""
+    files, how = ImagesImporter(), FolderOptions(size=options.size, channels=options.channels, limit=options.limit)
+    with open_entries(source) as entries:
+        wanted, classes = files.wanted(entries, names, how)
+
+    def images() -> Iterator[np.ndarray]:
+        with open_entries(source) as entries:
+            yield from (image[None] for _, image in files.signals(entries, wanted, how, []) if image is not None)
+
+    if classes is None:
+        return Part(images, len(wanted))
+    found = sorted(set(classes.values()))
+    return Part(images, len(wanted), np.array([found.index(classes[name]) for name in wanted]), found)
+
+
+def _pixels(source: Path, batches: list[str]) -> Iterator[np.ndarray]:
+    with open_entries(source) as entries:
+        for name in batches:
+            yield _batch(entries, name)[0].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+
+
+def _batch(entries: Entries, name: str) -> tuple[np.ndarray, np.ndarray]:
+    return (_binary if name.endswith(".bin") else _pickled)(entries.read_one(name), name)
 
 
 def _pickled(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:

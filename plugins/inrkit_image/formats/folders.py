@@ -1,14 +1,26 @@
 """Folders and archives of image files."""
 
-from collections.abc import Sequence
 from typing import ClassVar, Literal, final
 
 import attrs
 import numpy as np
 
-from inrkit import FilesImporter, FilesOptions, option
+from inrkit import FilesImporter, FilesOptions, option, parse_size
 from inrkit_image.formats.decode import SUFFIXES, Decoding, decode, looks_like_image, with_channels
-from inrkit_image.formats.split import ShapeOptions
+
+
+@attrs.frozen(kw_only=True, slots=False)  # one of two bases of FolderOptions
+class ShapeOptions:
+    """How images come to one shape."""
+
+    size: str | None = option(None, "resize to cover WIDTHxHEIGHT, such as 64x64, and crop the centre")
+    channels: Literal["rgb", "grey"] | None = option(None, "convert all images to rgb or grey")
+
+    def decoding(self) -> Decoding:
+        if self.size is None:
+            return Decoding(channels=self.channels)
+        height, width = parse_size(self.size, 2)
+        return Decoding(size=(height, width), channels=self.channels)
 
 
 @final
@@ -43,13 +55,11 @@ class ImagesImporter(FilesImporter):
     def size_of(self, signal: np.ndarray) -> tuple[int, ...]:
         return signal.shape[:2]
 
-    def stack(self, signals: Sequence[np.ndarray], options: FolderOptions) -> np.ndarray:
-        """One coloured image makes all RGB, and one of 16 bits makes all uint16."""
-        channels = options.channels or ("rgb" if any(image.shape[-1] == 3 for image in signals) else "grey")
-        deep = any(image.dtype == np.uint16 for image in signals)
-        shape = (len(signals), *signals[0].shape[:2], 3 if channels == "rgb" else 1)
-        stack = np.empty(shape, np.uint16 if deep else np.uint8)
-        for row, signal in zip(stack, signals, strict=True):
-            image = with_channels(signal, channels)
-            row[:] = image.astype(np.uint16) * 257 if deep and image.dtype == np.uint8 else image
-        return stack
+    def form(self, signals: np.ndarray) -> tuple[int, int]:
+        """Channels, and bytes of each: one coloured image makes all RGB, and one of 16 bits makes all uint16."""
+        return signals.shape[-1], signals.dtype.itemsize
+
+    def in_form(self, signals: np.ndarray, form: tuple[int, ...]) -> np.ndarray:
+        channels, width = form
+        images = with_channels(signals, "rgb") if channels == 3 else signals
+        return images.astype(np.uint16) * 257 if width == 2 and images.dtype == np.uint8 else images

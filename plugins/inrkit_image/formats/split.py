@@ -1,36 +1,22 @@
-"""How images come to one shape, and importers of data sets that come as a training and a test set."""
+"""Importers of data sets that come as a training and a test set."""
 
 import abc
-import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, final
 
 import attrs
 import numpy as np
 
-from inrkit import Imported, Importer, Progress, at_least, open_entries, option, parse_size
+from inrkit import Importer, Progress, StoreWriter, at_least, open_entries, option
 from inrkit_image.formats.decode import Decoding, conform
+from inrkit_image.formats.folders import ImagesImporter, ShapeOptions
 
 _TEST = re.compile(r"(^|[^a-z])(test|t10k)")  # test_batch, test/cat/1.png, x_test.npy, t10k-images-idx3-ubyte
 
 
 Split = Literal["train", "test"]
-
-
-@attrs.frozen(kw_only=True, slots=False)  # one of two bases of FolderOptions
-class ShapeOptions:
-    """How images come to one shape."""
-
-    size: str | None = option(None, "resize to cover WIDTHxHEIGHT, such as 64x64, and crop the centre")
-    channels: Literal["rgb", "grey"] | None = option(None, "convert all images to rgb or grey")
-
-    def decoding(self) -> Decoding:
-        if self.size is None:
-            return Decoding(channels=self.channels)
-        height, width = parse_size(self.size, 2)
-        return Decoding(size=(height, width), channels=self.channels)
 
 
 @final
@@ -42,6 +28,24 @@ class SplitOptions(ShapeOptions):
     split: Literal["all", "train", "test"] = option("all", "split to import; all keeps the two apart")
 
 
+@final
+@attrs.frozen(eq=False)
+class Part:
+    """The training or the test images of a data set.
+
+    Args:
+        images: Makes an iterator over those that are wanted, (n, H, W, C) at a time.
+        count: How many those are.
+        labels: Of those, (count,), if they have any.
+        class_names: Of the labels.
+    """
+
+    images: Callable[[], Iterator[np.ndarray]]
+    count: int
+    labels: np.ndarray | None = None
+    class_names: Sequence[str] = ()
+
+
 class SplitImporter(Importer, abc.ABC):
     """Imports one part, or one after the other, with an array ``split`` of 0 (train) and 1 (test)."""
 
@@ -49,19 +53,26 @@ class SplitImporter(Importer, abc.ABC):
     Options: ClassVar[type] = SplitOptions
 
     @abc.abstractmethod
-    def part(self, source: Path, split: Split, options: SplitOptions, progress: Progress) -> Imported:
-        """The images (N, H, W, C) of one part, and labels (N,) if there are any."""
+    def part(self, source: Path, split: Split, options: SplitOptions) -> Part:
+        """One part, with the options applied to it."""
 
-    def run(self, source: Path, options: SplitOptions, progress: Progress) -> Imported:
+    def run(self, source: Path, out: StoreWriter, options: SplitOptions, progress: Progress) -> None:
         splits = [options.split] if options.split != "all" else _splits(source)
-        parts = [self.part(source, s, options, functools.partial(progress, what=f"{s} images")) for s in splits]
-        arrays = dict(parts[0].arrays)
-        if len(parts) > 1:
-            both = [name for name in arrays if name in parts[1].arrays]
-            arrays = {name: np.concatenate([part.arrays[name] for part in parts]) for name in both}
-            arrays["split"] = np.repeat(np.array([0, 1], np.uint8), [len(part.arrays["images"]) for part in parts])
-        attributes = {**parts[0].attributes, "title": source.name, "format": self.name}
-        return Imported(self.modality, arrays, attributes, sum((part.skipped for part in parts), ()))
+        parts = [self.part(source, split, options) for split in splits]
+        out.attributes.update({"title": source.name, "format": self.name})
+        labelled = all(part.labels is not None for part in parts)
+        if labelled:
+            out.attributes["class_names"] = list(parts[0].class_names)
+        files, form = ImagesImporter(), tuple[int, ...]()
+        for split, part in zip(splits, parts, strict=True):
+            done = 0
+            for images in part.images():
+                rows = slice(done, done + len(images))
+                beside = {"labels": part.labels[rows].astype(np.int64)} if labelled and part.labels is not None else {}
+                if len(parts) > 1:
+                    beside["split"] = np.full(len(images), split == "test", np.uint8)
+                form, done = files.append(out, images, beside, form), rows.stop
+                progress(done, part.count, f"{split} images")
 
 
 def _splits(source: Path) -> list[Split]:
@@ -71,24 +82,32 @@ def _splits(source: Path) -> list[Split]:
     return ["train", "test"] if any(test) and not all(test) else ["test"] if all(test) and len(test) > 1 else ["train"]
 
 
-def assembled(
-    images: np.ndarray,
+def chosen(count: int, options: SplitOptions) -> np.ndarray:
+    """The numbers of the images that are wanted, spread evenly, ascending."""
+    kept = count if options.limit is None else min(options.limit, count)
+    return np.arange(kept) * count // kept
+
+
+def conformed(pieces: Iterator[np.ndarray], wanted: np.ndarray, how: Decoding) -> Iterator[np.ndarray]:
+    """Those images that are wanted, by ascending numbers, of all (n, H, W, C) at a time; in their size and channels."""
+    start = 0
+    for piece in pieces:
+        low, high = np.searchsorted(wanted, [start, start + len(piece)])
+        if low < high:
+            yield np.stack([conform(image, how) for image in piece[wanted[low:high] - start]])
+        start += len(piece)
+
+
+def part_of(
+    pieces: Callable[[], Iterator[np.ndarray]],
+    count: int,
     labels: np.ndarray | None,
     options: SplitOptions,
-    progress: Progress,
     class_names: Sequence[str] = (),
-) -> Imported:
-    """(N, H, W, C) and (N,) with the options' limit, channels and size applied; classes without names are numbered."""
-    count, how = len(images), options.decoding()
-    kept = count if options.limit is None else min(count, options.limit)
-    chosen = np.arange(kept) * count // kept
-    done = []
-    for number, i in enumerate(chosen, 1):
-        done.append(conform(images[i], how))
-        if number % 1000 == 0 or number == len(chosen):
-            progress(number, len(chosen))
-    arrays = {"images": np.stack(done)}
+) -> Part:
+    """The part that these images (n, H, W, C) at a time make, ``count`` in all; classes without names are numbered."""
+    wanted, how = chosen(count, options), options.decoding()
     if labels is not None:
-        arrays["labels"] = labels[chosen].astype(np.int64)
         class_names = class_names or [str(i) for i in range(int(labels.max()) + 1)]
-    return Imported("image", arrays, {"class_names": list(class_names)})
+        labels = labels[wanted]
+    return Part(lambda: conformed(pieces(), wanted, how), len(wanted), labels, class_names)

@@ -12,7 +12,7 @@ from torch import Tensor
 from inrkit import DataError, OneFile, Signals, UsageError, open_entries
 from inrkit_nerf.cameras import Cameras, scale_intrinsics
 from inrkit_nerf.formats.importing import posed_views
-from inrkit_nerf.formats.posed import checked, decode, dimensions, spread
+from inrkit_nerf.formats.posed import checked, decode, spread
 
 _STILL, _MOVING, _FILM = (".png", ".jpg", ".jpeg"), (".gif", ".webp"), ".mp4"
 _FRAMES_A_SECOND = 15
@@ -29,7 +29,7 @@ def read_objects(
     for path in paths:
         with open_entries(path) as entries:
             if isinstance(entries, OneFile):
-                pixels = [_rgb(decode(entries.read_one(entries.names()[0]), str(path), size))]
+                pixels = [_rgb(decode(entries.read_one(entries.names()[0]), str(path), size)[0])]
                 pose, k = canonical.pose[0], canonical.intrinsics[0]
             else:
                 found, _ = posed_views(path, entries)
@@ -37,8 +37,8 @@ def read_objects(
                     raise DataError(f"{path}: expected at least {views} views, as the model reads, found {len(found)}")
                 found = [checked(view) for view in spread(found, views)]
                 raw = [entries.read_one(view.file) for view in found]
-                pixels = [_rgb(decode(data, view.file, size)) for data, view in zip(raw, found, strict=True)]
-                old = [dimensions(data, view.file) for data, view in zip(raw, found, strict=True)]
+                decoded = [decode(data, view.file, size) for data, view in zip(raw, found, strict=True)]
+                pixels, old = [_rgb(image) for image, _ in decoded], [was for _, was in decoded]
                 pose = torch.from_numpy(np.stack([view.pose for view in found])).float()
                 given = torch.from_numpy(np.stack([view.intrinsics for view in found])).float()
                 k = torch.stack([scale_intrinsics(each, was, size) for each, was in zip(given, old, strict=True)])

@@ -1,6 +1,9 @@
 """Importers of posed pictures: SRN's folders, NeRF-synthetic scenes, and any pictures with a file of cameras."""
 
 import abc
+import bisect
+import functools
+import itertools
 import json
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -10,10 +13,10 @@ import attrs
 import numpy as np
 import torch
 
-from inrkit import DataError, Entries, Imported, Importer, Progress, open_entries, option, parse_size
+from inrkit import DataError, Entries, Importer, Progress, StoreWriter, open_entries, option, parse_size
 from inrkit_nerf.cameras import CONVENTIONS, check_range, from_nerf_synthetic, to_opencv
-from inrkit_nerf.formats.hull import box_of
-from inrkit_nerf.formats.posed import View, checked, dimensions, spread, stacked
+from inrkit_nerf.formats.hull import Hull
+from inrkit_nerf.formats.posed import View, ViewAppender, checked, dimensions, spread
 
 
 @attrs.frozen(kw_only=True)
@@ -36,24 +39,23 @@ class ViewImporter(Importer, abc.ABC):
         """The views in the order of their objects, and attributes that the source itself gives."""
 
     @final
-    def run(self, source: Path, options: ViewOptions, progress: Progress) -> Imported:
+    def run(self, source: Path, out: StoreWriter, options: ViewOptions, progress: Progress) -> None:
         size = None if options.size is None else parse_size(options.size, 2)
         with open_entries(source) as entries:
             views, given = self.views(source, entries, options)
-            for view in views:
-                checked(view)
-            read: dict[str, bytes] = {}
-            for i, (name, data) in enumerate(_contents(entries, [view.file for view in views]), 1):
-                read[name] = data
-                progress(i, len(views), "reading pictures")
-        arrays = stacked(views, read, None if size is None else (size[0], size[1]), progress)
-        things = list(dict.fromkeys(view.thing for view in views))
+            pose = np.stack([checked(view).pose for view in views]).astype(np.float32)
+            hull = None if "box" in given else Hull(torch.from_numpy(pose))
+            split = any(view.test for view in views)
+            added = ViewAppender(out, None if size is None else (size[0], size[1]), split=split, hull=hull)
+            told = functools.partial(progress, total=len(views), what="reading pictures")
+            for _, group in itertools.groupby(views, key=lambda view: (view.thing, view.test)):
+                added.add(entries, list(group), told)
         # what a camera of these data is like: its distance from the origin, and its focal length in image widths
-        distance = np.linalg.norm(arrays["pose"][:, :3, 3], axis=1)
-        focal = arrays["intrinsics"][:, 0] / arrays["images"].shape[2]
-        found = {"radius": float(np.median(distance)), "focal": float(np.median(focal))}
-        attributes = {"title": source.name.split(".")[0], "format": self.name, "objects": things, **found}
-        return Imported("nerf", arrays, {**attributes, "box": box_of(arrays, things, progress), **given})
+        distance = np.linalg.norm(pose[:, :3, 3], axis=1)
+        found = {"radius": float(np.median(distance)), "focal": float(np.median(added.focal))}
+        box = {} if hull is None else {"box": hull.box()}
+        title = {"title": source.name.split(".")[0], "format": self.name, "objects": added.names}
+        out.attributes.update({**title, **found, **box, **given})
 
 
 @final
@@ -69,17 +71,19 @@ class SrnImporter(ViewImporter):
         if not folders:
             raise DataError(f"{source}: expected folders with 'intrinsics.txt', 'rgb' and 'pose', found none")
         wanted = spread(folders, options.limit)
-        texts = _texts(entries, [n for n in names if n.endswith(".txt") and _folder(n) in set(wanted)])
-        return [view for folder in wanted for view in _srn_object(folder, names, texts, options.views)], {}
+        return [view for folder in wanted for view in _srn_object(folder, names, entries, options.views)], {}
 
 
-def _folder(name: str) -> str:
-    path = PurePosixPath(name)
-    return str(path.parent.parent if path.parent.name in ("pose", "rgb") else path.parent)
+def _inside(names: list[str], folder: str) -> list[str]:
+    """Those of the sorted names that lie in a folder."""
+    low, high = (bisect.bisect_left(names, folder + end) for end in ("/", chr(ord("/") + 1)))
+    return names[low:high]
 
 
-def _srn_object(folder: str, names: list[str], texts: dict[str, str], most: int | None) -> Iterable[View]:
+def _srn_object(folder: str, names: list[str], entries: Entries, most: int | None) -> Iterable[View]:
     thing = PurePosixPath(folder).name
+    poses = [name for name in _inside(names, f"{folder}/pose") if name.endswith(".txt")]
+    texts = _texts(entries, [f"{folder}/intrinsics.txt", *poses])
     numbers = _numbers(texts[f"{folder}/intrinsics.txt"], f"{folder}/intrinsics.txt")
     if len(numbers) < 9:
         raise DataError(
@@ -87,7 +91,7 @@ def _srn_object(folder: str, names: list[str], texts: dict[str, str], most: int 
         )
     focal, x, y = numbers[:3]
     test = any("test" in part or "val" in part for part in PurePosixPath(folder).parts[:-1])
-    pictures = [name for name in names if name.startswith(f"{folder}/rgb/")]
+    pictures = _inside(names, f"{folder}/rgb")
     if not pictures:
         raise DataError(f"{thing}: expected pictures in '{folder}/rgb', found none")
     for picture in spread(pictures, most):
@@ -158,6 +162,7 @@ def posed_views(source: Path, entries: Entries) -> tuple[list[View], dict[str, A
     if len(found) != 1:
         raise DataError(f"{source}: expected one file 'cameras.json', found {len(found)}")
     table, folder = _json(_texts(entries, found)[found[0]], found[0]), PurePosixPath(found[0]).parent
+    known = set(names)
     convention = table.get("convention", "opencv")
     if convention not in CONVENTIONS:
         raise DataError(
@@ -171,7 +176,7 @@ def posed_views(source: Path, entries: Entries) -> tuple[list[View], dict[str, A
         if missing:
             raise DataError(f"{found[0]}: image {i}: expected 'file', 'pose' and 'intrinsics', found no '{missing[0]}'")
         file = str(folder / entry["file"])
-        if file not in names:
+        if file not in known:
             raise DataError(f"{found[0]}: image {i}: expected the picture '{file}', found no such file")
         pose = to_opencv(_checked_pose(np.array(entry["pose"], np.float64), file), convention).numpy()
         thing = str(entry.get("object", source.name))

@@ -2,7 +2,6 @@
 
 import io
 import warnings
-from collections.abc import Mapping
 from typing import Any, final
 
 import attrs
@@ -10,8 +9,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from inrkit import DataError, Progress, quiet
-from inrkit_nerf.cameras import check_intrinsics, check_rigid, scale_intrinsics
+from inrkit import DataError, Entries, Progress, StoreWriter
+from inrkit_nerf.cameras import Cameras, check_intrinsics, check_rigid, scale_intrinsics
+from inrkit_nerf.formats.hull import Hull, foreground
 
 
 @final
@@ -34,8 +34,11 @@ def checked(view: View) -> View:
     return view
 
 
-def decode(data: bytes, what: str, size: tuple[int, int] | None) -> np.ndarray:
-    """Pixels (H, W, 3 or 4) uint8; resized as a whole where ``size`` is given. Full opacity counts as none."""
+def decode(data: bytes, what: str, size: tuple[int, int] | None) -> tuple[np.ndarray, tuple[int, int]]:
+    """Pixels (H, W, 3 or 4) uint8, resized as a whole where ``size`` is given; and height and width in the file.
+
+    Full opacity counts as none.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -43,44 +46,84 @@ def decode(data: bytes, what: str, size: tuple[int, int] | None) -> np.ndarray:
             image = image.convert("RGBA" if "A" in image.getbands() or "transparency" in image.info else "RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(f"{what}: expected a picture, found: {error}") from error
-    if size is not None and image.size != (size[1], size[0]):
+    old = (image.height, image.width)
+    if size is not None and old != size:
         # colours are weighed with opacity, lest those of invisible pixels bleed in
         image = image.convert("RGBa") if image.mode == "RGBA" else image
         image = image.resize((size[1], size[0]), Image.Resampling.BOX)
         image = image.convert("RGBA") if image.mode == "RGBa" else image
     pixels = np.asarray(image)
-    return pixels[..., :3] if pixels.shape[-1] == 4 and (pixels[..., 3] == 255).all() else pixels
+    return (pixels[..., :3] if pixels.shape[-1] == 4 and (pixels[..., 3] == 255).all() else pixels), old
 
 
-def stacked(
-    views: list[View], read: Mapping[str, bytes], size: tuple[int, int] | None, progress: Progress = quiet
-) -> dict[str, np.ndarray]:
-    """The arrays of a store; an error names the object and the file where pictures differ in size."""
-    images: list[np.ndarray] = []
-    intrinsics = []
-    for view in views:
+@final
+class ViewAppender:
+    """Appends objects to a store, view by view.
+
+    Args:
+        size: To resize the pictures to, if any.
+        split: Whether the store says which objects are held out.
+        hull: Is told what each object looks like.
+    """
+
+    def __init__(self, out: StoreWriter, size: tuple[int, int] | None, *, split: bool, hull: Hull | None) -> None:
+        self.out, self._size, self._split, self._hull = out, size, split, hull
+        self.names: list[str] = []
+        self.focal: list[float] = []
+        """Focal lengths in image widths."""
+        self._form = (0, 0, 3)  # height, width and channels of the pictures in the store
+
+    def add(self, entries: Entries, views: list[View], done: Progress) -> None:
+        """All views of an object. An error names the object and the file where pictures differ in size."""
+        looked_at = set(Hull.views(len(views)))
+        masks, cameras, shown = [], [], False
+        for number, (view, (_, data)) in enumerate(zip(views, entries.read([v.file for v in views]), strict=True)):
+            if isinstance(data, DataError):
+                raise data
+            pixels, k = self._append(view, data)
+            seen = foreground(pixels)
+            shown = shown or bool(seen.any())
+            if number in looked_at:
+                masks.append(seen)
+                cameras.append((view.pose, k))
+            done(len(self.out))
+        self.names.append(views[0].thing)
+        if self._hull is not None and not shown:
+            expected = "expected an object before a white or transparent background"
+            raise DataError(f"{views[0].thing}: {expected}, found nothing in its views")
+        if self._hull is not None:
+            pose, intrinsics = (torch.from_numpy(np.stack(part)).float() for part in zip(*cameras, strict=True))
+            self._hull.add(Cameras(pose, intrinsics, masks[0].shape), torch.from_numpy(np.stack(masks)))
+
+    def _append(self, view: View, data: bytes) -> tuple[np.ndarray, np.ndarray]:
+        """The pixels of a view, and its intrinsics at the size that they have."""
         what = f"{view.thing}: {view.file}"
-        pixels, old = decode(read[view.file], what, size), dimensions(read[view.file], what)
-        if images and pixels.shape[:2] != images[0].shape[:2]:
-            a, b = (f"{x.shape[1]} x {x.shape[0]}" for x in (images[0], pixels))
-            raise DataError(f"{what}: expected pictures of {a} like the first, found {b}; give a 'size' for all")
-        images.append(pixels)
-        progress(len(images), len(views), "decoding pictures")
-        k = torch.from_numpy(view.intrinsics.astype(np.float64))
-        intrinsics.append(scale_intrinsics(k, old, (pixels.shape[0], pixels.shape[1])).numpy())
-    if len({image.shape[-1] for image in images}) > 1:  # beside pictures with opacity those without become opaque
-        images = [np.pad(x, ((0, 0), (0, 0), (0, 4 - x.shape[-1])), constant_values=255) for x in images]
-    things = list(dict.fromkeys(view.thing for view in views))
-    arrays = {
-        "images": np.stack(images),
-        "pose": np.stack([view.pose for view in views]).astype(np.float32),
-        "intrinsics": np.stack(intrinsics).astype(np.float32),
-        "object": np.array([things.index(view.thing) for view in views], np.int32),
-        "split": np.array([view.test for view in views], np.uint8),
-    }
-    if not arrays["split"].any():
-        del arrays["split"]
-    return arrays
+        pixels, old = decode(data, what, self._size)
+        height, width, channels = pixels.shape
+        if len(self.out) and (height, width) != self._form[:2]:
+            a = f"{self._form[1]} x {self._form[0]}"
+            found = f"expected pictures of {a} like the first, found {width} x {height}"
+            raise DataError(f"{what}: {found}; give a 'size' for all")
+        if channels > self._form[2]:  # beside pictures with opacity those without become opaque
+            self.out.convert("images", _opaque)
+        self._form = (height, width, max(channels, self._form[2]))
+        k = scale_intrinsics(torch.from_numpy(view.intrinsics.astype(np.float64)), old, (height, width)).numpy()
+        row: dict[str, Any] = {
+            "images": pixels if channels == self._form[2] else _opaque(pixels),
+            "pose": view.pose.astype(np.float32),
+            "intrinsics": k.astype(np.float32),
+            "object": np.int32(len(self.names)),
+        }
+        if self._split:
+            row["split"] = np.uint8(view.test)
+        self.out.append({name: values[None] for name, values in row.items()})
+        self.focal.append(float(k[0]) / width)
+        return pixels, k
+
+
+def _opaque(pixels: np.ndarray) -> np.ndarray:
+    """(..., 3) -> (..., 4)"""
+    return np.concatenate([pixels, np.full_like(pixels[..., :1], 255)], -1)
 
 
 def dimensions(data: bytes, what: str) -> tuple[int, int]:
