@@ -8,7 +8,13 @@ RUN ?= runs/demo$(if $(STEPS),-$(STEPS),$(if $(filter-out 5,$(MINUTES)),-$(MINUT
 # Threads that wait for a core slow down all the others: no more than there are free cores, and 4 at most.
 THREADS ?= $(shell $(PYTHON) scripts/free_cores.py --most 4)
 
-.PHONY: help demo test lint types docs picture bench clean
+# For `make gpu`: where its results go; and for `make gpu-wheels`, whose Python and which packages.
+OUT ?= gpu
+WHEELS_FOR ?= 3.12
+WHEELS := 'attrs>=25.4' 'pluggy>=1.6' 'click>=8.2,<9' 'rich>=13.3.3' 'kornia>=0.9,<0.10' kornia-rs 'nerfacc>=0.5.3,<0.6' \
+	'tomli-w>=1.0' pytest-timeout hypothesis sortedcontainers
+
+.PHONY: help demo test lint types docs picture bench gpu gpu-wheels clean
 
 help:
 	@echo "make demo [MINUTES=5]    train on synthetic faces for about five minutes, on this machine's processor"
@@ -18,6 +24,8 @@ help:
 	@echo "make docs                write the generated pages of docs/ anew"
 	@echo "make picture             train the demo and make docs/faces.png of it"
 	@echo "make bench               speed of training, sampling and rendering on this machine"
+	@echo "make gpu                 figures, tests and a short run on a CUDA GPU, in nine minutes: one gpu.json"
+	@echo "make gpu-wheels          packages for a machine that has a GPU and no network, into wheels/"
 	@echo "make clean               remove the environment and caches (runs/ stays)"
 
 $(BIN)/.installed: pyproject.toml constraints.txt
@@ -55,6 +63,14 @@ bench: $(BIN)/.installed
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/rendering.py
 	$(BIN)/python benchmarks/fields.py
+
+# With the Python that has PyTorch for the GPU; nothing is installed.
+gpu:
+	$(PYTHON) scripts/gpu.py --out $(OUT)
+
+gpu-wheels:
+	$(PYTHON) -m pip download --quiet --no-deps --only-binary :all: --python-version $(WHEELS_FOR) \
+		--platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --platform any --dest wheels $(WHEELS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

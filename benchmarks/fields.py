@@ -49,19 +49,20 @@ def pictured(cameras: Cameras) -> Tensor:
     return render_cars(CAR, cameras, supersample=2).transpose(1, 2) * 2 - 1
 
 
-def fitted(function: MLP, steps: int) -> dict[str, Tensor]:
+def fitted(function: MLP, steps: int, device: torch.device | str = "cpu") -> dict[str, Tensor]:
     """Params of the car, by gradient descent on rays of some views."""
     heads = make_heads(function.param_shapes, function.head, 8, groups=1)
-    params = {name: head(torch.randn(1, head.count, 8)).detach().requires_grad_() for name, head in heads.items()}
+    made = {name: head(torch.randn(1, head.count, 8)).detach() for name, head in heads.items()}
+    params = {name: value.to(device).requires_grad_() for name, value in made.items()}
     cameras, march = ring(VIEWS, 25, FIT_SIZE), MarchRays(*BOX, samples=FIT_SAMPLES)
-    truth = pictured(cameras).flatten(3)  # (1, 3, V, H * W)
+    truth, cameras = pictured(cameras).flatten(3).to(device), cameras.to(device)  # (1, 3, V, H * W)
     hits = march.hits(Rays(cameras)).unflatten(1, (VIEWS, -1)).float()
     optimizer = torch.optim.Adam(params.values(), lr=2e-3)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, total_iters=max(1, steps))
     for _ in range(steps):
         pixels = hits[0].multinomial(FIT_RAYS)[None]
-        jitter = torch.rand(1, VIEWS * FIT_RAYS, FIT_SAMPLES)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        jitter = torch.rand(1, VIEWS * FIT_RAYS, FIT_SAMPLES, device=device)
+        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
             seen = march(function.bind(params), Rays(cameras, pixels, jitter))
         optimizer.zero_grad()
         F.mse_loss(seen, truth.gather(3, pixels[:, None].expand(-1, 3, -1, -1))).backward()

@@ -13,7 +13,7 @@ import pytest
 from inrkit.config.resolve import resolve
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-SHARED = {"measure", "model", "reference"}
+SHARED = {"measure", "model", "reference", "accelerator"}
 SMALL = ["--threads", "1", "--rounds", "1", "--matmul", "32"]
 
 # Script: arguments, columns that hold positive numbers, number of rows.
@@ -35,6 +35,18 @@ TABLES = {
 }
 # A study of minutes at any size: it trains and evaluates whole runs, by calls that have tests of their own.
 STUDIES = {"readouts", "systems"}
+# Those with tests of their own, below and in test_gpu.py.
+OTHERS = {"killing", "gpu_tests"} | STUDIES
+# For a GPU: columns that hold positive numbers, in rows that have them.
+GPU = {
+    "gpu_facts": ["fp32 TFLOP/s", "copy GB/s", "encoder both TFLOP/s", "ms/face"],
+    "gpu_training": ["images/s", "of matmul", "TFLOP/step"],
+    "gpu_sampling": ["samples/s", "s for 50,000", "of matmul"],
+    "gpu_views": ["s", "asked", "of matmul"],
+    "gpu_profile": ["whole ms", "optimizer ms", "ms/step, profiled"],
+    "gpu_kernels": ["seconds"],
+    "gpu_run": ["steps"],
+}
 
 Load = Callable[[str], ModuleType]
 
@@ -46,13 +58,13 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
     before = set(sys.modules)
     yield importlib.import_module
     for name in set(sys.modules) - before:
-        if name in SHARED | TABLES.keys() | {"killing"}:
+        if name in SHARED | TABLES.keys() | GPU.keys() | {"killing"}:
             del sys.modules[name]
 
 
 def test_every_benchmark_is_run_here() -> None:
     """A script that no test runs would break unseen."""
-    assert {path.stem for path in FOLDER.glob("*.py")} == SHARED | TABLES.keys() | {"killing"} | STUDIES
+    assert {path.stem for path in FOLDER.glob("*.py")} == SHARED | TABLES.keys() | GPU.keys() | OTHERS
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -63,6 +75,20 @@ def test_a_benchmark_prints_its_figures(name: str, load: Load, capsys: pytest.Ca
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert len(rows) == count
     assert all(math.isfinite(row[column]) and row[column] > 0 for row in rows for column in columns)
+
+
+@pytest.mark.parametrize("name", GPU)
+def test_a_benchmark_of_a_gpu_runs_on_a_processor(
+    name: str, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At a tiny size, where nothing fails in silence: a failed row says so. Each row is a line of its own."""
+    load(name).main(["--device", "cpu", "--smoke", "--json", "--pictures", str(tmp_path)])
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert not [row for row in rows if "error" in row]
+    for column in GPU[name]:
+        found = [row[column] for row in rows if column in row]
+        assert found
+        assert all(math.isfinite(value) and value > 0 for value in found)
 
 
 def test_a_table_is_readable(load: Load, capsys: pytest.CaptureFixture[str]) -> None:

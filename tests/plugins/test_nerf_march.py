@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-import nerfacc
 import pytest
 import torch
 from torch import Tensor
@@ -218,6 +217,8 @@ def test_whether_nerfaccs_kernels_load_is_tried_once_and_in_silence(
     works: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without a compiler nerfacc prints to standard output and then fails at each call; nobody sees or pays for it."""
+    import nerfacc
+
     calls = []
 
     def kernels(starts: Tensor, ends: Tensor, density: Tensor, **rest: Any) -> tuple[Tensor, None, None]:
