@@ -1,5 +1,7 @@
 """The learning rate as a function of the step, and optimizers as one object."""
 
+from typing import Any
+
 import attrs
 import pytest
 import torch
@@ -9,7 +11,7 @@ from toy import ToyModality
 from inrkit.config.run import RunConfig
 from inrkit.core.noise import make_readout
 from inrkit.errors import DataError
-from inrkit.training.muon import Muon, _by_gram, _by_matrix, orthogonalised
+from inrkit.training.muon import Muon, orthogonalised
 from inrkit.training.optimizer import Optimizer, hidden_matrices, learning_rate
 
 CONFIG = RunConfig(modality="toy", steps=110, warmup=10, lr=2.0, schedule="cosine")
@@ -94,38 +96,52 @@ def matrices(rows: int, *shape: int) -> torch.Tensor:
 
 
 def test_muon_agrees_with_torch() -> None:
-    """In the format in which `torch.optim.Muon` computes, the weights move alike, to its rounding."""
+    """Weights move as those of `torch.optim.Muon` with iterations that converge, to the accuracy of two."""
     ours, theirs = ([nn.Parameter(m.clone()) for m in matrices(3, 8, 24)] for _ in range(2))
-    a = Muon(ours, lr=0.1, weight_decay=0.1, dtype=torch.bfloat16)
-    b = torch.optim.Muon(theirs, lr=0.1, weight_decay=0.1, adjust_lr_fn="match_rms_adamw", ns_steps=4)
+    a = Muon(ours, lr=0.1, weight_decay=0.1)
+    exact: dict[str, Any] = {"ns_coefficients": (15 / 8, -10 / 8, 3 / 8), "ns_steps": 20}
+    b = torch.optim.Muon(theirs, lr=0.1, weight_decay=0.1, adjust_lr_fn="match_rms_adamw", **exact)
     for seed in range(3):
         for p, q, g in zip(ours, theirs, matrices(3, 8, 24) + seed, strict=True):
             p.grad, q.grad = g.clone(), g.clone()
         a.step()
         b.step()
     for p, q, start in zip(ours, theirs, matrices(3, 8, 24), strict=True):
-        torch.testing.assert_close(p, q, rtol=0, atol=0.02 * float((q.detach() - start).norm()))
+        assert (p - q).norm() < 0.25 * (q - start).norm()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shape", [(24, 24), (24, 32), (24, 96), (96, 24)])
-def test_updates_are_nearly_orthogonal(shape: tuple[int, int]) -> None:
+def test_updates_are_nearly_orthogonal(shape: tuple[int, int], dtype: torch.dtype) -> None:
     """Singular vectors stay; singular values that are not small come near 1. Wide, high and square ones alike."""
     u, _, v = torch.linalg.svd(matrices(2, *shape), full_matrices=False)
-    values = torch.linspace(1, 3, 24)
-    found = orthogonalised(u * values @ v)
+    values = torch.linspace(1, 6, 24)
+    found = orthogonalised(u * values @ v, dtype).float()
     middle = u.mT @ found @ v.mT
     diagonal = middle.diagonal(dim1=1, dim2=2)
-    assert 0.6 < diagonal.min() <= diagonal.max() < 1.3
-    torch.testing.assert_close(middle, torch.diag_embed(diagonal), rtol=0, atol=1e-5)
+    assert 0.74 < diagonal.min() <= diagonal.max() < 1.26
+    rounding = 1e-5 if dtype == torch.float32 else 0.05
+    torch.testing.assert_close(middle, torch.diag_embed(diagonal), rtol=0, atol=rounding)
 
 
-def test_the_gram_form_is_the_same_iteration() -> None:
-    """Whatever the shape, only the number of operations differs."""
-    x = matrices(3, 16, 80) / 40
-    torch.testing.assert_close(_by_gram(x), _by_matrix(x), rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize("high", [False, True])
+def test_columns_of_zeros_change_nothing(high: bool) -> None:
+    """Law: a wide matrix, which takes other products, is orthogonalised as the same matrix without its zeros."""
+    x = matrices(3, 16, 20)
+    wide = nn.functional.pad(x, (0, 60))
+    found = orthogonalised(wide.mT).mT if high else orthogonalised(wide)
+    torch.testing.assert_close(found[..., :20], orthogonalised(x), rtol=1e-4, atol=1e-5)
 
 
-def test_the_iterations_compute_in_the_precision_of_the_run() -> None:
+@pytest.mark.parametrize("scale", [1e-9, 1e6])
+def test_the_size_of_a_gradient_does_not_matter(scale: float) -> None:
+    """Law: orthogonalising forgets it; a gradient of zero moves nothing."""
+    x = matrices(3, 16, 20)
+    torch.testing.assert_close(orthogonalised(scale * x), orthogonalised(x), rtol=1e-4, atol=1e-5)
+    assert not orthogonalised(torch.zeros_like(x)).any()
+
+
+def test_muon_computes_in_the_precision_of_the_run() -> None:
     """Where a machine lacks bf16 instructions, a run in fp32 must not multiply in bf16."""
     config = attrs.evolve(CONFIG, optimizer="muon")
     assert [Optimizer(config, pipeline(), p).parts[0].dtype for p in ("fp32", "bf16")] == [
