@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from measure import DTYPES, in_turns, options, report
+from measure import DTYPES, begin, in_turns, options, report
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
     names = [name for name, *_ in SHAPES]
     parser.add_argument("--shape", nargs="+", choices=names, default=names, metavar="WHAT", help="%(choices)s [all]")
     chosen = parser.parse_args(arguments)
-    torch.set_num_threads(chosen.threads)
+    begin(chosen)
     wanted = [shape for shape in SHAPES if shape[0] in chosen.shape]
     rows = [measure(chosen.batch, chosen.rounds, shape, name) for shape in wanted for name in DTYPES]
     report("attention", rows, {"threads": chosen.threads, "batch": chosen.batch}, as_json=chosen.json)

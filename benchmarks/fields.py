@@ -21,7 +21,7 @@ from typing import Any
 
 import attrs
 import torch
-from measure import DTYPES, in_turns, matmul_rates, options, report
+from measure import begin, in_turns, matmul_rates, options, report
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -115,15 +115,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=300, help="of fitting the field [%(default)s]")
     parser.add_argument("--width", type=int, default=256, help="of the MLP [%(default)s]")
     chosen = parser.parse_args(arguments)
-    torch.set_num_threads(chosen.threads)
+    begin(chosen)
     torch.manual_seed(0)
     function = MLP.build(MLPOptions(width=chosen.width, octaves=5.0), axes=3, channels=4, size=())
     with torch.enable_grad():
         params = fitted(function, chosen.steps)
     where = Rays(ring(1, 35, chosen.size))
     ways = ways_of(function, params, where, chosen.samples)
+    if "bf16" not in chosen.precision:
+        ways = {name: way for name, way in ways.items() if "bf16" not in name}
     truth, reference = pictured(where.cameras), ways["plain"](function.bind(params))
-    rates = matmul_rates(chosen.matmul)
+    rates = matmul_rates(chosen.matmul, chosen.precision)
     fields = {name: Counted(function.bind(params)) for name in ways}
     pictures = {name: way(fields[name]) for name, way in ways.items()}
     worst = float((pictures["box"].flatten() - reference.flatten()).abs().max())
@@ -152,7 +154,7 @@ def main(arguments: list[str] | None = None) -> None:
         "view": f"{chosen.size}x{chosen.size}x{chosen.samples}",
         "kFLOP/point": work / 1e3,
     }
-    facts |= {f"matmul {name} GFLOP/s": rates[name] / 1e9 for name in DTYPES}
+    facts |= {f"matmul {name} GFLOP/s": rates[name] / 1e9 for name in rates}
     report("rendering of one radiance field", rows, facts, as_json=chosen.json)
 
 

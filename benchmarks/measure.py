@@ -14,6 +14,7 @@ import torch
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SIZES = [512, 1024, 2048]
+_CLOCKS = [time.perf_counter]
 
 
 def options(doc: str | None, *, rounds: int) -> argparse.ArgumentParser:
@@ -23,8 +24,29 @@ def options(doc: str | None, *, rounds: int) -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch [%(default)s]")
     parser.add_argument("--rounds", type=int, default=rounds, help="times everything is run, in turns [%(default)s]")
     parser.add_argument("--matmul", type=int, nargs="+", default=SIZES, help="sides of the matrix products %(default)s")
+    parser.add_argument(
+        "--precision", nargs="+", choices=DTYPES, default=list(DTYPES), help="number formats that are tried [all]"
+    )
+    parser.add_argument("--set", nargs="+", default=[], help="config keys, where a preset is measured")
     parser.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
+    parser.add_argument(
+        "--cpu-time",
+        action="store_true",
+        help="the processor's seconds instead of the clock's, where the machine is busy; with one thread",
+    )
     return parser
+
+
+def begin(chosen: argparse.Namespace) -> None:
+    """Sets torch's threads, and the clock."""
+    torch.set_num_threads(chosen.threads)
+    if chosen.cpu_time:
+        assert chosen.threads == 1, "--cpu-time needs --threads 1: waiting threads take the processor's time too"
+        _CLOCKS.append(time.process_time)
+
+
+def now() -> float:
+    return _CLOCKS[-1]()
 
 
 def matmul_rate(dtype: torch.dtype, sizes: Sequence[int], rounds: int = 7) -> float:
@@ -35,16 +57,16 @@ def matmul_rate(dtype: torch.dtype, sizes: Sequence[int], rounds: int = 7) -> fl
         torch.mm(a, b, out=out)
         seconds = []
         for _ in range(rounds):
-            begin = time.perf_counter()
+            begin = now()
             torch.mm(a, b, out=out)
-            seconds.append(time.perf_counter() - begin)
+            seconds.append(now() - begin)
         rates.append(2 * n**3 / statistics.median(seconds))
     return max(rates)
 
 
-def matmul_rates(sizes: Sequence[int]) -> dict[str, float]:
+def matmul_rates(sizes: Sequence[int], precisions: Sequence[str] = tuple(DTYPES)) -> dict[str, float]:
     """FLOP/s of matrix products in each precision."""
-    return {name: matmul_rate(dtype, sizes) for name, dtype in DTYPES.items()}
+    return {name: matmul_rate(DTYPES[name], sizes) for name in precisions}
 
 
 def in_turns(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
@@ -54,9 +76,9 @@ def in_turns(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str,
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
-            begin = time.perf_counter()
+            begin = now()
             run()
-            seconds[name].append(time.perf_counter() - begin)
+            seconds[name].append(now() - begin)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 

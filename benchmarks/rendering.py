@@ -14,19 +14,17 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from measure import in_turns, matmul_rate, options, peak_memory, report
+from measure import begin, in_turns, matmul_rate, now, options, peak_memory, report
 from model import configured, loosened, reference_of
 from reference import Reference
 from torch import Tensor
 
 import inrkit
 from inrkit.inference.model import Model
-from inrkit.machine.precision import autocast
 from inrkit.machine.speed import operations
 from inrkit.storage.inrfile import save_inr
 
@@ -40,11 +38,11 @@ def render_once(source: Path, size: int, threads: int) -> dict[str, float]:
     torch.set_num_threads(threads)
     opened = inrkit.open_inr(source)
     opened.render()
-    before, begin = peak_memory(), time.perf_counter()
+    before, begin = peak_memory(), now()
     values = opened.render({"size": f"{size}x{size}"})
-    rendered = time.perf_counter()
+    rendered = now()
     opened.modality.display.write(values, source.with_suffix(".png"))
-    written = time.perf_counter()
+    written = now()
     return {"render": rendered - begin, "write": written - rendered, "before": before, "peak": peak_memory()}
 
 
@@ -84,8 +82,7 @@ def in_turns_with_reference(
 def work_of(model: Model, params: dict[str, Tensor]) -> float:
     """Needed operations in matrix products for one point."""
     where = inrkit.Grid((128, 128))
-    with autocast("bf16", CPU):  # in which attention is made of plain products, that can be counted
-        return operations(functools.partial(model.pipeline.show, params, where, torch.zeros(1))) / where.count
+    return operations(functools.partial(model.pipeline.show, params, where, torch.zeros(1))) / where.count
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -94,7 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--width", type=int, default=256, help="of the hyper-network [%(default)s]")
     parser.add_argument("--child", type=Path, help="render this INR file once, in this process, and say so in JSON")
     chosen = parser.parse_args(arguments)
-    torch.set_num_threads(chosen.threads)
+    begin(chosen)
     if chosen.child is not None:
         print(json.dumps(render_once(chosen.child, chosen.size[0], chosen.threads)))
         return

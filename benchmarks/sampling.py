@@ -16,7 +16,7 @@ from typing import Any
 
 import attrs
 import torch
-from measure import in_turns, matmul_rates, options, report
+from measure import begin, in_turns, matmul_rates, options, report
 from model import configured, loosened, reference_of
 from reference import Reference
 from torch import Tensor
@@ -41,15 +41,11 @@ def ours(pipeline: Pipeline, template: inrkit.Observation, where: inrkit.Grid, p
 
 @torch.no_grad()
 def needed(pipeline: Pipeline, modality: Any, where: inrkit.Grid, batch: int) -> float:
-    """Operations of one pass and one rendering, without what chunks repeat.
-
-    Counted in the precision in which attention is made of plain products; rows share what depends on places alone.
-    """
+    """Operations of one pass and one rendering, without what chunks repeat; rows share what depends on places alone."""
 
     def count(rows: int) -> int:
         template, t = modality.template(rows), torch.full((rows,), T_MAX)
-        with autocast("bf16", CPU):
-            return operations(lambda: whole.show(whole.params(template, t), where, t))
+        return operations(lambda: whole.show(whole.params(template, t), where, t))
 
     everything = inrkit.SampleGrid(chunk=batch * where.count)
     whole = Pipeline(pipeline.denoiser, attrs.evolve(pipeline.measure, transform=everything))
@@ -81,10 +77,13 @@ def measure(size: int, scale: int, chosen: argparse.Namespace) -> list[dict[str,
     reference = reference_of(resolved, pipeline)
     template, where = modality.template(batch), inrkit.Grid((scale * size, scale * size))
     expected = plain(reference, template, where)
-    runs = {name: functools.partial(ours, pipeline, template, where, name) for name in TOLERANCE}
+    runs = {name: functools.partial(ours, pipeline, template, where, name) for name in chosen.precision}
     for name, run in runs.items():
         agree(run(), expected, name)
-    work, rates = needed(pipeline, modality, where, batch), matmul_rates(chosen.matmul)
+    work, rates = (
+        needed(pipeline, modality, where, batch),
+        matmul_rates(chosen.matmul, list({"fp32", *chosen.precision})),
+    )
     seconds = in_turns({"reference": functools.partial(plain, reference, template, where), **runs}, chosen.rounds)
     return [
         {
@@ -108,12 +107,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--width", type=int, default=256, help="of the hyper-network [%(default)s]")
     parser.add_argument("--batch", type=int, default=16, help="samples at a time [%(default)s]")
     chosen = parser.parse_args(arguments)
-    torch.set_num_threads(chosen.threads)
-    rates = matmul_rates(chosen.matmul)
+    begin(chosen)
+    rates = matmul_rates(chosen.matmul, chosen.precision)
     rows: list[dict[str, Any]] = []
     for size, scale in itertools.product(chosen.size, chosen.scale):
         rows += measure(size, scale, chosen)
-    facts = {"threads": chosen.threads, "matmul fp32 GFLOP/s": rates["fp32"] / 1e9, "bf16": rates["bf16"] / 1e9}
+    facts = {"threads": chosen.threads} | {f"matmul {name} GFLOP/s": rate / 1e9 for name, rate in rates.items()}
     report(f"one-step sampling, width {chosen.width}, {chosen.batch} at a time", rows, facts, as_json=chosen.json)
 
 

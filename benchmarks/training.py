@@ -10,13 +10,14 @@ precision, both medians of this run. The reference is the plain fp32 implementat
 weights, chance and optimizer; before anything is timed its loss has to agree with ours. Steps take turns with it.
 """
 
+import argparse
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from measure import in_turns, matmul_rates, options, report
+from measure import begin, in_turns, matmul_rates, options, report
 from model import configured, loosened, reference_of
 from reference import Reference, move_average
 from torch import Tensor
@@ -24,7 +25,6 @@ from torch import Tensor
 import inrkit
 from inrkit.core.draws import Draws, seed_of
 from inrkit.core.objective.inrct import Inrct
-from inrkit.machine.precision import autocast, cpu_gain
 from inrkit.machine.processes import Ranks
 from inrkit.machine.speed import operations
 from inrkit.training.learner import Learner
@@ -106,9 +106,8 @@ def needed(learner: Learner, signals: inrkit.Signals) -> int:
     batch = learner.modality.observe(signals, draws, training=True)
 
     def passes() -> None:
-        with autocast("bf16", CPU):  # in which attention is made of plain products, that can be counted
-            pipeline, progress = learner.pipeline, phase.progress(learner.step)
-            loss = phase.objective.loss(inrkit.Step(pipeline, pipeline, batch, draws.fork("loss"), progress))
+        pipeline, progress = learner.pipeline, phase.progress(learner.step)
+        loss = phase.objective.loss(inrkit.Step(pipeline, pipeline, batch, draws.fork("loss"), progress))
         loss.total.backward()
 
     counted = operations(passes)
@@ -123,21 +122,23 @@ def agree(ours: Callable[[], float], plain: float, precision: str) -> None:
     assert difference < TOLERANCE[precision], f"{precision}: loss {found}, the reference has {plain}"
 
 
-def measure(width: int, batch: int, rounds: int, sizes: Sequence[int]) -> list[dict[str, Any]]:
+def measure(width: int, chosen: argparse.Namespace) -> list[dict[str, Any]]:
     """Rows of the table for one width."""
+    batch = chosen.batch
     resolved = configured(width, batch_size=batch)
     signals = resolved.source("train").read(range(batch))
-    learners = {name: halfway(resolved, name) for name in ("fp32", "bf16")}
-    reference = reference_of(resolved, learners["fp32"].pipeline)
-    training = PlainTraining(reference, learners["fp32"], signals)
+    learners = {name: halfway(resolved, name) for name in chosen.precision}
+    first = next(iter(learners.values()))
+    reference = reference_of(resolved, first.pipeline)
+    training = PlainTraining(reference, halfway(resolved, "fp32"), signals)
     plain = training.loss().item()
-    work = needed(learners["bf16"], signals)
+    work = needed(first, signals)
     steps = {name: functools.partial(step_of, learner, signals) for name, learner in learners.items()}
     for name, step in steps.items():
         agree(step, plain, name)
 
-    rates = matmul_rates(sizes)
-    seconds = in_turns({"reference": training.step, **steps}, rounds)
+    rates = matmul_rates(chosen.matmul, list({"fp32", *chosen.precision}))
+    seconds = in_turns({"reference": training.step, **steps}, chosen.rounds)
     count = sum(p.numel() for p in reference.parameters())
     return [
         {
@@ -160,15 +161,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--width", type=int, nargs="+", default=[128, 256, 512], help="%(default)s")
     parser.add_argument("--batch", type=int, default=40, help="rows in a step [%(default)s]")
     chosen = parser.parse_args(arguments)
-    torch.set_num_threads(chosen.threads)
-    rates = matmul_rates(chosen.matmul)
-    rows = [row for width in chosen.width for row in measure(width, chosen.batch, chosen.rounds, chosen.matmul)]
-    facts = {
-        "threads": chosen.threads,
-        "matmul fp32 GFLOP/s": rates["fp32"] / 1e9,
-        "bf16": rates["bf16"] / 1e9,
-        "bf16 worth it": cpu_gain() > 1.3,
-    }
+    begin(chosen)
+    rates = matmul_rates(chosen.matmul, chosen.precision)
+    rows = [row for width in chosen.width for row in measure(width, chosen)]
+    facts: dict[str, Any] = {"threads": chosen.threads}
+    facts |= {f"matmul {name} GFLOP/s": rate / 1e9 for name, rate in rates.items()}
     report(f"training, {chosen.batch} images of 32x32 a step", rows, facts, as_json=chosen.json)
 
 

@@ -16,6 +16,9 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 SHARED = {"measure", "model", "reference", "accelerator"}
 SMALL = ["--threads", "1", "--rounds", "1", "--matmul", "32"]
 
+NARROW = ["--set", "options.width=16", "options.heads=2", "options.hidden=16"]
+GROWING = ["--batch", "2", "4", "--resolution", "8", "16", "--width", "16", "32", "--points", "8", "16"]
+
 # Script: arguments, columns that hold positive numbers, number of rows.
 TABLES = {
     "training": (["--width", "64", "--batch", "4", *SMALL], ["ms/step", "GFLOP", "of matmul", "x reference"], 3),
@@ -32,11 +35,23 @@ TABLES = {
     ),
     "attention": (["--shape", "encoder, tiny", "--batch", "1", *SMALL], ["forward gain", "both gain"], 2),
     "startup": (["--rounds", "1"], ["seconds"], 4),
+    "modalities": (
+        ["--modality", "image", "audio", "--precision", "fp32", "--batch", "2", *SMALL, *NARROW],
+        ["seconds", "GFLOP", "of matmul", "FLOP/byte"],
+        8,
+    ),
+    "growth": (
+        ["--rows", "2", "--middle", "32", *GROWING, *SMALL],
+        ["seconds", "GFLOP", "x seconds"],
+        8,
+    ),
 }
 # A study of minutes at any size: it trains and evaluates whole runs, by calls that have tests of their own.
 STUDIES = {"readouts", "systems"}
+# The code of others, which is not here, and what runs all the others.
+ELSEWHERE = {"peers", "all"}
 # Those with tests of their own, below and in test_gpu.py.
-OTHERS = {"killing", "gpu_tests"} | STUDIES
+OTHERS = {"killing", "gpu_tests"} | STUDIES | ELSEWHERE
 # For a GPU: columns that hold positive numbers, in rows that have them.
 GPU = {
     "gpu_facts": ["fp32 TFLOP/s", "copy GB/s", "encoder both TFLOP/s", "ms/face"],
