@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 _GOLDEN = -0x61C8864680B583EB  # 2^64 divided by the golden ratio, as a signed number
+_AHEAD = 64  # numbers drawn at once, at most
 
 
 @final
@@ -26,12 +27,22 @@ class Dice:
         self._state = _mix(seeds)
         for part in parts:
             self._state = _mix(self._state + part)
+        self._thrown: list[Tensor] = []
+        self._ahead = 1
 
     def uniform(self, low: float | Tensor = 0.0, high: float | Tensor = 1.0) -> Tensor:
         """float32 in [low, high), of the seeds' shape."""
-        self._state = self._state + _GOLDEN
-        unit = ((_mix(self._state) >> 40) & 0xFFFFFF).float() / 0x1000000
-        return low + (high - low) * unit
+        if not self._thrown:
+            self._thrown = self._throw(self._ahead)
+            self._ahead = min(2 * self._ahead, _AHEAD)
+        return low + (high - low) * self._thrown.pop()
+
+    def _throw(self, count: int) -> list[Tensor]:
+        """The next numbers in [0, 1), last first: all at once costs hardly more than one of them."""
+        turns = torch.arange(1, count + 1, device=self._state.device) * _GOLDEN
+        states = self._state + turns.reshape(-1, *[1] * self._state.ndim)
+        self._state = states[-1]
+        return list((((_mix(states) >> 40) & 0xFFFFFF).float() / 0x1000000).flip(0).unbind())
 
     def chance(self, odds: float | Tensor) -> Tensor:
         """True with these odds."""

@@ -1,7 +1,6 @@
-"""The embedded faces: a pure function of the seed, consistent across resolutions, varied, quick."""
+"""The embedded faces: a pure function of the seed, consistent across resolutions, varied."""
 
 import itertools
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from inrkit import Dice, Grid, UsageError
-from inrkit_image.embedded.ellipses import coverage, edges, monomials, quadratic_forms
+from inrkit_image.embedded.ellipses import Canvas, Ellipses, coverage
 from inrkit_image.embedded.faces import CLASS_NAMES, SPLITS, EmbeddedFaces, draw_faces, face_labels
 from inrkit_image.embedded.portrait import describe
 
@@ -42,8 +41,38 @@ def test_same_seed_same_face() -> None:
     together = draw_faces(seeds, (32, 32))
     torch.manual_seed(1)
     alone = torch.cat([draw_faces(seeds[i : i + 1], (32, 32)) for i in range(len(seeds))])
-    torch.testing.assert_close(together, alone, atol=1e-4, rtol=0)
-    torch.testing.assert_close(together[0], together[5], atol=1e-4, rtol=0)
+    assert torch.equal(together, alone)
+    assert torch.equal(together[0], together[5])
+
+
+@pytest.mark.parametrize("count", [2, 3, 17, 64, 100])
+def test_faces_do_not_see_each_other(count: int) -> None:
+    """Which parts other faces have decides what is drawn together, and changes no bit of a face."""
+    seeds = torch.arange(100)
+    faces = draw_faces(seeds, (24, 24))
+    parts = [draw_faces(part, (24, 24)) for part in seeds.flip(0).split(count)]
+    assert torch.equal(torch.cat(parts).flip(0), faces)
+
+
+def test_threads_change_no_face() -> None:
+    """Two threads draw the same bits as one."""
+    one = draw_faces(torch.arange(64), (32, 32))
+    torch.set_num_threads(2)
+    assert torch.equal(draw_faces(torch.arange(64), (32, 32)), one)
+
+
+def test_parts_are_drawn_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ellipses are asked for a fifth of the samples, at most, that all of them would have in every face."""
+    asked: list[int] = []
+
+    def counted(polynomials: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        asked.append(polynomials.shape[2] * len(x) * len(y))
+        return coverage(polynomials, x, y)
+
+    monkeypatch.setattr("inrkit_image.embedded.faces.coverage", counted)
+    draw_faces(torch.arange(64), (32, 32))
+    parts = len(describe(torch.arange(1)).names)
+    assert sum(asked) < 0.2 * parts * 64 * 64 * 64
 
 
 def test_global_random_state_is_left_alone() -> None:
@@ -93,9 +122,8 @@ def test_labels_are_hair_kinds_of_the_faces() -> None:
     assert labels.dtype == torch.int64
     assert ((share > 0.09) & (share < 0.16)).all()
     portrait = describe(torch.arange(200))
-    scalp = portrait.forms[:, portrait.names.index("scalp")]
-    crown = torch.tensor([0.0, -0.3, 1.0])
-    has_hair = torch.einsum("i,bij,j->b", crown, scalp, crown) < 0
+    scalp, shapes = portrait.names.index("scalp"), portrait.ellipses
+    has_hair = torch.hypot(shapes.x[scalp], shapes.y[scalp] + 0.3) < shapes.b[scalp]
     assert torch.equal(has_hair, labels[:200] != CLASS_NAMES.index("bald"))
 
 
@@ -132,17 +160,15 @@ def test_dice_are_uniform_and_unrelated() -> None:
 
 
 def test_coverage_of_an_ellipse_adds_up_to_its_area() -> None:
-    """The sum of coverage times pixel area is the ellipse's area, at any resolution."""
-    form = quadratic_forms(torch.tensor([[[0.1, -0.05, 0.6, 0.35, 0.4]]], dtype=torch.float64)).float()
+    """The sum of coverage times sample area is the ellipse's area, at any resolution, all of it in its window."""
+    one = Ellipses(*torch.tensor((0.1, -0.05, 0.6, 0.35, 0.4, 0.0, 1.0)).reshape(7, 1, 1))
     for n in (16, 64, 256):
-        grid, width = monomials(range(n), (n, n), 2, torch.device("cpu"))
-        area = coverage(*edges(form, torch.zeros(1, 1), width), grid).sum() * width**2
-        assert area == pytest.approx(torch.pi * 0.6 * 0.35, rel=0.4 / n)
-
-
-def test_drawing_is_quick() -> None:
-    """64 faces of 32 x 32 take far less than training on them does."""
-    draw_faces(torch.arange(64), (32, 32))
-    start = time.process_time()
-    draw_faces(torch.arange(64), (32, 32))
-    assert time.process_time() - start < 2
+        canvas = Canvas(range(n), (n, n), 2, torch.device("cpu"))
+        polynomials = one.polynomials(canvas.step)[:, :, 0]
+        everywhere = coverage(polynomials, canvas.x, canvas.y)
+        assert everywhere.sum() * canvas.step**2 == pytest.approx(torch.pi * 0.6 * 0.35, rel=0.4 / n)
+        seen, ((rows, columns, figures),) = canvas.windows(one)
+        assert seen.all()
+        assert figures == slice(0, 1)
+        assert everywhere[rows, columns].sum() == everywhere.sum()
+        assert everywhere[rows, columns].numel() < 0.55 * everywhere.numel()

@@ -13,16 +13,17 @@ import torch
 from torch import Tensor
 
 from inrkit import DrawnSignals, Grid, UsageError
-from inrkit_image.embedded.ellipses import coverage, edges, monomials
-from inrkit_image.embedded.layers import COLOURS, layers
+from inrkit_image.embedded.ellipses import Canvas, coverage
+from inrkit_image.embedded.layers import layers
+from inrkit_image.embedded.patch import Patch, common
 from inrkit_image.embedded.portrait import CLASS_NAMES, Portrait, describe, face_labels
 
 # Seeds of a split start here and are consecutive, so that splits share no face.
 SPLITS = {"train": 0, "test": 1 << 40}
 
-# Ellipses times samples drawn at once: what stays in a processor's cache; and faces described at once.
-_AT_ONCE = 1 << 18
-_DESCRIBED = 2048
+_AT_ONCE = 1 << 18  # samples, of a band of rows in some faces: what stays in a processor's cache
+_TOGETHER = 64  # faces, where a picture is too large for that to hold all of its rows
+_DESCRIBED = 2048  # faces described at once
 
 
 def draw_faces(seeds: Tensor, size: tuple[int, int], *, supersample: int = 2) -> Tensor:
@@ -64,31 +65,60 @@ class EmbeddedFaces(DrawnSignals):
 
 
 def _draw(portrait: Portrait, images: Tensor, supersample: int) -> None:
-    """Fill ``images`` (B, 3, H, W), a few faces and a band of rows at a time."""
+    """Fill ``images`` (B, 3, H, W), some faces and a band of rows at a time.
+
+    Faces that have the same rare parts lie side by side, so that a part is drawn for little more than those with it.
+    """
     count, _, height, width = images.shape
-    per_row = len(portrait.names) * supersample**2 * width
-    band = max(1, min(height, _AT_ONCE // per_row))
+    per_row = supersample**2 * width
+    band = max(1, min(height, _AT_ONCE // (per_row * min(count, _TOGETHER))))
     faces = max(1, _AT_ONCE // (per_row * band))
-    for top in range(0, height, band):
-        rows = range(top, min(top + band, height))
-        grid, sample = monomials(rows, (height, width), supersample, images.device)
-        values, slopes = edges(portrait.forms, portrait.soft, sample)
-        for start in range(0, count, faces):
-            block = slice(start, min(start + faces, count))
-            inside = coverage(values[block], slopes[block], grid)
-            soft = inside[:, portrait.hard :]
-            # the fading ones get a smooth step instead of a ramp
-            soft.copy_(soft * soft * (3 - 2 * soft) * portrait.opacity[block, portrait.hard :, None])
-            samples = torch.bmm(portrait.colours[block].mT, _weights(inside, portrait.names))  # (b, 3, P)
-            shape = (-1, 3, supersample**2, len(rows), width)
-            images[block, :, top : rows.stop] = samples.view(shape).mean(2).clamp_(0, 1)
+    seen, _ = Canvas(range(height), (height, width), supersample, images.device).windows(portrait.ellipses)
+    rarest_last = seen[seen.sum(1).argsort(descending=True)].long()
+    order = (rarest_last << torch.arange(len(seen), device=seen.device)[:, None]).sum(0).argsort()
+    for block in order.split(faces):
+        alike = portrait.of(block)
+        for top in range(0, height, band):
+            rows = range(top, min(top + band, height))
+            canvas = Canvas(rows, (height, width), supersample, images.device)
+            pixels = _mean(_painted(alike, canvas), supersample).clamp_(0, 1)
+            images[block, :, top : rows.stop] = pixels.permute(3, 0, 1, 2)
 
 
-def _weights(inside: Tensor, names: tuple[str, ...]) -> Tensor:
-    """(b, K, P) coverage of the ellipses -> (b, L, P), how much of each layer is seen: the layers' weights sum to 1."""
-    at = {name: i for i, name in enumerate(names)}
-    seen, left = inside.new_empty(inside.shape[0], len(COLOURS), inside.shape[2]), torch.ones_like(inside[:, 0])
-    for i, (alpha, _) in enumerate(layers(lambda name: inside[:, at[name]])):
-        torch.mul(left, alpha, out=seen[:, i])
-        left.sub_(seen[:, i])
-    return seen
+def _mean(samples: Tensor, size: int) -> Tensor:
+    """(C, s h, s w, B) -> (C, h, w, B): over blocks of size s."""
+    parts = [samples[:, i::size, j::size] for i in range(size) for j in range(size)]
+    total = parts[0].clone()
+    for part in parts[1:]:
+        total += part
+    return total.div_(size**2)
+
+
+def _painted(portrait: Portrait, canvas: Canvas) -> Tensor:
+    """(3, h, w, B): the colours of the samples, layer by layer from front to back."""
+    _, windows = canvas.windows(portrait.ellipses)
+    polynomials = portrait.ellipses.polynomials(canvas.step)
+    at = {name: i for i, name in enumerate(portrait.names)}
+
+    def part(name: str, within: Patch | None = None) -> Patch:
+        k = at[name]
+        window = windows[k] if within is None else common(windows[k], within.window)
+        rows, columns, faces = window
+        if any(span.stop == span.start for span in window):
+            return Patch(window, left[window])
+        cover = coverage(polynomials[:, :, k, faces], canvas.x[columns], canvas.y[rows])
+        if k >= portrait.hard:  # a smooth step instead of a ramp
+            cover = (3 - 2 * cover).mul_(cover).mul_(cover).mul_(portrait.ellipses.opacity[k, faces])
+        return Patch(window, cover)
+
+    shape = (len(canvas.y), len(canvas.x), portrait.colours.shape[2])
+    left, image = portrait.colours.new_ones(shape), portrait.colours.new_zeros(3, *shape)
+    for colour, (patch, _) in zip(portrait.colours, layers(part), strict=True):
+        if patch is None:
+            image.addcmul_(left, colour[:, None, None])
+        elif not patch.empty:
+            behind = left[patch.window]
+            shown = behind * patch.cover
+            behind.sub_(shown)
+            image[:, *patch.window].addcmul_(shown, colour[:, None, None, patch.window[2]])
+    return image

@@ -4,6 +4,7 @@ Coordinates: the shorter side of the picture spans [-1, 1], x grows to the right
 wide and 1.3 high. Parts with ``fixed=True`` stay put when the head tilts.
 """
 
+import itertools
 import math
 
 import attrs
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from inrkit import Dice
-from inrkit_image.embedded.ellipses import quadratic_forms, similarity
+from inrkit_image.embedded.ellipses import Ellipses, Similarity
 from inrkit_image.embedded.layers import COLOURS, TUFTS
 
 CLASS_NAMES = ("bald", "short", "spiky", "curly", "bob", "long", "bun", "pigtails")
@@ -61,19 +62,21 @@ TUFT_SHAPES = {
 }
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Portrait:
-    """B faces: quadratic forms (B, K, 3, 3), softness and opacity (B, K), K names, and the layers' colours (B, L, 3).
+    """B faces: their K ellipses with K names, and the layers' colours (L, 3, B).
 
     The first ``hard`` ellipses have crisp outlines and are opaque.
     """
 
-    forms: Tensor
-    soft: Tensor
-    opacity: Tensor
+    ellipses: Ellipses
     names: tuple[str, ...]
     hard: int
     colours: Tensor
+
+    def of(self, faces: Tensor) -> "Portrait":
+        """Some of the faces."""
+        return attrs.evolve(self, ellipses=self.ellipses.of(faces), colours=self.colours[:, :, faces])
 
 
 class Sketch:
@@ -82,17 +85,16 @@ class Sketch:
     def __init__(self, dice: Dice, kind: Tensor):
         self.dice, self.kind = dice, kind
         self.colours: dict[str, Tensor] = {}
-        self._hard: dict[str, Tensor] = {}
-        self._soft: dict[str, Tensor] = {}
+        self._hard: dict[str, tuple[Tensor | float, ...]] = {}
+        self._soft: dict[str, tuple[Tensor | float, ...]] = {}
         self._fixed: set[str] = set()
 
     def ellipse(
         self, name: str, *shape: Tensor | float, soft: float = 0.0, opacity: Tensor | float = 1.0, fixed: bool = False
     ) -> None:
         """Add one: x, y, its two radii, and the angle if it is turned; ``soft``: the width of its fading outline."""
-        like = torch.zeros_like(self.kind, dtype=torch.float32)
         rows = self._soft if soft else self._hard
-        rows[name] = torch.stack([like + value for value in (*(*shape, 0.0)[:5], soft, opacity)], -1)
+        rows[name] = (*(*shape, 0.0)[:5], soft, opacity)
         if fixed:
             self._fixed.add(name)
 
@@ -101,16 +103,18 @@ class Sketch:
         x, y, rx, ry, degrees = rows.unbind(-1)
         self.ellipse(name, x + dx, y + dy, rx, ry, torch.deg2rad(degrees))
 
-    def finish(self, pose: Tensor) -> Portrait:
-        """Turn the head by ``pose`` (B, 3, 3), which maps the picture's coordinates to the upright head's."""
+    def finish(self, pose: Similarity) -> Portrait:
+        """Turn the head by ``pose``, which maps the upright head into the picture."""
         names = (*self._hard, *self._soft)
-        rows = torch.stack([*self._hard.values(), *self._soft.values()], 1).double()
-        forms = quadratic_forms(rows[..., :5])
-        fixed = torch.tensor([name in self._fixed for name in names], device=rows.device)[:, None, None]
-        back = pose.double()[:, None]
-        forms = torch.where(fixed, forms, back.mT @ forms @ back)
-        colours = torch.stack([self.colours[name] for name in COLOURS], 1)
-        return Portrait(forms.float(), rows[..., 5].float(), rows[..., 6].float(), names, len(self._hard), colours)
+        numbers = list(itertools.chain(*self._hard.values(), *self._soft.values()))
+        own = [i for i, number in enumerate(numbers) if isinstance(number, Tensor)]
+        shared = [0.0 if isinstance(number, Tensor) else number for number in numbers]
+        table = torch.tensor(shared, device=self.kind.device)[:, None].repeat(1, len(self.kind))
+        table[own] = torch.stack([number for number in numbers if isinstance(number, Tensor)])
+        fixed = torch.tensor([name in self._fixed for name in names], device=table.device)[:, None]
+        ellipses = Ellipses(*table.unflatten(0, (len(names), -1)).transpose(0, 1).contiguous()).moved(pose, fixed)
+        colours = torch.stack([self.colours[name] for name in COLOURS]).transpose(1, 2).contiguous()
+        return Portrait(ellipses, names, len(self._hard), colours)
 
 
 def _pick(rows: object, index: Tensor) -> Tensor:
@@ -132,7 +136,7 @@ def describe(seeds: Tensor) -> Portrait:
     """(B,) int64 -> who these faces are. The first throw of the dice is the kind of hair."""
     dice = Dice(seeds)
     sketch = Sketch(dice, dice.index(len(CLASS_NAMES)))
-    pose = similarity(
+    pose = Similarity(
         dice.uniform(-0.13, 0.13), dice.uniform(0.92, 1.04), dice.uniform(-0.05, 0.05), dice.uniform(0.02, 0.08)
     )
     yaw = dice.uniform(-0.05, 0.05)
