@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from toy import ToyModality
 from toy_run import train_toy
 
 from inrkit.errors import UsageError
@@ -142,12 +141,3 @@ def test_random_states_of_an_accelerator_are_kept_too(monkeypatch: pytest.Monkey
         states["now"] = torch.tensor([2])
     assert states["now"].item() == 1
     assert calls == [told, told]
-
-
-@pytest.mark.gpu
-def test_a_gpu_run_resumes(tmp_path) -> None:
-    """On the device that "auto" finds, in the precision that suits it."""
-    model = train_toy(tmp_path, precision="auto")
-    assert model.device.type == "cuda"
-    assert train_toy(tmp_path, precision="auto", steps=24, extend=True).step == 24
-    assert ToyModality.name == model.modality.name

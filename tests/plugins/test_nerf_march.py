@@ -257,24 +257,24 @@ def test_on_cuda_without_kernels_rendering_goes_on(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.gpu
-def test_packed_is_batched() -> None:
+def test_packed_is_batched(gpu: torch.device) -> None:
     """Law: nerfacc's packed kernels and its batched functions arrive at the same colours."""
-    if not packed_works(torch.device("cuda", 0)):
+    if not packed_works(gpu):
         pytest.skip("nerfacc's kernels cannot be compiled here")
     edges, density, colours = torch.rand(50, 17).cumsum(-1), torch.rand(50, 16) * 3, torch.rand(50, 16, 3)
     active = torch.rand(50, 16) < 0.5
-    parts = [x.cuda() for x in (edges[:, :-1], edges[:, 1:], density, colours, active)]
+    parts = [x.to(gpu) for x in (edges[:, :-1], edges[:, 1:], density, colours, active)]
     for packed, batched in zip(_packed(*parts), _batched(*parts), strict=True):
         assert torch.allclose(packed, batched, atol=1e-5)
 
 
 @pytest.mark.gpu
-def test_rendering_on_cuda_is_rendering_on_a_processor() -> None:
+def test_rendering_on_a_gpu_is_rendering_on_a_processor(gpu: torch.device) -> None:
     """Law: a whole picture is the same on both kinds of machine, skipping included."""
     march, rays = MarchRays(*UNIT_BOX, samples=64), some_rays(2, 40)
     with torch.no_grad():
         here = march(ball, rays)
-        there = march(ball, rays.to("cuda"))
+        there = march(ball, rays.to(gpu))
     assert torch.allclose(here, there.cpu(), atol=1e-4)
 
 
