@@ -29,6 +29,7 @@ from inrkit.report.sheets import write_samples
 DEFAULT_SECONDS, RESERVE = 120.0, 10.0
 SHEETS, KEPT = 200, 120
 """Steps between sheets of samples, and losses that are kept."""
+FACES = 20_000
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -42,6 +43,8 @@ def measure(chosen: argparse.Namespace, device: torch.device, rows: Rows) -> Non
     if chosen.smoke:
         values |= {"sample_every": 3, "log_every": 1, "steps": 6, "batch_size": 8, "warmup": 2, "workers": 0}
         minutes = None
+    else:
+        values["options"] = {"count": FACES}
     if data := os.environ.get("DATA"):
         values["data"] = f"files://{data}?size=32x32" if Path(data).is_dir() else data
     resolved, began = resolved_for("image", "cifar10", device, smoke=chosen.smoke, **values), time.monotonic()
