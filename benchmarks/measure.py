@@ -1,8 +1,9 @@
-"""What the benchmarks share: the machine's matrix-multiply rate, clocks that take turns, counted operations, tables."""
+"""What the benchmarks share: the machine's matrix-multiply rate, clocks that take turns, tables, ports."""
 
 import argparse
 import json
 import resource
+import socket
 import statistics
 import sys
 import time
@@ -92,6 +93,13 @@ def peak_memory() -> float:
         return 1024.0 * next(int(line.split()[1]) for line in status.read_text().splitlines() if "VmHWM" in line)
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return float(most) if sys.platform == "darwin" else 1024.0 * most
+
+
+def free_port() -> int:
+    """A port of this machine for several processes to meet at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def report(title: str, rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], *, as_json: bool) -> None:

@@ -34,6 +34,11 @@ TABLES = {
         5,
     ),
     "attention": (["--shape", "encoder, tiny", "--batch", "1", *SMALL], ["forward gain", "both gain"], 2),
+    "processes": (
+        ["--width", "64", "--batch", "4", "--processes", "2", "--optimizer", "adamw", *SMALL],
+        ["ms/step", "held MB", "peak MB", "x one"],
+        4,
+    ),
     "startup": (["--rounds", "1"], ["seconds"], 4),
     "modalities": (
         ["--modality", "image", "audio", "--precision", "fp32", "--batch", "2", *SMALL, *NARROW],
@@ -121,10 +126,11 @@ def test_start_up_loads_no_torch(load: Load, capsys: pytest.CaptureFixture[str])
     assert not any(row["torch"] for row in json.loads(capsys.readouterr().out)["rows"])
 
 
-def test_the_killed_run_is_identical(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
-    """kill -9 and the same call again leave what an undisturbed run leaves."""
+@pytest.mark.parametrize("processes", [1, 2])
+def test_the_killed_run_is_identical(processes: int, load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    """kill -9 of a process and the same call again leave what an undisturbed run leaves."""
     with pytest.raises(SystemExit) as ended:
-        load("killing").main(["--kills", "1", "--steps", "6", "--json"])
+        load("killing").main(["--kills", "1", "--steps", "6", "--processes", str(processes), "--json"])
     found = json.loads(capsys.readouterr().out)
     assert ended.value.code == 0
     assert found["kills"] == 1

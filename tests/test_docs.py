@@ -1,9 +1,11 @@
 """What the documentation shows is what the program does: its code runs, its commands run, its tables are current."""
 
 import itertools
+import os
 import re
 import shlex
 import shutil
+import socket
 import struct
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from torch.distributed.run import get_args_parser
 
 import inrkit
 from inrkit.cli import main
@@ -121,6 +124,57 @@ def test_commands_run(page: Path, desk: Path) -> None:
         assert done.exit_code == 0, (words, done.output)
         for flag, value in itertools.pairwise(words):
             assert flag not in ("-o", "--out") or (desk / value).exists(), words
+
+
+def test_commands_for_several_processes_parse(desk: Path) -> None:
+    """torchrun knows its part of each line of docs/distributed.md, and `inrkit train` makes a config of the rest."""
+    known = get_args_parser()
+    (desk / "photos.h5").touch()
+    text = "".join(blocks((ROOT / "docs" / "distributed.md").read_text(), "sh")).replace("\\\n", " ")
+    lines = [shlex.split(line) for line in text.splitlines()]
+    assert {line[0] for line in lines} == {"torchrun", "sbatch"}
+    for line in lines:
+        if line[0] == "torchrun":
+            asked = known.parse_args(line[1:])
+            assert (asked.module, asked.training_script) == (True, "inrkit"), line
+            line = asked.training_script_args
+        else:
+            assert (ROOT / line[1]).exists()
+            line = ["train", *line[2:]]
+        words = [word for word in line if word not in ("--data", "photos.h5")]  # no data set lies there
+        done = CliRunner().invoke(main, [*words, *small_flags(["inrkit", "train"]), "--dry-run"])
+        assert done.exit_code == 0, (line, done.output)
+
+
+STAND_INS = {
+    "scontrol": "echo 127.0.0.1",
+    "torchrun": f'exec {sys.executable} -m torch.distributed.run "$@"',
+    "srun": 'for node in 1 2; do "$@" & tasks+=($!); done; for task in "${tasks[@]}"; do wait "$task" || exit 1; done',
+}
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the script is for bash")
+def test_the_script_for_slurm_trains(tmp_path: Path) -> None:
+    """Two nodes, which are processes here, meet and finish one run."""
+    for name, line in STAND_INS.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    slurm = {"SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "nodes", "PORT": port}
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", str(ROOT / "examples" / "train.sbatch"), "--out", "run", *small_flags(["inrkit", "train"])],
+        cwd=tmp_path,
+        env={**os.environ, **slurm, "PATH": path, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.startswith("run: trained to step 2")
+    assert inrkit.load(tmp_path / "run").step == 2
 
 
 def test_make_targets_exist() -> None:
