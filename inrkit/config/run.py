@@ -59,6 +59,21 @@ class RunConfig:
         "auto", "number format of matrix products; bf16 is mixed precision; auto: bf16 where it is fast"
     )
     device: str = option("auto", "device to train on: auto, cpu, cuda, mps, xpu, or cuda:N")
+    compile: bool = option(
+        False,
+        "compile the network's blocks with torch.compile: it costs a minute or more at the beginning, and pays in long "
+        "runs on a GPU; needs a C++ compiler",
+    )
+    recompute: bool = option(
+        False,
+        "activation checkpointing: the activations of a block are computed again in the backward pass instead of being "
+        "kept; the same losses with less memory, in about a quarter more time",
+    )
+    device_data: int = option(
+        1024,
+        "largest data set, in MiB, that stays in the memory of a GPU once it was read; 0: none does",
+        AT_LEAST_0,
+    )
     workers: int = option(0, "data-loading processes; 0: data are read by the training process", AT_LEAST_0)
     shard: bool = option(
         False,
@@ -86,5 +101,18 @@ class RunConfig:
     readout_options: dict[str, Any] = attrs.field(factory=dict, metadata={"help": "options of the read-out"})
 
 
-MACHINE = frozenset({"device", "workers", "accumulate", "trackers", "keep", "early_stop", "shard"})
+MACHINE = frozenset(
+    {
+        "device",
+        "compile",
+        "recompute",
+        "device_data",
+        "workers",
+        "accumulate",
+        "trackers",
+        "keep",
+        "early_stop",
+        "shard",
+    }
+)
 """Keys that do not change what a run computes: a resumed run may have others."""

@@ -5,6 +5,7 @@ half each, or a process draws for one micro-batch at a time. Without this, a run
 of processes, nor be resumed exactly.
 """
 
+import functools
 import hashlib
 from typing import final
 
@@ -63,6 +64,14 @@ class Draws:
         """``count`` different numbers below ``total``, ascending, that all rows share, (count,)."""
         chosen = torch.randperm(total, generator=self._generator, device=self.device)[:count]
         return chosen.sort().values
+
+    @functools.cached_property
+    def on_host(self) -> "Draws":
+        """Where numbers are drawn that decide how much is computed, such as noise levels: nobody waits for a device.
+
+        On a CPU that is this stream; elsewhere another one of the same seed.
+        """
+        return self if self.device.type == "cpu" else Draws(self.seed, self.total, start=self.start, stop=self.stop)
 
     def fork(self, name: str) -> "Draws":
         """An independent stream for the same rows."""

@@ -6,10 +6,9 @@ the layer and the row's number in the global batch alone. So the teacher may run
 depend on the device's random state or on how the batch is split over processes.
 """
 
-import itertools
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import final
 
@@ -20,27 +19,47 @@ from torch.nn import functional as F
 from inrkit.core.draws import seed_of
 from inrkit.errors import UsageError
 
-_next_mask: ContextVar[Callable[[Tensor, float], Tensor] | None] = ContextVar("inrkit_dropout_masks", default=None)
+
+@final
+class _Masks:
+    """The masks of one pass over ``rows`` (B,) of a global batch of ``total``, after the first ``drawn`` of them."""
+
+    def __init__(self, seed: int, total: int, rows: Tensor, drawn: int = 0) -> None:
+        self.seed, self.total, self.rows, self.drawn = seed, total, rows, drawn
+
+    def next(self, x: Tensor, p: float) -> Tensor:
+        """The k-th dropout layer that the pass meets asks for the k-th mask."""
+        self.drawn += 1
+        generator = torch.Generator(x.device).manual_seed(seed_of(self.seed, "dropout", self.drawn))
+        last = x.stride(1) == 1 and x.ndim > 2  # channels beside each other in memory: so shall the mask's be
+        shape = x.movedim(1, -1).shape[1:] if last else x.shape[1:]
+        mask = _kept((self.total, *shape), p, generator)[self.rows].to(x.dtype).div_(1 - p)
+        return mask.movedim(-1, 1) if last else mask
+
+
+_masks: ContextVar[_Masks | None] = ContextVar("inrkit_dropout_masks", default=None)
 
 
 @contextmanager
-def shared_dropout(seed: int, total: int, rows: Tensor) -> Iterator[None]:
-    """Inside, `SharedDropout` layers draw masks for these ``rows`` (B,) of a global batch of ``total``."""
-    layers = itertools.count(1)
-
-    def next_mask(x: Tensor, p: float) -> Tensor:
-        """The k-th dropout layer that the pass meets asks for the k-th mask."""
-        generator = torch.Generator(x.device).manual_seed(seed_of(seed, "dropout", next(layers)))
-        last = x.stride(1) == 1 and x.ndim > 2  # channels beside each other in memory: so shall the mask's be
-        shape = x.movedim(1, -1).shape[1:] if last else x.shape[1:]
-        mask = _kept((total, *shape), p, generator)[rows].to(x.dtype).div_(1 - p)
-        return mask.movedim(-1, 1) if last else mask
-
-    token = _next_mask.set(next_mask)
+def _drawing(masks: _Masks) -> Iterator[None]:
+    token = _masks.set(masks)
     try:
         yield
     finally:
-        _next_mask.reset(token)
+        _masks.reset(token)
+
+
+def shared_dropout(seed: int, total: int, rows: Tensor) -> AbstractContextManager[None]:
+    """Inside, `SharedDropout` layers draw masks for these ``rows`` (B,) of a global batch of ``total``."""
+    return _drawing(_Masks(seed, total, rows))
+
+
+def dropped_again() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """For a part of a pass that is computed twice: nothing now, and then the masks that are next now."""
+    masks = _masks.get()
+    if masks is None:
+        return nullcontext(), nullcontext()
+    return nullcontext(), _drawing(_Masks(masks.seed, masks.total, masks.rows, masks.drawn))
 
 
 def _kept(shape: tuple[int, ...], p: float, generator: torch.Generator) -> Tensor:
@@ -65,5 +84,5 @@ class SharedDropout(nn.Module):
         """x (B, ...) with elements dropped in training; unchanged otherwise."""
         if not self.training or self.p == 0:
             return x
-        next_mask = _next_mask.get()
-        return F.dropout(x, self.p) if next_mask is None else x * next_mask(x, self.p)
+        masks = _masks.get()
+        return F.dropout(x, self.p) if masks is None else x * masks.next(x, self.p)

@@ -39,15 +39,15 @@ def doubling_count(progress: float, s0: int, s1: int) -> int:
 def uniform_pairs(levels: Tensor, draws: Draws, skip: int = 1) -> tuple[Tensor, Tensor]:
     """t = σ_i and r = σ_(i + skip), with i uniform among all that have such a neighbour, (B,) each."""
     count = len(levels) - skip
-    index = (draws.uniform() * count).long().clamp_max(count - 1)
+    index = (draws.on_host.uniform() * count).long().clamp_max(count - 1)
     return _chosen(levels, index, skip)
 
 
 def lognormal_pairs(levels: Tensor, draws: Draws, mean: float, std: float) -> tuple[Tensor, Tensor]:
     """Neighbours t = σ_i > r = σ_(i+1), as often as a log-normal level lies between them (iCT)."""
-    chances, uniform = lognormal_chances(levels, mean, std).cpu(), draws.uniform()
-    index = torch.searchsorted(chances.cumsum(0), uniform.cpu().double(), right=True)  # MPS has no float64
-    return _chosen(levels, index.clamp_max(len(chances) - 1).to(uniform.device), 1)
+    chances, uniform = lognormal_chances(levels, mean, std).cpu(), draws.on_host.uniform()
+    index = torch.searchsorted(chances.cumsum(0), uniform.double(), right=True)
+    return _chosen(levels, index.clamp_max(len(chances) - 1), 1)
 
 
 def lognormal_chances(levels: Tensor, mean: float, std: float) -> Tensor:

@@ -23,7 +23,8 @@ def resample(values: Tensor, size: tuple[int, ...], *, closed: Sequence[bool] = 
         if old != n:
             taps = _kept_taps if max(old, n) <= _LARGEST_KEPT else _taps
             index, weight = taps(old, n, bool(closed[axis]) if closed else False)
-            values = _along(values, 2 + axis, index.to(values.device), weight.to(values))
+            index, weight = (x.to(values.device, non_blocking=True) for x in (index, weight))
+            values = _along(values, 2 + axis, index, weight.to(values.dtype))
     return values
 
 

@@ -39,8 +39,7 @@ def on_the_device() -> Iterator[Strangers]:
 @check
 def training_stays_on_its_device(subject: Subject) -> None:
     """A short run on another device than the host, held-out figures and samples included, mixes no tensors."""
-    resolved = complete(attrs.evolve(subject.resolved.config, **_RUN, **(subject.values or {})), subject.cls)
-    resolved = resolved.evolve(steps=_RUN["steps"], device=_RUN["device"])
+    resolved = complete(attrs.evolve(subject.resolved.config, **{**(subject.values or {}), **_RUN}), subject.cls)
     with tempfile.TemporaryDirectory() as folder, on_the_device():
         train(resolved, Path(folder) / "run", progress=False, on_end=lambda *_: None)
 

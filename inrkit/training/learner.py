@@ -27,6 +27,7 @@ from inrkit.plugins import load_plugins
 from inrkit.storage import atomic
 from inrkit.storage.checkpoint import Checkpoint
 from inrkit.storage.weights import put_average, put_weights
+from inrkit.training.loader import Ahead
 from inrkit.training.optimizer import Optimizer, learning_rate
 from inrkit.training.order import Order, Rows
 from inrkit.training.teachers import Teachers, new_pipeline, shard_pipeline
@@ -159,6 +160,8 @@ class Learner:
         norm = self._exchanged(phase)
         terms = {name: torch.stack([loss.terms[name] for loss in losses]).mean() for name in losses[0].terms}
         total = torch.stack([loss.total.detach() for loss in losses]).mean()
+        if isinstance(signals, Ahead) and self.device.type != "cpu":
+            signals.fetch()  # the device is busy with what was queued; only then do we wait for it, once a step
         values, stops = self._means(total, terms, norm, stop=stop)
         finite = math.isfinite(values["loss"]) and math.isfinite(values["norm"])
         if finite:

@@ -151,7 +151,8 @@ def _train(
             f"{resolved.modality.name} on {device}, {precision}: {len(source):,} training signals, "
             f"{len(resolved.source('test')):,} held out; {weights:,} parameters; in {run}",
         )
-        signals = read_ahead(source, order, learner.rows, range(learner.step, config.steps), config.workers, device)
+        steps, resident = range(learner.step, config.steps), config.device_data << 20
+        signals = read_ahead(source, order, learner.rows, steps, config.workers, device, resident)
         with _still_there(run):
             Loop(run, learner, signals, log, progress, Score(resolved), early, facts, on_sample).train()
 
@@ -211,6 +212,11 @@ def machine_errors(config: RunConfig) -> Iterator[None]:
             f"({str(error).splitlines()[0][:120] if str(error) else 'no details'})"
         ) from error
     except RuntimeError as error:
+        if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise ResourceError(
+                f"'compile' = true needs a C++ compiler, and Triton on a GPU: install them, or leave it off "
+                f"({' '.join(str(error).split())[:120]})"
+            ) from error
         # Raised by torch wherever the trainer happens to be when a worker ends.
         if "DataLoader worker" not in str(error):
             raise

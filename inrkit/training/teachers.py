@@ -22,6 +22,7 @@ from inrkit.machine.randomness import seed_everything
 from inrkit.machine.sharding import shard
 from inrkit.storage.rundir import read_config
 from inrkit.storage.weights import find_checkpoint, put_average
+from inrkit.training.blocks import prepare_blocks
 
 
 @final
@@ -132,4 +133,6 @@ def shard_pipeline(pipeline: Pipeline, device: torch.device) -> None:
 def new_pipeline(resolved: Resolved, device: torch.device) -> Pipeline:
     """An untrained pipeline; its weights depend on the config's seed alone."""
     seed_everything(resolved.config.seed, "model")
-    return resolved.build().to(device).train()
+    pipeline = resolved.build().to(device).train()
+    prepare_blocks(pipeline, compiled=resolved.config.compile, recomputed=resolved.config.recompute)
+    return pipeline

@@ -50,17 +50,19 @@ class MeanFlow(Objective):
 
     def loss(self, step: Step) -> Loss:
         draws, batch = step.draws, step.batch
-        t = LogNormal(self.p_mean, self.p_std).sample(draws)
-        s = self.ends(t, draws.uniform(), draws.uniform())
+        early = draws.on_host
+        t = LogNormal(self.p_mean, self.p_std).sample(early)
+        s = self.ends(t, early.uniform(), early.uniform())
         r = self.curriculum.r(t, step.progress)
         clean = (r <= s) | (r == 0)  # r = s: x_s itself is known
+        index = step.asked(~clean)
+        t, s, r, clean, index = step.sent(t, s, r, clean, index)
         noise, query_noise = batch.noise(draws)
         with step.dropout():
             prediction = step.student(
                 batch.support.perturb(noise, t), t, batch.query.perturb(query_noise, t), batch.label, s
             )
         target = batch.query.values
-        index = step.asked(~clean)
         if len(index):
             part, at, r_part, s_part = batch.rows(index), t[index], r[index], s[index]
             with torch.no_grad(), step.dropout(index):

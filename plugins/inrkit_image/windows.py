@@ -37,6 +37,7 @@ class Windows(INRFunction):
     head = "tokens"
     turns: Tensor
     cells: Tensor
+    corners: Tensor
 
     @classmethod
     def build(cls, options: WindowsOptions, *, axes: int, channels: int, size: tuple[int, ...]) -> Self:
@@ -53,6 +54,8 @@ class Windows(INRFunction):
         # Up to one half turn for each sample of a cell.
         count = max(8, o.patch)
         self.register_buffer("cells", torch.tensor(self.grid), persistent=False)
+        corners = torch.tensor(list(itertools.product((0, 1), repeat=axes)))
+        self.register_buffer("corners", corners, persistent=False)
         self.register_buffer("turns", math.pi * torch.arange(1, count + 1) * (o.patch / count), persistent=False)
         layers: list[nn.Module] = []
         inputs = 1 + 2 * axes * count
@@ -74,8 +77,8 @@ class Windows(INRFunction):
         place = (coords.to(tokens).float() + 1) / 2 * self.cells - 0.5  # in cells, from the first one's center
         before = place.floor()
         parts = []
-        for corner in itertools.product((0, 1), repeat=len(self.grid)):
-            near = before + torch.tensor(corner, device=place.device)
+        for corner in self.corners:
+            near = before + corner
             offset = place - near  # (B or 1, P, axes) in [-1, 1]
             window = (offset * (math.pi / 2)).cos().square().prod(-1)
             waves = self._waves(offset) * window[..., None, None]  # (B or 1, P, channels, width)

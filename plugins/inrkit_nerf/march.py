@@ -168,7 +168,9 @@ class MarchRays(Transform):
 
     def _within(self, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         """Where rays enter and leave the box between ``near`` and ``far``, (...) each; alike for those that miss it."""
-        enter, leave = cross_box(origins, directions, self.low.to(origins), self.high.to(origins))
+        enter, leave = cross_box(
+            origins, directions, *(corner.to(origins, non_blocking=True) for corner in (self.low, self.high))
+        )
         enter = enter.clamp(self.near, self.far)
         return enter, torch.maximum(leave.clamp(self.near, self.far), enter)
 

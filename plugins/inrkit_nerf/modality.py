@@ -118,7 +118,9 @@ class NerfModality(Modality):
         if images.shape[2] == 3:
             return values, None
         background = draws.uniform(3) * 2 - 1 if self.options.background == "random" and training else None
-        behind = values.new_tensor(self.scene.background) if background is None else background[:, None, :, None, None]
+        behind = (
+            values.new_full((), self.scene.background) if background is None else background[:, None, :, None, None]
+        )
         return torch.lerp(behind, values[:, :, :3], (values[:, :, 3:] + 1) / 2), background
 
     def template(self, rows: int) -> ViewObservation:

@@ -18,6 +18,7 @@ from inrkit.core.dropout import shared_dropout
 from inrkit.core.guide import Estimate
 from inrkit.core.observation import Batch
 from inrkit.core.pipeline import Prediction
+from inrkit.core.send import send
 
 
 @final
@@ -47,12 +48,16 @@ class Step:
     together: bool = False
 
     def asked(self, wanted: Tensor) -> Tensor:
-        """The numbers of our rows that a teacher is asked about: those ``wanted``, (B,).
+        """The numbers of our rows that a teacher is asked about: those ``wanted``, (B,), best known on the host.
 
         With ``together`` there is at least one, wanted or not, so that each process makes the same passes.
         """
         index = torch.nonzero(wanted).squeeze(1)
         return index if len(index) or not self.together else index.new_zeros(1)
+
+    def sent(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Tensors of the host, such as noise levels drawn from ``draws.on_host``, where the batch is."""
+        return tuple(send(tensor, self.draws.device) for tensor in tensors)
 
     def dropout(self, index: Tensor | slice = slice(None)) -> contextlib.AbstractContextManager[None]:
         """Inside, all passes over these rows drop the same elements, the student's and the teacher's alike."""

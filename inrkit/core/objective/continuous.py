@@ -38,7 +38,7 @@ class Ect(Objective):
         return self.curriculum.stage(progress)
 
     def loss(self, step: Step) -> Loss:
-        t = LogNormal(self.p_mean, self.p_std).sample(step.draws)
+        t = LogNormal(self.p_mean, self.p_std).sample(step.draws.on_host)
         return pair_loss(step, t, self.curriculum.r(t, step.progress), distance_of(self.distance, self.c), self.weight)
 
 
@@ -56,5 +56,5 @@ class Diffusion(Objective):
     p_std: float = option(1.2, P_STD_HELP, POSITIVE)
 
     def loss(self, step: Step) -> Loss:
-        t = LogNormal(self.p_mean, self.p_std).sample(step.draws)
+        t = LogNormal(self.p_mean, self.p_std).sample(step.draws.on_host)
         return pair_loss(step, t, torch.zeros_like(t), distance_of(self.distance, self.c), self.weight)

@@ -67,7 +67,7 @@ class OnGrid(Objective):
         return None
 
     def loss(self, step: Step) -> Loss:
-        t, r = self.times(step.progress, step.draws)
+        t, r = self.times(step.progress, step.draws.on_host)
         return pair_loss(step, t, r, distance_of(self.distance, self.c), self.weight, self.move(step.diffusion))
 
 

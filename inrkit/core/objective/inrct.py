@@ -51,10 +51,12 @@ class Inrct(Objective):
         return ((rows + 1) * self.clean_share).ceil() > (rows * self.clean_share).ceil()
 
     def loss(self, step: Step) -> Loss:
-        clean = self.clean_rows(step.draws.rows)
-        t = LogNormal(self.p_mean, self.p_std).sample(step.draws)
+        draws = step.draws.on_host
+        clean = self.clean_rows(draws.rows)
+        t = LogNormal(self.p_mean, self.p_std).sample(draws)
         r = self.curriculum.r(t, step.progress).masked_fill(clean, 0)
         prediction, target = consistency_pair(step, t.masked_fill(clean, 0), r)
+        t, r, clean = step.sent(t, r, clean)
 
         distance, signal = distance_of(self.distance, self.c), step.batch.query.values
         sigma = prediction.sigma_data
@@ -87,7 +89,7 @@ class Reconstruction(Objective):
     t_recon: float = option(0.0, "highest noise level that is added to the input; 0: the input is clean", AT_LEAST_0)
 
     def loss(self, step: Step) -> Loss:
-        t = step.draws.uniform() * self.t_recon
+        t = step.draws.on_host.uniform() * self.t_recon
         prediction, target = consistency_pair(step, t, torch.zeros_like(t))
         recon = distance_of(self.distance, self.c)(prediction.signal, target).mean()
         return Loss(recon, {"recon": recon})

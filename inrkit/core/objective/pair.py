@@ -22,16 +22,19 @@ def consistency_pair(step: Step, t: Tensor, r: Tensor, move: Move | None = None)
     target, and the loss, so.
 
     Args:
+        t, r: (B,). Of levels that are still on the host, as ``step.draws.on_host`` gives them, the rows with r > 0 are
+            known without waiting for the device.
         move: How what is seen at r comes from what is seen at t: along a diffusion model's ODE (distillation). By
             default with the data as the denoiser, which is the same noise at r.
     """
     batch = step.batch
+    index = step.asked(r > 0)
+    t, r, index = step.sent(t, r, index)
     noise, query_noise = batch.noise(step.draws)
     noisy, query = batch.support.perturb(noise, t), batch.query.perturb(query_noise, t)
     with step.dropout():
         prediction = step.student(noisy, t, query, batch.label)
     target = batch.query.values
-    index = step.asked(r > 0)
     if len(index):
         part, r_part = batch.rows(index), r[index]
         with torch.no_grad():
@@ -58,5 +61,6 @@ def pair_loss(
 ) -> Loss:
     """L_gene: the weighted distance of a pair."""
     prediction, target = consistency_pair(step, t, r, move)
+    t, r = step.sent(t, r)
     gene = mean(distance(prediction.observation.values, target), WEIGHTINGS[weight](t, r, prediction.sigma_data))
     return Loss(gene, {"gene": gene}, target)
