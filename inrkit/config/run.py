@@ -67,7 +67,7 @@ class RunConfig:
     recompute: bool = option(
         False,
         "activation checkpointing: the activations of a block are computed again in the backward pass instead of being "
-        "kept; the same losses with less memory, in about a quarter more time",
+        "kept; the same losses with less memory, in about a fifth more time",
     )
     device_data: int = option(
         1024,

@@ -1,5 +1,6 @@
 """A step of training on a device: the host waits for it once, at its end; what stays there; what is computed twice."""
 
+import functools
 import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
@@ -187,3 +188,31 @@ def test_a_device_that_is_not_there_is_refused() -> None:
         with pytest.raises(UsageError, match="no device 'cuda': found 0"):
             inrkit.train(modality=ToyModality, out=Path(folder) / "run", device="cuda", progress=False)
         assert not (Path(folder) / "run").exists()
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own, while it traces
+def test_compiled_blocks_compute_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to rounding, with and without activations being computed again; traced here, but not handed to a compiler."""
+    losses, _, _ = after(ToyModality)
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    for recompute in (False, True):
+        found, _, _ = after(ToyModality, compile=True, recompute=recompute)
+        assert [loss and loss["loss"] for loss in found] == pytest.approx([loss and loss["loss"] for loss in losses])
+
+
+def test_a_machine_that_cannot_compile_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In one line, instead of a compiler's."""
+
+    class InvalidCompilerError(RuntimeError):
+        __module__ = "torch._inductor.exc"
+
+    def broken(forward: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            raise InvalidCompilerError("No working C++ compiler found\nin c++")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", broken)
+    with pytest.raises(inrkit.ResourceError, match=r"'compile' = true needs a C\+\+ compiler.*No working") as error:
+        inrkit.train(modality=ToyModality, out=tmp_path / "run", steps=2, compile=True, progress=False)
+    assert "\n" not in str(error.value)
