@@ -7,10 +7,10 @@ Then all ways of rendering take turns at a view it has not seen:
 
     plain      every sample of every ray, by plain products and cumulated ones; what the rows below must agree with
     box        inrkit, rays that miss the box left out
-    skipping   inrkit as it renders: cells of the occupancy grid that hold nothing, and what lies behind, left out too
+    skipping   inrkit as it renders: samples that send hardly any light are taken from the occupancy grid
     in bf16    the same with matrix products in bf16
 
-"asked" is the share of all samples for which the field was asked, the looks at the occupancy grid's cells included.
+"asked" is the share of all samples for which the field was asked, those for the occupancy grid included.
 "of matmul" is the rate of operations in matrix products for these, as a fraction of that of square products of the same
 precision in this run. "PSNR" is against the exact picture, and "agrees" that against the plain one.
 """
@@ -162,7 +162,7 @@ def ways_of(
     function: MLP, params: dict[str, Tensor], where: Rays, samples: int
 ) -> dict[str, Callable[[Field], Tensor]]:
     """Name to what renders a field; the plain way knows its params itself."""
-    box = MarchRays(*BOX, samples=samples, occupancy=0, stop=0.0)
+    box = MarchRays(*BOX, samples=samples, occupancy=0)
     skipping = MarchRays(*BOX, samples=samples)
 
     def in_bf16(march: MarchRays, field: Field) -> Tensor:

@@ -47,7 +47,7 @@ def measure(chosen: argparse.Namespace, device: torch.device, rows: Rows) -> Non
     truth, rates = pictured(cameras[:, seen]), product_rates(device, smoke=chosen.smoke)
     marches = {
         "skipping": MarchRays(*BOX, samples=samples),
-        "box": MarchRays(*BOX, samples=samples, occupancy=0, stop=0.0),
+        "box": MarchRays(*BOX, samples=samples, occupancy=0),
     }
     packed = device.type == "cuda" and packed_works(device)
     rows.add(what="nerfacc's kernels", load=packed)

@@ -16,10 +16,13 @@ from inrkit import Field, Transform
 from inrkit_nerf.encoding import cone_variance
 from inrkit_nerf.integrate import integrate
 from inrkit_nerf.observation import Rays
-from inrkit_nerf.occupancy import occupancy_of
+from inrkit_nerf.occupancy import Guess, Occupancy, occupancy_of
 
-_IN_FLIGHT = 1 << 12  # points that a field is asked for at a time without gradients: what stays in the caches
-_HELD = 1 << 18  # samples whose places are known at a time
+_IN_FLIGHT = {"cpu": 1 << 11}  # points that a field is asked for at a time without gradients: what stays in the caches
+_HELD = {"cpu": 1 << 18}  # samples whose places are known at a time
+_ELSEWHERE = 1 << 20  # both of them, where much memory and many processors want to be busy
+_PER_CELL = 64  # samples for each cell of an occupancy grid, at least: what it may cost
+_SMALLEST = 12  # cells a side of an occupancy grid; a coarser one tells nothing
 _CONE = 2 / 12**0.5  # radius of a pixel's cone at distance 1, in pixels over the focal length (mip-NeRF)
 
 
@@ -43,6 +46,15 @@ class Samples:
     ends: Tensor
     coords: Tensor  # (b, R, S, 3), or with variances (b, R, S, 6)
 
+    @property
+    def inside(self) -> Tensor:
+        """Which of them lie in the box, (b, R, S)."""
+        return self.ends > self.starts
+
+    def rays(self, index: Tensor) -> "Samples":
+        """Those of some rays."""
+        return Samples(*(x.index_select(1, index) for x in (self.starts, self.ends, self.coords)))
+
 
 @final
 @attrs.frozen(eq=False)
@@ -55,9 +67,9 @@ class MarchRays(Transform):
         samples: Intervals on each ray; where jitter is given, it says how many.
         background: What shows behind the object, on [-1, 1].
         mip: Ask the field for cones instead of points: coordinates then carry variances.
-        occupancy: Cells a side of the grid of each object that tells where it is empty; 0 to ask everywhere. Used
-            without gradients, and where it pays.
-        stop: Light below which a ray is followed no further.
+        occupancy: Cells a side, at most, of the grid of each object that tells where nothing of it can be seen; 0 to
+            ask everywhere. Used without gradients, and where it pays.
+        faint: A sample that sends less than this share of a ray's light is taken from that grid.
     """
 
     low: Tensor = attrs.field(converter=torch.tensor)
@@ -68,7 +80,7 @@ class MarchRays(Transform):
     background: float = 1.0
     mip: bool = False
     occupancy: int = 32
-    stop: float = 1e-3
+    faint: float = 0.01
 
     @property
     def reach(self) -> float:
@@ -93,36 +105,48 @@ class MarchRays(Transform):
     # ------------------------------------------------------------------------------------------ afterwards
 
     def _by_chunks(self, field: Field, rays: Rays) -> Tensor:
-        """(B, R, 3), a bounded number of samples at a time, those in empty space left out."""
-        objects = len(field(rays.cameras.pose.new_zeros(1, 1, 6 if self.mip else 3)))
-        grid = None
-        if self.occupancy and rays.count * self.samples > 2 * self.occupancy**3:
-            grid = occupancy_of(self.density(field), self.low, self.high, self.occupancy, rays.cameras.pose.device)
-        step = max(1, _HELD // (objects * self.samples))
-        parts = []
+        """(B, R, 3), a bounded number of samples at a time; faint ones are guessed from the occupancy grid."""
+        device = rays.cameras.pose.device
+        nothing = field(torch.zeros(1, 1, 6 if self.mip else 3, device=device))
+        side = min(self.occupancy, int((rays.count * self.samples / _PER_CELL) ** (1 / 3)))
+        grid = self.grid(field, side, device) if side >= _SMALLEST else None
+        colours = self._background(rays, nothing)[:, None].expand(len(nothing), rays.count, -1).contiguous()
+        step = max(1, _HELD.get(device.type, _ELSEWHERE) // (len(nothing) * self.samples))
         for start in range(0, rays.count, step):
             found = self.place(rays, start, min(start + step, rays.count))
-            active = (found.ends > found.starts).expand(objects, -1, -1)  # the others lie outside of the box
-            if grid is not None:
-                active = active & grid.at(found.coords[..., :3] * self.reach)
-            raw, active = self._query(field, found, active)
-            parts.append(self._composed(found, raw, rays, active))
-        return torch.cat(parts, 1)
+            met = found.inside.flatten(2).any(2).any(0).nonzero()[:, 0]
+            if len(met):
+                colours[:, met + start] = self._seen(field, found.rays(met), rays, grid, len(nothing))
+        return colours
 
-    def _query(self, field: Field, found: Samples, active: Tensor) -> tuple[Tensor, Tensor]:
-        """The field's raw answers (B, R, S, 4) where ``active`` (B, R, S), front to back until no light is left."""
-        light = torch.ones(active.shape[:2], device=active.device)
-        quarter = -(-self.samples // 4) if self.stop else self.samples
-        answers, masks = [], []
-        for begin in range(0, self.samples, quarter):
-            part = slice(begin, begin + quarter)
-            needed = active[..., part] & (light > self.stop)[..., None]
-            answer = query(field, found.coords[:, :, part], needed)
-            masks.append(needed)
-            answers.append(answer)
-            opacity = density_of(answer[..., 0]) * (found.ends - found.starts)[..., part] * needed
-            light = light * torch.exp(-opacity.sum(-1))
-        return torch.cat(answers, 2), torch.cat(masks, 2)
+    def _seen(self, field: Field, found: Samples, rays: Rays, grid: Occupancy | None, objects: int) -> Tensor:
+        """Colours (B, R, 3) of some rays, the field asked only where much of their light comes from."""
+        inside = found.inside.expand(objects, -1, -1)
+        if grid is None:
+            raw = query(field, found.coords, inside)
+        else:
+            guess = grid.at(found.coords[..., :3] * self.reach)
+            raw = query(field, found.coords, inside & self._matters(found, guess), guess.raw)
+        return self._composed(found, raw, rays, inside)
+
+    def _matters(self, found: Samples, guess: Guess) -> Tensor:
+        """Which samples (B, R, S) may send more light than a faint one."""
+        length = found.ends - found.starts
+        opacity = density_of(guess.least) * length
+        light = torch.exp(opacity - opacity.cumsum(-1))
+        sent = light * -torch.expm1(-density_of(guess.most) * length)
+        return ~(sent <= self.faint)  # what is not a number should be seen
+
+    def grid(self, field: Field, side: int, device: torch.device) -> Occupancy:
+        """The occupancy grid of fields; with mip, a cell's middle stands for all of it."""
+        low, high = self.low.to(device), self.high.to(device)
+        spread = ((high - low) / side / self.reach) ** 2 / 12
+
+        def answers(points: Tensor) -> Tensor:
+            coords = points / self.reach
+            return field(torch.cat([coords, spread.expand_as(coords)], -1) if self.mip else coords)
+
+        return occupancy_of(answers, low, high, side)
 
     def density(self, field: Field) -> Field:
         """The density (B, P) of a field at points (B or 1, P, 3) in the world."""
@@ -137,7 +161,7 @@ class MarchRays(Transform):
             coords = points / self.reach
             if self.mip:
                 coords = torch.cat([coords, torch.zeros_like(coords)], -1)
-            return torch.cat([part(field(some)) for some in coords.split(_IN_FLIGHT // 4, dim=1)], 1)
+            return torch.cat([part(field(some)) for some in coords.split(_IN_FLIGHT["cpu"], dim=1)], 1)
 
         return at
 
@@ -175,12 +199,15 @@ class MarchRays(Transform):
         return enter, torch.maximum(leave.clamp(self.near, self.far), enter)
 
     def _composed(self, found: Samples, raw: Tensor, rays: Rays, active: Tensor | None = None) -> Tensor:
-        density, colours, background = density_of(raw[..., 0]), colour_of(raw[..., 1:]), rays.background
+        density, colours = density_of(raw[..., 0]), colour_of(raw[..., 1:])
+        return integrate(found.starts, found.ends, density, colours, self._background(rays, raw), active)
+
+    def _background(self, rays: Rays, raw: Tensor) -> Tensor:
+        """What shows behind objects, (B or 1, channels); behind them further heads show nothing."""
+        background = rays.background
         if background is None:
-            background = torch.full((1, 3), self.background, device=density.device)
-        # behind an object further heads show nothing
-        background = F.pad(background, (0, colours.shape[-1] - background.shape[-1]))
-        return integrate(found.starts, found.ends, density, colours, background, active)
+            background = torch.full((1, 3), self.background, device=raw.device)
+        return F.pad(background, (0, raw.shape[-1] - 1 - background.shape[-1]))
 
 
 def cross_box(origins: Tensor, directions: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
@@ -191,20 +218,24 @@ def cross_box(origins: Tensor, directions: Tensor, low: Tensor, high: Tensor) ->
     return torch.minimum(a, b).amax(-1), torch.maximum(a, b).amin(-1)
 
 
-def query(field: Field, coords: Tensor, needed: Tensor) -> Tensor:
-    """The field's answers (B, R, S, C + 1) at coords (b, R, S, axes) where ``needed`` (B, R, S); elsewhere 0.
+def query(field: Field, coords: Tensor, needed: Tensor, others: Tensor | None = None) -> Tensor:
+    """The field's answers (B, R, S, C + 1) at coords (b, R, S, axes) where ``needed`` (B, R, S); else ``others``, or 0.
 
     The needed places of each object are moved together, padded to the longest list among the objects.
     """
-    objects, rays, samples = needed.shape
-    flat = needed.flatten(1)
-    longest = max(1, int(flat.sum(1).max()))  # how many channels there are, only an answer tells
-    places = coords.flatten(1, 2).expand(objects, -1, -1)
-    order = (~flat).to(torch.uint8).argsort(dim=1, stable=True)[:, :longest]
-    step = max(1, _IN_FLIGHT // objects)
-    gathered = places.gather(1, order[..., None].expand(-1, -1, places.shape[-1]))
-    answers = torch.cat([field(part).float() for part in gathered.split(step, dim=1)], 1)
-    answers = answers * flat.gather(1, order)[..., None]
-    result = answers.new_zeros(objects, rays * samples, answers.shape[-1])
-    result.scatter_(1, order[..., None].expand(-1, -1, answers.shape[-1]), answers)
-    return torch.unflatten(result, 1, (rays, samples))
+    objects, each = len(needed), needed[0].numel()
+    row, place = needed.flatten(1).nonzero(as_tuple=True)
+    counts = row.bincount(minlength=objects)
+    number = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
+    order = place.new_zeros(objects, max(1, int(counts.max())))  # how many channels there are, only an answer tells
+    order[row, number] = place
+    if len(coords) > 1:
+        order = order + each * torch.arange(objects, device=row.device)[:, None]
+    step = max(1, _IN_FLIGHT.get(needed.device.type, _ELSEWHERE) // objects)
+    places = coords.flatten(0, 2)
+    answers = torch.cat([field(places[part]).float() for part in order.split(step, dim=1)], 1)
+    if others is None:
+        others = answers.new_zeros(*needed.shape, answers.shape[-1])
+    result = others.flatten(1, 2).contiguous()
+    result[row, place] = answers[row, number]
+    return torch.unflatten(result, 1, needed.shape[1:])

@@ -51,7 +51,7 @@ class NerfOptions:
 
     samples: int = option(16, "samples per ray in training", at_least(1))
     render_samples: int = option(48, "samples per ray in rendering and evaluation", at_least(1))
-    occupancy: int = option(32, "resolution of the occupancy grid, which skips empty space; 0: none")
+    occupancy: int = option(32, "resolution, at most, of the occupancy grid, which skips what is not seen; 0: none")
 
     patch: int = option(8, "patch size of the transformer's input, in pixels", at_least(1))
     plucker: bool = option(False, "describe rays by Plücker coordinates instead of origin and direction")

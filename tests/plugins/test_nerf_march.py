@@ -304,7 +304,7 @@ def test_skipping_shows_the_same_with_far_fewer_points() -> None:
     rays = some_rays(2, 40)
     with torch.no_grad():
         every, some = Counted(ball), Counted(ball)
-        whole = MarchRays(*UNIT_BOX, samples=64, occupancy=0, stop=0.0)(every, rays)
+        whole = MarchRays(*UNIT_BOX, samples=64, occupancy=0)(every, rays)
         skipped = MarchRays(*UNIT_BOX, samples=64)(some, rays)
     assert float((whole - skipped).square().mean().sqrt()) < 2e-3
     assert some.total < every.total / 3
