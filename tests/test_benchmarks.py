@@ -50,6 +50,11 @@ TABLES = {
         ["seconds", "GFLOP", "x seconds"],
         8,
     ),
+    "loading": (
+        ["--size", "8", "--megabytes", "1", "--batch", "8", "--workers", "0", *SMALL],
+        ["of read()", "GB/s"],
+        8,
+    ),
 }
 # A study of minutes at any size: it trains and evaluates whole runs, by calls that have tests of their own.
 STUDIES = {"readouts", "systems"}

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -124,7 +125,7 @@ class StoredGrids(Source):
             every = max(10, -(-count // held_out))
             last = torch.arange(count) % every == every - 1
             chosen = last if split == "test" else ~last
-        self._numbers = chosen.nonzero().squeeze(1)
+        self._numbers = chosen.nonzero().squeeze(1).numpy()
         if not len(self._numbers):
             raise DataError(f"{path}: no signals for '{split}' among its {count}; at least 10 are needed")
 
@@ -132,7 +133,7 @@ class StoredGrids(Source):
         return len(self._numbers)
 
     def read(self, numbers: Sequence[int]) -> Signals:
-        index = self._numbers[torch.as_tensor(numbers, dtype=torch.int64)].tolist()
+        index = self._numbers[np.asarray(numbers, np.int64)]
         values = torch.from_numpy(self._store.read(self._array, index))
         values = values.movedim(-1, 1) if self._channels_last else values
         if "labels" not in self._store.names:

@@ -185,7 +185,7 @@ class ZipArchive(Entries):
     def __init__(self, path: Path):
         with _archive_errors(path):
             self._zip = zipfile.ZipFile(path)  # closed on exit
-            regular = [m for m in self._zip.infolist() if not m.is_dir() and not _is_link(m)]
+            regular = (m for m in self._zip.infolist() if not m.is_dir() and not _is_link(m))
             self._members = _visible({m.filename: m for m in regular})
         super().__init__(path, self._members)
 
@@ -238,7 +238,9 @@ def _visible(found: Mapping[str, _T]) -> dict[str, _T]:
 
 
 def _plain(name: str) -> str:
-    """Without ``./`` in front, and without surrogates, which no JSON can hold."""
+    """Without ``./`` in front, and without surrogates, which no JSON can hold; the same text where it has neither."""
+    if name.isascii() and name[:1] not in ("/", "."):
+        return name
     return name.removeprefix("./").lstrip("/").encode("utf-8", "backslashreplace").decode()
 
 

@@ -10,8 +10,13 @@ Index: TypeAlias = SupportsIndex | slice | Sequence[int] | np.ndarray
 
 def positions(index: Index, length: int) -> np.ndarray:
     """The index as numbers from 0 to ``length`` - 1: no axis for one number, one axis for several."""
-    places = np.asarray(index) if not isinstance(index, slice) else np.arange(length)[index]
+    if isinstance(index, slice):
+        return np.arange(*index.indices(length))
+    places = np.asarray(index)
     if places.size and (places.ndim > 1 or places.dtype.kind not in "iu"):
         raise TypeError(f"expected a number, a slice or a sequence of whole numbers as index, found {index!r}")
-    # numpy counts from the end and refuses what is not there
-    return np.asarray(np.arange(length)[places.astype(np.int64)])
+    places = places.astype(np.int64, copy=False)
+    if places.size and not -length <= places.min() <= places.max() < length:
+        wrong = places.min() if places.min() < -length else places.max()
+        raise IndexError(f"index {wrong} is out of bounds for axis 0 with size {length}")
+    return np.where(places < 0, places + length, places) if places.size and places.min() < 0 else places

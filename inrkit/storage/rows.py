@@ -28,11 +28,13 @@ def read_rows(file: FileIO, layout: Layout, items: np.ndarray, within: np.ndarra
 def _fill(file: FileIO, target: memoryview, offsets: np.ndarray) -> None:
     """Pieces of equal size, neighbours in the file together, and in the order of the file."""
     size = len(target) // len(offsets)
-    bounds = np.concatenate([[0], np.flatnonzero(np.diff(offsets) != size) + 1, [len(offsets)]])
-    starts = offsets[bounds[:-1]]
-    order = np.argsort(starts, kind="stable")
-    froms, tos, places = (x[order].tolist() for x in (bounds[:-1] * size, bounds[1:] * size, starts))
-    for begin, end, place in zip(froms, tos, places, strict=True):
+    cuts = np.flatnonzero(offsets[1:] - offsets[:-1] != size) + 1
+    if len(cuts) == 0:
+        runs = [(int(offsets[0]), 0, len(target))]
+    else:
+        bounds = [0, *(cuts * size).tolist(), len(target)]
+        runs = sorted(zip([int(offsets[0]), *offsets[cuts].tolist()], bounds[:-1], bounds[1:], strict=True))
+    for place, begin, end in runs:
         while begin < end:
             count = _read(file, target[begin:end], place)
             if count == 0:

@@ -100,7 +100,7 @@ class Store(contextlib.AbstractContextManager["Store"]):
     def _open(self) -> FileIO:
         """The handle of this process: one inherited by fork is replaced, and what was written to is verified anew."""
         mine = self._file if self._pid == os.getpid() else None
-        if mine is not None and verified.Seen.by(self.path, os.fstat(mine.fileno())).same_contents(self._seen):
+        if mine is not None and self._seen.is_unwritten(os.fstat(mine.fileno())):
             return mine
         self.close()
         if verified.Seen.of(self.path) != self._seen:

@@ -55,14 +55,16 @@ class Layout:
     dtype: np.dtype[Any]
     places: np.ndarray
     chunk: int
+    item_bytes: int = attrs.field(init=False)
 
-    @property
-    def item_bytes(self) -> int:
+    @item_bytes.default
+    def _count_bytes(self) -> int:
         return nbytes(self.shape[1:], self.dtype)
 
     def offsets(self, items: np.ndarray) -> np.ndarray:
         """Where in the file each item begins."""
-        found: np.ndarray = self.places[items // self.chunk] + items % self.chunk * self.item_bytes
+        chunks, inside = np.divmod(items, self.chunk)
+        found: np.ndarray = self.places[chunks] + inside * self.item_bytes
         return found
 
 

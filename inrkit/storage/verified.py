@@ -36,16 +36,12 @@ class Seen:
     @classmethod
     def of(cls, path: Path) -> Self:
         """The file at ``path`` as it is now."""
-        return cls.by(path, os.stat(path))
-
-    @classmethod
-    def by(cls, path: Path, status: os.stat_result) -> Self:
-        """The file whose ``status`` that is."""
+        status = os.stat(path)
         return cls(str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
-    def same_contents(self, other: "Seen") -> bool:
-        """Whether a file that is open has not been written to in between; other names of it may come and go."""
-        return (self.size, self.modified) == (other.size, other.modified)
+    def is_unwritten(self, status: os.stat_result) -> bool:
+        """Whether this file, held open, has not been written to since; other names of it may come and go."""
+        return self.size == status.st_size and self.modified == status.st_mtime_ns
 
 
 def recall(seen: Seen) -> str | None:

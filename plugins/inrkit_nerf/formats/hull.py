@@ -16,7 +16,7 @@ def foreground(images: np.ndarray) -> np.ndarray:
     """Which pixels (..., H, W) show an object: what is not fully transparent, or else not white."""
     if images.shape[-1] == 4:
         return np.asarray(images[..., 3] > 2)
-    return np.asarray((images < 250).any(-1))
+    return np.asarray(images.min(-1) < 250)
 
 
 @final

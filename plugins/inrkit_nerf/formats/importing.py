@@ -90,6 +90,7 @@ def _srn_object(folder: str, names: list[str], entries: Entries, most: int | Non
             f"{folder}/intrinsics.txt: expected f cx cy, a centre, a scale and H W, found {len(numbers)} numbers"
         )
     focal, x, y = numbers[:3]
+    intrinsics = np.array([focal, focal, x, y])  # one for all views, of which there may be very many
     test = any("test" in part or "val" in part for part in PurePosixPath(folder).parts[:-1])
     pictures = _inside(names, f"{folder}/rgb")
     if not pictures:
@@ -98,10 +99,10 @@ def _srn_object(folder: str, names: list[str], entries: Entries, most: int | Non
         file = f"{folder}/pose/{PurePosixPath(picture).stem}.txt"
         if file not in texts:
             raise DataError(f"{thing}: expected the pose of '{picture}' in '{file}', found no such file")
-        pose = np.array(_numbers(texts[file], file))
-        if pose.size != 16:
-            raise DataError(f"{file}: expected 16 numbers, a pose row by row, found {pose.size}")
-        yield View(thing, picture, pose.reshape(4, 4), np.array([focal, focal, x, y]), test)
+        row = _numbers(texts[file], file)
+        if len(row) != 16:
+            raise DataError(f"{file}: expected 16 numbers, a pose row by row, found {len(row)}")
+        yield View(thing, picture, np.array([row[i : i + 4] for i in (0, 4, 8, 12)]), intrinsics, test)
 
 
 @final

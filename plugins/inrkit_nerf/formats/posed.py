@@ -81,10 +81,9 @@ class ViewAppender:
             if isinstance(data, DataError):
                 raise data
             pixels, k = self._append(view, data)
-            seen = foreground(pixels)
-            shown = shown or bool(seen.any())
+            shown = shown or bool(foreground(pixels).any())
             if number in looked_at:
-                masks.append(seen)
+                masks.append(foreground(pixels))
                 cameras.append((view.pose, k))
             done(len(self.out))
         self.names.append(views[0].thing)
