@@ -117,7 +117,7 @@ class BlockFile:
 
 def hash_of(path: Path, start: int, progress: Progress = quiet) -> str:
     """The sha256 of the sha256 of each block from ``start`` on, blocks hashed side by side."""
-    total = max(1, path.stat().st_size - start)
+    total = -(-(path.stat().st_size - start) // SIZE)
     together = hashlib.sha256()
     with atomic.disk_errors(path), open(path, "rb", buffering=0) as file, ThreadPoolExecutor(4) as pool:
         file.seek(start)
@@ -125,8 +125,8 @@ def hash_of(path: Path, start: int, progress: Progress = quiet) -> str:
         for blocks in _groups(iter(lambda: file.read(SIZE), b"")):
             for digest in pool.map(_digest, blocks):
                 together.update(digest)
-            done += sum(map(len, blocks))
-            progress(done, total, "verifying")
+            done += len(blocks)
+            progress(done, total, "verifying MiB")
     return together.hexdigest()
 
 

@@ -146,7 +146,7 @@ def ranges(store: Store, progress: Progress = quiet) -> dict[str, tuple[float, f
             part = store.read(name, slice(start, start + step))
             parts.append((part.min(), part.max(), part.sum(dtype=np.float64), part.size))
             done += part.nbytes
-            progress(done, total, "reading")
+            progress(done >> 20, total >> 20, "reading MiB")
         low, high, sums, sizes_read = zip(*parts, strict=True)
         found[name] = (float(min(low)), float(max(high)), float(sum(sums) / sum(sizes_read)))
     return found
