@@ -76,6 +76,11 @@ class Optimizer:
         for part in self.parts:
             parameters = [p for group in part.param_groups for p in group["params"]]
             known = {i: states[self.names[p]] for i, p in enumerate(parameters) if self.names[p] in states}
+            if len({frozenset(state) for state in known.values()}) > 1:
+                raise DataError(
+                    "the optimizer's state is that of another division of the weights among optimizers; "
+                    "begin a new run with these weights (--init RUN)"
+                )
             part.load_state_dict({"state": known, "param_groups": part.state_dict()["param_groups"]})
 
 
@@ -108,7 +113,12 @@ def _parts(
 
 
 def hidden_matrices(model: nn.Module) -> list[nn.Parameter]:
-    """The 2-D weights of linear layers inside repeated blocks, that is, inside a `ModuleList`."""
-    layers = (layer for blocks in model.modules() if isinstance(blocks, nn.ModuleList) for layer in blocks.modules())
+    """The 2-D weights of linear layers inside repeated blocks, that is, inside a `ModuleList`.
+
+    Layers of modulation are none of them: they read the condition, which is one short curve of noise levels, so that
+    most directions of their gradients are chance. Orthogonalised they learn no better, and are the widest of all.
+    """
+    lists = (blocks for blocks in model.modules() if isinstance(blocks, nn.ModuleList))
+    layers = (layer for blocks in lists for name, layer in blocks.named_modules() if "modulation" not in name)
     weights = (layer.weight for layer in layers if isinstance(layer, nn.Linear))
     return list(dict.fromkeys(weight for weight in weights if isinstance(weight, nn.Parameter)))

@@ -65,12 +65,13 @@ def test_a_restored_optimizer_goes_on_identically(name: str) -> None:
 
 
 def test_muon_takes_hidden_matrices_only() -> None:
-    """2-D weights of linear layers in repeated blocks; embeddings, heads, biases and norms go to AdamW."""
+    """2-D weights of linear layers in repeated blocks; embeddings, heads, modulation, biases and norms go to AdamW."""
     model = pipeline()
     hidden = {id(p) for p in hidden_matrices(model)}
     names = {name for name, p in model.named_parameters() if id(p) in hidden}
     assert names
     assert all(name.startswith(("denoiser.encoder.", "denoiser.decoder.")) for name in names)
+    assert not any("modulation" in name for name in names)
     muon, adamw = Optimizer(attrs.evolve(CONFIG, optimizer="muon"), model).parts
     counted = [sum(p.numel() for group in part.param_groups for p in group["params"]) for part in (muon, adamw)]
     assert sum(counted) == sum(p.numel() for p in model.parameters())
@@ -89,6 +90,19 @@ def test_a_foreign_state_is_refused() -> None:
     """By the name of a weight that is not there."""
     with pytest.raises(DataError, match=r"'denoiser\.other'"):
         Optimizer(CONFIG, pipeline()).load({"exp_avg:denoiser.other": torch.zeros(1)})
+
+
+def test_a_state_of_another_division_is_refused() -> None:
+    """Momentum alone, where AdamW's two averages belong, would only fail in the next step."""
+    config, model = attrs.evolve(CONFIG, optimizer="muon"), pipeline()
+    optimizer = Optimizer(config, model)
+    for p in model.parameters():
+        p.grad = torch.ones_like(p)
+    optimizer.step(0.01)
+    name = next(name for name in optimizer.names.values() if "modulation" in name and name.endswith("weight"))
+    tensors = {key: value for key, value in optimizer.tensors().items() if not key.endswith(f":{name}")}
+    with pytest.raises(DataError, match="another division"):
+        Optimizer(config, model).load(tensors | {f"momentum_buffer:{name}": torch.zeros(2)})
 
 
 def matrices(rows: int, *shape: int) -> torch.Tensor:
