@@ -10,9 +10,12 @@ from inrkit.core.pipeline import Pipeline
 
 
 def configured(width: int, *, size: int = 32, **values: Any) -> inrkit.Resolved:
-    """The preset for the embedded faces, ``width`` wide with heads of 64, at ``size`` x ``size``; and other keys."""
-    wide = {"width": width, "heads": max(1, width // 64), "hidden": 4 * width, "size": [size, size], "count": 512}
-    options = {**wide, **values.pop("options", {})}
+    """The preset for the embedded faces, ``width`` wide with heads of 64, at ``size`` x ``size``; and other keys.
+
+    A width of 0 is the preset's own, with its heads and hidden layers.
+    """
+    wide = {"width": width, "heads": max(1, width // 64), "hidden": 4 * width} if width else {}
+    options = {**wide, "size": [size, size], "count": 512, **values.pop("options", {})}
     return inrkit.resolve("image", "tiny", flags={**values, "options": options, "readout": "direct"})
 
 

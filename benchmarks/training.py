@@ -1,18 +1,24 @@
 """Speed of training steps of the image model, as a fraction of the machine's matrix-multiply rate.
 
-    python benchmarks/training.py [--width 128 256 512] [--threads 2] [--rounds 7] [--json]
+    python benchmarks/training.py [--width 0 128 256 512] [--optimizer adamw] [--threads 2] [--rounds 7] [--json]
 
 A step is the whole of it: observing, teacher and student forward, backward, clipping, optimizer, moving average.
 Counted are the operations that the mathematics needs, halfway through the curriculum: those in matrix products of the
 student's forward and backward pass for all rows and of the teacher's forward pass for rows with r > 0, and none of the
 optimizer's. "of matmul" is that number divided by the time and by the rate of square matrix products in the same
-precision, both medians of this run. The reference is the plain fp32 implementation in reference.py, with the same
-weights, chance and optimizer; before anything is timed its loss has to agree with ours. Steps take turns with it.
+precision, both medians of this run; "optimizer" is the optimizer's share of the time.
+
+The reference is the plain fp32 implementation in reference.py, with the same weights, chance and optimizer; before
+anything is timed its loss has to agree with ours. Steps take turns with it. "x passes" compares what is left of both
+without the optimizers: torch's Muon multiplies in bf16, which is slow where a processor has no instructions for it;
+there ``--precision fp32 --optimizer adamw`` compares whole steps.
 """
 
 import argparse
 import functools
 import itertools
+import statistics
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -53,13 +59,16 @@ class PlainTraining:
         learner, loss = self.learner, self.loss()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.reference.parameters(), learner.config.clip)
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(learner.config, learner.step)
-            optimizer.step()
-            optimizer.zero_grad()
+        self.move(learning_rate(learner.config, learner.step))
         move_average(self.average, self.reference.parameters(), 0.99)
         return loss.item()
+
+    def move(self, lr: float) -> None:
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            optimizer.step()
+            optimizer.zero_grad()
 
 
 def optimizers(config: inrkit.RunConfig, model: torch.nn.Module) -> Iterator[torch.optim.Optimizer]:
@@ -122,10 +131,23 @@ def agree(ours: Callable[[], float], plain: float, precision: str) -> None:
     assert difference < TOLERANCE[precision], f"{precision}: loss {found}, the reference has {plain}"
 
 
+def timed(owner: object, name: str) -> list[float]:
+    """The seconds of each call of a method from now on."""
+    call, spent = getattr(owner, name), list[float]()
+
+    def measured(*arguments: Any) -> None:
+        began = time.perf_counter()
+        call(*arguments)
+        spent.append(time.perf_counter() - began)
+
+    setattr(owner, name, measured)
+    return spent
+
+
 def measure(width: int, chosen: argparse.Namespace) -> list[dict[str, Any]]:
-    """Rows of the table for one width."""
+    """Rows of the table for one width; 0 is the preset's own."""
     batch = chosen.batch
-    resolved = configured(width, batch_size=batch)
+    resolved = configured(width, batch_size=batch, optimizer=chosen.optimizer)
     signals = resolved.source("train").read(range(batch))
     learners = {name: halfway(resolved, name) for name in chosen.precision}
     first = next(iter(learners.values()))
@@ -138,11 +160,15 @@ def measure(width: int, chosen: argparse.Namespace) -> list[dict[str, Any]]:
         agree(step, plain, name)
 
     rates = matmul_rates(chosen.matmul, list({"fp32", *chosen.precision}))
+    spent = {name: timed(learner.optimizer, "step") for name, learner in learners.items()}
+    spent["reference"] = timed(training, "move")
     seconds = in_turns({"reference": training.step, **steps}, chosen.rounds)
+    moving = {name: statistics.median(values) for name, values in spent.items()}
+    passes = {name: seconds[name] - moving[name] for name in seconds}
     count = sum(p.numel() for p in reference.parameters())
     return [
         {
-            "width": width,
+            "width": resolved.modality.options.width,
             "weights/M": count / 1e6,
             "what": name if name == "reference" else f"inrkit {name}",
             "ms/step": 1000 * seconds[name],
@@ -150,7 +176,9 @@ def measure(width: int, chosen: argparse.Namespace) -> list[dict[str, Any]]:
             "GFLOP": work / 1e9,
             "GFLOP/s": work / seconds[name] / 1e9,
             "of matmul": work / seconds[name] / rates["bf16" if name == "bf16" else "fp32"],
+            "optimizer": moving[name] / seconds[name],
             "x reference": seconds["reference"] / seconds[name],
+            "x passes": passes["reference"] / passes[name],
         }
         for name in seconds
     ]
@@ -158,8 +186,9 @@ def measure(width: int, chosen: argparse.Namespace) -> list[dict[str, Any]]:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = options(__doc__, rounds=7)
-    parser.add_argument("--width", type=int, nargs="+", default=[128, 256, 512], help="%(default)s")
-    parser.add_argument("--batch", type=int, default=40, help="rows in a step [%(default)s]")
+    parser.add_argument("--width", type=int, nargs="+", default=[0, 128, 256, 512], help="0: the preset [%(default)s]")
+    parser.add_argument("--batch", type=int, default=64, help="rows in a step [%(default)s]")
+    parser.add_argument("--optimizer", default="muon", choices=["muon", "adamw", "radam"], help="[%(default)s]")
     chosen = parser.parse_args(arguments)
     begin(chosen)
     rates = matmul_rates(chosen.matmul, chosen.precision)
