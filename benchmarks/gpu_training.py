@@ -49,8 +49,9 @@ def measure(chosen: argparse.Namespace, device: torch.device, rows: Rows) -> Non
             speed = work / found["ms/step"] * 1000
             figures = {"TFLOP/step": work / 1e12, "TFLOP/s": speed / 1e12, "of matmul": speed / rates[name]}
             rows.add(figure="P2", what=name, batch=batch, **found, **figures)
-    with rows.attempt("bf16 with the reader of signals", least=15):
-        rows.add(what="bf16 with the reader of signals", **with_reader(resolved, device, smoke=chosen.smoke))
+    for what, resident in (("bf16, signals stay on the device", 1 << 40), ("bf16, signals are read in each step", 0)):
+        with rows.attempt(what, least=15):
+            rows.add(what=what, batch=batch, **with_reader(resolved, device, resident, smoke=chosen.smoke))
     for other in (batch // 4, 2 * batch):
         with rows.attempt(f"bf16, batch {other}", least=15):
             evolved = resolved.evolve(batch_size=other)
@@ -101,12 +102,16 @@ def timed(
     return found
 
 
-def with_reader(resolved: inrkit.Resolved, device: torch.device, *, smoke: bool) -> dict[str, Any]:
-    """The same as a run does it: each step reads its signals, here from memory, and moves them to the device."""
+def with_reader(resolved: inrkit.Resolved, device: torch.device, resident: int, *, smoke: bool) -> dict[str, Any]:
+    """The same as a run does it, which reads the signals of each step, here from memory, and brings them to the device.
+
+    Args:
+        resident: Bytes that a data set may have to stay on the device.
+    """
     learner, steps = halfway(resolved, device, "bf16"), 2 if smoke else 20
     source = Remembered(resolved.source("train"), resolved.config.batch_size)
     order = Order(len(source), resolved.config.batch_size, 0)
-    signals = read_ahead(source, order, learner.rows, range(steps + 4), resolved.config.workers, device)
+    signals = read_ahead(source, order, learner.rows, range(steps + 4), 0, device, resident)
     seconds = median_seconds(lambda: learner.learn(learner.enter_phase(), signals, stop=False), device, steps)
     learner.release()
     return {"ms/step": 1000 * seconds, "images/s": resolved.config.batch_size / seconds}

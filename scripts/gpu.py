@@ -48,12 +48,13 @@ def _part(name: str, share: float, *needs: str) -> Part:
 
 PARTS = (
     _part("facts", 30),
-    _part("training", 110),
-    _part("sampling", 60),
-    _part("views", 55, "nerfacc"),
+    _part("training", 100),
+    _part("sampling", 55),
+    _part("views", 50, "nerfacc"),
     _part("profile", 45),
-    _part("tests", 100, "pytest", "hypothesis"),
-    _part("kernels", 60, "nerfacc"),
+    _part("tests", 85, "pytest", "hypothesis"),
+    _part("compiled", 75),
+    _part("kernels", 50, "nerfacc"),
     _part("run", 540, "tomli-w"),  # what the others leave
 )
 COMPILES = "kernels"

@@ -66,6 +66,7 @@ OTHERS = {"killing", "gpu_tests"} | STUDIES | ELSEWHERE
 GPU = {
     "gpu_facts": ["fp32 TFLOP/s", "copy GB/s", "encoder both TFLOP/s", "ms/face"],
     "gpu_training": ["images/s", "of matmul", "TFLOP/step"],
+    "gpu_compiled": ["images/s"],
     "gpu_sampling": ["samples/s", "s for 50,000", "of matmul"],
     "gpu_views": ["s", "asked", "of matmul"],
     "gpu_profile": ["whole ms", "optimizer ms", "ms/step, profiled"],

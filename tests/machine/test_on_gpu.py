@@ -154,6 +154,17 @@ def test_signals_arrive_whole_and_pinned(gpu: torch.device, workers: int) -> Non
                 assert signals[name].is_pinned() or signals[name].is_cuda
 
 
+@pytest.mark.parametrize("key", ["compile", "recompute"])
+def test_blocks_may_be_compiled_or_computed_twice(gpu: torch.device, key: str) -> None:
+    """The loss of the first step and of one after it is the same, but for the order of sums in compiled ones."""
+    if key == "compile" and gpu.type == "cpu":
+        pytest.skip("compiling for a processor takes minutes")
+    values: dict[str, Any] = {"options": {"dropout": 0.0}}
+    plain, other = learner_of(ToyModality, gpu, **values), learner_of(ToyModality, gpu, **values, **{key: True})
+    for _ in range(2):
+        assert next_loss(other) == pytest.approx(next_loss(plain), rel=1e-3)
+
+
 def test_memory_is_the_devices(gpu: torch.device) -> None:
     """The peak that a run logs is what torch held there."""
     forget_peak(gpu)
