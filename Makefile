@@ -23,7 +23,7 @@ help:
 	@echo "make types               mypy"
 	@echo "make docs                write the generated pages of docs/ anew"
 	@echo "make picture             train the demo and make docs/faces.png of it"
-	@echo "make bench               speed of training, sampling and rendering on this machine"
+	@echo "make bench               measure this machine, and write the tables of docs/performance.md anew"
 	@echo "make gpu                 figures, tests and a short run on a CUDA GPU, in nine minutes: one gpu.json"
 	@echo "make gpu-wheels          packages for a machine that has a GPU and no network, into wheels/"
 	@echo "make clean               remove the environment and caches (runs/ stays)"
@@ -59,10 +59,8 @@ picture: demo
 	$(BIN)/python docs/picture.py $(RUN)
 
 bench: $(BIN)/.installed
-	$(BIN)/python benchmarks/training.py
-	$(BIN)/python benchmarks/sampling.py
-	$(BIN)/python benchmarks/rendering.py
-	$(BIN)/python benchmarks/fields.py
+	$(BIN)/python benchmarks/all.py --json docs/performance.json
+	$(BIN)/python docs/performance.py
 
 # With the Python that has PyTorch for the GPU; nothing is installed.
 gpu:

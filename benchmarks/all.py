@@ -23,13 +23,14 @@ from inrkit.cli.machine import processor
 FOLDER = Path(__file__).parent
 BENCHMARKS: dict[str, list[str]] = {
     "modalities": [],
-    "training": ["--width", "256", "384"],
+    "training": ["--width", "0"],
     "sampling": ["--size", "32", "--scale", "1", "4"],
     "rendering": ["--size", "256", "1024"],
-    "fields": [],
+    "fields": ["--steps", "60"],
     "growth": [],
     "peers": [],
 }
+ADAMW = ["--optimizer", "adamw"]  # the reference's Muon multiplies in bf16, whatever the processor has
 PATIENCE = 1800
 
 
@@ -69,7 +70,8 @@ def main(arguments: list[str] | None = None) -> None:
     place = found.setdefault(name, {})
     place["machine"] = {**facts, "threads": chosen.threads, "cpu_time": chosen.cpu_time}
     for one in wanted:
-        place[one] = run(one, [*common, *(peers if one == "peers" else [])])
+        own = peers if one == "peers" else ADAMW if one == "training" and "bf16" not in chosen.precision else []
+        place[one] = run(one, [*common, *own])
         chosen.json.write_text(json.dumps(found, indent=1))
 
 

@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inrkit import Field, make_heads
+from inrkit.machine.precision import autocast, choose_precision
 from inrkit_nerf.cameras import Cameras, orbit
 from inrkit_nerf.embedded.cars import render_cars
 from inrkit_nerf.march import MarchRays, colour_of, cross_box, density_of
@@ -62,7 +63,7 @@ def fitted(function: MLP, steps: int, device: torch.device | str = "cpu") -> dic
     for _ in range(steps):
         pixels = hits[0].multinomial(FIT_RAYS)[None]
         jitter = torch.rand(1, VIEWS * FIT_RAYS, FIT_SAMPLES, device=device)
-        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
+        with autocast(choose_precision("auto", torch.device(device)), torch.device(device)):
             seen = march(function.bind(params), Rays(cameras, pixels, jitter))
         optimizer.zero_grad()
         F.mse_loss(seen, truth.gather(3, pixels[:, None].expand(-1, 3, -1, -1))).backward()

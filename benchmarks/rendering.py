@@ -9,6 +9,7 @@ reference.py, up to 512 x 512 because it has all points in memory at once. "of m
 in matrix products, as a fraction of that of square fp32 products in this run.
 """
 
+import argparse
 import functools
 import json
 import subprocess
@@ -46,9 +47,10 @@ def render_once(source: Path, size: int, threads: int) -> dict[str, float]:
     return {"render": rendered - begin, "write": written - rendered, "before": before, "peak": peak_memory()}
 
 
-def fresh(source: Path, size: int, threads: int) -> dict[str, float]:
+def fresh(source: Path, size: int, chosen: argparse.Namespace) -> dict[str, float]:
     """`render_once` in a process of its own."""
-    command = [sys.executable, __file__, "--child", str(source), "--size", str(size), "--threads", str(threads)]
+    command = [sys.executable, __file__, "--child", str(source), "--size", str(size), "--threads", str(chosen.threads)]
+    command += ["--cpu-time"] * chosen.cpu_time
     found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return found
 
@@ -101,7 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
         model, reference, params = encoded(chosen.width, source)
         work = work_of(model, params)
         for size in chosen.size:
-            rows.append(row(size, fresh(source, size, chosen.threads), work, rate))
+            rows.append(row(size, fresh(source, size, chosen), work, rate))
             if size <= IN_TURNS_UP_TO:
                 rows[-1]["x reference"] = in_turns_with_reference(model, reference, params, size, chosen.rounds)
     facts = {"threads": chosen.threads, "matmul fp32 GFLOP/s": rate / 1e9, "kFLOP/point": work / 1e3}

@@ -1,6 +1,8 @@
 """What the documentation shows is what the program does: its code runs, its commands run, its tables are current."""
 
+import importlib.util
 import itertools
+import json
 import os
 import re
 import shlex
@@ -45,7 +47,8 @@ def small_flags(words: list[str]) -> list[str]:
         return []
     options = NERF if "nerf" in words else DIT if "params" in words else SMALL
     options = options + (UNET if "tiny-unet" in words else DIT if "options.denoiser=dit" in words else [])
-    return [*SMALL_FLAGS, *(part for option in options for part in ("--set", f"options.{option}"))]
+    steps = SMALL_FLAGS if "--minutes" not in words else SMALL_FLAGS[2:]
+    return [*steps, *(part for option in options for part in ("--set", f"options.{option}"))]
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -226,6 +229,17 @@ def test_paths_named_in_prose_exist(page: Path) -> None:
         r"`((?:inrkit|plugins|tests|docs|examples|benchmarks|scripts)/[\w./]+\.\w+)`", page.read_text()
     ):
         assert (ROOT / name).exists(), name
+
+
+def test_the_page_of_performance_shows_what_was_measured() -> None:
+    """Its tables are those of docs/performance.json; run docs/performance.py after measuring."""
+    spec = importlib.util.spec_from_file_location("performance", ROOT / "docs" / "performance.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    page = (ROOT / "docs" / "performance.md").read_text()
+    assert module.filled(page, json.loads((ROOT / "docs" / "performance.json").read_text())) == page
 
 
 def test_every_hook_is_explained() -> None:

@@ -114,7 +114,8 @@ def shown_time(seconds: float) -> str:
     for unit, length, most in (("seconds", 1, 90), ("minutes", 60, 90), ("hours", 3600, 48)):
         if seconds / length < most:
             return f"{seconds / length:.3g} {unit}"
-    return f"{seconds / 86400:.3g} days"
+    days = seconds / 86400
+    return f"{days:,.0f} days" if days >= 100 else f"{days:.3g} days"
 
 
 @contextlib.contextmanager

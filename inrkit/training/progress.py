@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.table import Column
+from rich.text import Text
 
 _TASK = TaskID(0)  # the only one
 _PATIENCE = 10.0
@@ -28,6 +29,7 @@ class RunProgress:
         console = Console(stderr=True)
         self._bar = None if self._silent or not console.is_terminal else _bar(console, steps)
         self._begin = self._last = time.monotonic()
+        self._expected: float | None = None
         self._phase: str | None = None
         self._smooth: dict[str, float] = {}
         self._psnr: float | None = None
@@ -36,13 +38,18 @@ class RunProgress:
         if self._bar is not None:
             self._bar.stop()
 
+    def expect(self, seconds: float) -> None:
+        """How long the whole run will take, which is shown until steps say it better."""
+        self._expected = seconds
+
     def begin(self, start: int, about: str) -> None:
         """The run begins, or goes on, at this step; a line says what it is about."""
         self.start, self._begin = start, time.monotonic()
         self.say(about)
         if self._bar is not None:
             self._bar.start()
-            self._bar.update(_TASK, completed=start, total=self.steps)
+            left = None if self._expected is None else self._expected * (1 - start / self.steps)
+            self._bar.update(_TASK, completed=start, total=self.steps, left=left)
         if start:
             self.say(f"resumed at step {start} of {self.steps}")
 
@@ -52,7 +59,7 @@ class RunProgress:
             self.say(text)
         else:
             self._bar.start()
-            self._bar.update(_TASK, description=text, total=None, text="")
+            self._bar.update(_TASK, description=text, total=None, text="", left=None)
 
     def say(self, text: str) -> None:
         """A line of its own."""
@@ -75,14 +82,13 @@ class RunProgress:
         for name, value in values.items():
             self._smooth[name] = _MEMORY * self._smooth.get(name, value) + (1 - _MEMORY) * value
         now = time.monotonic()
-        parts = self._parts(number, values, now)
+        parts, done = self._parts(number, values, now), number - self.start
+        left = (now - self._begin) / done * (self.steps - number)
         if self._bar is not None:
             room = self._bar.console.width - len(phase) - 2 * len(str(self.steps)) - _OTHERS
-            self._bar.update(_TASK, completed=number, description=phase, text=_fitting(parts, room))
+            self._bar.update(_TASK, completed=number, description=phase, text=_fitting(parts, room), left=left)
         elif now - self._last >= _PATIENCE or number in (self.start + 1, self.steps):
             self._last = now
-            done = number - self.start
-            left = (now - self._begin) / done * (self.steps - number)
             self.say(f"step {number}/{self.steps}  {phase}  {'  '.join(parts)}  {_clock(left)} left")
 
     def _parts(self, number: int, values: Mapping[str, float], now: float) -> list[str]:
@@ -103,18 +109,26 @@ def _fitting(parts: Sequence[str], room: int) -> str:
     return text
 
 
+@final
+class _TimeLeft(ProgressColumn):
+    """By the pace of late; before there is one, by that of all steps so far, or by what was expected."""
+
+    def render(self, task: Task) -> Text:
+        left = task.fields["left"] if task.time_remaining is None else task.time_remaining
+        return Text("" if left is None else f"{_clock(left):>7} left", style="progress.remaining")
+
+
 def _bar(console: Console, steps: int) -> Progress:
     bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=10),
         MofNCompleteColumn(),
         TextColumn("{task.fields[text]}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
-        TimeRemainingColumn(),
-        TextColumn("left"),
+        _TimeLeft(),
         console=console,
         expand=True,
     )
-    bar.add_task("", total=steps, text="")
+    bar.add_task("", total=steps, text="", left=None)
     return bar
 
 

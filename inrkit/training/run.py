@@ -79,6 +79,7 @@ def train(
                 shown.stage("measuring the speed of a step")
                 resolved = within(minutes, resolved, run, ranks, device)
                 shown.steps = resolved.config.steps
+                shown.expect(60 * minutes)
             _train(resolved, run, ranks, device, shown, extend, on_sample or write_samples)
             model = Model.load(run, device=str(device), modality=type(resolved.modality))
             if ranks.first:
