@@ -170,5 +170,5 @@ def test_coverage_of_an_ellipse_adds_up_to_its_area() -> None:
         seen, ((rows, columns, figures),) = canvas.windows(one)
         assert seen.all()
         assert figures == slice(0, 1)
-        assert everywhere[rows, columns].sum() == everywhere.sum()
+        assert everywhere[rows, columns].count_nonzero() == everywhere.count_nonzero()
         assert everywhere[rows, columns].numel() < 0.55 * everywhere.numel()
