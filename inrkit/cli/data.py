@@ -177,8 +177,13 @@ def info(file: Path, as_json: bool) -> None:
     for name, a in arrays.items():
         said = f"from {a['low']:.4g} to {a['high']:.4g}, mean {a['mean']:.4g}"
         rows.append([f"array {name}", f"{'x'.join(map(str, a['shape']))} {a['dtype']}, {said}"])
-    rows += [[key, shown(value)] for key, value in facts["attributes"].items()]
+    rows += [[key, _brief(shown(value))] for key, value in facts["attributes"].items()]
     say_table(["what", ""], rows)
+
+
+def _brief(text: str) -> str:
+    """The beginning of a text that is too long to read, such as weights in base64."""
+    return text if len(text) <= 400 else f"{text[:60]}... ({len(text):,} letters in all)"
 
 
 def _held_out(file: Path, modality: str) -> int | None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.table import Table
 
-_LETTERS, _BEGINNING = 400, 60  # of a text that a cell holds whole, and of a longer one
 _LISTED = 16  # things that a cell names; programs read all of them as JSON
 _LIVE: list["Bars"] = []
 _NOTHING: tuple[int, int | None] = (0, None)
@@ -87,8 +86,7 @@ def shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         texts = [shown(part) for part in value[:_LISTED]]
         return ", ".join([*texts, f"... ({len(value)} in all)"] if len(value) > _LISTED else texts)
-    text = str(value)
-    return text if len(text) <= _LETTERS else f"{text[:_BEGINNING]}... ({len(text):,} letters in all)"
+    return str(value)
 
 
 def shown_bytes(count: float) -> str:

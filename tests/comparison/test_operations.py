@@ -36,7 +36,11 @@ def test_training_grows_with_steps_and_batch_and_disturbs_nothing() -> None:
 
 
 def test_a_training_step_is_more_than_three_samples() -> None:
-    """Forward and backward for every signal of the batch, at the least."""
+    """Forward and backward for every signal of the batch, at the least, beside what all signals of a batch share."""
     resolved = resolve(ToyModality, flags={"objective": "ect", "batch_size": 16, "steps": 10})
-    sample = of_sample(resolved.modality.build(resolved.readout), resolved.modality)
-    assert of_training(resolved) >= 0.9 * 3 * 16 * 10 * sample
+    pipeline = resolved.modality.build(resolved.readout)
+    batch, levels = resolved.modality.template(16), torch.full((16,), 80.0)
+    with torch.no_grad():
+        samples = operations(lambda: pipeline(batch, levels))
+    assert samples <= 16 * of_sample(pipeline, resolved.modality)
+    assert of_training(resolved) >= 0.9 * 3 * 10 * samples

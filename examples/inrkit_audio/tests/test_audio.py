@@ -51,8 +51,10 @@ def test_recordings_become_sounds_of_one_length_and_loudness(tmp_path: Path) -> 
         sound = 0.1 * (i + 1) * torch.sin(torch.arange(length) * 0.3)
         (tmp_path / f"{i}_anna.wav").write_bytes(inrkit.write_wav(sound, 8000))
     importer = inrkit.load_plugins().importer("wav")
-    found = importer().run(tmp_path, importer.Options(seconds=0.25, labels="name"), inrkit.quiet)
-    values = found.arrays["values"]
+    with inrkit.StoreWriter(tmp_path / "s.h5", "audio") as out:
+        importer().run(tmp_path, out, importer.Options(seconds=0.25, labels="name"), inrkit.quiet)
+    found = inrkit.Store(tmp_path / "s.h5")
+    values = found.read("values", range(2))
     assert values.shape == (2, 1, 2000)
     assert values.dtype == np.int16
     assert (np.abs(values).max(2) == round(0.95 * 32767)).all()

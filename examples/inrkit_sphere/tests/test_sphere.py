@@ -80,8 +80,10 @@ def test_maps_are_imported_between_their_limits(tmp_path: Path) -> None:
     """From degrees to values; what is no map of finite numbers is refused."""
     importer = inrkit.load_plugins().importer("latlon")
     np.save(tmp_path / "a.npy", np.array([[-40.0, 0.0, 40.0]]))
-    found = importer().run(tmp_path, importer.Options(low=-40, high=40), inrkit.quiet)
-    assert found.arrays["values"].tolist() == [[[[-1, 0, 1]]]]
+    with inrkit.StoreWriter(tmp_path / "s.h5", "sphere") as out:
+        importer().run(tmp_path, out, importer.Options(low=-40, high=40), inrkit.quiet)
+    assert inrkit.Store(tmp_path / "s.h5").read("values", [0]).tolist() == [[[[-1, 0, 1]]]]
     np.save(tmp_path / "b.npy", np.array([[np.nan, 0.0, 1.0]]))
-    with pytest.raises(inrkit.DataError, match=r"b.npy: expected finite numbers \(latitudes, longitudes\)"):
-        importer().run(tmp_path, importer.Options(), inrkit.quiet)
+    refused = pytest.raises(inrkit.DataError, match=r"b.npy: expected finite numbers \(latitudes, longitudes\)")
+    with refused, inrkit.StoreWriter(tmp_path / "t.h5", "sphere") as out:
+        importer().run(tmp_path, out, importer.Options(), inrkit.quiet)
