@@ -111,7 +111,8 @@ def tables(machines: Machines, name: str) -> str:
         if rows := rows_of(machine, name):
             facts, found = machine["machine"], machine[name]
             rates = {k.split()[1]: cell(found, k) for k in found if k.startswith("matmul ")}
-            threads = "one thread" if facts["threads"] == 1 else f"{facts['threads']} threads"
+            count = found.get("threads", facts["threads"])
+            threads = "one thread" if count == 1 else f"{count} threads"
             clock = ", in the processor's seconds" if facts["cpu_time"] else ""
             shown = ", ".join(f"{kind} {rate}" for kind, rate in rates.items())
             columns = TABLES[name]
@@ -141,7 +142,7 @@ def roofline(machine: Mapping[str, Any]) -> Image.Image:
     roofs = {k.split()[1]: v for k, v in facts.items() if k.startswith("matmul ")}
     roofs = {kind: max([rate, *(r["GFLOP/s"] for r in rows if r["precision"] == kind)]) for kind, rate in roofs.items()}
     wide, high = SIZE
-    x = make_axis([2, 150], LEFT, wide - RIGHT, log=True)
+    x = make_axis([1, 150], LEFT, wide - RIGHT, log=True)
     y = make_axis([8, 1.5 * max(roofs.values())], high - BOTTOM, TOP, log=True)
     image = Image.new("RGB", SIZE, (255, 255, 255))
     draw, font, small = ImageDraw.Draw(image), ImageFont.load_default(19), ImageFont.load_default(16)
