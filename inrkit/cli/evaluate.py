@@ -47,21 +47,22 @@ def evaluate(
       inrkit evaluate runs/first --features resnet20 --set weights=resnet20.safetensors
       inrkit evaluate runs/first --data other.h5 -n 500 --metrics psnr,ssim --json
     """
-    from inrkit.config.parts import make_features
-    from inrkit.evaluation.evaluate import chosen_metrics
-    from inrkit.evaluation.evaluate import evaluate as measure
-    from inrkit.inference.model import Model
+    names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
+    if sets and features is None:
+        raise UsageError("'--set' is for the network of '--features', and none is given")
+    with bar("loading the model") as progress:
+        from inrkit.config.parts import make_features
+        from inrkit.evaluation.evaluate import chosen_metrics
+        from inrkit.evaluation.evaluate import evaluate as measure
+        from inrkit.inference.model import Model
+
+        chosen_metrics(names)
+        networks = {} if features is None else {features: make_features(features, sets)}
+        model = Model.load(run, device=device)
+        figures = measure(model, metrics=names, networks=networks, progress=progress, **given)
     from inrkit.report.sheets import write_report
     from inrkit.report.tables import evaluation_sentence, evaluation_table
 
-    names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
-    chosen_metrics(names)
-    if sets and features is None:
-        raise UsageError("'--set' is for the network of '--features', and none is given")
-    networks = {} if features is None else {features: make_features(features, sets)}
-    model = Model.load(run, device=device)
-    with bar("evaluating") as progress:
-        figures = measure(model, metrics=names, networks=networks, progress=progress, **given)
     if (run / "report.html").is_file():
         write_report(model, run)
     if as_json:

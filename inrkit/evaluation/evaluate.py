@@ -34,7 +34,7 @@ from inrkit.storage import atomic
 METRICS = (*reconstruction.NAMES, *generation.FIGURES, "spread", "memorisation", "resolution", *consistency.NAMES)
 
 _COMPARED = 256
-_CONSISTENT = 64
+_CONSISTENT = 32
 _ENLARGED = 16
 _SEARCHED = 1000
 
@@ -75,7 +75,7 @@ def evaluate(
     if chosen & {*generation.FIGURES, "memorisation"}:
         result |= _generation(Reference(signals, seed, progress, networks), own_times(model, found), chosen)
     if "spread" in chosen:
-        result |= generation.spread_figures(signals[:_COMPARED], seed)
+        result |= generation.spread_figures(signals[:_COMPARED], seed, progress)
     if "resolution" in chosen:
         result["resolution"] = reconstruction.resolution_figures(signals[:_ENLARGED], progress)
     if chosen & set(consistency.NAMES):

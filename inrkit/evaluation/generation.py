@@ -240,13 +240,13 @@ def memorisation_figures(
 
 
 @torch.no_grad()
-def spread_figures(signals: SignalSet, seed: int) -> dict[str, Any]:
+def spread_figures(signals: SignalSet, seed: int, progress: Progress = quiet) -> dict[str, Any]:
     """Root mean square differences between pairs of generated, and pairs of real signals, all at the template's place.
 
     Empty where nobody knows what real signals look like there.
     """
     count = len(signals) // 2 * 2
-    drawn = signals.model.sample(count, seed=seed_of(seed, "spread"))
+    drawn = signals.model.sample(count, seed=seed_of(seed, "spread"), progress=progress)
     real = signals.model.modality.display.truth(signals.source, signals.numbers[:count], drawn.observation.where)
     if real is None or not count:
         return {}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from inrkit.core.draws import seed_of
+from inrkit.core.kept import Kept
 from inrkit.core.modality import Signals, Source
 from inrkit.errors import DataError, PluginError
 from inrkit.nn.grid import Grid
@@ -20,7 +21,7 @@ Invent = Callable[[torch.Generator], Callable[[Tensor], Tensor]]
 
 
 class DrawnSignals(Source, abc.ABC):
-    """Signals that are computed when they are first read, and kept; they are known at every place.
+    """Signals that are computed when they are first read, and kept while 256 MB hold them; known at every place.
 
     Args:
         title: What they are.
@@ -31,7 +32,7 @@ class DrawnSignals(Source, abc.ABC):
 
     def __init__(self, title: str, count: int, size: tuple[int, ...], class_names: Sequence[str] = ()) -> None:
         self.title, self.count, self.size, self.class_names = title, count, size, class_names
-        self._drawn: dict[int, Tensor] = {}
+        self._drawn = Kept[int](self._draw)
 
     @abc.abstractmethod
     def at(self, numbers: Sequence[int], where: Any) -> Tensor | None:
@@ -49,14 +50,14 @@ class DrawnSignals(Source, abc.ABC):
         return self.count
 
     def read(self, numbers: Sequence[int]) -> Signals:
-        missing = sorted(set(numbers) - self._drawn.keys())
-        if missing and (drawn := self.at(missing, Grid(self.size))) is not None:
-            self._drawn.update(zip(missing, self.stored(drawn), strict=True))
-        values, labels = torch.stack([self._drawn[number] for number in numbers]), self.labels(numbers)
+        values, labels = self._drawn(numbers), self.labels(numbers)
         return {"values": values} if labels is None else {"values": values, "label": labels}
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_drawn": {}}
+    def _draw(self, numbers: Sequence[int]) -> Tensor:
+        drawn = self.at(numbers, Grid(self.size))
+        if drawn is None:
+            raise PluginError(f"`{type(self).__name__}.at` must know its signals on a whole grid (got None)")
+        return self.stored(drawn)
 
     @property
     def facts(self) -> Mapping[str, Any]:

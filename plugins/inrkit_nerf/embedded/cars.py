@@ -9,11 +9,12 @@ Rays meet the pieces exactly, so that a picture at any resolution and from any s
 """
 
 import typing
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from inrkit import Dice, UsageError
+from inrkit import Dice, Kept, UsageError
 from inrkit_nerf.cameras import SRN_FOCAL, Cameras, directions_at, inward, on_sphere, pixel_positions, spiral
 from inrkit_nerf.embedded.blueprint import Blueprint, draw_blueprint
 from inrkit_nerf.embedded.paint import materials, paint
@@ -98,7 +99,7 @@ def occupied(seeds: Tensor, points: Tensor) -> Tensor:
 
 @typing.final
 class Cars(Views):
-    """``count`` cars of a split; views are rendered when asked for, and kept. The splits have no car in common.
+    """``count`` cars of a split; views are rendered when asked for, and kept while 256 MB hold them. The splits have no car in common.
 
     Training views stand anywhere over the ground, as a function of car and view; test views wind down a fixed spiral.
     """
@@ -106,7 +107,7 @@ class Cars(Views):
     def __init__(self, split: str, count: int, size: tuple[int, int], views: int, *, supersample: int = 2) -> None:
         self.split, self.count, self.size, self.view_count = split, count, (size[0], size[1]), views
         self.supersample = supersample
-        self._drawn: dict[tuple[int, int], Tensor] = {}
+        self._drawn = Kept[tuple[int, int]](self._draw)
 
     def __len__(self) -> int:
         return self.count
@@ -121,13 +122,14 @@ class Cars(Views):
 
     def images(self, numbers: Tensor, views: Tensor) -> Tensor:
         keys = list(zip(numbers.repeat_interleave(views.shape[1]).tolist(), views.flatten().tolist(), strict=True))
-        missing = sorted(set(keys) - self._drawn.keys())
-        if missing:
-            car, view = torch.tensor(missing).unbind(1)
-            cameras = self.cameras(car, view[:, None])
-            drawn = render_cars(car + SPLITS[self.split], cameras, supersample=self.supersample)
-            self._drawn.update(zip(missing, (drawn[:, 0] * 255).round().to(torch.uint8), strict=True))
-        return torch.unflatten(torch.stack([self._drawn[key] for key in keys]), 0, views.shape)
+        return torch.unflatten(self._drawn(keys), 0, views.shape)
+
+    def _draw(self, keys: Sequence[tuple[int, int]]) -> Tensor:
+        """(M, 3, H, W) uint8 of these cars and views."""
+        car, view = torch.tensor(keys).unbind(1)
+        cameras = self.cameras(car, view[:, None])
+        drawn = render_cars(car + SPLITS[self.split], cameras, supersample=self.supersample)
+        return (drawn[:, 0] * 255).round().to(torch.uint8)
 
     def truth(self, numbers: Tensor, cameras: Cameras) -> Tensor:
         """The same cars seen by any cameras (B or 1, V)."""
@@ -138,6 +140,3 @@ class Cars(Views):
     def facts(self) -> dict[str, object]:
         box = [list(corner) for corner in BOX]
         return {"title": "procedural cars", "channels": 3, "box": box, "radius": RADIUS, "focal": SRN_FOCAL}
-
-    def __getstate__(self) -> dict[str, typing.Any]:
-        return {**self.__dict__, "_drawn": {}}
