@@ -1,13 +1,20 @@
 """``inrkit sample``."""
 
+import functools
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from inrkit.cli import option
 from inrkit.cli.output import bar, say
 from inrkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from inrkit.core.sample import Sampler
+    from inrkit.inference.model import Model
 
 
 @click.command()
@@ -36,6 +43,13 @@ from inrkit.errors import UsageError
 @option.device()
 @option.out("[default: RUN/generated]", file_okay=False)
 @click.option("--overwrite", is_flag=True, help="Remove other samples that are in OUT.")
+@click.option(
+    "--npz",
+    metavar="FILE.npz",
+    type=option.PATH,
+    help="Instead of OUT write one file with the pictures of all samples: 'images' (N, H, W, 3) in bytes, and 'labels' "
+    "if there are any. For very many samples; memory does not grow with their number.",
+)
 def sample(
     run: Path,
     count: int,
@@ -49,6 +63,7 @@ def sample(
     device: str,
     out: Path | None,
     overwrite: bool,
+    npz: Path | None,
 ) -> None:
     """Generate new signals with a trained run.
 
@@ -60,12 +75,13 @@ def sample(
       inrkit sample runs/first -n 64 -o new
       inrkit sample runs/first --steps 2 --size 256x256
       inrkit sample runs/digits --label 3,5 --guidance 1.5
+      inrkit sample runs/first -n 50000 --npz many.npz
     """
     if times is not None and steps is not None:
         raise UsageError("expected '--steps' or '--times', found both; the times say how many steps there are")
+    if npz is not None and (out is not None or overwrite):
+        raise UsageError("expected '--npz' or '--out', found both; '--npz' writes one file and no folder")
     given = None if times is None else parse_times(times)
-    from inrkit.cli.files import made_folder, save_all, shown
-    from inrkit.drawing.sheet import save_png, sheet, to_image
     from inrkit.inference.model import Model
     from inrkit.inference.times import make_sampler
 
@@ -74,8 +90,35 @@ def sample(
     levels = model.times(steps, way) if given is None else given
     if size is not None:
         model.modality.display.places({"size": size})  # a mistake in it shows before the work
+    if npz is None:
+        _write_folder(model, out or run / "generated", count, seed, levels, label, way, guidance, size, overwrite)
+        return
+    from inrkit.inference.sampleset import save_samples
+
+    with bar("sampling") as progress:
+        more = functools.partial(save_samples, sampler=way, guidance=guidance, size=size, progress=progress)
+        more(model, npz, count, seed, levels, label)
+    say(f"{npz}: {count} samples")
+
+
+def _write_folder(
+    model: "Model",
+    out: Path,
+    count: int,
+    seed: int,
+    levels: Sequence[float],
+    label: list[str] | None,
+    way: "Sampler",
+    guidance: float,
+    size: str | None,
+    overwrite: bool,
+) -> None:
+    """A file of each sample, its picture, and the sheet of all."""
+    from inrkit.cli.files import made_folder, save_all, shown
+    from inrkit.drawing.sheet import save_png, sheet, to_image
+
     known = model.labels(count, seed, label)
-    folder = made_folder(out or run / "generated")
+    folder = made_folder(out)
     others = [path for path in folder.glob("*.inr") if path.stem.isdecimal() and int(path.stem) >= count]
     if others and not overwrite:
         raise UsageError(

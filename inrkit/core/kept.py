@@ -9,7 +9,7 @@ from torch import Tensor
 Key = TypeVar("Key", int, tuple[int, int])
 
 MOST = 256 << 20
-"""Bytes that are kept unless said otherwise: 87,000 images of 32 x 32 in bytes."""
+"""Bytes that are kept unless said otherwise: 87,000 arrays of 32 x 32 in bytes."""
 
 
 @final
@@ -25,7 +25,8 @@ class Kept(Generic[Key]):
     """
 
     def __init__(self, compute: Callable[[Sequence[Key]], Tensor], most: int = MOST) -> None:
-        self.compute, self.most = compute, most
+        self.compute: Callable[[Sequence[Key]], Tensor] = compute
+        self.most = most
         self._rows: dict[Key, Tensor] = {}
         self._bytes = 0
 

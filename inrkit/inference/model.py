@@ -124,6 +124,7 @@ class Model:
         sampler: Sampler | str | None = None,
         guidance: float = 1.0,
         clamp: bool = False,
+        first: int = 0,
         progress: Progress = quiet,
     ) -> Prediction:
         """``n`` generated signals. The first of many are the same as those of few, on any device.
@@ -135,11 +136,15 @@ class Model:
             sampler: By default the run's own: that of a consistency function, or Heun's method for a diffusion model.
             guidance: 1 for none; more leans further towards the class. Needs a run with 'label_dropout'.
             clamp: Keep values within [-1, 1] between steps.
+            first: The number of the first, a multiple of 64: ``sample(64, first=64)`` are rows 64 to 127 of
+                ``sample(128)``. So very many are made a part at a time.
             progress: Shows how many are done.
         """
         if not isinstance(n, int) or n < 1:
             raise UsageError(f"'n' must be at least 1, a whole number (got {n!r})")
-        labels = self.labels(n, seed, label)
+        if first % BLOCK or first < 0:
+            raise UsageError(f"'first' must be a multiple of {BLOCK} (got {first})")
+        labels = self.labels(first + n, seed, label)
         if guidance != 1 and not self.config.label_dropout:
             # It leads away from what the network shows without a class, which it must have learned.
             raise UsageError(
@@ -150,8 +155,12 @@ class Model:
         levels = self.times(sampler=sampler) if times is None else times
         make = functools.partial(sample, self.pipeline, times=levels, sampler=sampler, guidance=guidance, clamp=clamp)
         template = self.modality.template(n).to(self.device)
-        batch = Batch(template, template, None if labels is None else labels.to(self.device))
-        return self._joined("sample", batch, lambda part, draws, label: make(part, draws, label=label), progress, seed)
+        batch = Batch(template, template, None if labels is None else labels[first:].to(self.device))
+
+        def drawn(part: Observation, draws: Draws, label: Tensor | None) -> Prediction:
+            return make(part, draws, label=label)
+
+        return self._joined("sample", batch, drawn, progress, seed, first)
 
     def encode(self, what: Given, label: Labels = None, *, progress: Progress = quiet) -> Prediction:
         """The INRs of signals; of a class, if it is known."""
@@ -222,13 +231,14 @@ class Model:
         make: Callable[[Observation, Draws, Tensor | None], Prediction],
         progress: Progress,
         seed: int = 0,
+        first: int = 0,
     ) -> Prediction:
-        """Predictions made block by block, as one, observed as the support is."""
+        """Predictions made block by block, as one, observed as the support is; their numbers begin with ``first``."""
         parts = []
         with autocast(self.precision, self.device):
             for start in range(0, len(batch), BLOCK):
                 part = batch.rows(slice(start, start + BLOCK))
-                draws = Draws(seed_of(seed, kind, start), BLOCK, stop=len(part))
+                draws = Draws(seed_of(seed, kind, first + start), BLOCK, stop=len(part))
                 parts.append(make(part.support, draws, part.label))
                 progress(start + len(part), len(batch), _DOING[kind])
         return Prediction(

@@ -99,7 +99,9 @@ def occupied(seeds: Tensor, points: Tensor) -> Tensor:
 
 @typing.final
 class Cars(Views):
-    """``count`` cars of a split; views are rendered when asked for, and kept while 256 MB hold them. The splits have no car in common.
+    """``count`` cars of a split; views are rendered when asked for, and kept while 256 MB hold them.
+
+    The splits have no car in common.
 
     Training views stand anywhere over the ground, as a function of car and view; test views wind down a fixed spiral.
     """
