@@ -16,8 +16,9 @@ from inrkit.storage.rundir import read_config
 from inrkit.training.trial import cost_of_training
 
 _LEAST = 10
-_RESERVE = 0.15
-"""Share of the time that is left for starting, samples, held-out figures and the report."""
+_SAMPLES, _ENDS, _MOST = 0.05, 0.1, 10.0
+"""Shares of the time that are left for samples and held-out figures, and for starting and the report: those take at
+most so many seconds."""
 _MEASURED = 3
 
 
@@ -36,9 +37,10 @@ def within(minutes: float, resolved: Resolved, run: Path, ranks: Ranks, device: 
 
 def steps_within(minutes: float, seconds: float, spent: float = 0) -> int:
     """How many steps of so many seconds fit, after those that are ``spent`` already."""
-    steps = max(0, int((minutes * 60 * (1 - _RESERVE) - spent) / seconds))
+    whole = 60 * minutes
+    steps = max(0, int((whole * (1 - _SAMPLES) - min(whole * _ENDS, _MOST) - spent) / seconds))
     if steps < _LEAST:
-        least = (_LEAST * seconds + spent) / 60 / (1 - _RESERVE)
+        least = (_LEAST * seconds + spent) / 60 / (1 - _SAMPLES - _ENDS)
         raise UsageError(
             f"'minutes' = {minutes:g} leaves time for {steps} steps of {seconds:.2g} s, and a run has at least "
             f"{_LEAST}; give at least {least:.1f} minutes, or train a smaller model"

@@ -23,8 +23,9 @@ class ImageOptions(GridOptions):
     inr_width: int = option(64, "dimension of the INR's tokens and of its hidden layers", at_least(4))
 
 
-# Embedded faces, learned on a laptop's processor in minutes.
-_TINY = tiny_preset(800, size=[32, 32], patch=8, width=384, heads=6, hidden=768)
+# Embedded faces, learned on a laptop's processor in minutes, whether it multiplies in fp32 or bf16: a narrow network
+# with small patches takes enough steps in that time.
+_TINY = {**tiny_preset(1000, 32, size=[32, 32], patch=4, width=128, heads=2, hidden=512), "lr": 3e-3}
 
 
 def _tiny(**options: Any) -> Mapping[str, Any]:
@@ -40,10 +41,10 @@ def _paper(steps: int, **options: Any) -> Mapping[str, Any]:
     return {"steps": steps, "batch_size": 128, "lr": 1e-4, "options": whole}
 
 
-_TINY_MLP = {"width": 64, "depth": 5, "frequencies": 8, "octaves": 4.0}
-_TINY_UNET = {"width": 28, "multipliers": [1, 2, 2], "blocks": 2}
-_TINY_UVIT = {"patch": 4, "width": 256, "depth": 5}
-_TINY_DIT = {"patch": 4, "width": 256, "depth": 6, "hidden": 768}
+_TINY_MLP = {"width": 48, "depth": 5, "frequencies": 8, "octaves": 4.0}
+_TINY_UNET = {"width": 16, "multipliers": [1, 2, 2], "blocks": 2}
+_TINY_UVIT = {"patch": 4, "width": 160, "depth": 3}
+_TINY_DIT = {"patch": 4, "width": 160, "depth": 5, "hidden": 480}
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": _TINY,
