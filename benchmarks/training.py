@@ -18,12 +18,11 @@ import argparse
 import functools
 import itertools
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from measure import begin, in_turns, matmul_rates, options, report
+from measure import begin, in_turns, matmul_rates, now, options, report
 from model import configured, loosened, reference_of
 from reference import Reference, move_average
 from torch import Tensor
@@ -136,9 +135,9 @@ def timed(owner: object, name: str) -> list[float]:
     call, spent = getattr(owner, name), list[float]()
 
     def measured(*arguments: Any) -> None:
-        began = time.perf_counter()
+        began = now()
         call(*arguments)
-        spent.append(time.perf_counter() - began)
+        spent.append(now() - began)
 
     setattr(owner, name, measured)
     return spent
