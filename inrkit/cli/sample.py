@@ -1,6 +1,5 @@
 """``inrkit sample``."""
 
-import functools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,8 +95,18 @@ def sample(
     from inrkit.inference.sampleset import save_samples
 
     with bar("sampling") as progress:
-        more = functools.partial(save_samples, sampler=way, guidance=guidance, size=size, progress=progress)
-        more(model, npz, count, seed, levels, label)
+        save_samples(
+            model,
+            npz,
+            count,
+            seed,
+            levels,
+            label,
+            sampler=way,
+            guidance=guidance,
+            size=size,
+            progress=progress,
+        )
     say(f"{npz}: {count} samples")
 
 

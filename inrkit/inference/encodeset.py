@@ -61,9 +61,10 @@ def encode_set(
                 signals = source.read(part)
                 batch = model.observe(signals, part)
                 params = model.pipeline.params(batch.support, torch.zeros(len(part), device=model.device), batch.label)
-                arrays = {f"params.{name}": values.float().cpu() for name, values in params.items()}
+                kept = {name: values.float().cpu() for name, values in params.items()}
                 if split == first:
-                    moments.add({name: values.float().cpu() for name, values in params.items()})
+                    moments.add(kept)
+                arrays = {f"params.{name}": values for name, values in kept.items()}
                 arrays["split"] = torch.full((len(part),), SPLITS.index(split), dtype=torch.uint8)
                 if "label" in signals:
                     arrays["labels"] = signals["label"].cpu().long()

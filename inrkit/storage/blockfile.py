@@ -60,19 +60,9 @@ class BlockFile:
         return self._place
 
     def write(self, data: Any) -> int:
-        view = memoryview(data).cast("B")
-        done = 0
-        try:
-            while done < view.nbytes and self._error is None and not self.ended:
-                number, inside = divmod(self._place + done, SIZE)
-                count = min(view.nbytes - done, SIZE - inside)
-                self._block(number)[inside : inside + count] = view[done : done + count]
-                done += count
-        except BaseException as error:
-            self._error = error
-        self._place += view.nbytes
+        done = self._copy(memoryview(data).cast("B"), writing=True)
         self.size = max(self.size, self._place)
-        return view.nbytes
+        return done
 
     def read(self, count: int) -> bytes:
         buffer = bytearray(count)
@@ -80,18 +70,7 @@ class BlockFile:
         return bytes(buffer)
 
     def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        done = 0
-        try:
-            while done < view.nbytes and self._error is None and not self.ended:
-                number, inside = divmod(self._place + done, SIZE)
-                count = min(view.nbytes - done, SIZE - inside)
-                view[done : done + count] = self._block(number)[inside : inside + count]
-                done += count
-        except BaseException as error:
-            self._error = error
-        self._place += view.nbytes
-        return view.nbytes
+        return self._copy(memoryview(buffer).cast("B"), writing=False)
 
     def truncate(self, size: int | None = None) -> int:
         self.size = self._place if size is None else size
@@ -99,6 +78,24 @@ class BlockFile:
 
     def flush(self) -> None:
         return None
+
+    def _copy(self, view: memoryview, *, writing: bool) -> int:
+        """To or from the blocks at the present place, which moves on; the first error is kept."""
+        done = 0
+        try:
+            while done < view.nbytes and self._error is None and not self.ended:
+                number, inside = divmod(self._place + done, SIZE)
+                count = min(view.nbytes - done, SIZE - inside)
+                block, ours = slice(inside, inside + count), slice(done, done + count)
+                if writing:
+                    self._block(number)[block] = view[ours]
+                else:
+                    view[ours] = self._block(number)[block]
+                done += count
+        except BaseException as error:
+            self._error = error
+        self._place += view.nbytes
+        return view.nbytes
 
     def _block(self, number: int) -> bytearray:
         if number not in self._blocks:

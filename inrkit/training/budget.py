@@ -11,6 +11,7 @@ from inrkit.config.resolve import Resolved
 from inrkit.errors import UsageError
 from inrkit.machine.precision import choose_precision
 from inrkit.machine.processes import Ranks
+from inrkit.machine.speed import synchronize
 from inrkit.storage.checkpoint import list_checkpoints
 from inrkit.storage.rundir import read_config
 from inrkit.training.trial import cost_of_training
@@ -54,8 +55,7 @@ def seconds_of_a_step(resolved: Resolved, ranks: Ranks, device: torch.device) ->
     def fastest(step: Callable[[], object]) -> float:
         def whole() -> None:
             step()
-            if device.type != "cpu":
-                torch.accelerator.synchronize()
+            synchronize(device)
 
         return min(timeit.repeat(whole, number=1, repeat=_MEASURED))
 

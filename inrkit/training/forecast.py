@@ -69,7 +69,7 @@ class Forecast:
     @property
     def hours(self) -> float:
         """Of all steps; sheets of samples, held-out figures and the report come on top."""
-        return self.steps * self.seconds / 3600
+        return self.seconds * (self.steps / 3600)
 
     def of_steps(self, steps: int) -> "Forecast":
         """The same of a longer or shorter run."""
@@ -103,7 +103,8 @@ def dry_run(
             trial = Trial(resolved, Ranks(), device, precision)
             learner, phases = trial.learner, trial.learner.phases
             rows = keys.batch_size // keys.accumulate
-            costs = [_cost(trial, phase, rows) for phase in phases]
+            watch = _Watch(learner.optimizer.parts, device)
+            costs = [_cost(trial, watch, phase, rows) for phase in phases]
             tensors, _ = learner.state()
             learner.release()
     shares = [(phase.stop - phase.start) / keys.steps for phase in phases]
@@ -181,10 +182,10 @@ class _Watch:
         return time.perf_counter() - began, self.seconds
 
 
-def _cost(trial: Trial, phase: ScheduledPhase, rows: int) -> _Cost:
+def _cost(trial: Trial, watch: _Watch, phase: ScheduledPhase, rows: int) -> _Cost:
     """Of a step of so many rows: measured if it is quick, else from two of fewer rows."""
     learner, few = trial.learner, min(_FEW, rows)
-    watch, take = _Watch(learner.optimizer.parts, learner.device), trial.step(phase, _SHARE)
+    take = trial.step(phase, _SHARE)
 
     def of_rows(count: int, *, tries: int) -> _Cost:
         learner.rows = Rows(count)

@@ -109,13 +109,12 @@ class _Kept:
 
 def _read(source: Source, numbers: Iterator[list[int]], workers: int, device: torch.device) -> Iterator[Signals]:
     """The signals with these numbers, list by list, on the host."""
-    reads = _Reads(source)
     if workers == 0:
         for wanted in numbers:
             yield source.read(wanted) if wanted else {}
         return
     loader: DataLoader[Any] = DataLoader(
-        reads,
+        _Reads(source),
         batch_size=None,
         sampler=numbers,  # whole lists of numbers
         num_workers=workers,
