@@ -111,7 +111,7 @@ def with_reader(resolved: inrkit.Resolved, device: torch.device, resident: int, 
     learner, steps = halfway(resolved, device, "bf16"), 2 if smoke else 20
     source = Remembered(resolved.source("train"), resolved.config.batch_size)
     order = Order(len(source), resolved.config.batch_size, 0)
-    signals = read_ahead(source, order, learner.rows, range(steps + 4), 0, device, resident)
+    signals = read_ahead(source, order, learner.rows_at, range(steps + 4), 0, device, resident)
     seconds = median_seconds(lambda: learner.learn(learner.enter_phase(), signals, stop=False), device, steps)
     learner.release()
     return {"ms/step": 1000 * seconds, "images/s": resolved.config.batch_size / seconds}

@@ -103,7 +103,7 @@ def runs_of(path: Path, batches: list[np.ndarray], workers: list[int]) -> dict[s
     }
     rows, order = Rows(len(batches[0])), cast("Order", Listed(batches))
     for count in workers:
-        signals = read_ahead(source, order, rows, itertools.count(), count, torch.device("cpu"))
+        signals = read_ahead(source, order, lambda _: rows, itertools.count(), count, torch.device("cpu"))
         found[f"{count} workers"] = functools.partial(take, signals, len(batches))
     return found
 

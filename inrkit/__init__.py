@@ -96,6 +96,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.core.surface import Surface as Surface
     from inrkit.core.surface import mesh_of as mesh_of
     from inrkit.core.timing import SigmoidPairing as SigmoidPairing
+    from inrkit.core.train import ConstantEMA as ConstantEMA
     from inrkit.core.train import PowerEMA as PowerEMA
     from inrkit.core.transform import Transform as Transform
     from inrkit.errors import DataError as DataError

@@ -6,9 +6,10 @@ from typing import final
 
 import attrs
 
-from inrkit.config.run import Phase, RunConfig
+from inrkit.config.run import Optimizer, Phase, RunConfig
 from inrkit.config.toml import structure
 from inrkit.core.objective.base import Objective
+from inrkit.core.objective.discrete import Ct
 from inrkit.core.pipeline import Pipeline
 from inrkit.errors import UsageError
 from inrkit.plugins import load_plugins
@@ -25,8 +26,16 @@ class ScheduledPhase:
     trains: str
     start: int
     stop: int
-    teacher_ema: float = 0.0
-    """The run's decay of the teacher, which goes before the objective's own; 0 for none."""
+    optimizer: Optimizer
+    lr: float
+    """The peak of the learning rate."""
+    batch_size: int
+    ema: bool = True
+    """Whether the weights are averaged."""
+    teacher_ema: float | None = None
+    """The decay of the teacher's moving average, 0 for no average; None: the objective's own."""
+    rises: bool = False
+    """Whether that decay rises from there towards 1."""
 
     def progress(self, step: int) -> float:
         """From 0 towards 1 through this phase."""
@@ -34,7 +43,9 @@ class ScheduledPhase:
 
     def decay(self, step: int) -> float:
         """How much of the teacher's weights is kept in a step; 0: they are the student's own."""
-        return self.teacher_ema or self.objective.teacher_decay(self.progress(step))
+        if self.teacher_ema is None:
+            return self.objective.teacher_decay(self.progress(step))
+        return Ct(mu0=self.teacher_ema).teacher_decay(self.progress(step)) if self.rises else self.teacher_ema
 
     def is_hard(self, step: int) -> bool:
         """Whether the curriculum has left its first stage; always, for an objective without one."""
@@ -67,10 +78,33 @@ def schedule_phases(config: RunConfig) -> list[ScheduledPhase]:
     for phase, stop in zip(phases, [*stops[:-1], config.steps], strict=True):
         if stop > start:
             objective = structure(load_plugins().objective(phase.objective), phase.options, origin="objective_options")
-            name, number = phase.objective, len(result)
-            result.append(ScheduledPhase(number, name, objective, phase.trains, start, stop, config.teacher_ema))
+            result.append(
+                ScheduledPhase(
+                    number=len(result),
+                    name=phase.objective,
+                    objective=objective,
+                    trains=phase.trains,
+                    start=start,
+                    stop=stop,
+                    optimizer=phase.optimizer or config.optimizer,
+                    lr=phase.lr or config.lr,
+                    batch_size=phase.batch_size or config.batch_size,
+                    ema=phase.ema,
+                    teacher_ema=(config.teacher_ema or None) if phase.teacher_ema is None else phase.teacher_ema,
+                    rises=config.teacher_schedule == "rising",
+                )
+            )
         start = max(start, stop)
     return result
+
+
+def signals_seen(phases: Sequence[ScheduledPhase], step: int) -> int:
+    """How many signals all steps before this one learn from; after the last phase, it goes on."""
+    return sum(
+        ((step if phase is phases[-1] else min(step, phase.stop)) - phase.start) * phase.batch_size
+        for phase in phases
+        if phase.start < step
+    )
 
 
 def at(phases: Sequence[ScheduledPhase], step: int) -> ScheduledPhase:
@@ -88,4 +122,4 @@ def _derived(config: RunConfig) -> list[Phase]:
     if trains is None or config.warmup_share == 0 or (trains == "decoder" and config.init is not None):
         return [attrs.evolve(main, share=1.0)]
     options = {key: value for key, value in config.objective_options.items() if key in ("distance", "c")}
-    return [Phase("reconstruction", config.warmup_share, trains, options), main]
+    return [Phase("reconstruction", config.warmup_share, trains, options=options), main]

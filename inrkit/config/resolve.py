@@ -8,8 +8,8 @@ from typing import Any, final
 import attrs
 
 from inrkit.config.data import absolute, absolute_data, open_data
-from inrkit.config.phases import ScheduledPhase, schedule_phases
-from inrkit.config.run import RunConfig
+from inrkit.config.phases import ScheduledPhase, schedule_phases, signals_seen
+from inrkit.config.run import Phase, RunConfig
 from inrkit.config.toml import apply_overrides, read_toml, structure, unstructure
 from inrkit.core.modality import Modality, Source
 from inrkit.core.noise import Readout, readout_class
@@ -59,6 +59,10 @@ class Resolved:
             pipeline.denoiser.take_until()
         return pipeline
 
+    def seen(self, step: int) -> int:
+        """How many signals the steps before this one learn from."""
+        return signals_seen(self.phases, step)
+
     def source(self, split: str) -> Source:
         """The signals of ``split``, "train" or "test"."""
         return open_data(self.config.data, self.modality, split)
@@ -106,7 +110,7 @@ def complete(config: RunConfig, cls: type[Modality]) -> Resolved:
     objective = _objective(config.objective, config.objective_options, "objective_options")
     table = _readout_table(config, options, objective)
     readout = structure(readout_class(config.readout), table, origin="readout_options")
-    each = [_objective(phase.objective, phase.options, "phases.options") for phase in config.phases]
+    each = [_of_phase(config, phase) for phase in config.phases]
     phases = tuple(attrs.evolve(p, options=unstructure(o)) for p, o in zip(config.phases, each, strict=True))
     if phases and abs(sum(phase.share for phase in phases) - 1) > 1e-6:
         raise UsageError(f"the 'share's of 'phases' must add up to 1 (got {sum(phase.share for phase in phases):g})")
@@ -126,6 +130,12 @@ def _objective(name: str, table: Mapping[str, Any], origin: str) -> Objective:
     objective = structure(load_plugins().objective(name), table, origin=origin)
     paths = [field.name for field in attrs.fields(type(objective)) if field.metadata.get("path")]
     return attrs.evolve(objective, **{path: absolute(getattr(objective, path)) for path in paths})
+
+
+def _of_phase(config: RunConfig, phase: Phase) -> Objective:
+    """A phase's objective; what its options leave out of the run's own objective stands in 'objective_options'."""
+    below = config.objective_options if phase.objective == config.objective else {}
+    return _objective(phase.objective, _merged(below, phase.options), "phases.options")
 
 
 def _check_distilled(objectives: Sequence[Objective]) -> None:
@@ -166,6 +176,7 @@ def _for_others(
     """The preset, without its options for an objective or a read-out that the user replaces: another has its own."""
     chosen = {**values, **given, **flags, **dict(text.split("=", 1) for text in texts if "=" in text)}
     others = {f"{key}_options" for key in ("objective", "readout") if chosen[key] != values[key]}
+    others |= {"phases"} if chosen["objective"] != values["objective"] else set()
     return {key: value for key, value in values.items() if key not in others}
 
 

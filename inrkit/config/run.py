@@ -4,8 +4,11 @@ stands in tables of their own and is checked by their own classes."""
 from typing import Any, Literal, final
 
 import attrs
+from attrs.validators import optional
 
 from inrkit.core.option import AT_LEAST_0, AT_LEAST_1, BELOW_1, POSITIVE, SHARE, bounded, option
+
+Optimizer = Literal["radam", "adamw", "muon"]
 
 
 @final
@@ -18,7 +21,17 @@ class Phase:
     trains: Literal["all", "function", "denoiser", "decoder"] = option(
         "all", "which weights are trained; decoder: everything except the encoder, which is skipped"
     )
-    options: dict[str, Any] = attrs.field(factory=dict, metadata={"help": "options of the objective"})
+    optimizer: Optimizer | None = option(None, "optimizer of this phase, which begins anew; none: the run's")
+    lr: float | None = option(None, "peak learning rate of this phase; none: the run's", optional(POSITIVE))
+    batch_size: int | None = option(None, "batch size of this phase; none: the run's", optional(AT_LEAST_1))
+    ema: bool = option(True, "average the weights in this phase; false: the averages begin anew after it")
+    teacher_ema: float | None = option(
+        None, "decay of the teacher's moving average in this phase; 0: no average; none: the run's", optional(BELOW_1)
+    )
+    options: dict[str, Any] = attrs.field(
+        factory=dict,
+        metadata={"help": "options of the objective; if it is the run's, those left out are of 'objective_options'"},
+    )
 
 
 @final
@@ -43,7 +56,7 @@ class RunConfig:
     lr: float = option(1e-3, "peak learning rate", POSITIVE)
     schedule: Literal["cosine", "constant", "linear"] = option("cosine", "learning-rate schedule")
     warmup: int = option(100, "learning-rate warm-up steps", AT_LEAST_0)
-    optimizer: Literal["radam", "adamw", "muon"] = option("radam", "optimizer")
+    optimizer: Optimizer = option("radam", "optimizer")
     weight_decay: float = option(0.0, "weight decay, decoupled as in AdamW", AT_LEAST_0)
     clip: float = option(1.0, "maximum gradient norm (0: no clipping)", AT_LEAST_0)
     ema: float = option(
@@ -51,7 +64,14 @@ class RunConfig:
         "length of the exponential moving average of the weights, as a share of training (EDM2)",
         bounded("from .001 to .28", lambda value: 0.001 <= value <= 0.28),
     )
+    ema_decay: float = option(
+        0.0, "constant decay of that average, such as .9999, in place of its length; 0: by 'ema'", BELOW_1
+    )
     teacher_ema: float = option(0.0, "decay of the teacher's moving average; 0: as the objective defines it", BELOW_1)
+    teacher_schedule: Literal["constant", "rising"] = option(
+        "constant",
+        "how that decay changes; rising: from 'teacher_ema' towards 1 by iterations, as in Consistency Models",
+    )
     label_dropout: float = option(0.0, "probability of dropping the label (classifier-free guidance)", SHARE)
 
     seed: int = option(0, "random seed of the initial weights, the order of the data and the noise", AT_LEAST_0)

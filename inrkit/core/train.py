@@ -1,5 +1,6 @@
 """One step of training, and the moving average of the weights. No files, no clock, no loop: see `inrkit.training`."""
 
+import abc
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import final
@@ -12,24 +13,30 @@ from inrkit.core.shard import part_of
 from inrkit.errors import DivergedError, PluginError, UsageError
 
 
-@final
-class PowerEMA:
-    """Moving average of the weights with a power-function profile (EDM2, arXiv:2312.02696).
+class Average(abc.ABC):
+    """A moving average of the weights of a model, which begins at its present ones."""
 
-    Its memory grows with training: β_n = (1 - 1/n)^(γ+1) after n updates, so the average always spans the same
-    *share* of the run, ``width`` (the profile's relative standard deviation), whatever the run's length.
-    """
-
-    def __init__(self, model: nn.Module, width: float = 0.05) -> None:
-        self.gamma = gamma_of(width)
+    def __init__(self, model: nn.Module) -> None:
         self.updates = 0
         self.tensors = {name: p.detach().clone() for name, p in model.named_parameters()}
 
+    @abc.abstractmethod
+    def beta(self) -> float:
+        """How much of the average is kept in an update, of which there were ``updates``, with this one."""
+
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Moves towards the model's present weights; the first update copies them."""
+        """Moves towards the model's present weights."""
         self.updates += 1
-        beta = (1 - 1 / self.updates) ** (self.gamma + 1)
+        self._move(model, self.beta())
+
+    @torch.no_grad()
+    def restart(self, model: nn.Module) -> None:
+        """Begins anew, at the model's present weights."""
+        self.updates = 0
+        self._move(model, 0.0)
+
+    def _move(self, model: nn.Module, beta: float) -> None:
         weights = [part_of(p.detach()) for _, p in model.named_parameters()]
         torch._foreach_lerp_([part_of(average) for average in self.tensors.values()], weights, 1 - beta)
 
@@ -38,6 +45,35 @@ class PowerEMA:
         """Puts the average into a model, which is sharded if we are."""
         for name, p in model.named_parameters():
             part_of(p).copy_(part_of(self.tensors[name]))
+
+
+@final
+class PowerEMA(Average):
+    """Moving average of the weights with a power-function profile (EDM2, arXiv:2312.02696).
+
+    Its memory grows with training: β_n = (1 - 1/n)^(γ+1) after n updates, so the average always spans the same
+    *share* of the run, ``width`` (the profile's relative standard deviation), whatever the run's length. The first
+    update copies the model's weights.
+    """
+
+    def __init__(self, model: nn.Module, width: float = 0.05) -> None:
+        super().__init__(model)
+        self.gamma = gamma_of(width)
+
+    def beta(self) -> float:
+        return float((1 - 1 / self.updates) ** (self.gamma + 1))
+
+
+@final
+class ConstantEMA(Average):
+    """The same ``decay`` in every update, from the model's first weights on, as most papers have it."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        super().__init__(model)
+        self.decay = decay
+
+    def beta(self) -> float:
+        return self.decay
 
 
 def gamma_of(width: float) -> float:

@@ -1,5 +1,6 @@
 """What every layer of a network is told: how noisy its input is, and which class it is of."""
 
+import math
 from typing import final
 
 import torch
@@ -30,11 +31,14 @@ class Condition(nn.Module):
     Args:
         dim: Width of the embedding.
         classes: Number of class labels; 0 for none. Label -1, and a missing label, mean "no class".
+        fourier: Scale of random frequencies for the noise level (Score SDE); 0: sinusoids of fixed frequencies (DDPM).
     """
 
-    def __init__(self, dim: int, classes: int = 0) -> None:
+    def __init__(self, dim: int, classes: int = 0, fourier: float = 0.0) -> None:
         super().__init__()
         self.dim, self.classes = dim, classes
+        self.frequencies: Tensor | None
+        self.register_buffer("frequencies", torch.randn(FEATURES // 2) * fourier if fourier else None)
         self.level = nn.Sequential(nn.Linear(FEATURES, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.label = nn.Embedding(classes + 1, dim) if classes else None
         self.until: nn.Sequential | None = None
@@ -48,12 +52,19 @@ class Condition(nn.Module):
 
     def forward(self, level: Level, label: Tensor | None = None) -> Tensor:
         """The condition of each row, for labels (B,) or None."""
-        condition: Tensor = self.level(noise_level_features(level.noise_level, FEATURES))
+        condition: Tensor = self.level(self._features(level.noise_level))
         if self.until is not None and level.until is not None:
-            condition = condition + self.until(noise_level_features(level.until, FEATURES))
+            condition = condition + self.until(self._features(level.until))
         if self.label is None:
             if label is not None:
                 raise UsageError("a label was given to a network that learned no classes; leave it out")
             return condition
         embedded: Tensor = self.label(label_rows(label, len(condition), self.classes, condition.device))
         return condition + embedded
+
+    def _features(self, level: Tensor) -> Tensor:
+        """c_noise, (B,), as (B, FEATURES): with random frequencies w, cos(2π w c_noise) and sin(2π w c_noise)."""
+        if self.frequencies is None:
+            return noise_level_features(level, FEATURES)
+        angles = 2 * math.pi * level.float()[:, None] * self.frequencies
+        return torch.cat([angles.cos(), angles.sin()], dim=-1)

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 import inrkit
+from inrkit.config.phases import schedule_phases, signals_seen
 from inrkit.config.toml import to_toml, unstructure
 from inrkit.drawing.page import Charts, Listing, Report, Rows, Section, Table, save_report
 from inrkit.drawing.sheet import first_row, save_png, sheet
@@ -152,7 +153,7 @@ def _numbers(model: Model, signals: int, history: History, evaluation: Mapping[s
         "Parameters": (f"{weights / 1e6:.2f}" if weights < 1e7 else f"{weights / 1e6:.0f}", "M"),
         "Params per INR": (f"{params:,}", ""),
         "Training signals": (f"{signals:,}", ""),
-        "Signals seen": (f"{model.step * model.config.batch_size:,}", ""),
+        "Signals seen": (f"{signals_seen(schedule_phases(model.config), model.step):,}", ""),
         "Time": _duration(history.seconds()),
     }
     sets = evaluation.get("sets", {}).get("spaces", {}).get("random-conv", {}).get(name_of(model.times()), {})

@@ -103,8 +103,8 @@ def dry_run(
             trial = Trial(resolved, Ranks(), device, precision)
             learner, phases = trial.learner, trial.learner.phases
             rows = keys.batch_size // keys.accumulate
-            watch = _Watch(learner.optimizer.parts, device)
-            costs = [_cost(trial, watch, phase, rows) for phase in phases]
+            watch = _Watch(device)
+            costs = [_cost(trial, watch, phase, phase.batch_size // keys.accumulate) for phase in phases]
             tensors, _ = learner.state()
             learner.release()
     shares = [(phase.stop - phase.start) / keys.steps for phase in phases]
@@ -160,8 +160,15 @@ class _Cost:
 class _Watch:
     """Knows when the optimizers are at work, and how long they were."""
 
-    def __init__(self, optimizers: Sequence[torch.optim.Optimizer], device: torch.device) -> None:
+    def __init__(self, device: torch.device) -> None:
         self.device, self.seconds, self.running = device, 0.0, False
+        self._watched: Sequence[torch.optim.Optimizer] = ()
+
+    def watch(self, optimizers: Sequence[torch.optim.Optimizer]) -> None:
+        """Those of a phase, which may be the same as before."""
+        if optimizers is self._watched:
+            return
+        self._watched = optimizers
         for optimizer in optimizers:
             optimizer.register_step_pre_hook(lambda *_: self._turn(begins=True))
             optimizer.register_step_post_hook(lambda *_: self._turn(begins=False))
@@ -186,6 +193,7 @@ def _cost(trial: Trial, watch: _Watch, phase: ScheduledPhase, rows: int) -> _Cos
     """Of a step of so many rows: measured if it is quick, else from two of fewer rows."""
     learner, few = trial.learner, min(_FEW, rows)
     take = trial.step(phase, _SHARE)
+    watch.watch(learner.optimizer.parts)
 
     def of_rows(count: int, *, tries: int) -> _Cost:
         learner.rows = Rows(count)

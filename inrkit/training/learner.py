@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, final
 
+import attrs
 import torch
 from torch import Tensor, nn
 
@@ -17,7 +18,7 @@ from inrkit.core.modality import Signals
 from inrkit.core.objective.base import Loss, Step
 from inrkit.core.observation import Batch
 from inrkit.core.shard import is_sharded, part_of, rows_of, whole
-from inrkit.core.train import PowerEMA, backward_step, check_finite, clip_gradients
+from inrkit.core.train import Average, ConstantEMA, PowerEMA, backward_step, check_finite, clip_gradients
 from inrkit.errors import DataError, DivergedError, PluginError
 from inrkit.machine import randomness
 from inrkit.machine.precision import autocast
@@ -48,14 +49,14 @@ class Learner:
         self.resolved, self.ranks, self.device, self.precision = resolved, ranks, device, precision
         config = self.config = resolved.config
         self.modality, self.phases = resolved.modality, resolved.phases
-        self.rows = Rows(config.batch_size, ranks.rank, ranks.world, config.accumulate)
+        self.rows = self.rows_at(0)
         self.sharded = config.shard and ranks.world > 1
         self.pipeline = new_pipeline(resolved, torch.device("cpu") if self.sharded else device)
         if self.sharded:
             shard_pipeline(self.pipeline, device)
         self.teachers = Teachers(resolved, device, sharded=self.sharded)
-        self.optimizer = Optimizer(config, self.pipeline, precision, ranks)
-        self.ema = PowerEMA(self.pipeline, config.ema)
+        self.optimizer = self._optimizer(self.phases[0])
+        self.ema = self._average()
         self.order = order
         self.step = 0
         self.skipped = 0
@@ -67,7 +68,20 @@ class Learner:
     def start_from(self, checkpoint: Checkpoint) -> None:
         """The averaged weights of another run, at which our own averages begin."""
         put_average(self.pipeline, checkpoint)
-        self.ema = PowerEMA(self.pipeline, self.config.ema)
+        self.ema = self._average()
+
+    def rows_at(self, step: int) -> Rows:
+        """How the batch of a step is divided."""
+        size = at(self.phases, min(step, self.config.steps - 1)).batch_size
+        return Rows(size, self.ranks.rank, self.ranks.world, self.config.accumulate)
+
+    def _optimizer(self, phase: ScheduledPhase) -> Optimizer:
+        config = attrs.evolve(self.config, optimizer=phase.optimizer)
+        return Optimizer(config, self.pipeline, self.precision, self.ranks)
+
+    def _average(self) -> Average:
+        decay = self.config.ema_decay
+        return ConstantEMA(self.pipeline, decay) if decay else PowerEMA(self.pipeline, self.config.ema)
 
     def state(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
         """For the checkpoint: all that is needed to go on as if never stopped. All processes call this together."""
@@ -97,9 +111,10 @@ class Learner:
                 put_weights(module, tensors[name], checkpoint.path)
             for name, average in self.ema.tensors.items():
                 part_of(average).copy_(rows_of(tensors["ema"][name], average))
-            self.optimizer.load(tensors["optimizer"])
             self.step, self.skipped = int(state["step"]), int(state["skipped"])
             self._lately, self.ema.updates = list(state["skipped_lately"]), int(state["ema_updates"])
+            self.optimizer = self._optimizer(at(self.phases, max(0, self.step - 1)))
+            self.optimizer.load(tensors["optimizer"])
             if len(state["random"]) == self.ranks.world:
                 ours = {n.partition(".")[2]: t for n, t in tensors["random"].items() if n.startswith(f"{rank}.")}
                 randomness.restore(ours, state["random"][rank], self.device)
@@ -127,7 +142,9 @@ class Learner:
             if self.step == phase.start:
                 self.teachers.begin(phase, self.pipeline, self.ema)
             phase.freeze(self.pipeline)
-            self._phase = phase
+            if phase.optimizer != self.optimizer.kind:
+                self.optimizer = self._optimizer(phase)
+            self._phase, self.rows = phase, self.rows_at(self.step)
             self._student = self.pipeline if self.sharded else self.ranks.wrap(self.pipeline)
         return phase
 
@@ -165,8 +182,8 @@ class Learner:
         values, stops = self._means(total, terms, norm, stop=stop)
         finite = math.isfinite(values["loss"]) and math.isfinite(values["norm"])
         if finite:
-            self.optimizer.step(learning_rate(self.config, self.step))
-            self.ema.update(self.pipeline)
+            self.optimizer.step(learning_rate(self.config, self.step, phase.lr))
+            (self.ema.update if phase.ema else self.ema.restart)(self.pipeline)
             self.teachers.follow(phase, self.step, self.pipeline)
         else:
             self._skip(lambda: self._blame(batches, losses, {"total": total, **terms}))

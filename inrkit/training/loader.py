@@ -3,7 +3,7 @@
 import itertools
 import signal
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, final
 
 import torch
@@ -19,7 +19,7 @@ from inrkit.training.order import Order, Rows
 def read_ahead(
     source: Source,
     order: Order,
-    rows: Rows,
+    rows: Callable[[int], Rows],
     steps: Iterable[int],
     workers: int,
     device: torch.device,
@@ -28,10 +28,11 @@ def read_ahead(
     """The signals of each of our micro-batches in these steps, on the device.
 
     Args:
+        rows: Of a step.
         workers: Processes that read ahead; 0 reads here, when asked.
         resident: Bytes that all signals may take up for those that were read to stay on the device; not on a CPU.
     """
-    numbers = (order.numbers(step, *part) for step in steps for part in rows)
+    numbers = (order.numbers(step, *part) for step in steps for part in rows(step))
     if device.type == "cpu" or resident == 0:
         read = _read(source, numbers, workers, device)
         return Ahead({name: send(value, device) for name, value in signals.items()} for signals in read)

@@ -73,7 +73,7 @@ class Loop:
     def _step(self, phase: ScheduledPhase, stop: bool) -> bool:
         """One step, written down; whether any process was asked to stop."""
         learner = self.learner
-        lr = learning_rate(learner.config, learner.step)
+        lr = learning_rate(learner.config, learner.step, phase.lr)
         values, stops = learner.learn(phase, self.signals, stop=stop)
         if values is not None:
             self.log.add(values)
@@ -87,7 +87,7 @@ class Loop:
     def _write(self, values: dict[str, object]) -> None:
         step = self.learner.step
         written = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
-        self.log.write(step, step * self.learner.config.batch_size, written)  # JSON has no NaN
+        self.log.write(step, self.learner.resolved.seen(step), written)  # JSON has no NaN
 
     def _show(self, phase: ScheduledPhase) -> tuple[bool, bool]:
         """What the averaged weights can do so far: whether it is their best, and whether the run has diverged."""

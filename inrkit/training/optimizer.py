@@ -14,13 +14,17 @@ from inrkit.machine.processes import Ranks
 from inrkit.training.muon import Muon
 
 
-def learning_rate(config: RunConfig, step: int) -> float:
-    """The rate of a step: a linear rise over ``warmup`` steps, then the schedule over the rest of the run."""
+def learning_rate(config: RunConfig, step: int, peak: float | None = None) -> float:
+    """The rate of a step: a linear rise over ``warmup`` steps, then the schedule over the rest of the run.
+
+    ``peak`` is that of the step's phase, if it is not the run's.
+    """
+    peak = config.lr if peak is None else peak
     if step < config.warmup:
-        return config.lr * (step + 1) / config.warmup
+        return peak * (step + 1) / config.warmup
     progress = (step - config.warmup) / max(1, config.steps - config.warmup)
     factors = {"constant": 1.0, "linear": 1 - progress, "cosine": 0.5 * (1 + math.cos(math.pi * progress))}
-    return config.lr * factors[config.schedule]
+    return peak * factors[config.schedule]
 
 
 @final
@@ -34,6 +38,7 @@ class Optimizer:
     def __init__(
         self, config: RunConfig, model: nn.Module, precision: str = "fp32", ranks: Ranks | None = None
     ) -> None:
+        self.kind = config.optimizer
         self.weights = dict(model.named_parameters())
         # What is done element by element is done to the rows of a sharded weight that are here.
         self._rows = {p: nn.Parameter(part_of(p.detach())) for p in self.weights.values() if is_sharded(p)}

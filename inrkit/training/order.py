@@ -1,11 +1,10 @@
-"""Which signals a step learns from: a pure function of seed, step and batch size.
+"""Which signals a step learns from: a pure function of seed, step and batch sizes.
 
-The numbers 0 .. count - 1 are shuffled anew for every epoch and laid end to end; step s takes the next
-``batch_size`` of them. Nothing has to be remembered to go on, and ranks and micro-batches only divide what a step
-takes.
+The numbers 0 .. count - 1 are shuffled anew for every epoch and laid end to end; step s takes the next batch of them.
+Nothing has to be remembered to go on, and ranks and micro-batches only divide what a step takes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import final
 
 import attrs
@@ -17,18 +16,23 @@ from inrkit.errors import UsageError
 
 @final
 class Order:
-    """The numbers of the signals of each step, of ``count`` in the data set; a step is that of all processes."""
+    """The numbers of the signals of each step, of ``count`` in the data set; a step is that of all processes.
 
-    def __init__(self, count: int, batch_size: int, seed: int) -> None:
+    Args:
+        seen: From a step to how many signals come before it, where batches are not all of ``batch_size``.
+    """
+
+    def __init__(self, count: int, batch_size: int, seed: int, seen: Callable[[int], int] | None = None) -> None:
         if count < 1:
             raise UsageError("expected at least one training signal, found none")
-        self.count, self.batch_size, self.seed = count, batch_size, seed
+        self.count, self.seed = count, seed
+        self.seen = seen or (lambda step: step * batch_size)
         self._epochs: dict[int, list[int]] = {}
 
     def numbers(self, step: int, start: int = 0, stop: int | None = None) -> list[int]:
         """Signals in rows ``start:stop`` of the batch of ``step``."""
-        stop = self.batch_size if stop is None else stop
-        first = step * self.batch_size
+        first = self.seen(step)
+        stop = self.seen(step + 1) - first if stop is None else stop
         return [self._at(position) for position in range(first + start, first + stop)]
 
     def _at(self, position: int) -> int:

@@ -128,7 +128,7 @@ def _train(
             precision = ranks.broadcast(lambda: choose_precision(config.precision, device))
         else:  # what was measured when the run began
             precision = str(checkpoint.state["precision"])
-        order = Order(len(source), config.batch_size, config.seed)
+        order = Order(len(source), config.batch_size, config.seed, resolved.seen)
         learner = Learner(resolved, ranks, device, precision, order)
         stack.callback(learner.release)
         early = EarlyStopping(config.early_stop, trained=config.init is not None)
@@ -153,14 +153,15 @@ def _train(
             f"{len(resolved.source('test')):,} held out; {weights:,} parameters; in {run}",
         )
         steps, resident = range(learner.step, config.steps), config.device_data << 20
-        signals = read_ahead(source, order, learner.rows, steps, config.workers, device, resident)
+        signals = read_ahead(source, order, learner.rows_at, steps, config.workers, device, resident)
         with _still_there(run):
             Loop(run, learner, signals, log, progress, Score(resolved), early, facts, on_sample).train()
 
 
 def _check_processes(config: RunConfig, ranks: Ranks) -> None:
     """Before anything is written: the batch can be divided, and so can the weights."""
-    Rows(config.batch_size, ranks.rank, ranks.world, config.accumulate)
+    for size in {config.batch_size, *(phase.batch_size or config.batch_size for phase in config.phases)}:
+        Rows(size, ranks.rank, ranks.world, config.accumulate)
     if config.shard and ranks.world == 1:
         raise UsageError(
             "'shard' divides the weights over several processes, found one; start them with "

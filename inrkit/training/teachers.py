@@ -15,7 +15,7 @@ from inrkit.core.objective.base import Distilled
 from inrkit.core.objective.continuous import Diffusion
 from inrkit.core.pipeline import Pipeline
 from inrkit.core.shard import part_of
-from inrkit.core.train import PowerEMA
+from inrkit.core.train import Average
 from inrkit.errors import UsageError
 from inrkit.inference.labels import classes_of
 from inrkit.machine.randomness import seed_everything
@@ -53,7 +53,7 @@ class Teachers:
         return {name: module for name, module in found if module is not None}
 
     @torch.no_grad()
-    def begin(self, phase: ScheduledPhase, student: Pipeline, ema: PowerEMA) -> None:
+    def begin(self, phase: ScheduledPhase, student: Pipeline, ema: Average) -> None:
         """At the first step of a phase: the average begins at the student.
 
         Distilling the phase before it begins at its averaged weights; distilling a run begins at those of the run, if

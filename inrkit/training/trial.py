@@ -21,12 +21,14 @@ class Trial:
     def __init__(self, resolved: Resolved, ranks: Ranks, device: torch.device, precision: str) -> None:
         self.learner = Learner(resolved, ranks, device, precision)
         self._source = resolved.source("train")
-        self._order = Order(len(self._source), resolved.config.batch_size, resolved.config.seed)
+        self._order = Order(len(self._source), resolved.config.batch_size, resolved.config.seed, resolved.seen)
 
     def step(self, phase: ScheduledPhase, share: float) -> Callable[[], None]:
         """Takes the step at this share of a phase: the same as often as it is called, on signals that are new."""
         learner, first = self.learner, phase.start + int(share * (phase.stop - phase.start))
         numbers = itertools.count(first)
+        learner.step = first
+        learner.enter_phase()
 
         def take() -> None:
             learner.step, number = first, next(numbers)

@@ -27,6 +27,9 @@ class UNetOptions:
     blocks: int = option(2, "residual blocks at each resolution")
     attention: tuple[int, ...] = option((16,), "resolutions (longest side) at which the blocks have self-attention")
     dropout: float = option(0.0, "dropout probability in the residual blocks")
+    fourier: float = option(
+        0.0, "scale of the random frequencies that embed the noise level (CM: 16, iCT: 0.02); 0: sinusoids, as in ECT"
+    )
 
 
 @final
@@ -42,7 +45,7 @@ class UNet(GridDenoiser):
     def __init__(self, options: UNetOptions, shape: GridShape, classes: int = 0) -> None:
         super().__init__(options, shape)
         o, axes = options, len(shape.size)
-        self.condition = Condition(4 * o.width, classes)
+        self.condition = Condition(4 * o.width, classes, o.fourier)
 
         def residual(entering: int, width: int, *, attends: bool) -> Residual:
             return Residual(axes, entering, width, 4 * o.width, o.dropout, attends=attends)

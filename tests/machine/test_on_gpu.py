@@ -147,7 +147,7 @@ def test_signals_arrive_whole_and_pinned(gpu: torch.device, workers: int) -> Non
     source = resolve("image", None, flags={"options": IMAGE}).source("train")
     learner = learner_of("image", gpu, options=IMAGE)
     order = Order(len(source), 8, 0)
-    for step, signals in enumerate(read_ahead(source, order, learner.rows, range(3), workers, gpu)):
+    for step, signals in enumerate(read_ahead(source, order, learner.rows_at, range(3), workers, gpu)):
         for name, value in source.read(order.numbers(step)).items():
             assert torch.equal(signals[name].cpu(), value)
             if gpu.type == "cuda" and workers:

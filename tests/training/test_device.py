@@ -49,7 +49,7 @@ def learner_of(modality: str | type[Modality], device: torch.device, **keys: Any
     learner = Learner(resolved, Ranks(), device, "fp32", order)
     learner.step = 30
     memory = resolved.config.device_data << 20
-    return learner, read_ahead(source, order, learner.rows, range(30, 40), 0, device, memory)
+    return learner, read_ahead(source, order, learner.rows_at, range(30, 40), 0, device, memory)
 
 
 @pytest.mark.parametrize(("modality", "keys"), CASES)
@@ -98,7 +98,7 @@ def test_a_small_data_set_stays_on_the_device(memory: int, reads: int) -> None:
     """Each signal is read once, and every step still gets its own; a larger data set is read again and again."""
     order, source = Order(6, 4, 0), Counted()
     with Strangers() as strangers:
-        read = read_ahead(source, order, Rows(4), range(9), 0, strangers.device, memory)
+        read = read_ahead(source, order, lambda _: Rows(4), range(9), 0, strangers.device, memory)
         found = [signals["values"] for signals in read]
         assert all(values.device == strangers.device for values in found)
         assert [values[:, 0].tolist() for values in found] == [order.numbers(step) for step in range(9)]
@@ -119,7 +119,7 @@ def test_what_cannot_be_read_ahead_is_told_when_it_is_asked_for() -> None:
     source = resolved.source("train")
     order = Order(len(source), 4, 0)
     bad = next(step for step in range(20) if 5 in order.numbers(step))
-    signals = read_ahead(source, order, Rows(4), range(bad - 1, 20), 0, torch.device("cpu"))
+    signals = read_ahead(source, order, lambda _: Rows(4), range(bad - 1, 20), 0, torch.device("cpu"))
     signals.fetch()
     assert next(signals)
     signals.fetch()

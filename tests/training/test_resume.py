@@ -54,6 +54,13 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return fingerprint(run)
 
 
+IN_PHASES = [
+    {"objective": "reconstruction", "share": 0.6, "optimizer": "adamw", "lr": 0.02, "batch_size": 4, "ema": False},
+    {"objective": "ect", "share": 0.4, "teacher_ema": 0.9},
+]
+"""The first one ends where the test crashes."""
+
+
 @pytest.mark.parametrize("step", [2, 8, 12, 18])
 def test_resume_equals_never_having_stopped(tmp_path: Path, uninterrupted: dict[str, str], step: int) -> None:
     """Weights, averages, optimizer, random states and the metrics file, bit for bit."""
@@ -72,6 +79,8 @@ def test_resume_equals_never_having_stopped(tmp_path: Path, uninterrupted: dict[
         {"optimizer": "muon"},
         {"precision": "bf16"},
         {"teacher_ema": 0.9},
+        {"teacher_ema": 0.9, "teacher_schedule": "rising", "ema_decay": 0.9},
+        {"phases": IN_PHASES},
         {"accumulate": 4},
     ],
     ids=str,
