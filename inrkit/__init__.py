@@ -47,6 +47,8 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.core.edit.task import Stroke as Stroke
     from inrkit.core.edit.task import descending as descending
     from inrkit.core.edit.task import noise_level as noise_level
+    from inrkit.core.gradient import gradient_norms as gradient_norms
+    from inrkit.core.gradient import gradient_shares as gradient_shares
     from inrkit.core.guide import Estimate as Estimate
     from inrkit.core.guide import Guided as Guided
     from inrkit.core.inr import Field as Field

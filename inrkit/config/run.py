@@ -112,6 +112,12 @@ class RunConfig:
     save_every: int = option(500, "steps between checkpoints", AT_LEAST_1)
     sample_every: int = option(500, "steps between held-out evaluations, each with a sheet of samples", AT_LEAST_1)
     log_every: int = option(10, "steps between logged metrics", AT_LEAST_1)
+    gradient_every: int = option(
+        100,
+        "steps between measurements of the gradient by noise level and by loss, which the report shows as shares: what "
+        "the network learns from; each costs about as much as a step or two; 0: never",
+        AT_LEAST_0,
+    )
     keep: int = option(2, "most recent checkpoints that are kept", bounded("at least 2", lambda value: value >= 2))
     trackers: tuple[str, ...] = option((), "experiment trackers to log to, such as tensorboard or wandb")
 
@@ -132,6 +138,7 @@ MACHINE = frozenset(
         "trackers",
         "keep",
         "early_stop",
+        "gradient_every",
         "shard",
     }
 )

@@ -27,34 +27,42 @@ class Draws:
         seed: The state of the stream; equal seeds give equal numbers.
         total: Rows of the global batch.
         start, stop: The rows this process holds; all of them by default.
+        chosen: Which of them, by their numbers among them; all of them by default.
         device: Where the numbers are needed. They are drawn there, so devices of different kinds differ.
     """
 
     def __init__(
-        self, seed: int, total: int, *, start: int = 0, stop: int | None = None, device: torch.device | str = "cpu"
+        self,
+        seed: int,
+        total: int,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        chosen: Tensor | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.seed, self.total, self.start = seed, total, start
         self.stop = total if stop is None else stop
-        self.device = torch.device(device)
+        self.device, self._chosen = torch.device(device), chosen
         self._generator = torch.Generator(device=self.device).manual_seed(seed)
 
     def __len__(self) -> int:
-        return self.stop - self.start
+        return self.stop - self.start if self._chosen is None else len(self._chosen)
 
     @property
     def rows(self) -> Tensor:
         """The global numbers of our rows, (B,)."""
-        return torch.arange(self.start, self.stop, device=self.device)
+        return self._ours(torch.arange(self.total, device=self.device))
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal numbers, (B, *shape)."""
         drawn = torch.randn(self.total, *shape, generator=self._generator, device=self.device)
-        return drawn[self.start : self.stop]
+        return self._ours(drawn)
 
     def uniform(self, *shape: int) -> Tensor:
         """Uniform numbers in [0, 1), (B, *shape)."""
         drawn = torch.rand(self.total, *shape, generator=self._generator, device=self.device)
-        return drawn[self.start : self.stop]
+        return self._ours(drawn)
 
     def shared_normal(self, *shape: int) -> Tensor:
         """Standard normal numbers that all rows share, (*shape)."""
@@ -71,9 +79,19 @@ class Draws:
 
         On a CPU that is this stream; elsewhere another one of the same seed.
         """
-        return self if self.device.type == "cpu" else Draws(self.seed, self.total, start=self.start, stop=self.stop)
+        return self if self.device.type == "cpu" else self._stream(self.seed, torch.device("cpu"), self._chosen)
 
     def fork(self, name: str) -> "Draws":
         """An independent stream for the same rows."""
-        seed = seed_of(self.seed, name)
-        return Draws(seed, self.total, start=self.start, stop=self.stop, device=self.device)
+        return self._stream(seed_of(self.seed, name), self.device, self._chosen)
+
+    def part(self, index: Tensor) -> "Draws":
+        """This stream from its beginning, for these of our rows, by their numbers among ours."""
+        return self._stream(self.seed, self.device, index if self._chosen is None else self._chosen[index])
+
+    def _stream(self, seed: int, device: torch.device, chosen: Tensor | None) -> "Draws":
+        return Draws(seed, self.total, start=self.start, stop=self.stop, chosen=chosen, device=device)
+
+    def _ours(self, drawn: Tensor) -> Tensor:
+        held = drawn[self.start : self.stop]
+        return held if self._chosen is None else held[self._chosen.to(held.device)]

@@ -94,13 +94,16 @@ def gamma_of(width: float) -> float:
 
 
 def backward_step(objective: Objective, step: Step, *, share: float = 1.0) -> Loss:
-    """Adds the gradient of these rows to the weights; ``share`` is their part of the global batch."""
+    """Adds the gradient of these rows to the weights; ``share`` is their part of the global batch.
+
+    What is returned holds no graph.
+    """
     loss = objective.loss(step)
     if not isinstance(loss, Loss):
         place = f"{type(objective).__module__}.{type(objective).__name__}"
         raise PluginError(f"objective '{objective.name}': `{place}.loss` must return an `inrkit.Loss` (got {loss!r})")
     (loss.total * share).backward()
-    return loss
+    return loss.detached()
 
 
 def check_finite(tensors: Mapping[str, Tensor], what: str, step: int, advice: str = "") -> None:

@@ -70,8 +70,7 @@ def chart(
     x_axis = make_axis(xs, _LEFT, WIDTH - _RIGHT, log=log_x)
     y_axis = make_axis(ys, HEIGHT - _BOTTOM, _TOP, log=log_y, pad=0.04)
     parts = [
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}" '
-        'xmlns="http://www.w3.org/2000/svg">',
+        _opening(title),
         *_frame(x_axis, y_axis, x_label),
         *_marks(marks or {}, x_axis),
     ]
@@ -79,6 +78,22 @@ def chart(
         parts += _line(name, points, x_axis, y_axis, i, smooth=smooth)
     parts.append("</svg>")
     return "".join(parts) + _legend(list(kept))
+
+
+def stacked_chart(series: Mapping[str, Points], *, title: str, marks: Mapping[str, float] | None = None) -> str:
+    """One SVG of shares that add up to 1, each an area upon those before it; all series have the same x."""
+    smoothed = {name: thinned(running_mean(points, 1 + len(points) // 10)) for name, points in series.items()}
+    xs = [x for x, _ in next(iter(smoothed.values()))]
+    x_axis = make_axis(xs, _LEFT, WIDTH - _RIGHT)
+    y_axis = Axis(0.0, 1.0, HEIGHT - _BOTTOM, _TOP)
+    parts, low = [_opening(title), *_frame(x_axis, y_axis, "step")], [0.0] * len(xs)
+    for i, (name, points) in enumerate(smoothed.items()):
+        high = [below + y for below, (_, y) in zip(low, points, strict=True)]
+        outline = [*zip(xs, high, strict=True), *reversed(list(zip(xs, low, strict=True)))]
+        tip = f"<title>{escape(name)}: last {number(points[-1][1])}</title>"
+        parts.append(f'<path class="c{i % 8} area" d="{_path(outline, x_axis, y_axis)}Z">{tip}</path>')
+        low = high
+    return "".join([*parts, *_marks(marks or {}, x_axis), "</svg>"]) + _legend(list(smoothed))
 
 
 def running_mean(points: Points, width: int) -> list[tuple[float, float]]:
@@ -104,6 +119,13 @@ def number(value: float) -> str:
     if value and abs(value) >= 10_000 and value == int(value):
         return f"{value / 1e6:g}M" if abs(value) >= 1e6 else f"{value / 1e3:g}k"
     return f"{value:.4g}"
+
+
+def _opening(title: str) -> str:
+    return (
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}" '
+        'xmlns="http://www.w3.org/2000/svg">'
+    )
 
 
 def _linear_ticks(low: float, high: float, count: int = 6) -> list[float]:

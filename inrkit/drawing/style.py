@@ -53,6 +53,7 @@ svg.chart text { font-size: 12px; fill: var(--soft); font-variant-numeric: tabul
 svg .grid { stroke: var(--line); } svg .axis { stroke: var(--soft); }
 svg .mark { stroke: var(--soft); stroke-dasharray: 3 4; opacity: .8; } svg text.mark { stroke: none; }
 svg path { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
+svg .area { fill: var(--own); stroke: var(--card); stroke-width: 1; }
 svg .raw { stroke-width: 1; opacity: .28; }
 .c0 { stroke: var(--c0); --own: var(--c0); } .c1 { stroke: var(--c1); --own: var(--c1); }
 .c2 { stroke: var(--c2); --own: var(--c2); } .c3 { stroke: var(--c3); --own: var(--c3); }

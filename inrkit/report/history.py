@@ -8,8 +8,11 @@ from typing import Any, final
 
 import attrs
 
-from inrkit.drawing.curve import chart
+from inrkit.core.gradient import gradient_shares
+from inrkit.drawing.curve import chart, stacked_chart
 from inrkit.storage.atomic import set_aside
+
+_GRADIENT = "gradient/"
 
 Lines = Sequence[Mapping[str, Any]]
 
@@ -38,6 +41,14 @@ class History:
     def names(self) -> list[str]:
         """All names of numbers, in the order in which they appear."""
         return list({name: None for line in self.metrics for name, value in line.items() if _is_number(value)})
+
+    def gradient_shares(self) -> dict[str, list[tuple[float, float]]]:
+        """(step, share of the gradient) of each loss over each span of noise levels, wherever they were measured."""
+        lines = [{n: v for n, v in line.items() if n.startswith(_GRADIENT) or n == "step"} for line in self.metrics]
+        lines = [line for line in lines if len(line) > 1]
+        shares = [(line.pop("step"), gradient_shares({n: float(v or 0) for n, v in line.items()})) for line in lines]
+        names = sorted({name for _, share in shares for name in share}, key=_by_loss_and_level)
+        return {name: [(float(step), share.get(name, 0.0)) for step, share in shares] for name in names}
 
     def phases(self) -> dict[str, float]:
         """Where each phase after the first is first seen: name to step."""
@@ -77,9 +88,13 @@ class History:
         ):
             if shown and set(shown) <= set(names):
                 drawn[title] = self._chart(shown, log_y=log_y, smooth=smooth)
+        if shares := self.gradient_shares():
+            named = {_part(name): points for name, points in shares.items()}
+            title = "Gradient share by loss and noise level t"
+            drawn[title] = stacked_chart(named, title=title, marks=self.phases())
         for name in names:
             known = {"loss", "lr", "norm", "samples/frechet", *terms, *held_out}
-            if name not in known and any(value for _, value in self.points(name)):
+            if name not in known and not name.startswith(_GRADIENT) and any(value for _, value in self.points(name)):
                 drawn[_spelled(name).capitalize()] = self._chart([name], log_y=False)
         return drawn
 
@@ -113,6 +128,21 @@ def _decoded(line: bytes) -> dict[str, Any] | None:
     except ValueError:  # of bytes that are no UTF-8 as well
         return None
     return value if isinstance(value, dict) and _is_number(value.get("step")) else None
+
+
+def _by_loss_and_level(name: str) -> tuple[bool, str, float]:
+    """Losses on many levels first, each from clean rows up."""
+    _, loss, levels = name.split("/")
+    return loss in ("recon", "diff"), loss, -1.0 if levels == "clean" else float(levels.partition("-")[0])
+
+
+def _part(name: str) -> str:
+    """How the part of a gradient is called: "gradient/gene/0.1-0.3"."""
+    _, loss, levels = name.split("/")
+    low, _, high = levels.partition("-")
+    if not high:
+        return f"{loss}, {levels}"
+    return f"{loss}, t > {low}" if high == "inf" else f"{loss}, t {low} to {high}"
 
 
 def _is_number(value: Any) -> bool:

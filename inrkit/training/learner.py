@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from inrkit.config.phases import ScheduledPhase, at
 from inrkit.config.resolve import Resolved
 from inrkit.core.draws import seed_of
+from inrkit.core.gradient import gradient_norms
 from inrkit.core.guide import drop_labels
 from inrkit.core.modality import Signals
 from inrkit.core.objective.base import Loss, Step
@@ -23,6 +24,7 @@ from inrkit.errors import DataError, DivergedError, PluginError
 from inrkit.machine import randomness
 from inrkit.machine.precision import autocast
 from inrkit.machine.processes import Ranks
+from inrkit.machine.randomness import preserve_random_state
 from inrkit.machine.sharding import average_whole, norm_of
 from inrkit.plugins import load_plugins
 from inrkit.storage import atomic
@@ -60,6 +62,7 @@ class Learner:
         self.order = order
         self.step = 0
         self.skipped = 0
+        self.gradient_norms: dict[str, float] = {}
         self._lately: list[int] = []
         self._phase: ScheduledPhase | None = None
         self._student: nn.Module = self.pipeline
@@ -149,12 +152,13 @@ class Learner:
         return phase
 
     def learn(
-        self, phase: ScheduledPhase, signals: Iterator[Signals], *, stop: bool
+        self, phase: ScheduledPhase, signals: Iterator[Signals], *, stop: bool, measured: bool = False
     ) -> tuple[dict[str, float] | None, bool]:
         """One step: the gradient of the global batch, and the weights moved by it if it is finite.
 
         Returns "loss", "loss/NAME" for each of its terms and "norm" of the gradient before clipping, over the whole
-        global batch, or None if it is skipped; and whether any process was asked to stop.
+        global batch, or None if it is skipped; and whether any process was asked to stop. If ``measured``, the first
+        process leaves the norms of the gradient's parts over its first rows in ``gradient_norms``.
         """
         student = self._in_precision(self._student)
         teacher: Any = self._in_precision(self.teachers(phase, self.step, self.pipeline))
@@ -173,6 +177,8 @@ class Learner:
                 progress, together = phase.progress(self.step), self.sharded
                 step = Step(student, teacher, batch, draws.fork("loss"), progress, diffusion, together)
                 losses.append(backward_step(phase.objective, step, share=1 / len(parts)))
+            if measured and i == 0:
+                self._measure(phase, step, losses[0])
             batches.append(batch)
         norm = self._exchanged(phase)
         terms = {name: torch.stack([loss.terms[name] for loss in losses]).mean() for name in losses[0].terms}
@@ -207,6 +213,16 @@ class Learner:
             if len(set(self.ranks.gather(atomic.sha256(*(part.numpy().data for part in bytes_of))))) > 1:
                 raise DivergedError(
                     f"step {self.step}: the processes no longer hold the same weights; go on from the last checkpoint"
+                )
+
+    def _measure(self, phase: ScheduledPhase, step: Step, loss: Loss) -> None:
+        """The gradient by noise level and by loss; no number of the run depends on whether this is done."""
+        self.gradient_norms = {}
+        if loss.t is not None and self.ranks.first and not self.sharded:
+            alone: Any = self._in_precision(self.pipeline)  # other processes do not take part
+            with preserve_random_state(self.device):
+                self.gradient_norms = gradient_norms(
+                    phase.objective, attrs.evolve(step, student=alone), self.pipeline.parameters(), loss.t
                 )
 
     def _in_precision(self, call: Callable[..., Result]) -> Callable[..., Result]:

@@ -74,7 +74,9 @@ class Loop:
         """One step, written down; whether any process was asked to stop."""
         learner = self.learner
         lr = learning_rate(learner.config, learner.step, phase.lr)
-        values, stops = learner.learn(phase, self.signals, stop=stop)
+        every = learner.config.gradient_every
+        measured = every > 0 and (learner.step + 1) % every == 0
+        values, stops = learner.learn(phase, self.signals, stop=stop, measured=measured)
         if values is not None:
             self.log.add(values)
             self.progress.step(learner.step, phase.name, values)
@@ -82,6 +84,8 @@ class Loop:
             self.progress.say(f"step {learner.step}: not finite, skipped ({learner.skipped} so far)")
         if learner.step in (phase.stop, learner.config.steps) or learner.step % learner.config.log_every == 0:
             self._write({"phase": phase.name, "lr": lr, **self.log.means(), "skipped": learner.skipped})
+        if measured and learner.gradient_norms:
+            self._write({f"gradient/{name}": value for name, value in learner.gradient_norms.items()})
         return stops
 
     def _write(self, values: dict[str, object]) -> None:

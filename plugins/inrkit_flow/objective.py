@@ -76,7 +76,7 @@ class MeanFlow(Objective):
         velocity = torch.where(clean, 1 / t, (t - s) / (t * (t - r)))  # from a difference of f to one of u
         gap = (prediction.observation.values - target).float().flatten(1).square().sum(1) * velocity**2 + 1e-12
         flow = (gap / gap.detach() ** self.power).mean()
-        return Loss(flow, {"flow": flow}, target)
+        return Loss(flow, {"flow": flow}, target, t)
 
     def ends(self, t: Tensor, kind: Tensor, share: Tensor) -> Tensor:
         """s of each row: 0, t, or uniform between them, as uniform numbers ``kind`` and ``share`` decide."""

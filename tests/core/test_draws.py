@@ -109,3 +109,16 @@ def test_seed_of_depends_on_every_part() -> None:
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**63 for seed in seeds)
     assert seed_of(1, "train", 2) == seed_of(1, "train", 2)
+
+
+def test_a_part_has_the_numbers_of_its_rows() -> None:
+    """From the beginning of the stream, whichever rows are chosen, and of parts of parts too."""
+    whole, ours = Draws(5, 10), Draws(5, 10, start=2, stop=9)
+    ours.normal()
+    part = ours.part(torch.tensor([0, 3, 6]))
+    assert torch.equal(part.normal(2), whole.normal(2)[[2, 5, 8]])
+    assert torch.equal(part.on_host.uniform(), whole.uniform()[[2, 5, 8]])
+    assert part.rows.tolist() == [2, 5, 8]
+    assert len(part.part(torch.tensor([2]))) == 1
+    again = ours.fork("x").part(torch.tensor([0, 3, 6])).part(torch.tensor([2]))
+    assert torch.equal(again.normal(), Draws(5, 10).fork("x").normal()[[8]])

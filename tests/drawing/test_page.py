@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inrkit.drawing.curve import HEIGHT, WIDTH, chart, make_axis, number, running_mean, thinned
+from inrkit.drawing.curve import HEIGHT, WIDTH, chart, make_axis, number, running_mean, stacked_chart, thinned
 from inrkit.drawing.page import Beside, Charts, Listing, Picture, Report, Rows, Section, Table, save_report
 from inrkit.drawing.sheet import to_image
 
@@ -175,3 +175,15 @@ def test_thinning_keeps_ends_order_and_mean() -> None:
 def test_numbers_are_short(value: float, text: str) -> None:
     """Numbers on axes and tiles are written as people write them."""
     assert number(value) == text
+
+
+def test_areas_stand_upon_each_other() -> None:
+    """Shares fill the drawing from bottom to top at every step."""
+    drawing = stacked_chart({"a": [(0, 0.25), (10, 0.5)], "b": [(0, 0.75), (10, 0.5)]}, title="shares")
+    first, second = (re.findall(r"[ML]([0-9.]+) ([0-9.]+)", path) for path in re.findall(r'd="(M[^"]+)Z"', drawing))
+    bottom, top = float(first[-1][1]), float(second[0][1])
+    assert [float(y) for _, y in first[:2]] == [
+        pytest.approx(bottom + share * (top - bottom), abs=0.1) for share in (0.25, 0.5)
+    ]
+    assert second[2:] == first[1::-1]
+    assert second[0][1] == second[1][1]

@@ -81,6 +81,8 @@ def test_a_report_shows_what_the_run_wrote_down(model: Model, tmp_path: Path) ->
         for i in range(1, 30)
     ]
     lines.append({"step": 29, "seen": 240, "heldout/psnr": 21.25})
+    lines.append({"step": 9, "seen": 72, "gradient/gene/3-inf": 1.0, "gradient/recon/clean": 3.0})
+    lines.append({"step": 19, "seen": 152, "gradient/gene/0-0.1": 2.0, "gradient/gene/3-inf": 2.0})
     (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 30, "lo')
     (tmp_path / "timing.jsonl").write_text('{"step": 1, "seconds": 5.0}\n{"step": 2, "seconds": 2.0}\n')
     (tmp_path / "evaluation.json").write_text(
@@ -90,7 +92,14 @@ def test_a_report_shows_what_the_run_wrote_down(model: Model, tmp_path: Path) ->
     page = write_report(model, tmp_path).read_text()
     for text in ("Learning rate", "Loss terms", "Held-out PSNR, dB", "21.2", "step 10", "objective = "):
         assert text in page
-    assert History.read(tmp_path).seconds() == 7.0
+    assert "gene, t 0 to 0.1" in page
+    history = History.read(tmp_path)
+    assert history.seconds() == 7.0
+    assert history.gradient_shares() == {
+        "gradient/gene/0-0.1": [(9, 0.0), (19, 0.5)],
+        "gradient/gene/3-inf": [(9, 0.25), (19, 0.5)],
+        "gradient/recon/clean": [(9, 0.75), (19, 0.0)],
+    }
 
 
 def test_a_damaged_evaluation_is_left_out(model: Model, tmp_path: Path) -> None:

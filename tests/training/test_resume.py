@@ -50,7 +50,7 @@ def send_at(step: int, number: int):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     run = tmp_path_factory.mktemp("whole") / "run"
-    train_toy(run, sample_every=2)
+    train_toy(run, sample_every=2, gradient_every=4)
     return fingerprint(run)
 
 

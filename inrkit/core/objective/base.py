@@ -55,6 +55,10 @@ class Step:
         index = torch.nonzero(wanted).squeeze(1)
         return index if len(index) or not self.together else index.new_zeros(1)
 
+    def part(self, index: Tensor) -> "Step":
+        """The same step on these of our rows, by their numbers among ours; its chance begins anew."""
+        return attrs.evolve(self, batch=self.batch.rows(index), draws=self.draws.part(index))
+
     def sent(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Tensors of the host, such as noise levels drawn from ``draws.on_host``, where the batch is."""
         return tuple(send(tensor, self.draws.device) for tensor in tensors)
@@ -64,10 +68,6 @@ class Step:
         return shared_dropout(self.draws.seed, self.draws.total, self.draws.rows[index])
 
 
-def _detached(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: term.detach() for name, term in terms.items()}
-
-
 @final
 @attrs.frozen(eq=False)
 class Loss:
@@ -75,13 +75,19 @@ class Loss:
 
     Args:
         total: The mean over our rows, to be differentiated.
-        terms: The named parts it is made of, to be logged.
+        terms: The named parts it is made of, to be logged, and differentiated where the gradient is measured in parts.
         target: What the student was compared with, so that a teacher which is not finite can be named.
+        t: The noise level of each row's input, (B,); without it, gradients are not measured by noise level.
     """
 
     total: Tensor
-    terms: Mapping[str, Tensor] = attrs.field(converter=_detached)
+    terms: Mapping[str, Tensor]
     target: Tensor | None = None
+    t: Tensor | None = None
+
+    def detached(self) -> "Loss":
+        """The same numbers, holding no graph."""
+        return Loss(self.total.detach(), {n: term.detach() for n, term in self.terms.items()}, self.target, self.t)
 
 
 @final

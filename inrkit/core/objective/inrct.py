@@ -72,7 +72,7 @@ class Inrct(Objective):
             diff = distance(prediction.observation.values, signal)
             terms["diff"] = mean(diff, WEIGHTINGS[self.weight_diff](t, r, sigma) * (~clean & (t < self.t_diff)))
             total = total + self.lambda_diff * terms["diff"]
-        return Loss(total, terms, target)
+        return Loss(total, terms, target, t.masked_fill(clean, 0))
 
 
 @final
@@ -92,4 +92,4 @@ class Reconstruction(Objective):
         t = step.draws.on_host.uniform() * self.t_recon
         prediction, target = consistency_pair(step, t, torch.zeros_like(t))
         recon = distance_of(self.distance, self.c)(prediction.signal, target).mean()
-        return Loss(recon, {"recon": recon})
+        return Loss(recon, {"recon": recon}, t=t)

@@ -63,4 +63,4 @@ def pair_loss(
     prediction, target = consistency_pair(step, t, r, move)
     t, r = step.sent(t, r)
     gene = mean(distance(prediction.observation.values, target), WEIGHTINGS[weight](t, r, prediction.sigma_data))
-    return Loss(gene, {"gene": gene}, target)
+    return Loss(gene, {"gene": gene}, target, t)
