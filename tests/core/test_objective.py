@@ -323,6 +323,23 @@ def test_inrct_terms_by_hand(t_recon: float, weight: Any, readout: Readout) -> N
     assert torch.allclose(loss.total, total, rtol=1e-4)
 
 
+def test_generation_can_be_scaled_by_the_curriculum() -> None:
+    """After a stages L_gene counts q^(-gene_decay a); the term that is logged stays as it is."""
+    pipeline, batch = transformer_pipeline(), batch_of(torch.randn(20, 1, 8))
+    curriculum = SigmoidPairing(q=3.0, stages=4, offset=1)
+    for progress, stages in ((0.0, 0), (0.6, 2), (1.0, 3)):
+        step = Step(pipeline, pipeline, batch, Draws(4, 20), progress)
+        loss = Inrct(gene_decay=0.5, lambda_gene=0.7, lambda_recon=0.0, curriculum=curriculum).loss(step).detached()
+        assert float(loss.total) == pytest.approx(0.7 * 3 ** (-stages / 2) * float(loss.terms["gene"]))
+
+
+def test_denoising_acts_on_a_quarter_of_the_levels() -> None:
+    """Without a bound of its own, that is below the 25 % quantile of p(t), which is .0864 for ECT's."""
+    assert Inrct().denoised_below() == pytest.approx(0.0864, abs=1e-4)
+    assert Inrct(p_mean=0.0, p_std=1.8).denoised_below() == pytest.approx(math.exp(-0.6745 * 1.8), rel=1e-3)
+    assert Inrct(t_diff=0.2).denoised_below() == 0.2
+
+
 def test_terms_carry_no_graph() -> None:
     """What is logged holds no graph, what is differentiated does."""
     for objective in ALL:

@@ -76,6 +76,7 @@ def test_distance_of_half_precision_is_single() -> None:
         ("1/t", 0.5),
         ("1/(t-r)", 1 / 1.5),
         ("t/(t-r)", 2 / 1.5),
+        ("1/(t(t-r))", 1 / (2 * 1.5)),
         ("edm", (4 + 0.25) / (2 * 0.5) ** 2),
         ("snr", 0.25),
         ("snr+1", 1.25),
@@ -117,6 +118,13 @@ def test_weight_grows_with_the_curriculum() -> None:
     assert means[8] / means[0] > 50
     assert mean_weight("1/t", 8) == pytest.approx(mean_weight("1/t", 0))
     assert mean_weight("t/(t-r)", 8) < 256
+
+
+def test_a_squared_distance_can_have_the_same_gradient_in_all_stages() -> None:
+    """Where the difference of f is (t - r) df/dt, 1/(t(t-r)) makes it |df/d ln t| / t² and t/(t-r) |df/d ln t|."""
+    t, r = torch.full((5,), 0.7), torch.tensor([0.0, 0.3, 0.6, 0.69, 0.699])
+    for name, expected in (("1/(t(t-r))", 1 / 0.7), ("t/(t-r)", 0.7), ("1/(t-r)", 1.0)):
+        assert torch.allclose(WEIGHTINGS[name](t, r, 0.5) * (t - r), torch.full((5,), expected), rtol=1e-3)
 
 
 @pytest.mark.parametrize("t", [0.003, 0.1, 0.821, 80.0])

@@ -1,5 +1,6 @@
 """INRCT: one network that generates and encodes; and reconstruction alone, which it begins with."""
 
+import math
 from typing import final
 
 import attrs
@@ -23,7 +24,10 @@ class Inrct(Objective):
 
     L_gene is consistency training with the curriculum of ECT (arXiv:2406.14548). L_recon asks that the INR of a clean
     signal shows the signal; ``clean_share`` of the batch is given to it, beside the rows whose t happens to lie below
-    ``t_recon``. L_diff pulls f towards the clean signal at small t. ``t_diff`` = .0865 is the 25 % quantile of p(t).
+    ``t_recon``. L_diff pulls f towards the clean signal at t < ``t_diff``.
+
+    The gradient of L_gene with l2 and 1/(t-r) grows with the curriculum, about as q^(a/2) in stage a, while that of
+    L_recon does not: ``gene_decay`` = .5 keeps their shares as they were in the first stage.
     """
 
     name = "inrct"
@@ -31,6 +35,12 @@ class Inrct(Objective):
     lambda_gene: float = option(1.0, "weight λ of the generation (consistency) loss", AT_LEAST_0)
     lambda_recon: float = option(1.0, "weight λ of the reconstruction loss", AT_LEAST_0)
     lambda_diff: float = option(0.0, "weight λ of the denoising loss, which acts at small t", AT_LEAST_0)
+    gene_decay: float = option(
+        0.0,
+        "the generation loss is multiplied by q^(-gene_decay a) after a stages of the curriculum; 0.5 keeps its share "
+        "of the gradient about constant where distance = l2 and weight_gene = 1/(t-r)",
+        AT_LEAST_0,
+    )
     distance: Distance = option("l2", DISTANCE_HELP)
     c: float | None = option(None, C_HELP)
     weight_gene: Weighting = option("1/(t-r)", "loss weighting of the generation loss, as a function of t and r")
@@ -38,13 +48,27 @@ class Inrct(Objective):
     weight_diff: Weighting = option("1/t", "loss weighting of the denoising loss")
     clean_share: float = option(0.2, "fraction of the batch that is reconstructed without noise", SHARE)
     t_recon: float = option(T_ENCODE, "noise level below which the reconstruction loss also applies", AT_LEAST_0)
-    t_diff: float = option(0.0865, "noise level below which the denoising loss applies", AT_LEAST_0)
+    t_diff: float | None = option(
+        None,
+        "noise level below which the denoising loss applies; none: the 25 % quantile of p(t), which is 0.086 for "
+        "p_mean = -1.1 and p_std = 2",
+        AT_LEAST_0,
+    )
     p_mean: float = option(-1.1, P_MEAN_HELP)
     p_std: float = option(2.0, P_STD_HELP, POSITIVE)
     curriculum: SigmoidPairing = option(SigmoidPairing(), CURRICULUM_HELP)
 
     def stage(self, progress: float) -> int:
         return self.curriculum.stage(progress)
+
+    def gene_factor(self, progress: float) -> float:
+        """What L_gene is multiplied by in this stage of the curriculum."""
+        stages = self.stage(progress) - self.stage(0.0)
+        return self.lambda_gene * math.pow(self.curriculum.q, -self.gene_decay * stages)
+
+    def denoised_below(self) -> float:
+        """The noise level below which L_diff acts."""
+        return LogNormal(self.p_mean, self.p_std).quantile(0.25) if self.t_diff is None else self.t_diff
 
     def clean_rows(self, rows: Tensor) -> Tensor:
         """Which rows (numbers in the global batch) are given to reconstruction, spread evenly; at least the first."""
@@ -67,10 +91,11 @@ class Inrct(Objective):
             "gene": mean(gene, WEIGHTINGS[self.weight_gene](t, r, sigma) * ~clean),
             "recon": mean(recon, torch.where(clean, 1.0, WEIGHTINGS[self.weight_recon](t, r, sigma)) * near_zero),
         }
-        total = self.lambda_gene * terms["gene"] + self.lambda_recon * terms["recon"]
+        total = self.gene_factor(step.progress) * terms["gene"] + self.lambda_recon * terms["recon"]
         if self.lambda_diff:
             diff = distance(prediction.observation.values, signal)
-            terms["diff"] = mean(diff, WEIGHTINGS[self.weight_diff](t, r, sigma) * (~clean & (t < self.t_diff)))
+            small = ~clean & (t < self.denoised_below())
+            terms["diff"] = mean(diff, WEIGHTINGS[self.weight_diff](t, r, sigma) * small)
             total = total + self.lambda_diff * terms["diff"]
         return Loss(total, terms, target, t.masked_fill(clean, 0))
 

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Weighting = Literal["uniform", "1/t", "1/(t-r)", "t/(t-r)", "edm", "snr", "snr+1", "truncated-snr"]
+Weighting = Literal["uniform", "1/t", "1/(t-r)", "t/(t-r)", "1/(t(t-r))", "edm", "snr", "snr+1", "truncated-snr"]
 Weigh = Callable[[Tensor, Tensor, float], Tensor]
 """(t, r, σ_data) to the weight of each row, (B,)."""
 
@@ -15,6 +15,8 @@ WEIGHTINGS: Mapping[str, Weigh] = {
     "1/t": lambda t, r, sigma: 1 / t,
     "1/(t-r)": lambda t, r, sigma: 1 / (t - r),
     "t/(t-r)": lambda t, r, sigma: t / (t - r),
+    # With the squared distance the gradient is |df/d ln t| / t², whatever r is: no stage of a curriculum changes it.
+    "1/(t(t-r))": lambda t, r, sigma: 1 / (t * (t - r)),
     # Unit weight of the network's own output; OpenAI's "karras", ECT's "snrpk".
     "edm": lambda t, r, sigma: (t**2 + sigma**2) / (sigma * t) ** 2,
     "snr": lambda t, r, sigma: t**-2,
