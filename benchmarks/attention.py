@@ -20,9 +20,9 @@ from inrkit import attend
 # what, heads, N queries, M keys, d of each head
 SHAPES = [
     ("encoder, tiny", 4, 64, 64, 64),
-    ("encoder, celeba-hq-64", 12, 256, 256, 64),
+    ("encoder, celeba-64", 12, 256, 256, 64),
     ("places, tiny", 2, 1024, 64, 32),
-    ("places, celeba-hq-64", 6, 4096, 256, 64),
+    ("places, celeba-64", 6, 4096, 256, 64),
 ]
 
 

@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def measure(chosen: argparse.Namespace, device: torch.device, rows: Rows) -> None:
     batch = SMALL_BATCH if chosen.smoke else BATCH
-    resolved = resolved_for("image", "celeba-hq-64", device, smoke=chosen.smoke, batch_size=batch)
+    resolved = resolved_for("image", "celeba-64", device, smoke=chosen.smoke, batch_size=batch)
     signals = on_device(resolved.source("train").read(range(batch)), device)
     for what, keys in KEYS.items():
         if keys.get("compile") and chosen.smoke:

@@ -41,7 +41,7 @@ def measure(chosen: argparse.Namespace, device: torch.device, rows: Rows) -> Non
     with rows.attempt("attention"):
         rows.add(what="attention", **attention(device, smoke=chosen.smoke))
     with rows.attempt("faces"):
-        source = resolved_for("image", "celeba-hq-64", device, smoke=chosen.smoke).source("train")
+        source = resolved_for("image", "celeba-64", device, smoke=chosen.smoke).source("train")
         begin = time.perf_counter()
         source.read(range(32))
         rows.add(what="faces", **{"ms/face": 1000 * (time.perf_counter() - begin) / 32, "size": "64x64"})

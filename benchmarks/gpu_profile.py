@@ -28,7 +28,7 @@ import inrkit
 from inrkit.machine.speed import synchronize
 from inrkit.training.learner import Learner
 
-PRESETS = (("image", "celeba-hq-64", 128), ("nerf", "srn-cars", 32))
+PRESETS = (("image", "celeba-64", 128), ("nerf", "cars", 32))
 STEPS, SMALL_BATCH, TOP = 3, 4, 20
 _WAITS = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize", "aten::_local_scalar_dense")
 

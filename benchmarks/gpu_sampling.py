@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 @torch.no_grad()
 def measure(chosen: argparse.Namespace, device: torch.device, rows: Rows) -> None:
-    resolved = resolved_for("image", "celeba-hq-64", device, smoke=chosen.smoke)
+    resolved = resolved_for("image", "celeba-64", device, smoke=chosen.smoke)
     pipeline = resolved.build().to(device).eval().requires_grad_(False)
     rates, work = product_rates(device, smoke=chosen.smoke), 0.0
     with rows.attempt("counting operations"), sdpa_kernel(SDPBackend.MATH), autocast("bf16", device):

@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def measure(chosen: argparse.Namespace, device: torch.device, rows: Rows) -> None:
     batch = SMALL_BATCH if chosen.smoke else BATCH
-    resolved = resolved_for("image", "celeba-hq-64", device, smoke=chosen.smoke, batch_size=batch)
+    resolved = resolved_for("image", "celeba-64", device, smoke=chosen.smoke, batch_size=batch)
     signals = on_device(resolved.source("train").read(range(batch)), device)
     rates, work = product_rates(device, smoke=chosen.smoke), 0.0
     rows.add(what="matrix products", **{f"{name} TFLOP/s": rate / 1e12 for name, rate in rates.items()})

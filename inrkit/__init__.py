@@ -118,6 +118,8 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.gridded.picture import maps as maps
     from inrkit.gridded.picture import pictures_of_grid as pictures_of_grid
     from inrkit.gridded.picture import spectrograms as spectrograms
+    from inrkit.gridded.published import inrct_preset as inrct_preset
+    from inrkit.gridded.published import paper_preset as paper_preset
     from inrkit.gridded.source import DrawnSignals as DrawnSignals
     from inrkit.gridded.wav import read_wav as read_wav
     from inrkit.gridded.wav import write_wav as write_wav

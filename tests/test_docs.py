@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 SMALL = ["width=16", "heads=2", "hidden=16", "depth=1", "decoder_depth=1", "inr_width=16", "inr_inner=16", "count=256"]
+SMALL += ["inr_heads=2"]
 NERF = ["size=16,16", "width=16", "heads=2", "hidden=16", "depth=1", "decoder_depth=1", "count=8", "object_views=3"]
 NERF += ["query_views=1", "query_rays=8", "samples=4", "render_samples=4", "groups=4", "function_options.width=16"]
 UNET = ["denoiser_options.width=8"]

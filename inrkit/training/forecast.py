@@ -91,7 +91,7 @@ def dry_run(
 ) -> Forecast:
     """Says what `inrkit.train` would take on this machine with the same arguments, in seconds rather than minutes.
 
-    `inrkit.dry_run(preset="celeba-hq-64", ...).hours`. A large model's step is not waited for: it is
+    `inrkit.dry_run(preset="celeba-64", ...).hours`. A large model's step is not waited for: it is
     extrapolated from steps of fewer signals. Of several processes, it tells what one alone would take.
     """
     resolved = resolve_run(config, modality, preset, overrides, values)

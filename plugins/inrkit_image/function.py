@@ -46,6 +46,8 @@ class ANR(INRFunction):
         o = options
         if len(size) != axes or any(n < o.patch for n in size):
             raise UsageError(f"'anr' needs a grid of at least {o.patch} cells along each of {axes} axes (got {size})")
+        if o.inner % o.heads:
+            raise UsageError(f"'anr': 'inner' must be a multiple of 'heads' (got {o.inner} and {o.heads})")
         return cls(axes, channels, size, o)
 
     def __init__(self, axes: int, channels: int, size: tuple[int, ...], options: ANROptions) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 
 from inrkit import GridOptions, at_least, option, tiny_preset
+from inrkit_image.papers import NETWORK, PAPERS
 
 
 @attrs.frozen
@@ -33,12 +34,9 @@ def _tiny(**options: Any) -> Mapping[str, Any]:
     return {**_TINY, "options": {**_TINY["options"], **options}}
 
 
-def _paper(steps: int, **options: Any) -> Mapping[str, Any]:
-    """The model of the papers, for 64 x 64 pixels unless the options say otherwise."""
-    transformer = {"patch": 4, "width": 768, "depth": 8, "decoder_depth": 6, "heads": 12, "hidden": 3072}
-    inr = {"token_patch": 4, "inr_width": 512, "inr_inner": 384, "inr_heads": 6, "inr_depth": 5, "jitter": "each"}
-    whole = {"size": [64, 64], "sigma_data": 0.5, **transformer, **inr, **options}
-    return {"steps": steps, "batch_size": 128, "lr": 1e-4, "options": whole}
+def _recommended(steps: int, **options: Any) -> Mapping[str, Any]:
+    """Our own settings with a network, a batch and as many steps as a paper has."""
+    return {**tiny_preset(steps, 128, **options), "lr": 3e-4, "save_every": 5000, "sample_every": 5000}
 
 
 _TINY_MLP = {"width": 48, "depth": 5, "frequencies": 8, "octaves": 4.0}
@@ -53,7 +51,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "tiny-unet": _tiny(function="grid", denoiser="unet", denoiser_options=_TINY_UNET),
     "tiny-uvit": _tiny(function="grid", denoiser="uvit", denoiser_options=_TINY_UVIT),
     "tiny-dit": _tiny(function="grid", denoiser="dit", denoiser_options=_TINY_DIT),
-    "cifar10": _paper(625_000, size=[32, 32], token_patch=2, flip=True),
-    "celeba-hq-64": _paper(448_242),
-    "celeba-hq-128": _paper(448_242, size=[128, 128], patch=8, token_patch=8),
+    # The same settings at the size of the papers, which have presets of their own in inrkit_image.papers.
+    "cifar10": _recommended(673_828, size=[32, 32], **{**NETWORK, "token_patch": 2}, flip=True),
+    "celeba-64": _recommended(448_242, size=[64, 64], **NETWORK, flip=True),
+    **PAPERS,
 }

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import attrs
 
 from inrkit import UsageError, at_least, option, tiny_preset
+from inrkit_nerf.papers import NETWORK, PAPERS
 
 
 def _size(instance: Any, attribute: Any, value: tuple[int, int] | None) -> None:
@@ -70,21 +71,18 @@ class NerfOptions:
 _TINY = tiny_preset(
     3000, 48, 0.5, size=[32, 32], function_options={"width": 64, "depth": 4, "frequencies": 6, "octaves": 5.0}
 )
-_RAYS = {"query_rays": 128, "samples": 64, "render_samples": 64, "near": 0.8, "far": 1.8}
-_TRANSFORMER = {"width": 768, "depth": 8, "decoder_depth": 6, "heads": 12, "hidden": 3072, "groups": 32}
-_MLP = {"width": 256, "depth": 6, "frequencies": 20, "octaves": 8.0}
-
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     # Embedded cars, learned on a laptop's processor in minutes.
     "tiny": {
         **_TINY,
         "objective_options": {**_TINY["objective_options"], "clean_share": 0.25, "lambda_recon": 4.0},
     },
-    # The paper's: 128 x 128 views, patches of 8, 8 + 6 blocks of width 768.
-    "srn-cars": {
-        "steps": 448_242,
-        "batch_size": 32,
-        "lr": 1e-4,
-        "options": {"size": [128, 128], **_RAYS, **_TRANSFORMER, "function_options": _MLP},
+    # The same settings at the size of the paper, which has a preset of its own in inrkit_nerf.papers.
+    "cars": {
+        **tiny_preset(115_219, 128, 0.5, **NETWORK),
+        "lr": 3e-4,
+        "save_every": 5000,
+        "sample_every": 5000,
     },
+    **PAPERS,
 }

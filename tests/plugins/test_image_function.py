@@ -127,6 +127,12 @@ def test_any_size_by_chunks() -> None:
             assert torch.allclose(chunked, whole, atol=1e-5)
 
 
+def test_heads_divide_the_attention() -> None:
+    """Said when the function is built, by the names of the options."""
+    with pytest.raises(UsageError, match="'inner' must be a multiple of 'heads' \\(got 16 and 6\\)"):
+        ANR.build(ANROptions(inner=16, heads=6), axes=2, channels=3, size=(16, 16))
+
+
 def test_wrong_tokens_are_refused() -> None:
     """Tokens of another number or width cannot be bound."""
     with pytest.raises(UsageError, match="`ANR` needs params"):
@@ -184,8 +190,8 @@ def test_field_is_smooth_at_the_start() -> None:
 
 
 def paper_model(channels: int = 3) -> tuple[HyperTransformer, ANR]:
-    """The preset celeba-hq-64 without memory for its weights."""
-    o: dict[str, Any] = dict(PRESETS["celeba-hq-64"]["options"])
+    """The preset celeba-64 without memory for its weights."""
+    o: dict[str, Any] = dict(PRESETS["celeba-64"]["options"])
     size = tuple(o["size"])
     inr = {name: o[f"inr_{name}"] for name in ("width", "inner", "heads", "depth")}
     with torch.device("meta"):
