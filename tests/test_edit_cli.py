@@ -145,6 +145,18 @@ def test_results_are_described_and_can_be_rendered(run: Path, face: Path, tmp_pa
         assert not np.array_equal(first, np.load(rows[1]["values"]))
 
 
+def test_between_two_samples(run: Path, tmp_path: Path) -> None:
+    """Without INPUTs; the ends are the samples of two noises, and the seed decides which."""
+    words = ["--task", "interpolate", "-n", 3, "--json"]
+    ways = [json.loads(succeed(run, *words, "--seed", seed, "-o", tmp_path / str(seed))) for seed in (1, 2)]
+    first, middle, last = (np.load(row["values"]) for row in ways[0])
+    assert not np.array_equal(first, last)
+    assert not np.array_equal(middle, first)
+    assert not np.array_equal(np.load(ways[1][0]["values"]), first)
+    assert "needs INPUTs, found none" in fail(run, "--task", "denoise")
+    assert "'--level', which adds noise to them, needs INPUTs" in fail(run, *words, "--level", "1")
+
+
 @pytest.mark.parametrize("more", [[], ["--level", "0.5"]], ids=["params", "noise"])
 def test_between_two(run: Path, face: Path, tmp_path: Path, more: list[str]) -> None:
     """As many as are asked for; with params, the ends are the encodes."""

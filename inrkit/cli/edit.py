@@ -31,7 +31,7 @@ _BETWEEN, _STROKE = 9, 1.0
 
 @click.command()
 @option.run
-@option.inputs(required=True)
+@option.inputs(required=False)
 @click.option("--task", required=True, type=click.Choice(list(TASKS)), help="Kind of edit.")
 @click.option(
     "--mask",
@@ -85,7 +85,7 @@ def edit(
       colorize     add colour to a grey picture                        preserves the luma
       denoise      remove Gaussian noise of standard deviation --level (estimated by default)
       stroke       turn a rough drawing into a signal (SDEdit); a larger --level changes more
-      interpolate  interpolate between two INPUTs
+      interpolate  interpolate between two INPUTs; without any, between the noise of two samples
 
     Writes to OUT for each result: NAME.npy, the exact values (float32 in [-1, 1]), in which what is preserved agrees
     with the INPUT to 1e-5; NAME.png, rounded to 8 bits; NAME.inr, an encoding of it, which comes close but is not
@@ -96,7 +96,7 @@ def edit(
       inrkit edit runs/first small.png --task superres --factor 4 -o large.png
       inrkit edit runs/first a.png b.png --task interpolate --level 0.5
     """
-    _check(task, count, given)
+    _check(task, count, given, len(inputs))
     from inrkit.config.resolve import Resolved
     from inrkit.inference.model import Model
     from inrkit.storage.rundir import read_config
@@ -134,12 +134,13 @@ def _edited(
     if given["mask"] is not None:
         hole = picture_hole(model, _shape(model.modality)[1:], given["mask"], inputs[0])
         operator = KnownCells(hole if given["invert"] else ~hole)
-    support, names = observe_files(model, inputs, operator)
+    support, names = observe_files(model, inputs, operator) if inputs else (None, [])
     if task == "interpolate":
-        if len(names) != 2:
+        if inputs and len(names) != 2:
             raise UsageError(f"'interpolate' needs two inputs (got {len(names)})")
         shown, labels = None, ["between"] * (count or _BETWEEN)
     else:
+        assert support is not None
         shown = repeated(support, count or 1)
         labels = [name for name in names for _ in range(count or 1)]
     files, sheet = _targets(inputs, labels, out)
@@ -155,8 +156,11 @@ def _edited(
     return save_edits(model, shown, edited, operator, files, sheet, origins), sheet
 
 
-def _check(task: str, count: int | None, given: Mapping[str, Any]) -> None:
+def _check(task: str, count: int | None, given: Mapping[str, Any], inputs: int) -> None:
     """Options that fit the task, before anything is loaded."""
+    if not inputs and (task != "interpolate" or given["level"] is not None):
+        what = "'--level', which adds noise to them," if task == "interpolate" else f"the task '{task}'"
+        raise UsageError(f"{what} needs INPUTs, found none; only interpolating between samples goes without")
     for name, value in given.items():
         if value not in (None, False) and name not in TASKS[task]:
             fitting = ", ".join(other for other, names in TASKS.items() if name in names)

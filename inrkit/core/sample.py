@@ -127,6 +127,7 @@ def sample(
     label: Tensor | None = None,
     guidance: float = 1.0,
     clamp: bool = False,
+    noise: Tensor | None = None,
 ) -> Prediction:
     """One signal per row of the template, from f at each of ``times``, noisiest first; the last f is the sample.
 
@@ -140,11 +141,13 @@ def sample(
         label: The class of each row, (B,).
         guidance: 1 for the network itself; see `inrkit.core.guide`.
         clamp: Keep f within [-1, 1] between steps.
+        noise: Of unit variance, at the first level; by default it is drawn.
     """
     check_times(times)
     sampler = ConsistencySampler() if sampler is None else sampler
     f = Guided(pipeline.estimate, label, guidance, clamp=clamp, t_min=pipeline.preconditioning.t_min)
-    noisy = template.with_values(times[0] * draws.normal(*template.values.shape[1:]).to(template.values))
+    noise = draws.normal(*template.values.shape[1:]) if noise is None else noise
+    noisy = template.with_values(times[0] * noise.to(template.values))
     for t, r in itertools.pairwise(times):
         noisy = sampler.step(f, noisy, t, r, draws)
         if not isinstance(noisy, Observation):

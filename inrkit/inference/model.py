@@ -13,7 +13,7 @@ import inrkit
 from inrkit.config.resolve import Resolved
 from inrkit.config.run import RunConfig
 from inrkit.core.draws import Draws, seed_of
-from inrkit.core.edit.between import interpolate
+from inrkit.core.edit.between import interpolate, noise_between
 from inrkit.core.edit.operator import Operator
 from inrkit.core.edit.task import Edit, Restore
 from inrkit.core.inr import Params
@@ -190,13 +190,30 @@ class Model:
 
     @torch.no_grad()
     def interpolate(
-        self, ends: Given, steps: int = 9, level: float | None = None, seed: int = 0, label: Labels = None
+        self, ends: Given | None, steps: int = 9, level: float | None = None, seed: int = 0, label: Labels = None
     ) -> Prediction:
-        """Signals between two: mixing the params of their INRs, or, with a noise ``level``, the signals in noise."""
+        """Signals between two: mixing the params of their INRs, or, with a noise ``level``, the signals in noise.
+
+        With None, between two samples of this seed, along the sphere that their noise lies on.
+        """
+        if ends is None:
+            return self._between_samples(steps, seed, label)
         batch = self._classed(self.observe(ends), label)
         with autocast(self.precision, self.device):
             draws = Draws(seed_of(seed, "between"), 2)
             return interpolate(self.pipeline, batch.support, steps, draws, level=level, label=batch.label)
+
+    def _between_samples(self, steps: int, seed: int, label: Labels) -> Prediction:
+        template, draws = self.modality.template(steps).to(self.device), Draws(seed_of(seed, "between"), 2)
+        labels = self.labels(2 if isinstance(label, Sequence) and len(label) == 2 else 1, seed, label)
+        if labels is not None:  # of the nearer end
+            labels = labels[(torch.linspace(0, len(labels) - 1, steps) > 0.5).long()].to(self.device)
+        noise = noise_between(draws, steps, template.values)
+        with autocast(self.precision, self.device):
+            made = sample(
+                self.pipeline, template, draws, times=self.times(), sampler=self.sampler, label=labels, noise=noise
+            )
+        return attrs.evolve(made, observation=made.observation.with_values(made.signal))
 
     def _classed(self, batch: Batch, label: Labels) -> Batch:
         """The batch with the classes that the user names."""

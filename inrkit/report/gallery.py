@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inrkit.core.draws import Draws, seed_of
-from inrkit.core.edit.between import slerp
-from inrkit.core.noise import T_MAX
+from inrkit.core.edit.between import noise_between
+from inrkit.core.sample import sample
 from inrkit.drawing.page import Beside, Block, Picture, Rows
 from inrkit.drawing.sheet import CLEAR, sheet, to_image
 from inrkit.inference.model import Model
@@ -70,17 +70,16 @@ def params_between(signals: SignalSet, steps: int = 9) -> list[Block]:
 
 
 @torch.no_grad()
-def noise_between(model: Model, steps: int = 9) -> list[Block]:
+def samples_between(model: Model, steps: int = 9) -> list[Block]:
     """From the noise of one sample to that of another, on the sphere that noise lies on."""
     device = model.device
     template = model.modality.template(steps).to(device)
-    level = torch.full((steps,), T_MAX, device=device)
     rows = []
     for row in range(2):
-        z = Draws(seed_of("between", row), 2, device=device).normal(*template.values.shape[1:])
-        noise = torch.stack([slerp(z[0], z[1], i / (steps - 1)) for i in range(steps)]).to(template.values)
+        draws = Draws(seed_of("between", row), 2, device=device)
+        noise = noise_between(draws, steps, template.values)
         label = None if (one := model.labels(1, row)) is None else one.to(device).expand(steps)
-        values = model.pipeline(template.with_values(T_MAX * noise), level, label=label).signal
+        values = sample(model.pipeline, template, draws, label=label, noise=noise).signal
         rows.append(("samples", _row(pictures_of(model, values))))
     return [Rows(rows)]
 

@@ -91,7 +91,7 @@ def _steps_and_ways(model: Model) -> list[Section]:
     """What only a consistency function can show."""
     if not model.sampler.few_steps:
         return []
-    two_steps, between = gallery.samples(model, 24, model.times(2)), gallery.noise_between(model)
+    two_steps, between = gallery.samples(model, 24, model.times(2)), gallery.samples_between(model)
     lead = "Between two samples, spherically in the noise that they start from."
     return [
         Section("Interpolation of samples", between, lead),

@@ -29,7 +29,7 @@ from inrkit import (
     interpolate,
     noise_level,
 )
-from inrkit.core.edit.between import slerp
+from inrkit.core.edit.between import noise_between, slerp
 
 SHAPE = (3, 8, 12)
 TAPS = torch.rand(3, 1, 3, 3, generator=torch.Generator().manual_seed(1)) / 9
@@ -315,6 +315,18 @@ def test_impossible_ways_are_refused() -> None:
         interpolate(pipeline, two, 1)
     with pytest.raises(UsageError, match="'level' must be > 0"):
         interpolate(pipeline, two, 3, Draws(0, 2), level=0.0)
+
+
+def test_noise_from_one_to_another() -> None:
+    """The ends are drawn, and what lies between is as long as they are."""
+    like = torch.zeros(1, 2, 40)
+    way, ends = noise_between(Draws(3, 2), 5, like), Draws(3, 2).normal(2, 40)
+    torch.testing.assert_close(way[[0, -1]], ends)
+    lengths = way.flatten(1).norm(dim=1)
+    assert ends.flatten(1).norm(dim=1).min() * 0.95 < lengths.min()
+    assert lengths.max() < ends.flatten(1).norm(dim=1).max() * 1.05
+    with pytest.raises(UsageError, match="at least 2 steps"):
+        noise_between(Draws(3, 2), 1, like)
 
 
 def test_slerp_stays_on_the_sphere() -> None:

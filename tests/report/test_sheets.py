@@ -159,16 +159,6 @@ def test_encoding_depends_on_the_signals_alone(model: Model) -> None:
     assert choose(1000, 5, 0) == choose(1000, 5, 0) != choose(1000, 5, 1)
 
 
-def test_slerp_keeps_to_the_sphere() -> None:
-    """Between noises of length 1 every point has length 1, and the ends are the noises."""
-    a, b = torch.nn.functional.normalize(torch.randn(2, 50), dim=1)
-    assert torch.allclose(gallery.slerp(a, b, 0.0), a, atol=1e-6)
-    assert torch.allclose(gallery.slerp(a, b, 1.0), b, atol=1e-6)
-    for share in (0.2, 0.5, 0.9):
-        assert gallery.slerp(a, b, share).norm() == pytest.approx(1, abs=1e-5)
-    assert torch.allclose(gallery.slerp(a, a, 0.5), a)
-
-
 def test_samples_over_time_show_early_sheets_more_often(tmp_path: Path) -> None:
     """Of many sheets a few are shown, the first and the last among them."""
     (tmp_path / "samples").mkdir()

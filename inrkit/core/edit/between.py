@@ -62,6 +62,17 @@ def _mixed(ends: Tensor, share: Tensor) -> Tensor:
     return torch.lerp(ends[:1], ends[1:], share.reshape(-1, *[1] * (ends.ndim - 1)))
 
 
+def noise_between(draws: Draws, steps: int, like: Tensor) -> Tensor:
+    """The noise of ``steps`` signals such as ``like`` (B, ...), from one to another on the sphere that noise lies on.
+
+    ``draws`` are of two rows.
+    """
+    if steps < 2:
+        raise UsageError(f"at least 2 steps are needed, both ends among them (got {steps})")
+    first, last = draws.normal(*like.shape[1:]).to(like)
+    return torch.stack([slerp(first, last, i / (steps - 1)) for i in range(steps)])
+
+
 def slerp(a: Tensor, b: Tensor, share: float) -> Tensor:
     """The point between two noises at this share of the angle: sin((1-s)ω)/sin ω a + sin(sω)/sin ω b."""
     cosine = float(F.cosine_similarity(a.flatten(), b.flatten(), dim=0).clamp(-1, 1))
