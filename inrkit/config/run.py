@@ -102,6 +102,11 @@ class RunConfig:
     )
     nan: Literal["stop", "skip"] = option("stop", "on a NaN or infinite loss or gradient: stop, or skip the step")
 
+    divergence: Literal["stop", "warn"] = option(
+        "stop",
+        "on a loss that stays above three times what it was at the beginning of a stage of training: stop, or say so "
+        "and go on",
+    )
     early_stop: int = option(
         0,
         "early stopping: end after this many evaluations in a row (one every 'sample_every' steps) with a Fréchet "
@@ -137,6 +142,7 @@ MACHINE = frozenset(
         "accumulate",
         "trackers",
         "keep",
+        "divergence",
         "early_stop",
         "gradient_every",
         "shard",

@@ -2,7 +2,7 @@
 
 import math
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import cast, final
 
@@ -12,12 +12,14 @@ import inrkit
 from inrkit.config.phases import ScheduledPhase
 from inrkit.config.toml import to_toml, unstructure
 from inrkit.core.modality import Signals
+from inrkit.errors import DivergedError
 from inrkit.evaluation.reconstruction import Score
 from inrkit.inference.model import Model, build_model
 from inrkit.machine.randomness import preserve_random_state
 from inrkit.machine.signals import StoppedError, StopRequest
 from inrkit.storage import tensorfile
 from inrkit.storage.checkpoint import save_checkpoint
+from inrkit.training.divergence import LossWatch
 from inrkit.training.learner import Learner
 from inrkit.training.log import RunLog
 from inrkit.training.optimizer import learning_rate
@@ -35,6 +37,7 @@ class Loop:
     Args:
         run: The run directory.
         early: Watches for samples that become worse.
+        watch: Watches for losses that become larger.
         facts: What the training data are; a resumed run must find the same.
         on_sample: Called with a model of the averaged weights, the run directory and the step.
     """
@@ -46,6 +49,7 @@ class Loop:
     progress: RunProgress
     score: Score
     early: EarlyStopping
+    watch: LossWatch
     facts: dict[str, object]
     on_sample: OnSample
 
@@ -78,6 +82,7 @@ class Loop:
         measured = every > 0 and (learner.step + 1) % every == 0
         values, stops = learner.learn(phase, self.signals, stop=stop, measured=measured)
         if values is not None:
+            self._check(phase, values)
             self.log.add(values)
             self.progress.step(learner.step, phase.name, values)
         else:
@@ -87,6 +92,19 @@ class Loop:
         if measured and learner.gradient_norms:
             self._write({f"gradient/{name}": value for name, value in learner.gradient_norms.items()})
         return stops
+
+    def _check(self, phase: ScheduledPhase, values: Mapping[str, float]) -> None:
+        """The end of a run whose loss diverges; or a line that says so, once a stage."""
+        learner, before = self.learner, self.watch.reported
+        found = self.watch.see(phase, learner.step - 1, values)
+        if not found or before:
+            return
+        config = learner.config
+        advice = f"try a lower 'lr' (now {phase.lr:g})" + ("" if config.clip else " or 'clip' = 1")
+        text = f"step {learner.step}: {found}; {advice}"
+        if config.divergence == "stop":
+            raise DivergedError(f"{text}; with 'divergence' = \"warn\" the run goes on all the same")
+        self.progress.say(text)
 
     def _write(self, values: dict[str, object]) -> None:
         step = self.learner.step
@@ -135,7 +153,7 @@ class Loop:
                 "world": learner.ranks.world,
                 "config": to_toml(unstructure(config)),
             }
-            state |= {"log": self.log.state(), "facts": self.facts, "finished": finished}
+            state |= {"log": self.log.state(), "facts": self.facts, "finished": finished, "watch": self.watch.state()}
             if self.early.patience:
                 state["early_stopping"] = self.early.state()
             folder, best = self.run / "checkpoints", self.early.best_step

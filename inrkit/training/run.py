@@ -23,6 +23,7 @@ from inrkit.storage.checkpoint import Checkpoint, latest_checkpoint, load_checkp
 from inrkit.storage.rundir import RunDirectory
 from inrkit.storage.weights import find_checkpoint
 from inrkit.training.budget import within
+from inrkit.training.divergence import LossWatch
 from inrkit.training.learner import Learner
 from inrkit.training.loader import read_ahead
 from inrkit.training.log import RunLog
@@ -131,10 +132,11 @@ def _train(
         order = Order(len(source), config.batch_size, config.seed, resolved.seen)
         learner = Learner(resolved, ranks, device, precision, order)
         stack.callback(learner.release)
-        early = EarlyStopping(config.early_stop, trained=config.init is not None)
+        early, watch = EarlyStopping(config.early_stop, trained=config.init is not None), LossWatch()
         if checkpoint is not None:
             _check_facts(checkpoint, facts)
             learner.load(checkpoint)
+            watch.load(checkpoint.state["watch"])
             early.load(checkpoint.state.get("early_stopping", {}) if config.early_stop else {})
         elif config.init is not None:
             learner.start_from(find_checkpoint(Path(config.init)))
@@ -155,7 +157,7 @@ def _train(
         steps, resident = range(learner.step, config.steps), config.device_data << 20
         signals = read_ahead(source, order, learner.rows_at, steps, config.workers, device, resident)
         with _still_there(run):
-            Loop(run, learner, signals, log, progress, Score(resolved), early, facts, on_sample).train()
+            Loop(run, learner, signals, log, progress, Score(resolved), early, watch, facts, on_sample).train()
 
 
 def _check_processes(config: RunConfig, ranks: Ranks) -> None:

@@ -1,0 +1,74 @@
+"""A loss that grows although every number is finite ends a run early, and says what to change."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from toy_run import train_toy
+
+from inrkit import Inrct, RunConfig, SigmoidPairing
+from inrkit.config.phases import ScheduledPhase, schedule_phases
+from inrkit.errors import DivergedError
+from inrkit.training.divergence import LossWatch
+
+
+def phase_of(stages: int, steps: int = 400) -> ScheduledPhase:
+    options = {"curriculum": {"stages": stages}}
+    (phase,) = schedule_phases(RunConfig(modality="toy", steps=steps, warmup_share=0.0, objective_options=options))
+    assert phase.objective == Inrct(curriculum=SigmoidPairing(stages=stages))
+    return phase
+
+
+def reports(losses: list[float], stages: int = 1) -> list[int]:
+    """The steps at which something is found wrong."""
+    watch, phase = LossWatch(), phase_of(stages)
+    values = ({"loss": x, "loss/gene": 0.9 * x, "loss/recon": 0.1, "norm": 10 * x} for x in losses)
+    return [step for step, each in enumerate(values) if watch.see(phase, step, each)]
+
+
+def test_heavy_tails_are_no_divergence() -> None:
+    """Means over a batch of 8 of log-normal weights, falling slowly."""
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        weights = torch.exp(2 * torch.randn(400, 8, generator=generator) + 1).mean(1)
+        assert reports((weights * torch.linspace(1, 0.5, 400)).tolist()) == []
+
+
+def test_a_harder_stage_may_have_a_larger_loss() -> None:
+    """Ten times as large from one stage to the next."""
+    assert reports([10.0 ** (step // 100) for step in range(400)], stages=4) == []
+
+
+def test_a_loss_that_stays_large_is_reported() -> None:
+    """From when half of the last thirty losses are above three times the first ones; one that comes back is not."""
+    assert reports([1.0] * 100 + [4.0] * 50)[0] == 100 + 15
+    assert reports([1.0] * 100 + [400.0] * 14 + [1.0] * 50) == []
+
+
+def test_a_watch_goes_on_from_its_state() -> None:
+    """As what a checkpoint holds."""
+    phase, watch = phase_of(1), LossWatch()
+    losses = [{"loss": 1.0 if step < 60 else 5.0, "norm": 1.0} for step in range(100)]
+    for step in range(70):
+        assert not watch.see(phase, step, losses[step])
+    again = LossWatch()
+    again.load(json.loads(json.dumps(watch.state())))
+    assert [bool(watch.see(phase, step, losses[step])) for step in range(70, 100)] == [
+        bool(again.see(phase, step, losses[step])) for step in range(70, 100)
+    ]
+
+
+SEVERE = {"lr": 3.0, "optimizer": "adamw", "steps": 80, "warmup": 50, "warmup_share": 0.0, "save_every": 40}
+ONE_STAGE = {"curriculum": {"stages": 1}}
+
+
+def test_a_rate_that_is_too_high_stops_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the exit code of divergence and the setting to change; or it is said once, and the run goes on."""
+    found = r"step \d\d: the loss diverges: .* times as large .*try a lower 'lr' \(now 3\)"
+    with pytest.raises(DivergedError, match=found) as error:
+        train_toy(tmp_path, **SEVERE, objective_options=ONE_STAGE)
+    assert error.value.exit_code == 5
+    model = train_toy(tmp_path, **SEVERE, objective_options=ONE_STAGE, divergence="warn", progress=True)
+    assert model.step == 80
+    assert capsys.readouterr().err.count("the loss diverges") == 1
