@@ -545,3 +545,13 @@ def test_long_lists_are_cut_for_people() -> None:
     assert shown(list(range(16))).endswith("14, 15")
     assert shown([0.123456, *range(19)]).startswith("0.1235, 0, 1")
     assert shown(list(range(20))).endswith("15, ... (20 in all)")
+
+
+def test_what_was_done_to_a_file_is_said(run: Path, tmp_path: Path) -> None:
+    """On stderr: to which size, from which, and that it was cropped; a render that would be stretched is announced."""
+    Image.new("RGB", (30, 20), "red").save(tmp_path / "wide.png")
+    result = inrkit("encode", run, tmp_path / "wide.png", "-o", tmp_path / "wide.inr")
+    assert "wide.png: the model sees 8 x 8 from 30 x 20, cropped to the centre, 20 x 20" in result.stderr
+    result = inrkit("render", tmp_path / "wide.inr", "--size", "64x48", "-o", tmp_path / "large.png")
+    assert result.stderr.strip() == "64x48 stretches the signal, which is 8 x 8; --size 48x48 keeps its proportion"
+    assert inrkit("render", tmp_path / "wide.inr", "--size", "64x64", "-o", tmp_path / "large.png").stderr == ""

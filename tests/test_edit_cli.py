@@ -10,6 +10,7 @@ from PIL import Image
 
 import inrkit
 from inrkit.cli import main
+from inrkit.drawing.mask import read_mask
 
 SMALL = ["size=8,8", "patch=4", "width=16", "depth=1", "decoder_depth=1", "heads=2", "hidden=16", "inr_width=16"]
 SMALL += ["inr_inner=16", "inr_depth=2", "count=64"]
@@ -86,13 +87,15 @@ def test_known_cells_stay(run: Path, face: Path, tmp_path: Path) -> None:
     assert np.array_equal(pixels_of(tmp_path / "out" / "face.png")[:, known], before[:, known])
 
 
-def test_patch_means_stay(run: Path, face: Path, tmp_path: Path) -> None:
-    """Of a picture of the size of training those are kept; of one as coarse as the patches, its very pixels."""
-    succeed(run, face, "--task", "superres", "--factor", 2, "-o", tmp_path / "a")
-    assert np.abs(means(np.load(tmp_path / "a" / "face.npy"), 2) - means(pixels_of(face), 2)).max() < 1e-5
-    small = save(tmp_path / "small.png", 2, 2)
-    succeed(run, small, "--task", "superres", "--factor", 4, "-o", tmp_path / "b")
-    assert np.abs(means(np.load(tmp_path / "b" / "small.npy"), 4) - pixels_of(small)).max() < 1e-5
+@pytest.mark.parametrize(("size", "factor"), [(8, 2), (2, 4), (4, 3), (12, 2)])
+def test_patch_means_stay(run: Path, tmp_path: Path, size: int, factor: int) -> None:
+    """A result is so many times as large as the input, coarser than the model or finer; the means of its patches are
+    the very pixels of the input."""
+    small = save(tmp_path / "small.png", size, size)
+    succeed(run, small, "--task", "superres", "--factor", factor, "-o", tmp_path / "out")
+    values = np.load(tmp_path / "out" / "small.npy")
+    assert values.shape == (3, size * factor, size * factor)
+    assert np.abs(means(values, factor) - pixels_of(small)).max() < 1e-5
 
 
 def test_luma_stays(run: Path, face: Path, tmp_path: Path) -> None:
@@ -131,6 +134,8 @@ def test_the_rest_of_the_input_is_not_used(run: Path, face: Path, tmp_path: Path
 )
 def test_results_are_described_and_can_be_rendered(run: Path, face: Path, tmp_path: Path, args: list[str]) -> None:
     """Variants get names of their own; the INR opens without the run; equal seeds give equal results."""
+    if args[1] == "superres":
+        save(face, 4, 4)
     rows = json.loads(succeed(run, face, *args, "-n", 2, "--json", "-o", tmp_path / "out"))
     assert [Path(row["inr"]).name for row in rows] == ["face.inr", "face-2.inr"]
     assert all((row["kept"] is None) == (args[1] in ("denoise", "stroke")) for row in rows)
@@ -171,19 +176,67 @@ def test_between_two(run: Path, face: Path, tmp_path: Path, more: list[str]) -> 
         assert np.abs(np.load(rows[2]["values"]) - encoded[1]).max() < 1e-4
 
 
-def test_a_mask_may_have_the_size_of_training_or_of_the_input(run: Path, tmp_path: Path) -> None:
-    """Bright is the hole; a mask painted over a larger picture is scaled and cut as the picture is."""
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (16, 24)], ids=["training", "input"])
+def test_a_mask_may_have_the_size_of_training_or_of_the_input(
+    run: Path, tmp_path: Path, height: int, width: int
+) -> None:
+    """Bright is the hole. The result is as large as the input, and the same around the hole, to its very margins."""
     large = save(tmp_path / "large.png", 16, 24)  # its middle 16 x 16 is what the model sees
-    for height, width, hole in ((8, 8, np.s_[0:8, 0:4]), (16, 24, np.s_[0:16, 0:12])):
-        mask = np.zeros((height, width), np.uint8)
-        mask[hole] = 255
-        Image.fromarray(mask).save(tmp_path / "mask.png")
-        out = tmp_path / f"{width}"
-        succeed(run, large, "--task", "inpaint", "--mask", tmp_path / "mask.png", "-o", out)
-        seen = inrkit.load(run).observe(large).support.values[0].numpy()
-        difference = np.abs(np.load(out / "large.npy") - seen).max(0)
-        assert (difference[:, :4] > 1e-3).mean() > 0.9
-        assert difference[:, 4:].max() < 1e-5
+    mask = np.zeros((height, width), np.uint8)
+    mask[:, : width // 2] = 255
+    mask[:, : (width - height) // 2] = 0
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    succeed(run, large, "--task", "inpaint", "--mask", tmp_path / "mask.png", "-o", tmp_path / "out")
+    difference = np.abs(np.load(tmp_path / "out" / "large.npy") - pixels_of(large)).max(0)
+    assert difference.shape == (16, 24)
+    assert (difference[:, 4:12] > 1e-3).mean() > 0.9
+    assert max(difference[:, :4].max(), difference[:, 12:].max()) < 1e-5
+
+
+def painted(kind: str) -> Image.Image:
+    """The same square of 12 x 12, as editors write it."""
+    square, red = np.zeros((12, 12), bool), (np.arange(144).reshape(12, 12) * 1.5).astype(np.uint8)
+    square[2:6, 3:8] = True
+    alpha = np.where(square, 255, 0).astype(np.uint8)
+    black = np.zeros((12, 12), np.uint8)
+    layers = {
+        "layer": np.stack([black, black, black, alpha], -1),
+        "selection": np.stack([alpha, alpha, alpha, black + 255], -1),
+        "erased": np.stack([red, 255 - red, red // 2, 255 - alpha], -1),
+        "grey": alpha,
+        "deep": alpha.astype(np.uint16) * 257,
+        "one bit": alpha > 0,
+    }
+    return Image.fromarray(layers[kind])
+
+
+@pytest.mark.parametrize("kind", ["layer", "selection", "erased", "grey", "deep", "one bit"])
+def test_masks_as_image_editors_write_them(tmp_path: Path, kind: str) -> None:
+    """On a transparent layer, as a selection, as a photo with a hole, in grey of 8 or 16 bits: one hole."""
+    painted(kind).save(tmp_path / "mask.png")
+    hole, _ = read_mask(tmp_path / "mask.png")
+    assert hole.sum() == 20
+    assert hole[2:6, 3:8].all()
+
+
+def test_luma_of_a_large_picture_stays(run: Path, tmp_path: Path) -> None:
+    """The colour comes from the INR at the size of the input, the luma from the input."""
+    large = save(tmp_path / "large.png", 20, 16)
+    said = edit(run, large, "--task", "colorize", "-o", tmp_path / "out.png")
+    assert "8 x 8 from 16 x 20, cropped to the centre, 16 x 16" in said.stderr
+    weights = np.array([0.2989, 0.587, 0.114])
+    seen = pixels_of(large)[:, 2:18]
+    luma = [np.tensordot(weights / weights.sum(), x, 1) for x in (np.load(tmp_path / "out.npy"), seen)]
+    assert np.abs(luma[0] - luma[1]).max() < 1e-5
+
+
+def test_denoise_says_the_level_that_it_estimated(run: Path, face: Path, tmp_path: Path) -> None:
+    """On the line of the result, and as JSON; a given level is not repeated."""
+    out = ["-o", tmp_path / "out"]
+    assert "noise of standard deviation 0." in succeed(run, face, "--task", "denoise", *out)
+    (row,) = json.loads(succeed(run, face, "--task", "denoise", "--json", *out))
+    assert 0 < row["level"] < 2
+    assert "standard deviation" not in succeed(run, face, "--task", "denoise", "--level", "0.1", *out)
 
 
 # ---------------------------------------------------------------------------------------------- mistakes
@@ -201,13 +254,13 @@ def test_masks_of_another_size_are_refused(run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--task", "superres", "--factor", "3"], "'--factor' must divide the size of the signal, 8 x 8 (got 3)"),
         (["--task", "superres", "--factor", "1"], "'--factor' must be at least 2 (got 1)"),
         (["--task", "inpaint"], "'inpaint' needs one of '--mask', '--box' and '--text' (got none)"),
         (["--task", "inpaint", "--box", "0,0,2,2", "--text", "A"], "(got '--box' and '--text')"),
         (["--task", "inpaint", "--box", "6,6,4,4"], "the box must lie within the signal, 8 x 8 (got '6,6,4,4')"),
-        (["--task", "inpaint", "--box", "1,2"], "'--box' is 4 numbers"),
+        (["--task", "inpaint", "--box", "1,2"], "'--box' is X,Y,W,H: 4 numbers"),
         (["--task", "inpaint", "--box", "0,0,8,8", "--invert"], "nothing to fill in"),
+        (["--task", "inpaint", "--box", "0,0,8,8"], "nothing would be known"),
         (["--task", "inpaint", "--text", " "], "must have letters"),
         (
             ["--task", "colorize", "--factor", "2"],

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inrkit.cli import option
-from inrkit.cli.output import bar, say, say_json
+from inrkit.cli.output import bar, note, say, say_json
 from inrkit.errors import UsageError
 
 if TYPE_CHECKING:
     from inrkit.core.edit.operator import Operator
     from inrkit.core.edit.task import Edit
-    from inrkit.core.modality import Modality
+    from inrkit.core.observation import Observation
     from inrkit.inference.edit import Written
     from inrkit.inference.model import Model
+    from inrkit.inference.plan import Plan
 
 TASKS: Mapping[str, frozenset[str]] = {
     "inpaint": frozenset({"mask", "box", "text", "invert", "passes"}),
@@ -36,12 +37,13 @@ _BETWEEN, _STROKE = 9, 1.0
 @click.option(
     "--mask",
     type=option.FILE,
-    help="inpaint: mask image, white where to inpaint, at the resolution of training or of the first INPUT.",
+    help="inpaint: mask image as large as the INPUT, or of training's resolution: white where to inpaint, or painted "
+    "on a transparent layer, or the INPUT with a part erased.",
 )
-@click.option("--box", metavar="X,Y,W,H", help="inpaint: fill this box, in pixels.")
+@click.option("--box", metavar="X,Y,W,H", help="inpaint: fill this box, in pixels of the INPUT.")
 @click.option("--text", metavar="LETTERS", help="inpaint: fill the shape of these letters.")
 @click.option("--invert", is_flag=True, help="inpaint: invert the mask.")
-@click.option("--factor", type=int, metavar="N", help="superres: upscaling factor along each axis. [default: 2]")
+@click.option("--factor", type=int, metavar="N", help="superres: how many times larger each axis becomes. [default: 2]")
 @click.option(
     "--level",
     type=float,
@@ -81,15 +83,19 @@ def edit(
 
     \b
       inpaint      fill in a --mask, --box or --text                   preserves the known pixels
-      superres     super-resolution by --factor                        preserves the means of patches
+      superres     super-resolution by --factor                        preserves the input as means of patches
       colorize     add colour to a grey picture                        preserves the luma
       denoise      remove Gaussian noise of standard deviation --level (estimated by default)
       stroke       turn a rough drawing into a signal (SDEdit); a larger --level changes more
       interpolate  interpolate between two INPUTs; without any, between the noise of two samples
 
+    Results are as large as the INPUT: what is known comes from it, the rest is rendered from the INR at that size. The
+    model works at the resolution of training, on the centre of an INPUT of another shape: inpaint leaves what is
+    around it as it is, the other tasks return the centre.
+
     Writes to OUT for each result: NAME.npy, the exact values (float32 in [-1, 1]), in which what is preserved agrees
     with the INPUT to 1e-5; NAME.png, rounded to 8 bits; NAME.inr, an encoding of it, which comes close but is not
-    exact. sheet.png shows the signals before and after.
+    exact. sheet.png shows the signals before and after, at the resolution of training, with what is filled in marked.
 
     \b
       inrkit edit runs/first face.png --task inpaint --box 8,8,16,10 -n 4 -o filled
@@ -99,20 +105,35 @@ def edit(
     _check(task, count, given, len(inputs))
     from inrkit.config.resolve import Resolved
     from inrkit.inference.model import Model
+    from inrkit.inference.plan import plan_edit
     from inrkit.storage.rundir import read_config
 
-    # What the config alone can tell is checked before the weights are read.
-    known = _known(Resolved.of(read_config(run)).modality, task, given)
+    # What needs no weights is checked before they are read.
+    plan = plan_edit(Resolved.of(read_config(run)).modality, task, inputs, given)
     model, folder = Model.load(run, device=device), out or run / "edited"
-    written, sheet = _edited(model, inputs, task, count, label, seed, folder, known, given)
+    written, levels, sheet = _edited(model, inputs, task, count, label, seed, folder, plan, given)
     if as_json:
-        say_json([result._asdict() for result in written])
+        say_json([{**result._asdict(), "level": level} for result, level in zip(written, levels, strict=True)])
         return
-    for result in written:
-        fidelity = "" if result.inr_psnr is None else f"  PSNR of its INR {result.inr_psnr:.2f} dB"
-        exact = "" if result.kept is None else f"  known part preserved to {result.kept:.1e} in {result.values.name}"
-        say(f"{result.picture}{fidelity}{exact}")
+    for result, level in zip(written, levels, strict=True):
+        say(f"{result.picture}  {_about(result, level, plan.marked)}")
     say(f"before and after: {sheet}")
+
+
+def _about(result: "Written", level: float | None, marked: str) -> str:
+    """How large a result is, and what is known of it."""
+    from inrkit.nn.grid import shown_size
+
+    parts = [shown_size(result.size)]
+    if result.filled is not None:
+        parts.append(f"{result.filled:.1%} filled in{f' ({marked} in the mask)' if marked else ''}")
+    if level is not None:
+        parts.append(f"noise of standard deviation {level:.3f}, estimated")
+    if result.kept is not None:
+        parts.append(f"known part preserved to {result.kept:.1e} in {result.values.name}")
+    if result.inr_psnr is not None:
+        parts.append(f"PSNR of its INR {result.inr_psnr:.2f} dB")
+    return ", ".join(parts)
 
 
 def _edited(
@@ -123,37 +144,56 @@ def _edited(
     label: Sequence[str] | None,
     seed: int,
     out: Path,
-    operator: "Operator | None",
+    plan: "Plan",
     given: Mapping[str, Any],
-) -> tuple[list["Written"], Path]:
-    """What was written for each result, and the sheet."""
+) -> tuple[list["Written"], list[float | None], Path]:
+    """What was written for each result, the levels of noise that were estimated, and the sheet."""
     from inrkit.cli.files import made_folder
-    from inrkit.core.edit.operator import KnownCells
-    from inrkit.inference.edit import observe_files, picture_hole, repeated, save_edits
+    from inrkit.core.edit.task import noise_level
+    from inrkit.inference.edit import repeated, save_edits, save_sheet
 
-    if given["mask"] is not None:
-        hole = picture_hole(model, _shape(model.modality)[1:], given["mask"], inputs[0])
-        operator = KnownCells(hole if given["invert"] else ~hole)
-    support, names = observe_files(model, inputs, operator) if inputs else (None, [])
+    support, names = _observed(model, inputs, plan) if inputs else (None, [])
     if task == "interpolate":
         if inputs and len(names) != 2:
             raise UsageError(f"'interpolate' needs two inputs (got {len(names)})")
         shown, labels = None, ["between"] * (count or _BETWEEN)
+        targets = [plan.targets[0]] * len(labels)
     else:
         assert support is not None
         shown = repeated(support, count or 1)
         labels = [name for name in names for _ in range(count or 1)]
+        targets = [target for target in plan.targets for _ in range(count or 1)]
     files, sheet = _targets(inputs, labels, out)
     if shown is None:
         edited = model.interpolate(support, len(labels), given["level"], seed, label)
     else:
         with bar("editing") as progress:
-            edited = model.edit(shown, _task(task, operator, given), seed, label, progress=progress)
+            edited = model.edit(shown, _task(task, plan.operator, given), seed, label, progress=progress)
     made_folder(sheet.parent)
     options = {key: str(value) if isinstance(value, Path) else value for key, value in given.items() if value}
     options |= {} if label is None else {"label": label}
     origins = [{"kind": "edit", "task": task, "source": Path(name).name, "seed": seed, **options} for name in labels]
-    return save_edits(model, shown, edited, operator, files, sheet, origins), sheet
+    written = save_edits(model, edited, targets, files, origins)
+    save_sheet(model, shown, edited, plan.operator, sheet)
+    levels: list[float | None] = [None] * len(labels)
+    if task == "denoise" and given["level"] is None and shown is not None:
+        levels = noise_level(shown.values).tolist()
+    return written, levels, sheet
+
+
+def _observed(model: "Model", inputs: Sequence[Path], plan: "Plan") -> tuple["Observation", Sequence[str]]:
+    """What the model sees of the files, which is said where it is not the whole, and their names."""
+    from inrkit.core.edit.operator import PatchMeans
+    from inrkit.inference.edit import with_coarse
+    from inrkit.inference.given import fittings
+
+    signals, names = model.modality.display.read(inputs)
+    for line in fittings(model.modality, signals, names):
+        note(line)
+    support = model.observe(signals).support
+    if plan.coarse and isinstance(plan.operator, PatchMeans):
+        support = with_coarse(support, [target.original for target in plan.targets], plan.operator)
+    return support, names
 
 
 def _check(task: str, count: int | None, given: Mapping[str, Any], inputs: int) -> None:
@@ -180,32 +220,8 @@ def _check(task: str, count: int | None, given: Mapping[str, Any], inputs: int) 
         raise UsageError(f"'--level' must be > 0 (got {level:g})")
 
 
-def _known(modality: "Modality", task: str, given: Mapping[str, Any]) -> "Operator | None":
-    """What is known of the inputs, unless a mask says it; None for tasks that keep nothing exactly."""
-    from inrkit.core.edit.operator import ChannelMean, KnownCells, PatchMeans
-    from inrkit.inference.edit import box_hole, text_hole
-
-    shape = _shape(modality)
-    operator: Operator | None = None
-    if task == "inpaint" and given["mask"] is None:
-        make, text = (box_hole, given["box"]) if given["box"] is not None else (text_hole, given["text"])
-        hole = make(shape[1:], text)
-        operator = KnownCells(hole if given["invert"] else ~hole)
-    elif task == "superres":
-        operator = PatchMeans(2 if given["factor"] is None else given["factor"])
-    elif task == "colorize":
-        operator = ChannelMean()
-    if operator is not None:
-        operator.check(shape)
-    return operator
-
-
-def _shape(modality: "Modality") -> tuple[int, ...]:
-    return tuple(modality.template(1).values.shape[1:])
-
-
 def _task(task: str, operator: "Operator | None", given: Mapping[str, Any]) -> "Edit":
-    from inrkit.core.edit.task import Denoise, Restore, Stroke, descending
+    from inrkit.core.edit.task import Denoise, Encode, Restore, Stroke, descending
 
     passes = given["passes"]
     if task == "denoise":
@@ -213,7 +229,8 @@ def _task(task: str, operator: "Operator | None", given: Mapping[str, Any]) -> "
     if task == "stroke":
         first = given["level"] or _STROKE
         return Stroke(descending(first, first / 16, passes or 4))
-    assert operator is not None
+    if operator is None:
+        return Encode()
     return Restore(operator) if passes is None else Restore(operator, descending(80.0, 0.05, passes))
 
 

@@ -60,6 +60,7 @@ def encode(
         raise UsageError("'--label' is for files; a data set has its own labels")
     from inrkit.cli.files import is_file_name, made_folder
     from inrkit.inference.encodeset import SPLITS, encode_set
+    from inrkit.inference.given import fittings
     from inrkit.inference.model import Model
 
     if data is not None:
@@ -74,6 +75,8 @@ def encode(
         raise UsageError(f"{out}: expected an .inr file or a folder; 'inrkit render' makes pictures of .inr files")
     model = Model.load(run, device=device)
     signals, names = _read(model, inputs, skip_broken=skip_broken)
+    for line in fittings(model.modality, signals, names):
+        note(line)
     classes = None if label is None else model.labels(len(names), 0, label)
     signals = signals if classes is None else {**signals, "label": classes}
     files, sheet = _targets(run, inputs, names, out)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from inrkit.cli import option
-from inrkit.cli.output import bar, say
+from inrkit.cli.output import bar, note, say
 
 
 @click.command()
@@ -22,7 +22,7 @@ def render(
 
     \b
       inrkit render new/0000.inr --size 512x512
-      inrkit render photo.inr --size 640x480 -o large.png
+      inrkit render photo.inr --size 640x640 -o large.png
       inrkit render car.inr --orbit 60 -o car.gif              or .webp, .mp4, or a folder of frames
       inrkit render car.inr --at elevation=60 --at azimuth=120 --size 256x256
     """
@@ -34,6 +34,8 @@ def render(
     opened = open_inr(file, device)
     asked = "-".join(value if key == "size" else f"{key}{value}" for key, value in request.items() if "/" not in value)
     path = out or file.with_name(f"{file.stem}-{asked or 'render'}{opened.modality.display.suffix}")
+    if size is not None and (remark := opened.stretched(size)):
+        note(remark)
     with bar("rendering") as progress:
         values = opened.render(request, progress=progress)
     made_folder(path.parent)

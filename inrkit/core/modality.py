@@ -3,8 +3,9 @@
 import abc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
+import attrs
 from torch import Tensor
 
 from inrkit.core.denoiser import Denoiser
@@ -19,6 +20,29 @@ from inrkit.errors import UsageError
 
 Signals = Mapping[str, Tensor]
 """Raw signals as a source reads them: name to tensor, rows first."""
+
+
+@final
+@attrs.frozen(eq=False)
+class Original:
+    """A signal at the resolution of its file.
+
+    Args:
+        values: On [-1, 1], (C, *size).
+        part: What the model sees of it, scaled to its own size: a range of each axis.
+    """
+
+    values: Tensor
+    part: tuple[slice, ...]
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        return tuple(self.values.shape[1:])
+
+    @property
+    def seen(self) -> Tensor:
+        """The values of that part."""
+        return self.values[(slice(None), *self.part)]
 
 
 class Source(abc.ABC):
@@ -62,15 +86,25 @@ class Display(abc.ABC):
         """Something to look at for values (B, C, ...) of any place: (B, 3, H, W) in [0, 1]; for sheets and figures."""
 
     def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
-        """Signals as a source would read them, and names, from files of the user; for ``encode`` and ``edit``."""
+        """Signals as a source would read them, and names, from files of the user; for ``encode`` and ``edit``.
+
+        An entry "size" (B, axes), if there is one, is how large each was in its file; `fitting` says what became of it.
+        """
         raise UsageError("signals of this modality are not read from files; encode a data set")
 
-    def read_coarse(self, path: Path, factor: int) -> Tensor | None:
-        """Values (C, ...) of a file whose signal is exactly ``factor`` times as coarse as the support; else None.
+    def fitting(self, size: tuple[int, ...]) -> str:
+        """What `read` does to a file's signal of this size, such as "32 x 32 from 128 x 128"; "" where it is nothing.
 
-        For super-resolution, which otherwise makes the file's signal coarse itself.
+        For people: commands say it.
         """
-        return None
+        return ""
+
+    def originals(self, path: Path) -> Sequence[Original]:
+        """The signals of a file at its own resolution; for ``edit``, whose results then have that too.
+
+        Empty where there is none: results are then as large as what the model works on.
+        """
+        return ()
 
     def write(self, values: Sequence[Tensor], path: Path) -> Path:
         """Saves one signal, a tensor (C, ...) for each place; returns the path. For ``render`` and ``edit``."""

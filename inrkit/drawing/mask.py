@@ -1,11 +1,16 @@
-"""Masks for edits: letters as cells of a grid, and the size of a picture file."""
+"""Masks for edits: letters as cells of a grid, and pictures as image editors write them."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-_ORIENTATION = 0x0112  # EXIF; from 5 on, the camera was held upright
+from inrkit.errors import DataError
+
+_MOST = 89_478_485  # pixels, as of other pictures
+_MIDDLE = 128
+_COLOURS = 32  # what is painted has fewer than a photo has
 
 
 def letters(text: str, height: int, width: int) -> np.ndarray:
@@ -21,11 +26,35 @@ def letters(text: str, height: int, width: int) -> np.ndarray:
     return np.array(picture) > 100
 
 
-def picture_size(path: Path) -> tuple[int, int] | None:
-    """Height and width of a picture file as it is looked at; None for what is none."""
+def read_mask(path: Path) -> tuple[np.ndarray, str]:
+    """True where a picture marks something, (H, W), and in words how it was read.
+
+    Without transparency, or with the same of it everywhere: where it is bright. Painted on a transparent layer: where
+    it is painted, or where white is, if black is too. A photo with a part erased: where it is transparent.
+    """
     try:
-        with Image.open(path) as picture:
-            upright = picture.getexif().get(_ORIENTATION, 1) >= 5
-            return (picture.width, picture.height) if upright else (picture.height, picture.width)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of size, which is judged here
+            with Image.open(path) as opened:
+                if opened.width * opened.height > _MOST:
+                    raise DataError(f"{path}: expected a mask of at most {_MOST} pixels, found more")
+                picture = ImageOps.exif_transpose(opened)
+                colours = np.asarray(picture.convert("RGBA"))
+                grey = _grey(picture)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: expected a picture for a mask, found something else") from error
+    painted, bright = colours[..., 3] >= _MIDDLE, grey >= _MIDDLE
+    if painted.all() or not painted.any():
+        return bright & painted, "what is white"
+    if len(np.unique(colours[painted][:, :3], axis=0)) > _COLOURS:
+        return ~painted, "what is erased"
+    if bright[painted].any() and not bright[painted].all():
+        return painted & bright, "what is white"
+    return painted, "what is painted"
+
+
+def _grey(picture: Image.Image) -> np.ndarray:
+    """Brightness from 0 to 255; of 16 bits, which Pillow would clip, the upper ones."""
+    if picture.mode.startswith("I"):
+        return np.asarray(picture).astype(np.int64) >> 8
+    return np.asarray(picture.convert("RGB").convert("L"))

@@ -15,12 +15,13 @@ from inrkit.config.parts import check_parts, make_function
 from inrkit.core.denoiser import Denoiser
 from inrkit.core.draws import Draws
 from inrkit.core.measure import Measure
-from inrkit.core.modality import Display, Modality, Signals, Source
+from inrkit.core.modality import Display, Modality, Original, Signals, Source
 from inrkit.core.noise import Preconditioning, Readout
 from inrkit.core.observation import Batch
 from inrkit.core.transform import Transform
 from inrkit.drawing.sheet import save_png, to_image
 from inrkit.errors import DataError, UsageError
+from inrkit.gridded.fitting import fitting
 from inrkit.gridded.network import OWN, denoiser, function_options
 from inrkit.gridded.options import GridOptions, side_for, tiny_preset
 from inrkit.gridded.picture import pictures_of_grid
@@ -41,7 +42,7 @@ class GridModality(Modality, Display, abc.ABC):
         invent       signals to learn from where there are no data; `embedded` for a data set of its own
         values_of    from what a store holds to values in [-1, 1], and
         decode       a file of the user, in the same form as the store; `write`, the other way round
-        resize, fit  values, and files of the user, at another size
+        resize, fit  values, and files of the user, at another size; `part`, what `fit` keeps of a file
         augment      changes of training signals that leave them as good as new
         size_at      what a request such as {"rate": "16000"} means, or `places` for what is not a grid
         pictures, presets, Options
@@ -102,6 +103,10 @@ class GridModality(Modality, Display, abc.ABC):
             return stored
         values = resample(stored.float(), size, closed=self.closed)
         return values.to(stored.dtype) if stored.is_floating_point() else values.round().to(stored.dtype)
+
+    def part(self, size: tuple[int, ...], target: tuple[int, ...]) -> tuple[slice, ...]:
+        """What `fit` keeps of a file's signal of this size: a range of each axis. Here, all of it."""
+        return tuple(slice(0, n) for n in size)
 
     def augment(self, values: Tensor, draws: Draws) -> Tensor:
         """Training values (B, C, *size), changed as nature might have: mirrored, and moved by a share of each axis.
@@ -167,14 +172,20 @@ class GridModality(Modality, Display, abc.ABC):
 
     def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
         """A path is a file, or a folder or an archive, which stands for the signals in it."""
-        rows, names = [], []
+        rows, names, sizes = [], [], []
         for path in paths:
             for name, stored in self._decoded(path):
-                if len(stored) != self.channels:
-                    raise DataError(f"{name}: expected {self.channels} channels, found {len(stored)}")
                 rows.append(self.fit(stored[None], self.query_size))
                 names.append(name)
-        return {"values": torch.cat(rows)}, names
+                sizes.append(stored.shape[1:])
+        return {"values": torch.cat(rows), "size": torch.tensor(sizes)}, names
+
+    def fitting(self, size: tuple[int, ...]) -> str:
+        return fitting(size, self.part(size, self.query_size), self.query_size)
+
+    def originals(self, path: Path) -> Sequence[Original]:
+        found = [self.values_of(stored[None])[0] for _, stored in self._decoded(path)]
+        return [Original(values, self.part(tuple(values.shape[1:]), self.size)) for values in found]
 
     def _decoded(self, path: Path) -> Iterator[tuple[str, Tensor]]:
         """What is in a file, a folder or an archive, with errors that name it."""
@@ -190,17 +201,12 @@ class GridModality(Modality, Display, abc.ABC):
             if isinstance(data, DataError):
                 raise data
             try:
-                yield named, self.decode(data, named)
+                stored = self.decode(data, named)
             except DataError as error:
                 raise error if named in str(error) else DataError(f"{named}: {error}") from error
-
-    def read_coarse(self, path: Path, factor: int) -> Tensor | None:
-        if path.is_dir():
-            return None
-        for _, stored in self._decoded(path):
-            if tuple(stored.shape) == (self.channels, *(n // factor for n in self.size)):
-                return self.values_of(stored[None])[0]
-        return None
+            if len(stored) != self.channels:
+                raise DataError(f"{named}: expected {self.channels} channels, found {len(stored)}")
+            yield named, stored
 
     # ------------------------------------------------------------------------------------------ observations
 

@@ -102,6 +102,20 @@ def _what(one: Any) -> str:
     return f"{type(one).__name__}{shape}"
 
 
+def fittings(modality: Modality, signals: Signals, names: Sequence[str]) -> list[str]:
+    """What was done to the signals of files to fit the model, in a line for each kind of change."""
+    if "size" not in signals:
+        return []
+    changes: dict[str, list[str]] = {}
+    for name, size in zip(names, signals["size"].tolist(), strict=True):
+        changes.setdefault(modality.display.fitting(tuple(size)), []).append(name)
+    return [
+        f"{found[0] if len(found) == 1 else f'{len(found)} files such as {found[0]}'}: the model sees {change}"
+        for change, found in changes.items()
+        if change
+    ]
+
+
 def places(modality: Modality, asked: Request | None, device: torch.device) -> Sequence[Any]:
     """The places that a request means, on a device."""
     table = {} if asked is None else asked if isinstance(asked, Mapping) else {"size": asked}

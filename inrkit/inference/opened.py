@@ -18,6 +18,7 @@ from inrkit.errors import DataError, UsageError
 from inrkit.inference.given import places
 from inrkit.machine.precision import choose_device
 from inrkit.machine.randomness import preserve_random_state
+from inrkit.nn.grid import Grid, shown_size
 from inrkit.plugins import load_plugins
 from inrkit.progress import Progress, quiet
 from inrkit.storage.inrfile import InrFile, load_inr
@@ -45,6 +46,17 @@ class Opened:
             values.append(self.measure(self.params, where, t)[0].float().cpu())
             progress(done, len(asked), "rendering")
         return values
+
+    def stretched(self, size: str) -> str:
+        """What is to be said of a size that has not the proportion of a signal on a grid; "" where it has."""
+        own, asked = (places(self.modality, request, torch.device("cpu"))[0] for request in (None, size))
+        if not isinstance(own, Grid) or not isinstance(asked, Grid):
+            return ""
+        ratios = [new / old for new, old in zip(asked.size, own.size, strict=True)]
+        if max(ratios) * (min(asked.size) - 1) <= min(ratios) * min(asked.size):  # but for a cell
+            return ""
+        fitting = "x".join(str(max(1, round(n * min(ratios)))) for n in reversed(own.size))
+        return f"{size} stretches the signal, which is {shown_size(own.size)}; --size {fitting} keeps its proportion"
 
 
 def open_inr(inr: InrFile | Path | str, device: str = "cpu", *, modality: type[Modality] | None = None) -> Opened:

@@ -1,6 +1,7 @@
 """Signals measured on a regular grid of any number of axes: sound, pictures, volumes."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, final
 
 import attrs
@@ -159,3 +160,8 @@ def parse_size(text: str, axes: int) -> tuple[int, ...]:
         example = "x".join(["64"] * axes)
         raise UsageError(f"a size is {axes} positive numbers such as {example}, or one for all axes (got '{text}')")
     return tuple(numbers * axes) if len(numbers) == 1 else tuple(reversed(numbers))
+
+
+def shown_size(size: Sequence[int]) -> str:
+    """ "640 x 480" of (480, 640): what `parse_size` understands, as people read it."""
+    return " x ".join(map(str, reversed(size)))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from inrkit import GridModality, Source, UsageError
 from inrkit_image.embedded.faces import EmbeddedFaces
-from inrkit_image.formats.decode import SUFFIXES, Channels, Decoding, covering, decode
+from inrkit_image.formats.decode import SUFFIXES, Channels, Decoding, covered, covering, decode
 from inrkit_image.formats.picture import write_image
 from inrkit_image.options import PRESETS, ImageOptions
 
@@ -42,6 +42,15 @@ class ImageModality(GridModality):
     def fit(self, stored: Tensor, size: tuple[int, ...]) -> Tensor:
         """Scaled to cover the size, and cut to its centre; in [0, 1]."""
         return covering(stored.float(), (size[0], size[1])).round() / torch.iinfo(stored.dtype).max
+
+    def part(self, size: tuple[int, ...], target: tuple[int, ...]) -> tuple[slice, ...]:
+        scaled, begins = covered((size[0], size[1]), (target[0], target[1]))
+        found = []
+        for n, whole, begin, kept in zip(size, scaled, begins, target, strict=True):
+            length = min(n, round(kept * n / whole))
+            start = min(round(begin * n / whole), n - length)
+            found.append(slice(start, start + length))
+        return tuple(found)
 
     def resize(self, values: Tensor, size: tuple[int, ...]) -> Tensor:
         """By bicubic interpolation; what is made smaller is smoothed first."""

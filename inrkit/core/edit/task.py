@@ -78,16 +78,18 @@ class Restore(Edit):
             values = self.operator.project(values.clamp(-1, 1), known)
         # What an INR can show has less of the noise that the last f let through.
         values = pipeline.encode(observation.with_values(values), label).signal
-        edited = observation.with_values(self._within(self.operator.project(values.clamp(-1, 1), known), known))
+        edited = observation.with_values(insert(self.operator, values, known))
         return attrs.evolve(pipeline.encode(edited, label), observation=edited)
 
-    def _within(self, values: Tensor, known: Tensor) -> Tensor:
-        """Values in the range of signals, as far as what is known allows (projections onto the one and the other)."""
-        for _ in range(_ROUNDS):
-            if values.abs().max() <= 1:
-                break
-            values = self.operator.project(values.clamp(-1, 1), known)
-        return values
+
+def insert(operator: Operator, values: Tensor, known: Tensor) -> Tensor:
+    """The values with what is known, and in the range of signals as far as that allows (projections onto both)."""
+    values = operator.project(values.clamp(-1, 1), known)
+    for _ in range(_ROUNDS):
+        if values.abs().max() <= 1:
+            break
+        values = operator.project(values.clamp(-1, 1), known)
+    return values
 
 
 @final
@@ -108,6 +110,19 @@ class Denoise(Edit):
         values = observation.values
         level = noise_level(values) if self.level is None else values.new_full((len(values),), self.level)
         return _settled(pipeline, pipeline(observation, level, label=label), label)
+
+
+@final
+@attrs.frozen
+class Encode(Edit):
+    """No change: the signal of the INR."""
+
+    @torch.no_grad()
+    def __call__(
+        self, pipeline: Pipeline, observation: Observation, draws: Draws, label: Tensor | None = None
+    ) -> Prediction:
+        prediction = pipeline.encode(observation, label)
+        return attrs.evolve(prediction, observation=observation.with_values(prediction.signal))
 
 
 @final

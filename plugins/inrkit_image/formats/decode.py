@@ -94,17 +94,21 @@ def with_channels(image: np.ndarray, channels: Channels | None) -> np.ndarray:
     return image
 
 
+def covered(old: tuple[int, int], size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """To what (H, W) a picture is scaled to cover a size, and where its centre begins in that."""
+    scale = max(size[0] / old[0], size[1] / old[1])
+    height, width = (max(size[i], round(old[i] * scale)) for i in (0, 1))
+    return (height, width), ((height - size[0]) // 2, (width - size[1]) // 2)
+
+
 def covering(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     """(B, C, H, W) -> (B, C, *size): scaled, without aliasing, to cover the size, and cut to its centre."""
-    height, width = pixels.shape[2:]
-    if (height, width) == size:
+    if tuple(pixels.shape[2:]) == size:
         return pixels
     from kornia.geometry.transform import resize
 
-    scale = max(size[0] / height, size[1] / width)
-    scaled = (max(size[0], round(height * scale)), max(size[1], round(width * scale)))
+    scaled, (top, left) = covered((pixels.shape[2], pixels.shape[3]), size)
     found: Tensor = resize(pixels, scaled, interpolation="bilinear", antialias=True)
-    top, left = (scaled[0] - size[0]) // 2, (scaled[1] - size[1]) // 2
     return found[:, :, top : top + size[0], left : left + size[1]]
 
 
