@@ -34,7 +34,7 @@ def measure(readout: str, seed: int, args: argparse.Namespace) -> dict[str, floa
     inrkit.train(modality="image", steps=args.steps, overrides=sets, out=out, progress=False, on_end=lambda *_: None)
     model = inrkit.load(out, precision="auto")
     found = evaluate(model, n=args.n, metrics=["psnr", "frechet"])
-    rows = found["sets"]["spaces"]["random-conv"]
+    rows = found["sets"]["spaces"]["random-filters"]
     one, two = (next(row for name, row in rows.items() if name.startswith(start)) for start in ("1 step", "2 steps"))
     floor = rows["real"]["frechet"]
     psnr = found["reconstruction"]["psnr"]["mean"]

@@ -136,6 +136,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.inference.opened import render as render
     from inrkit.inference.times import make_sampler as make_sampler
     from inrkit.machine.signals import process_setup as process_setup
+    from inrkit.metrics.feature import Classifier as Classifier
     from inrkit.metrics.feature import FeatureNetwork as FeatureNetwork
     from inrkit.metrics.feature import Features as Features
     from inrkit.nn.attention import Attention as Attention

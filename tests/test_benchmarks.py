@@ -57,7 +57,7 @@ TABLES = {
     ),
 }
 # A study of minutes at any size: it trains and evaluates whole runs, by calls that have tests of their own.
-STUDIES = {"readouts", "systems"}
+STUDIES = {"readouts", "systems", "classifier"}
 # The code of others, which is not here, and what runs all the others.
 ELSEWHERE = {"peers", "all"}
 # Those with tests of their own, below and in test_gpu.py.

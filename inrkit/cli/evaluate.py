@@ -21,8 +21,14 @@ from inrkit.errors import UsageError
     help="First search the intermediate noise level of two-step sampling (takes minutes: 12 sets of samples). "
     "'inrkit sample --steps 2' then uses it with this checkpoint.",
 )
-@click.option("--features", metavar="NAME", help="Also compute the figures of sets on the features of this network.")
-@option.keys("--set", "sets", "Option of that network, such as weights=FILE.")
+@click.option(
+    "--features",
+    metavar="NAME",
+    help="Also compute the figures of sets on the features of this network, and what it makes of single signals if it "
+    "is a classifier: see 'inrkit plugins list'.",
+)
+@click.option("--weights", metavar="FILE", help="Weights of that network: .safetensors or .npz.")
+@option.keys("--set", "sets", "Further option of that network.")
 @option.seed("Random seed of the generated signals.")
 @option.device()
 @option.as_json
@@ -30,6 +36,7 @@ def evaluate(
     run: Path,
     metrics: str | None,
     features: str | None,
+    weights: str | None,
     sets: tuple[str, ...],
     device: str,
     as_json: bool,
@@ -44,12 +51,14 @@ def evaluate(
     \b
       inrkit evaluate runs/first
       inrkit evaluate runs/first --search-times --metrics frechet
-      inrkit evaluate runs/first --features resnet20 --set weights=resnet20.safetensors
+      inrkit evaluate runs/first --features resnet20 --weights resnet20.safetensors
       inrkit evaluate runs/first --data other.h5 -n 500 --metrics psnr,ssim --json
     """
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
-    if sets and features is None:
-        raise UsageError("'--set' is for the network of '--features', and none is given")
+    if features is None and (sets or weights):
+        raise UsageError(f"'{'--set' if sets else '--weights'}' is for the network of '--features', and none is given")
+    if weights is not None:
+        sets = (f"weights={weights}", *sets)
     with bar("loading the model") as progress:
         from inrkit.config.parts import make_features
         from inrkit.evaluation.evaluate import chosen_metrics

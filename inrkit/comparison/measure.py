@@ -23,7 +23,7 @@ from inrkit.machine.precision import autocast
 from inrkit.report.history import History
 
 SHOWN = 12
-SPACES = {"random-conv": "", "random-conv-edges": ", edges"}
+SPACES = {"random-filters": "", "edge-filters": ", edge filters"}
 """Feature spaces in which sets are compared; blocks and grain show in the one that looks at edges."""
 
 _BATCH = 16

@@ -3,6 +3,7 @@
     reconstruction  PSNR and SSIM of INRs of held-out signals where they are queried, what else the modality counts, and
                     the PSNR of the best constant answer, the mean of training signals
     sets            generated signals against held-out ones, with real signals (the floor) and noise beside them
+    classes         what a classifier makes of generated signals, beside what it makes of real ones
     memorisation    how near generated signals are to the training set, beside how near held-out signals are to it
     spread          how far generated signals differ from each other at one place, beside how far real ones do there
     resolution      larger renders of INRs, averaged back, against their smallest render
@@ -16,22 +17,31 @@ Everything is computed a batch at a time; of the signals only small pictures are
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from inrkit.core.draws import seed_of
 from inrkit.drawing.sheet import labelled_rows, save_png
 from inrkit.errors import UsageError, did_you_mean
-from inrkit.evaluation import consistency, generation, reconstruction
+from inrkit.evaluation import classes, consistency, generation, reconstruction
 from inrkit.evaluation.generation import Reference
 from inrkit.evaluation.search import search_middle
 from inrkit.inference.model import Model
 from inrkit.inference.signalset import SignalSet
 from inrkit.inference.times import searched
-from inrkit.metrics.feature import Features
+from inrkit.metrics.feature import Classifier, Features
 from inrkit.progress import Progress, quiet
 from inrkit.storage import atomic
 
-METRICS = (*reconstruction.NAMES, *generation.FIGURES, "spread", "memorisation", "resolution", *consistency.NAMES)
+METRICS = (
+    *reconstruction.NAMES,
+    *generation.FIGURES,
+    classes.NAME,
+    "spread",
+    "memorisation",
+    "resolution",
+    *consistency.NAMES,
+)
 
 _COMPARED = 256
 _CONSISTENT = 32
@@ -47,7 +57,7 @@ def evaluate(
     seed: int = 0,
     metrics: Sequence[str] | None = None,
     search_times: bool = False,
-    networks: Mapping[str, Features] | None = None,
+    networks: Mapping[str, Features] = MappingProxyType({}),
     progress: Progress = quiet,
 ) -> dict[str, Any]:
     """The figures, as plain JSON; also written to the run directory, where the next report finds them.
@@ -59,9 +69,12 @@ def evaluate(
         metrics: Some of `METRICS`; all by default.
         search_times: First look for the middle noise level of two steps; the figures are then those of samples by way
             of it, and so are later samples of this checkpoint.
-        networks: Further networks by name whose features sets are compared by: see `make_features`.
+        networks: Further networks by name whose features sets are compared by: see `make_features`. One that is a
+            `Classifier` also judges single signals.
     """
     chosen = chosen_metrics(metrics)
+    if metrics is not None and classes.NAME in chosen and not any(isinstance(x, Classifier) for x in networks.values()):
+        raise UsageError("'classes' needs a classifier; give '--features resnet20 --weights FILE' or another")
     if n < 16:
         raise UsageError(f"'n' must be at least 16 (got {n})")
     signals = SignalSet.choose(model, "test", n, seed, None if data is None else str(data))
@@ -72,7 +85,7 @@ def evaluate(
         result["times"] = found
     if chosen & set(reconstruction.NAMES):
         result["reconstruction"] = reconstruction.reconstruction_figures(signals, chosen, progress)
-    if chosen & {*generation.FIGURES, "memorisation"}:
+    if chosen & {*generation.FIGURES, classes.NAME, "memorisation"}:
         result |= _generation(Reference(signals, seed, progress, networks), own_times(model, found), chosen)
     if "spread" in chosen:
         result |= generation.spread_figures(signals[:_COMPARED], seed, progress)
@@ -113,6 +126,10 @@ def _generation(held: Reference, times: Sequence[Sequence[float]], chosen: set[s
     result: dict[str, Any] = {}
     if chosen & set(generation.FIGURES):
         result["sets"] = generation.set_figures(held, samples, chosen)
+    if classes.NAME in chosen and (
+        found := classes.class_figures(held.networks, samples, held.real, held.floor, signals)
+    ):
+        result["classes"] = found
     if "memorisation" in chosen:
         training = SignalSet.choose(signals.model, "train", generation.TRAINING, held.seed)
         first = next(iter(samples.values()))

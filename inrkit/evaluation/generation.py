@@ -6,6 +6,7 @@ signals, so all sets have the same, and real signals and noise go through the sa
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, final
 
 import attrs
@@ -119,11 +120,11 @@ def spaces_of(real: Tensor) -> dict[str, Features]:
     spaces: dict[str, Features] = {}
     if min(real.shape[2:]) >= 8:
         size = (int(real.shape[2]), int(real.shape[3]))
-        spaces["random-conv"] = Standardised.fit(RandomConvFeatures(3, size), real)
-        spaces["random-conv-edges"] = Standardised.fit(RandomConvFeatures(3, size, edges=True), real)
+        spaces["random-filters"] = Standardised.fit(RandomConvFeatures(3, size), real)
+        spaces["edge-filters"] = Standardised.fit(RandomConvFeatures(3, size, edges=True), real)
     fitted_on = real[:_FITTED_ON]
     if components := min(64, len(fitted_on) // 4, _rank(fitted_on)):
-        spaces["whitened-pca"] = WhitenedPCA.fit(fitted_on, components=components)
+        spaces["principal-components"] = WhitenedPCA.fit(fitted_on, components=components)
     return spaces
 
 
@@ -150,7 +151,7 @@ class Reference:
     signals: SignalSet
     seed: int
     progress: Progress = quiet
-    _networks: Mapping[str, Features] | None = None
+    networks: Mapping[str, Features] = MappingProxyType({})
 
     @cached_property
     def real(self) -> Tensor:
@@ -168,7 +169,7 @@ class Reference:
         the further ones."""
         parts = real_pictures(self._training[len(self.signals) :], "training signals", self.progress)
         rest = torch.cat([self.floor[:0], *parts])
-        return fitted_spaces(rest, torch.cat([self.floor, rest])) | dict(self._networks or {})
+        return fitted_spaces(rest, torch.cat([self.floor, rest])) | dict(self.networks)
 
     @cached_property
     def _training(self) -> SignalSet:

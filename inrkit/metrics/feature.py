@@ -12,7 +12,7 @@ Any callable from values to (B, D) will do where features are asked for, a pretr
 import abc
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self, final
 
 import torch
@@ -57,6 +57,19 @@ class FeatureNetwork(Features):
     @abc.abstractmethod
     def build(cls, options: Any) -> Self:
         """The network with these options, its weights in place."""
+
+    def stages(self, values: Tensor) -> Sequence[Tensor]:
+        """Feature maps (B, C, h, w) of pictures, from fine to coarse, that two pictures can be compared by; may be
+        none. Differentiable."""
+        return ()
+
+
+class Classifier(FeatureNetwork):
+    """A network that also says which of K classes a picture is of."""
+
+    @abc.abstractmethod
+    def logits(self, features: Tensor) -> Tensor:
+        """The last layer: features (B, D) to a score for each class, (B, K)."""
 
 
 @torch.no_grad()

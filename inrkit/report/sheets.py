@@ -156,7 +156,7 @@ def _numbers(model: Model, signals: int, history: History, evaluation: Mapping[s
         "Signals seen": (f"{signals_seen(schedule_phases(model.config), model.step):,}", ""),
         "Time": _duration(history.seconds()),
     }
-    sets = evaluation.get("sets", {}).get("spaces", {}).get("random-conv", {}).get(name_of(model.times()), {})
+    sets = evaluation.get("sets", {}).get("spaces", {}).get("random-filters", {}).get(name_of(model.times()), {})
     if "frechet_ratio" in sets:
         numbers["Fréchet / real signals"] = (f"{sets['frechet_ratio']:.1f}", "")
     return {label: value for label, value in numbers.items() if value[0]}

@@ -8,12 +8,13 @@ from PIL import Image
 
 from inrkit.drawing.page import Block, Charts, Picture, Table
 from inrkit.evaluation import consistency, search
+from inrkit.evaluation.classes import SURE
 from inrkit.evaluation.generation import ENOUGH, FIGURES
 
 _Lines: TypeAlias = dict[str, dict[str, str]]  # name of a figure -> column -> text
 
 _HELD_OUT, _REAL, _NOISE = "held-out signals", "training signals (floor)", "noise"
-_COLUMNS = {"real": _REAL, "noise": _NOISE}
+_COLUMNS = {"real": _REAL, "noise": _NOISE, "held_out": _HELD_OUT}
 _FIXED = {_HELD_OUT: 0, _REAL: 2, _NOISE: 3}  # places of columns; kinds of samples stand between
 _KNOWN = {
     "psnr": "reconstruction PSNR, dB ↑",
@@ -31,7 +32,19 @@ _NAMES = {
     "diversity": "diversity",
     "sliced_wasserstein": "sliced Wasserstein distance ↓",
 }
-_SPACES = {"random-conv-edges": ", edges", "whitened-pca": ", principal components"}
+_SPACES = {
+    "random-filters": "convolutions with fixed random weights, which see local structure, contrast and coarse layout",
+    "edge-filters": "the same, half of whose first filters answer to differences only: blur, blocks and grain",
+    "principal-components": "where, and how, real signals vary most",
+}
+_CLASSES = {
+    "sure": f"share of signals that it is surer of than {SURE:g} ↑",
+    "confidence": "mean confidence ↑",
+    "class_entropy": "entropy of the classes (1: as many of each)",
+    "rarest": "rarest class",
+    "commonest": "commonest class",
+    "accuracy": "accuracy",
+}
 _FLOOR = (
     "The floor is the same figure for as many training signals, which are real: "
     "no generator can be expected to beat it."
@@ -63,7 +76,7 @@ def evaluation_sentence(evaluation: Mapping[str, Any]) -> str:
 
 def evaluation_table(evaluation: Mapping[str, Any]) -> Table:
     """A row for each figure, a column for each kind of signals that it is of."""
-    lines = _of_held_out(evaluation) | _of_sets(evaluation)
+    lines = _of_held_out(evaluation) | _of_sets(evaluation) | _of_classes(evaluation)
     first = next((column for cells in lines.values() for column in cells if column not in _FIXED), "samples")
     lines |= _beside_training(evaluation, first)
     used = dict.fromkeys(column for cells in lines.values() for column in cells)
@@ -77,6 +90,13 @@ def _note(evaluation: Mapping[str, Any], columns: list[str]) -> str:
     count = int(evaluation.get("sets", {}).get("count", ENOUGH))
     if count < ENOUGH:
         parts.append(f"Multiples of it are given from {ENOUGH} signals in each set on; here are {count}.")
+    if shown := [name for name in evaluation.get("sets", {}).get("spaces", {}) if name != "values"]:
+        parts.append(
+            "".join(f"{name.replace('-', ' ')}: {_SPACES.get(name, 'a network of yours')}; " for name in shown)
+            + "figures in these features are not to be compared with published FIDs, or with those in others."
+        )
+    if networks := evaluation.get("classes"):
+        parts.append(f"Classes are those that {' and '.join(networks)} names, the likeliest one of each signal.")
     if found := evaluation.get("memorisation"):
         parts.append(
             f"Distances to {found['training']:,} training signals are root mean squares over values on [-1, 1]. "
@@ -102,12 +122,31 @@ def _of_held_out(evaluation: Mapping[str, Any]) -> _Lines:
 
 
 def _of_sets(evaluation: Mapping[str, Any]) -> _Lines:
-    """Every figure in the first space of features; in the others, the Fréchet distance."""
+    """The Fréchet distance in every space of features; every figure in the first, and in networks of the user's."""
     lines: _Lines = {}
-    for space, rows in evaluation.get("sets", {}).get("spaces", {}).items():
-        for figure in FIGURES if space not in _SPACES else ("frechet",):
+    spaces = evaluation.get("sets", {}).get("spaces", {})
+    whole = {*(name for name in spaces if name not in _SPACES), *list(_SPACES)[:1]}
+    for space, rows in spaces.items():
+        for figure in FIGURES if space in whole else ("frechet",):
             if cells := {_COLUMNS.get(k, k): _distance(row, figure) for k, row in rows.items() if figure in row}:
-                lines[_NAMES[figure] + _SPACES.get(space, "")] = cells
+                lines[_in_space(_NAMES[figure], space)] = cells
+    return lines
+
+
+def _in_space(text: str, space: str) -> str:
+    """ "KID ↓" in the space "edge-filters": "KID, edge filters ↓"."""
+    plain = text.rstrip(" ↓↑")
+    return text if space == "values" else f"{plain}, {space.replace('-', ' ')}{text[len(plain) :]}"
+
+
+def _of_classes(evaluation: Mapping[str, Any]) -> _Lines:
+    """What classifiers make of signals, one by one."""
+    lines: _Lines = {}
+    for network, rows in evaluation.get("classes", {}).items():
+        for figure, text in _CLASSES.items():
+            write = _text if figure == "class_entropy" else "{:.1%}".format
+            cells = {_COLUMNS.get(key, key): write(row[figure]) for key, row in rows.items() if figure in row}
+            lines |= {f"{network}: {text}": cells} if cells else {}
     return lines
 
 

@@ -1,6 +1,6 @@
 """Networks whose features sets of images are compared by, with weights from files of the user.
 
-inrkit evaluate runs/first --features resnet20 --set weights=resnet20.safetensors
+inrkit evaluate runs/first --features resnet20 --weights resnet20.safetensors
 """
 
 import inrkit
@@ -10,4 +10,6 @@ INRKIT_API = 1
 
 @inrkit.hookimpl
 def register_features(register: inrkit.Register) -> None:
-    register("resnet20", "inrkit_features.resnet:ResNet20", "a CIFAR-10 classifier, with weights from a local file")
+    classifier = "classifier of images of 32 x 32, with weights from a local file: features, classes"
+    register("resnet20", "inrkit_features.resnet:ResNet20", f"ResNet-20, {classifier}")
+    register("resnet56", "inrkit_features.resnet:ResNet56", f"ResNet-56, {classifier}")

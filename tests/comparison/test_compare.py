@@ -198,7 +198,7 @@ def test_multiples_of_the_floor_need_enough_signals(n: int, told: bool) -> None:
     ratios = system("a", 0.67)["frechet_ratio"] if told else {}
     result = {
         "n": n,
-        "spaces": ["random-conv"],
+        "spaces": ["random-filters"],
         "systems": [{**system("a", 0.67), "frechet_ratio": ratios}],
         "rows": [],
     }
@@ -211,7 +211,7 @@ def test_multiples_of_the_floor_need_enough_signals(n: int, told: bool) -> None:
 
 def test_tables_fit_a_terminal_of_120_columns() -> None:
     """Three tables of which every line has its columns apart."""
-    result = {"n": 1000, "spaces": ["random-conv"], "systems": [system("image-tiny-unet", 1.2), system("b", 3.4)]}
+    result = {"n": 1000, "spaces": ["random-filters"], "systems": [system("image-tiny-unet", 1.2), system("b", 3.4)]}
     for table in tables_of(result):
         cells = [
             max(map(len, [*(row[i] for row in table.rows), *table.head[i].split()])) for i in range(len(table.head))

@@ -50,7 +50,7 @@ def test_sets_of_equal_size_stand_beside_floor_and_noise(model: Model) -> None:
     """In every space there are rows for both kinds of samples, for real signals and for noise."""
     compared = evaluate(model, n=16, metrics=["frechet", "sliced-wasserstein", "recall"])["sets"]
     assert compared["count"] == 4  # as many as are held out
-    assert set(compared["spaces"]) == {"values", "random-conv", "random-conv-edges", "whitened-pca"}
+    assert set(compared["spaces"]) == {"values", "random-filters", "edge-filters", "principal-components"}
     for space, rows in compared["spaces"].items():
         assert set(rows) == {"1 step", "2 steps (80, 0.821)", "real", "noise"}
         figures = {"sliced_wasserstein"} if space == "values" else {"frechet", "recall"}
@@ -150,9 +150,9 @@ def test_large_pictures_are_averaged_down() -> None:
 def test_spaces_fit_what_varies() -> None:
     """Components are no more than the directions that real signals vary in; none where nothing varies."""
     one_way = torch.linspace(-1, 1, 80)[:, None, None, None] * torch.ones(1, 3, 8, 8)
-    assert generation.spaces_of(one_way)["whitened-pca"].dim == 1
-    assert "whitened-pca" not in generation.spaces_of(torch.zeros(80, 3, 8, 8))
-    assert "random-conv" not in generation.spaces_of(torch.rand(80, 3, 4, 16))
+    assert generation.spaces_of(one_way)["principal-components"].dim == 1
+    assert "principal-components" not in generation.spaces_of(torch.zeros(80, 3, 8, 8))
+    assert "random-filters" not in generation.spaces_of(torch.rand(80, 3, 4, 16))
 
 
 def test_spread_is_of_finite_values() -> None:
@@ -201,7 +201,7 @@ def test_a_result_is_one_sentence_and_one_table(model: Model) -> None:
     assert f"from {generation.ENOUGH} signals" in table.note
     assert not any("x floor" in cell for row in table.rows for cell in row)
     row = {"frechet": 3.0, "frechet_ratio": 1.5}
-    enough = {"sets": {"count": 1000, "spaces": {"random-conv": {"1 step": row, "real": {"frechet": 2.0}}}}}
+    enough = {"sets": {"count": 1000, "spaces": {"random-filters": {"1 step": row, "real": {"frechet": 2.0}}}}}
     assert "3.000 (1.500 x floor)" in evaluation_table(enough).rows[0]
 
 

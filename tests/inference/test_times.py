@@ -76,7 +76,7 @@ def test_a_diffusion_run_is_sampled_and_measured_along_its_path(tmp_path: Path) 
     assert model.sampler == HeunSampler()
     assert model.sample(2).t.tolist() == pytest.approx([ODE_LAST] * 2)
     spaces = evaluate(model, n=16, metrics=["frechet"])["sets"]["spaces"]
-    assert set(spaces["random-conv"]) == {"18 steps", "real", "noise"}
+    assert set(spaces["random-filters"]) == {"18 steps", "real", "noise"}
     report = write_report(model, tmp_path).read_text()
     assert "Generated in 18 steps" in report
     assert "35 network evaluations" in report
@@ -144,7 +144,7 @@ def test_what_was_searched_is_used_and_kept(tmp_path: Path) -> None:
     middle = result["times"]["middle"]
     assert json.loads((tmp_path / "evaluation.json").read_text()) == result
     assert model.times(2) == pytest.approx((80.0, middle))
-    assert f"2 steps (80, {middle:g})" in result["sets"]["spaces"]["random-conv"]
+    assert f"2 steps (80, {middle:g})" in result["sets"]["spaces"]["random-filters"]
     assert evaluate(model, n=16, metrics=["psnr"])["times"] == result["times"]
     assert middle_of(tmp_path, 8) == MIDDLE
 

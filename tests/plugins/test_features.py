@@ -7,28 +7,33 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from torch import nn
 from torch.nn import functional as F
 
-from inrkit import DataError, UsageError, make_features
+from inrkit import Classifier, DataError, UsageError, make_features
 from inrkit.cli import main
 from inrkit.metrics.feature import extract
 from inrkit.testing import Case, cases_of
-from inrkit_features.resnet import ResNet20
+from inrkit_features.resnet import ResNet20, ResNet56
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of random weights, with statistics that are not trivial."""
-    torch.manual_seed(0)
-    network = ResNet20()
+def random_weights(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Its weights, with statistics that are not trivial."""
     for name, tensor in network.state_dict().items():
         if "running_mean" in name:
             tensor.copy_(0.1 * torch.randn_like(tensor))
         elif "running_var" in name:
             tensor.copy_(0.2 + torch.rand_like(tensor))
+    return network.state_dict()
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of random weights."""
+    torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "resnet20.safetensors"
-    save_file(network.state_dict(), path)
+    save_file(random_weights(ResNet20()), path)
     return path
 
 
@@ -72,11 +77,11 @@ def test_weights_are_checked_and_never_fetched(weights: Path, tmp_path: Path) ->
     save_file({"other": torch.zeros(3)}, tmp_path / "other.safetensors")
     (tmp_path / "garbage").write_bytes(bytes(range(256)))
     for name in ("other.safetensors", "garbage", "missing"):
-        with pytest.raises(DataError, match=r"expected .* ResNet-20, found"):
+        with pytest.raises(DataError, match=r"expected .*'resnet20'.*, found"):
             make_features("resnet20", [f"weights={tmp_path / name}"])
     with pytest.raises(UsageError, match="needs the file of its weights"):
         make_features("resnet20")
-    with pytest.raises(UsageError, match=r"no feature named 'resnet18'; installed: resnet20 \(inrkit\)"):
+    with pytest.raises(UsageError, match=r"no feature named 'resnet18'; installed: .*resnet20 \(inrkit\)"):
         make_features("resnet18")
 
 
@@ -87,10 +92,47 @@ def test_evaluate_compares_sets_by_it_too(weights: Path, tmp_path: Path) -> None
     small = [part for key, value in options.items() for part in ("--set", f"options.{key}={value}")]
     trained = run(main, ["train", "--steps", "1", "--no-progress", "--out", str(tmp_path / "run"), *small])
     assert trained.exit_code == 0, trained.output
-    words = ["evaluate", str(tmp_path / "run"), "-n", "16", "--metrics", "frechet", "--json"]
+    words = ["evaluate", str(tmp_path / "run"), "-n", "16", "--metrics", "frechet,classes", "--json"]
     found = run(main, [*words, "--features", "resnet20", "--set", f"weights={weights}"])
     assert found.exit_code == 0, found.output
-    assert {"random-conv", "resnet20"} <= set(json.loads(found.stdout)["sets"]["spaces"])
+    assert {"random-filters", "resnet20"} <= set(json.loads(found.stdout)["sets"]["spaces"])
+    assert set(json.loads(found.stdout)["classes"]["resnet20"]) >= {"1 step", "held_out", "real"}
+    refused = run(main, words)
+    assert refused.exit_code == 2
+    assert "'classes' needs a classifier" in refused.output
     alone = run(main, [*words, "--set", "weights=x"])
     assert alone.exit_code == 2
     assert "'--set' is for the network of '--features'" in alone.output
+
+
+def test_checkpoints_of_both_forms_are_read(tmp_path: Path) -> None:
+    """Shortcuts without weights, other names, one channel and other classes; as if they were of the usual form."""
+    torch.manual_seed(0)
+    network = ResNet56(channels=1, classes=3, projected=False).eval()
+    tensors = random_weights(network)
+    renamed = {f"module.{key.replace('fc.', 'linear.')}": tensor for key, tensor in tensors.items()}
+    save_file(renamed, tmp_path / "other.safetensors")
+    found = make_features("resnet56", [f"weights={tmp_path / 'other.safetensors'}"])
+    assert isinstance(found, Classifier)
+    values = torch.rand(2, 3, 32, 32) * 2 - 1
+    assert torch.equal(found(values), network(values))
+    assert found.logits(found(values)).shape == (2, 3)
+    with pytest.raises(DataError, match=r"expected weights of 'resnet20', found those of a ResNet-56"):
+        make_features("resnet20", [f"weights={tmp_path / 'other.safetensors'}"])
+
+
+def test_broken_weights_are_one_line(tmp_path: Path, weights: Path) -> None:
+    """NaN, a tensor too few, and a file of PyTorch's."""
+    tensors = load_file(weights)
+    spoilt = {
+        "finite weights.*'fc.bias'": {**tensors, "fc.bias": torch.full((10,), float("nan"))},
+        "'fc.bias' of shape .*missing": {key: t for key, t in tensors.items() if key != "fc.bias"},
+        "'extra', which it does not have": {**tensors, "extra": torch.zeros(2)},
+    }
+    for pattern, content in spoilt.items():
+        save_file(content, tmp_path / "spoilt.safetensors")
+        with pytest.raises(DataError, match=pattern):
+            make_features("resnet20", [f"weights={tmp_path / 'spoilt.safetensors'}"])
+    torch.save(tensors, tmp_path / "pickled.pt")
+    with pytest.raises(DataError, match=r"a pickle; docs/evaluation\.md"):
+        make_features("resnet20", [f"weights={tmp_path / 'pickled.pt'}"])

@@ -1,0 +1,78 @@
+"""What a classifier makes of generated signals, beside what it makes of real ones.
+
+    confidence      mean probability of the class that it holds for the likeliest
+    sure            share of signals of whose class it is surer than .9
+    class entropy   of the classes that it names, over the largest that there can be: 1 is as many of each
+    rarest, commonest  the least and the greatest share of a class
+    accuracy        share of real signals that it names rightly, where they have labels
+
+A classifier is sure of much that is not a picture of anything, too: look at the samples.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from inrkit.errors import DataError
+from inrkit.inference.signalset import SignalSet
+from inrkit.metrics.feature import Classifier, extract
+
+NAME = "classes"
+SURE = 0.9
+
+_BATCH = 1000
+
+
+@torch.no_grad()
+def probabilities(classifier: Classifier, pictures: Tensor) -> Tensor:
+    """Of each class, (N, K), for pictures (N, 3, H, W) on [-1, 1]."""
+    scores = classifier.logits(extract(classifier, pictures).float())
+    if not scores.isfinite().all():
+        raise DataError(f"'{classifier.name}' answers with numbers that are not finite; use other weights")
+    return scores.double().softmax(1)
+
+
+def figures_of_classes(found: Tensor, labels: Tensor | None = None) -> dict[str, Any]:
+    """Of probabilities (N, K)."""
+    sureness, named = found.max(1)
+    shares = named.bincount(minlength=found.shape[1]).double() / len(named)
+    entropy = float(torch.special.entr(shares).sum()) / math.log(max(2, len(shares)))
+    figures = {
+        "confidence": float(sureness.mean()),
+        "sure": float((sureness > SURE).double().mean()),
+        "class_entropy": entropy,
+        "rarest": float(shares.min()),
+        "commonest": float(shares.max()),
+        "shares": shares.tolist(),
+    }
+    if labels is not None:
+        figures["accuracy"] = float((named == labels).double().mean())
+    return figures
+
+
+def class_figures(
+    networks: Mapping[str, Any], samples: Mapping[str, Tensor], real: Tensor, floor: Tensor, held_out: SignalSet
+) -> dict[str, Any]:
+    """For each classifier a row for each kind of samples, and one each for held-out and training signals."""
+    rows: dict[str, Any] = {}
+    for name, network in networks.items():
+        if isinstance(network, Classifier):
+            found = {key: figures_of_classes(probabilities(network, values)) for key, values in samples.items()}
+            answers = probabilities(network, real)
+            found["held_out"] = figures_of_classes(answers, labels_of(held_out, answers.shape[1]))
+            found["real"] = figures_of_classes(probabilities(network, floor))
+            rows[name] = found
+    return rows
+
+
+def labels_of(signals: SignalSet, classes: int) -> Tensor | None:
+    """The labels (N,) of these signals, if they have labels of so many classes."""
+    parts = [part.source.read(part.numbers).get("label") for _, part in signals.parts(_BATCH)]
+    known = [part for part in parts if part is not None]
+    if not known or len(known) < len(parts):
+        return None
+    labels = torch.cat(known).cpu()
+    return labels if int(labels.min()) >= 0 and int(labels.max()) < classes else None
