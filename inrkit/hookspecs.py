@@ -140,6 +140,17 @@ def register_features(register: Register) -> None:
 
 
 @hookspec
+def register_models(register: Register) -> None:
+    """Offer trained models: ``inrkit sample NAME``, ``inrkit.load("NAME")``. Each target is the path, a
+    `pathlib.Path`, of a folder that `inrkit.Model.save` wrote and that the package brings along.
+
+    @inrkit.hookimpl
+    def register_models(register):
+        register("faces", "inrkit_models:FACES", "synthetic faces, 32 x 32")
+    """
+
+
+@hookspec
 def register_commands(register: Register) -> None:
     """Offer commands: ``inrkit NAME``. Each target is a `click.Command` (or group); inrkit's own names are taken.
 

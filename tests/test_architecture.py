@@ -29,7 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "plugins": {"attrs", "pluggy"},
     "metrics": NUMERIC,
     "config": {"attrs", "torch", "tomli_w"},
-    "storage": {"torch", "attrs", "numpy", "h5py", "safetensors"},
+    "storage": {"torch", "attrs", "numpy", "h5py", "safetensors", "huggingface_hub"},
     "drawing": {"torch", "attrs", "numpy", "PIL"},
     "machine": {"torch", "attrs", "numpy"},
     "gridded": {"torch", "attrs", "numpy"},

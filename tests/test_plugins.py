@@ -223,7 +223,7 @@ def test_the_variable_chooses_the_plugins(install: Install, monkeypatch: pytest.
     assert [name for name, _ in discover(points, ["sound"]).loaded] == ["inrkit", "sound"]
     with pytest.raises(
         UsageError,
-        match=r"no plugin named 'soudn'; .* image, nerf, params, sound, sources, trackers\. Did you mean 'sound'\?",
+        match=r"no plugin named 'soudn'; .* image, models, nerf, .*, trackers\. Did you mean 'sound'\?",
     ):
         discover(points, ["soudn"])
 
@@ -362,6 +362,17 @@ def test_hook_register_features(install: Install) -> None:
 def test_hook_register_samplers(install: Install) -> None:
     """Each registered sampler is a final subclass of `Sampler`."""
     offered("sampler", install)
+
+
+def test_hook_register_models(install: Install, tmp_path: Path) -> None:
+    """Each registered model is the path of a folder."""
+    hook = NEW.format(plural="models")
+    install("good", hook, target=f"import pathlib\nTarget = pathlib.Path({str(tmp_path)!r})")
+    install("bad", hook, target="Target = 'a text'")
+    registry = found()
+    assert registry.model("good") == tmp_path
+    with pytest.raises(PluginError, match=r"model 'bad' of inrkit-bad: .* must be a `pathlib\.Path`"):
+        registry.model("bad")
 
 
 def test_every_kind_has_a_class_a_hook_and_a_test() -> None:

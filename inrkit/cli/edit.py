@@ -106,11 +106,13 @@ def edit(
     from inrkit.config.resolve import Resolved
     from inrkit.inference.model import Model
     from inrkit.inference.plan import plan_edit
+    from inrkit.storage.named import find_run
     from inrkit.storage.rundir import read_config
 
     # What needs no weights is checked before they are read.
-    plan = plan_edit(Resolved.of(read_config(run)).modality, task, inputs, given)
-    model, folder = Model.load(run, device=device), out or run / "edited"
+    plan = plan_edit(Resolved.of(read_config(find_run(run)[0])).modality, task, inputs, given)
+    model = Model.load(run, device=device)
+    folder = out or model.run / "edited"
     written, levels, sheet = _edited(model, inputs, task, count, label, seed, folder, plan, given)
     if as_json:
         say_json([{**result._asdict(), "level": level} for result, level in zip(written, levels, strict=True)])

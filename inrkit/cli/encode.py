@@ -64,7 +64,8 @@ def encode(
     from inrkit.inference.model import Model
 
     if data is not None:
-        model, store = Model.load(run, device=device), out or run / "params.h5"
+        model = Model.load(run, device=device)
+        store = out or made_folder(model.run) / "params.h5"
         splits = SPLITS if split == "both" else (split,)
         with bar("encoding") as progress:
             path = None if data == "embedded" else data
@@ -79,7 +80,7 @@ def encode(
         note(line)
     classes = None if label is None else model.labels(len(names), 0, label)
     signals = signals if classes is None else {**signals, "label": classes}
-    files, sheet = _targets(run, inputs, names, out)
+    files, sheet = _targets(model.run, inputs, names, out)
     for folder in {file.parent for file in files}:
         made_folder(folder)
     rows = _encode_files(model, signals, names, files, sheet)

@@ -69,6 +69,7 @@ def evaluate(
         networks = {} if features is None else {features: make_features(features, sets)}
         model = Model.load(run, device=device)
         figures = measure(model, metrics=names, networks=networks, progress=progress, **given)
+    run = model.run
     from inrkit.report.sheets import write_report
     from inrkit.report.tables import evaluation_sentence, evaluation_table
 

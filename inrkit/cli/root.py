@@ -24,6 +24,7 @@ COMMANDS = {
     "evaluate": ("inrkit.cli.evaluate:evaluate", "Measure how well a run encodes and generates."),
     "compare": ("inrkit.cli.compare:compare", "Compare runs and configs in one table."),
     "data": ("inrkit.cli.data:data", "Import, describe and verify data sets."),
+    "models": ("inrkit.cli.models:models", "List trained models by name; save or share one."),
     "plugins": ("inrkit.cli.plugins:plugins", "List, check and create plugins."),
     "doctor": ("inrkit.cli.doctor:doctor", "Examine this machine and this installation."),
 }

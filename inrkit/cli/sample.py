@@ -90,7 +90,7 @@ def sample(
     if size is not None:
         model.modality.display.places({"size": size})  # a mistake in it shows before the work
     if npz is None:
-        _write_folder(model, out or run / "generated", count, seed, levels, label, way, guidance, size, overwrite)
+        _write_folder(model, out or model.run / "generated", count, seed, levels, label, way, guidance, size, overwrite)
         return
     from inrkit.inference.sampleset import save_samples
 

@@ -38,6 +38,14 @@ def absolute_data(data: str | None) -> str | None:
     return absolute(data)
 
 
+def absolute_run(run: str | None) -> str | None:
+    """The same run or trained model; what is known by its name everywhere keeps it."""
+    named = run is not None and (
+        run.startswith("hf:/") or (run in load_plugins().models and not (Path(run) / "config.toml").is_file())
+    )
+    return run if named else absolute(run)
+
+
 def absolute(path: str | None) -> str | None:
     """The same path, from any working directory."""
     return None if path is None else str(Path(path).expanduser().absolute())

@@ -7,7 +7,7 @@ from typing import Any, final
 
 import attrs
 
-from inrkit.config.data import absolute, absolute_data, open_data
+from inrkit.config.data import absolute, absolute_data, absolute_run, open_data
 from inrkit.config.phases import ScheduledPhase, schedule_phases, signals_seen
 from inrkit.config.run import Phase, RunConfig
 from inrkit.config.toml import apply_overrides, read_toml, structure, unstructure
@@ -104,7 +104,7 @@ def complete(config: RunConfig, cls: type[Modality]) -> Resolved:
     """The config with every table checked and filled in, and the options fitted to the data."""
     for name in config.trackers:
         load_plugins().tracker(name)
-    config = attrs.evolve(config, data=absolute_data(config.data), init=absolute(config.init))
+    config = attrs.evolve(config, data=absolute_data(config.data), init=absolute_run(config.init))
     modality = cls(structure(cls.Options, config.options, origin="options"))
     options = modality.fit_options(open_data(config.data, modality, "train"))
     objective = _objective(config.objective, config.objective_options, "objective_options")

@@ -42,7 +42,9 @@ class RunConfig:
     modality: str = attrs.field(metadata={"help": "modality (kind of signal), by its registered name"})
     preset: str | None = option(None, "preset that the other values were taken from")
     data: str | None = option(None, "data set to train on, as a store; none: the built-in synthetic signals")
-    init: str | None = option(None, "run directory or checkpoint whose weights initialise the model")
+    init: str | None = option(
+        None, "run directory, checkpoint or named model (inrkit models list) whose weights initialise the model"
+    )
 
     objective: str = option("inrct", "training objective: inrct, ect, ict, ct, cm-func, cd, diffusion, reconstruction")
     readout: str = option("direct", "read-out (how f is computed from the rendered INR): direct, two-headed, literal")

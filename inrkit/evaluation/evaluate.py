@@ -75,6 +75,8 @@ def evaluate(
     chosen = chosen_metrics(metrics)
     if metrics is not None and classes.NAME in chosen and not any(isinstance(x, Classifier) for x in networks.values()):
         raise UsageError("'classes' needs a classifier; give '--features resnet20 --weights FILE' or another")
+    with atomic.disk_errors(model.run):
+        model.run.mkdir(parents=True, exist_ok=True)
     if n < 16:
         raise UsageError(f"'n' must be at least 16 (got {n})")
     signals = SignalSet.choose(model, "test", n, seed, None if data is None else str(data))

@@ -1,9 +1,10 @@
 """A trained model in use: it samples, encodes, and hands out INR files."""
 
 import functools
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Literal, final
 
 import attrs
 import torch
@@ -20,7 +21,7 @@ from inrkit.core.inr import Params
 from inrkit.core.modality import Modality
 from inrkit.core.observation import Batch, Observation
 from inrkit.core.pipeline import Pipeline, Prediction, Request
-from inrkit.core.sample import Sampler, sample
+from inrkit.core.sample import MIDDLE, Sampler, sample
 from inrkit.errors import UsageError
 from inrkit.inference.given import Given, observe, places
 from inrkit.inference.labels import Labels, labels_for
@@ -28,7 +29,10 @@ from inrkit.inference.times import make_sampler, middle_of, sampler_of
 from inrkit.machine.precision import autocast, choose_device, choose_precision
 from inrkit.machine.randomness import preserve_random_state
 from inrkit.progress import Progress, quiet
+from inrkit.storage import hub
 from inrkit.storage.inrfile import InrFile
+from inrkit.storage.modelfolder import is_model
+from inrkit.storage.named import find_run
 from inrkit.storage.rundir import read_config
 from inrkit.storage.weights import find_checkpoint, put_average
 
@@ -46,11 +50,12 @@ class Model:
         modality: With the options of training.
         pipeline: In evaluation mode.
         config: Of the run.
-        run: The run directory.
+        run: The run directory, where what is made with the model lies by default.
         step: Of training, at which the weights were taken.
         precision: "fp32" or "bf16".
         facts: What the training data are, such as the names of their classes.
         skipped: Steps of training that were skipped, because something in them was not finite.
+        middle: The middle noise level of two-step sampling, where no search in the run directory says another.
     """
 
     modality: Modality
@@ -61,6 +66,7 @@ class Model:
     precision: str = "fp32"
     facts: Mapping[str, Any] = attrs.field(factory=dict)
     skipped: int = 0
+    middle: float = MIDDLE
 
     @staticmethod
     def load(
@@ -74,17 +80,20 @@ class Model:
         """The model of a run directory, from its newest intact checkpoint or the one of ``step``.
 
         Args:
+            run: The run directory, the folder of a saved model, the name of an installed one such as "faces", or
+                "hf://owner/name" for one on the Hugging Face hub.
             precision: "fp32", "bf16", or "auto" for what is fast here.
             modality: The class, for one that is not installed as a plugin.
         """
-        run = Path(run)
-        resolved, place = Resolved.of(read_config(run), modality), choose_device(device)
-        checkpoint = find_checkpoint(run, step)
-        model = build_model(resolved, run, checkpoint.step, place)
+        folder, home = find_run(run)
+        resolved, place = Resolved.of(read_config(folder), modality), choose_device(device)
+        checkpoint = find_checkpoint(folder, step)
+        model = build_model(resolved, home, checkpoint.step, place)
         put_average(model.pipeline, checkpoint)
         model.precision = choose_precision(precision, place)
         model.facts = dict(checkpoint.state.get("facts", {}))
         model.skipped = int(checkpoint.state.get("skipped", 0))
+        model.middle = float(checkpoint.state.get("middle", MIDDLE))
         return model
 
     def __repr__(self) -> str:
@@ -108,7 +117,37 @@ class Model:
 
     def times(self, steps: int | None = None, sampler: Sampler | str | None = None) -> tuple[float, ...]:
         """The noise levels of so many steps, by way of the middle one that was searched; by default, the run's own."""
-        return make_sampler(self.sampler if sampler is None else sampler).times(steps, middle_of(self.run, self.step))
+        middle = middle_of(self.run, self.step, self.middle)
+        return make_sampler(self.sampler if sampler is None else sampler).times(steps, middle)
+
+    def save(
+        self, folder: Path | str, dtype: Literal["fp32", "bf16"] = "fp32", *, license: str = "", data_terms: str = ""
+    ) -> Path:
+        """Write the model to a folder that can be handed on: config, averaged weights, samples, a card; no pickle.
+
+        `inrkit.load` opens it wherever it lies. A model that was saved there before is replaced.
+
+        Args:
+            dtype: "bf16" halves the size of matrices; vectors and buffers stay in fp32.
+            license: Of the weights, as an SPDX identifier such as "Apache-2.0", for the card.
+            data_terms: What the training data are and the terms they come under, for the card.
+        """
+        from inrkit.inference.saving import save
+
+        return save(self, Path(folder), dtype, license, data_terms)
+
+    def push(
+        self, address: str, dtype: Literal["fp32", "bf16"] = "bf16", *, private: bool = True, license: str = ""
+    ) -> str:
+        """Upload the model to the Hugging Face hub as "owner/name"; its address there. Needs the extra 'hub'.
+
+        A model that was loaded from a saved folder is uploaded as it lies there, with its card.
+        """
+        if is_model(self.run):
+            return hub.push(self.run, address, private=private)
+        with tempfile.TemporaryDirectory() as folder:
+            name = hub.parse(address)[0].rpartition("/")[2]
+            return hub.push(self.save(Path(folder) / name, dtype, license=license), address, private=private)
 
     def labels(self, n: int, seed: int = 0, label: Labels = None) -> Tensor | None:
         """The classes of ``n`` samples of this seed, (n,); None for a run without classes."""

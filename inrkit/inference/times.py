@@ -21,10 +21,10 @@ def make_sampler(sampler: Sampler | str) -> Sampler:
     return load_plugins().sampler(sampler)() if isinstance(sampler, str) else sampler
 
 
-def middle_of(run: Path, step: int) -> float:
-    """The middle level of two steps that was searched for the checkpoint of this step; .821 without a search."""
+def middle_of(run: Path, step: int, default: float = MIDDLE) -> float:
+    """The middle level of two steps that was searched for the checkpoint of this step; the default without a search."""
     found = searched(run, step)
-    return MIDDLE if found is None else float(found["middle"])
+    return default if found is None else float(found["middle"])
 
 
 def searched(run: Path, step: int) -> dict[str, Any] | None:

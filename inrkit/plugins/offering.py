@@ -15,7 +15,8 @@ from inrkit.plugins.registry import KINDS, Entry
 
 RESERVED: Mapping[str, frozenset[str]] = {
     "command": frozenset(
-        {"train", "sample", "encode", "render", "edit", "export", "evaluate", "compare", "data", "plugins", "doctor"}
+        {"train", "sample", "encode", "render", "edit", "export", "evaluate", "compare", "data"}
+        | {"models", "plugins", "doctor"}
     ),
 }
 """Names that are inrkit's own, and that no plugin can be asked for."""

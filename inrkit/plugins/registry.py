@@ -12,6 +12,8 @@ import attrs
 from inrkit.errors import PluginError, UsageError, did_you_mean
 
 if TYPE_CHECKING:  # types for whoever asks; nothing of them is imported before a name is asked for
+    from pathlib import Path
+
     from click import Command
 
     from inrkit.core.denoiser import Denoiser
@@ -71,16 +73,21 @@ class Kind(Generic[T]):
     """One kind of thing that can be registered; T is what ``registry.KIND(name)`` gives.
 
     Args:
-        base: "module:Class" that each target is a final subclass of; of a ``command``, an instance.
+        base: "module:Class" that each target is a final subclass of; or an instance, where it is ``made``.
         named: Whether the class says its own name.
         options: "Options" where the class holds an attrs class of that name, "fields" where it is one itself; they
             are what can be set. None: nothing can.
     """
 
     def __init__(
-        self, base: str, *, named: bool = True, options: Literal["Options", "fields"] | None = "Options"
+        self,
+        base: str,
+        *,
+        named: bool = True,
+        options: Literal["Options", "fields"] | None = "Options",
+        made: bool = False,
     ) -> None:
-        self.base, self.named, self.options = base, named, options
+        self.base, self.named, self.options, self.made = base, named, options, made
         self.name = self.plural = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -97,9 +104,9 @@ class Kind(Generic[T]):
         """What is registered under this name, when it keeps its contract; else why not."""
         entry = registry.entry(self.name, name)
         found, base, where = entry.load(), _imported(self.base), entry.where
-        if self.name == "command":
+        if self.made:
             if not isinstance(found, base):
-                raise PluginError(f"{where} must be a `click.{base.__name__}` (got {found!r})")
+                raise PluginError(f"{where} must be a `{self.base.replace(':', '.')}` (got {found!r})")
             return cast(T, found)
         if not isinstance(found, type) or not issubclass(found, base):
             raise PluginError(f"{where} must be a subclass of `{base.__name__}` (got {found!r})")
@@ -158,7 +165,8 @@ class Registry:
     source, sources = _names(Kind["type[SourceOpener]"]("inrkit.storage.opener:SourceOpener", options=None))
     tracker, trackers = _names(Kind["type[Tracker]"]("inrkit.training.tracker:Tracker", options=None))
     feature, features = _names(Kind["type[FeatureNetwork]"]("inrkit.metrics.feature:FeatureNetwork"))
-    command, commands = _names(Kind["Command"]("click:Command", named=False, options=None))
+    model, models = _names(Kind["Path"]("pathlib:Path", named=False, options=None, made=True))
+    command, commands = _names(Kind["Command"]("click:Command", named=False, options=None, made=True))
 
     def entries(self) -> tuple[Entry, ...]:
         """Everything that is registered, kind by kind."""

@@ -20,17 +20,16 @@ import attrs
 from torch import Tensor
 
 from inrkit.errors import DataError, UsageError
-from inrkit.storage import atomic, jsontext, tensorfile
+from inrkit.storage import atomic, jsontext, sealed, tensorfile
+from inrkit.storage.sealed import MANIFEST
 
 FORMAT = "inrkit-checkpoint"
 VERSION = 2
-MANIFEST = "manifest.json"
 STATE = "state.json"
 
 _STEP = re.compile(r"step-(\d{8,})")
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
 _FILE = re.compile(rf"{_KEY.pattern}\.safetensors|state\.json")  # no path that leads out of the folder
-_MANIFEST_LIMIT = 16 << 20
 _PICKLES = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin"}
 
 
@@ -67,21 +66,7 @@ def save_checkpoint(
         raise UsageError(f"'step' must be >= 0 (got {step}) and 'keep' >= 2 (got {keep})")
     contents = _contents(tensors, state)
     target = directory / f"step-{step:08d}"
-    unfinished = directory / atomic.temporary_name(target.name)
-    with atomic.disk_errors(target, needed=sum(size for size, _ in contents.values())):
-        try:
-            atomic.remove(unfinished)
-            atomic.make_folder(unfinished)
-            written = {name: atomic.write_new_file(unfinished / name, parts) for name, (_, parts) in contents.items()}
-            files = {name: {"sha256": digest, "size": size} for name, (digest, size) in written.items()}
-            body = {"format": FORMAT, "version": VERSION, "step": step, "meta": dict(meta), "files": files}
-            atomic.write_new_file(unfinished / MANIFEST, [_sealed(body)])
-            atomic.sync_folder(unfinished)
-            _put_in_place(unfinished, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                atomic.remove(unfinished)
-            raise
+    sealed.write(target, contents, {"format": FORMAT, "version": VERSION, "step": step, "meta": dict(meta)})
     _verify(target)
     prune(directory, keep=keep, protect={step, *protect})
     return target
@@ -182,31 +167,10 @@ def _contents(
     return {**groups, STATE: (len(text), [text])}
 
 
-def _sealed(body: Mapping[str, Any]) -> bytes:
-    seal = atomic.sha256(jsontext.encode(body, what="manifest"))
-    return jsontext.encode({**body, "sha256": seal}, what="manifest")
-
-
-def _put_in_place(unfinished: Path, target: Path) -> None:
-    aside = target.parent / atomic.temporary_name(f"aside-{target.name}")
-    occupied = target.exists()
-    if occupied:
-        atomic.remove(aside)
-        atomic.rename(target, aside)
-    try:
-        atomic.rename(unfinished, target)
-    except BaseException:
-        if occupied:
-            atomic.rename(aside, target)
-        raise
-    atomic.sync_folder(target.parent)
-    atomic.remove(aside)
-
-
 def _load(path: Path, *, verified: bool = False) -> Checkpoint:
     step, meta, files = _read_manifest(path)
-    _verify(path, deep=not verified)
-    state = {} if STATE not in files else jsontext.decode(_read(path / STATE, files[STATE]), origin=str(path / STATE))
+    sealed.verify(path, files, deep=not verified)
+    state = {} if STATE not in files else jsontext.decode(sealed.read(path, STATE, files), origin=str(path / STATE))
     if not isinstance(state, dict):
         raise DataError(f"{path / STATE}: expected a mapping, found {type(state).__name__}")
     groups = {name.removesuffix(".safetensors"): path / name for name in files if name != STATE}
@@ -214,11 +178,7 @@ def _load(path: Path, *, verified: bool = False) -> Checkpoint:
 
 
 def _verify(path: Path, *, deep: bool = True) -> None:
-    """Manifest and sizes agree; and, if ``deep``, every byte does. Read piece by piece, for weights may be large."""
-    for name, facts in _read_manifest(path)[2].items():
-        _check_size(path / name, facts)
-        if deep and (found := atomic.sha256_file(path / name)) != facts["sha256"]:
-            raise atomic.altered(path / name, facts["sha256"], found)
+    sealed.verify(path, _read_manifest(path)[2], deep=deep)
 
 
 def _looks_whole(path: Path) -> bool:
@@ -231,40 +191,10 @@ def _looks_whole(path: Path) -> bool:
 
 def _read_manifest(path: Path) -> tuple[int, dict[str, Any], dict[str, dict[str, Any]]]:
     """(step, meta, files): each file's "size" and "sha256" by its name."""
-    file = path / MANIFEST
-    data = atomic.read_regular_file(file, limit=_MANIFEST_LIMIT)
-    body = jsontext.decode(data, origin=str(file))
-    if not isinstance(body, dict) or body.get("format") != FORMAT:
-        raise DataError(f"{file}: expected the manifest of an '{FORMAT}', found something else")
-    if body.get("version") != VERSION:
-        raise atomic.other_version(file, VERSION, body.get("version"))
-    seal = body.pop("sha256", None)
-    if _sealed(body) != data:
-        raise atomic.altered(file, str(seal), atomic.sha256(jsontext.encode(body, what="manifest")))
-    try:
-        step, meta, files = int(body["step"]), dict(body["meta"]), dict(body["files"])
-        facts = [(name, type(fact["size"]), type(fact["sha256"])) for name, fact in files.items()]
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{file}: expected step, meta and files, found a manifest without") from error
-    if not all(_FILE.fullmatch(name) and kinds == [int, str] for name, *kinds in facts):
-        raise DataError(f"{file}: expected plain file names with size and sha256, found others; not to be trusted")
-    if (match := _STEP.fullmatch(path.name)) and int(match[1]) != step:
-        raise DataError(f"{path}: expected step {int(match[1])} from the name, found step {step} inside")
-    return step, meta, files
-
-
-def _read(file: Path, facts: Mapping[str, Any]) -> bytes:
-    data = atomic.read_regular_file(file, limit=facts["size"])
-    if (found := atomic.sha256(data)) != facts["sha256"]:
-        raise atomic.altered(file, facts["sha256"], found)
-    return data
-
-
-def _check_size(file: Path, facts: Mapping[str, Any]) -> None:
-    if file.is_symlink() or not file.is_file():
-        raise DataError(f"{file}: expected an ordinary file of {facts['size']} bytes, found none")
-    if (size := file.stat().st_size) != facts["size"]:
-        raise DataError(f"{file}: expected {facts['size']} bytes, found {size}; the file is cut off or altered")
+    body = sealed.read_manifest(path, FORMAT, VERSION, _FILE.fullmatch)
+    if (match := _STEP.fullmatch(path.name)) and int(match[1]) != body["step"]:
+        raise DataError(f"{path}: expected step {int(match[1])} from the name, found step {body['step']} inside")
+    return body["step"], body["meta"], body["files"]
 
 
 def _refuse_foreign(path: Path) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from inrkit.core.shard import part_of, rows_of
 from inrkit.errors import DataError
 from inrkit.storage.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
+from inrkit.storage.modelfolder import is_model, load_model
 from inrkit.storage.rundir import check_config
 
 
@@ -36,9 +37,14 @@ def put_average(module: nn.Module, checkpoint: Checkpoint) -> None:
 
 
 def find_checkpoint(path: Path, step: int | None = None) -> Checkpoint:
-    """The checkpoint that a run directory, or the path of a checkpoint itself, stands for; by default the newest."""
+    """The checkpoint of a run directory, a saved model, or a checkpoint's own path; by default the newest."""
     folder = path / "checkpoints"
     if not folder.is_dir():
+        if is_model(path):
+            saved = load_model(path)
+            if step not in (None, saved.step):
+                raise DataError(f"{path}: expected the weights of step {step}, found a model of step {saved.step}")
+            return saved
         if step is None and (path / "manifest.json").exists():
             return load_checkpoint(path)
         raise DataError(f"{path}: expected a run directory with 'checkpoints', found none; train first")

@@ -20,6 +20,7 @@ from inrkit.machine.processes import Ranks, joined
 from inrkit.machine.randomness import preserve_random_state
 from inrkit.report.sheets import write_report, write_samples
 from inrkit.storage.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, prune
+from inrkit.storage.named import find_run
 from inrkit.storage.rundir import RunDirectory
 from inrkit.storage.weights import find_checkpoint
 from inrkit.training.budget import within
@@ -139,7 +140,7 @@ def _train(
             watch.load(checkpoint.state["watch"])
             early.load(checkpoint.state.get("early_stopping", {}) if config.early_stop else {})
         elif config.init is not None:
-            learner.start_from(find_checkpoint(Path(config.init)))
+            learner.start_from(find_checkpoint(find_run(config.init)[0]))
         if ended or (checkpoint is not None and learner.step >= config.steps and checkpoint.state["finished"]):
             return
         trackers = Trackers(config.trackers if ranks.first else (), run, unstructure(config), learner.step)

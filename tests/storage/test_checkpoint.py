@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from inrkit.errors import DataError, InrkitError, ResourceError, UsageError
-from inrkit.storage import atomic, checkpoint
+from inrkit.storage import atomic, sealed
 from inrkit.storage.checkpoint import (
     Checkpoint,
     clean_stale,
@@ -343,7 +343,7 @@ def forge(path: Path, change) -> None:
     body = json.loads((path / "manifest.json").read_text())
     del body["sha256"]
     change(body)
-    (path / "manifest.json").write_bytes(checkpoint._sealed(body))
+    (path / "manifest.json").write_bytes(sealed.seal(body))
 
 
 SECRET = b'{"secret": 1}'

@@ -1,0 +1,128 @@
+"""``inrkit models``: trained models by name, and how to make one of a run."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inrkit.cli import option
+from inrkit.cli.lazy import LazyGroup
+from inrkit.cli.output import bar, say, say_json, say_table, shown_bytes
+from inrkit.errors import InrkitError, UsageError
+from inrkit.plugins import load_plugins
+
+COMMANDS = {
+    "list": ("inrkit.cli.models:list_models", "List the trained models that plugins bring."),
+    "save": ("inrkit.cli.models:save", "Save the model of a run as a folder to hand on."),
+    "push": ("inrkit.cli.models:push", "Upload the model of a run to the Hugging Face hub."),
+}
+
+_DTYPE = click.option(
+    "--dtype",
+    type=click.Choice(["bf16", "fp32"]),
+    default="bf16",
+    show_default=True,
+    help="Number format of the weights; bf16 halves the size.",
+)
+_LICENSE = click.option("--license", default="", metavar="SPDX", help="Licence of the weights, for the card.")
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS)
+def models() -> None:
+    """List trained models by name; save the model of a run, or share it.
+
+    Wherever a command asks for a RUN, the name of a model does: 'inrkit sample faces'. So does the folder of a saved
+    model, and hf://OWNER/NAME for one on the Hugging Face hub, which is then fetched (extra 'hub').
+
+    \b
+      inrkit models list
+      inrkit sample faces -n 16
+      inrkit models save runs/first first
+      inrkit encode first photo.png
+    """
+
+
+@click.command("list")
+@option.as_json
+def list_models(as_json: bool) -> None:
+    """List the trained models that plugins bring, with their sizes.
+
+    \b
+      inrkit models list
+    """
+    rows = [_described(name) for name in load_plugins().models]
+    if as_json:
+        say_json(rows)
+        return
+    if not rows:
+        say("no plugin brings a model; see 'inrkit plugins list'")
+        return
+    cells = [[row["name"], row["modality"], row["size"] and shown_bytes(row["size"]), row["summary"]] for row in rows]
+    say_table(["model", "modality", "size", "what it is"], cells)
+
+
+def _described(name: str) -> dict[str, Any]:
+    """What the config and the size of the files tell, or why it cannot be used; the weights are not read."""
+    from inrkit.storage.rundir import read_config
+
+    registry = load_plugins()
+    entry = registry.models[name]
+    row = {"name": name, "modality": None, "size": None, "plugin": entry.plugin, "summary": entry.summary}
+    try:
+        folder = registry.model(name)
+        size = sum(file.stat().st_size for file in folder.iterdir())
+        return {**row, "modality": read_config(folder).modality, "size": size}
+    except (InrkitError, OSError) as error:
+        return {**row, "summary": f"cannot be used: {error}"}
+
+
+@click.command()
+@option.run
+@click.argument("folder", type=option.PATH)
+@_DTYPE
+@_LICENSE
+@click.option("--data-terms", default="", metavar="TEXT", help="What it was trained on, and under which terms.")
+@option.device("cpu")
+def save(run: Path, folder: Path, dtype: Any, license: str, data_terms: str, device: str) -> None:
+    """Save the model of RUN as FOLDER: config, averaged weights, a sheet of samples, and a card.
+
+    The card (README.md) takes the figures that 'inrkit evaluate RUN' found. A manifest holds a hash of every file. Of
+    the files that the run read, such as its data, only the names are kept. A model in FOLDER is replaced.
+
+    \b
+      inrkit models save runs/first first
+      inrkit models save runs/first first --license Apache-2.0 --data-terms "photographs of mine"
+      inrkit sample first -n 16
+    """
+    from inrkit.inference.model import Model
+
+    with bar("saving"):
+        made = Model.load(run, device=device).save(folder, dtype, license=license, data_terms=data_terms)
+    size = sum(file.stat().st_size for file in made.iterdir())
+    say(f"{folder}: {shown_bytes(size)}; see {folder / 'README.md'}")
+
+
+@click.command()
+@option.run
+@click.argument("address", metavar="OWNER/NAME")
+@_DTYPE
+@_LICENSE
+@click.option("--public", is_flag=True, help="Let everybody see it; otherwise only you can.")
+def push(run: Path, address: str, dtype: Any, license: str, public: bool) -> None:
+    """Upload the model of RUN to the Hugging Face hub as OWNER/NAME, as 'inrkit models save' writes it.
+
+    Needs the extra 'hub' and the environment variable HF_TOKEN. Anybody who may read it uses it as hf://OWNER/NAME.
+
+    \b
+      inrkit models push runs/first me/first
+      inrkit sample hf://me/first -n 16
+    """
+    from inrkit.inference.model import Model
+    from inrkit.storage import hub
+
+    hub.parse(address)  # a mistake in it shows before the work
+    if "hf:" in str(run):
+        raise UsageError(f"expected a run directory or a saved model, found '{run}', which is on the hub already")
+    with bar("uploading"):
+        url = Model.load(run, device="cpu").push(address, dtype, private=not public, license=license)
+    say(url)

@@ -1,0 +1,94 @@
+"""A trained model to hand on: one folder with its config, its averaged weights, and a card that people read.
+
+    config.toml         the complete config, without the paths of the machine that trained
+    model.safetensors   averaged weights
+    README.md           the card; sheet.png, samples
+    manifest.json       step, facts, figures; size and sha256 of each file, and its own
+
+It opens as a run directory does, wherever one is asked for.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+from torch import Tensor
+
+from inrkit.config.run import RunConfig
+from inrkit.config.toml import to_toml, unstructure
+from inrkit.errors import DataError, UsageError
+from inrkit.plugins import load_plugins
+from inrkit.storage import atomic, sealed, tensorfile
+from inrkit.storage.checkpoint import Checkpoint
+
+FORMAT = "inrkit-model"
+VERSION = 1
+CONFIG, WEIGHTS, CARD, SHEET = "config.toml", "model.safetensors", "README.md", "sheet.png"
+FILES = (CONFIG, WEIGHTS, CARD, SHEET, sealed.MANIFEST)
+
+_SCHEME = re.compile(r"([a-z][a-z0-9-]*://)?(.*)", re.DOTALL)
+
+
+def save_model(
+    folder: Path,
+    config: RunConfig,
+    weights: Mapping[str, Tensor],
+    texts: Mapping[str, bytes],
+    *,
+    step: int,
+    meta: Mapping[str, Any],
+) -> Path:
+    """Write the folder, whole or not at all; only another model is replaced."""
+    folder = folder.absolute()
+    if folder.exists() and not is_model(folder):
+        raise UsageError(f"{folder}: expected a new folder, or one with a model to replace, found another; choose one")
+    whole = {**texts, CONFIG: to_toml(unstructure(without_paths(config))).encode()}
+    pieces = {name: (len(text), [text]) for name, text in whole.items()}
+    with atomic.disk_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    contents = {**pieces, WEIGHTS: tensorfile.pieces(weights, what=WEIGHTS)}
+    sealed.write(folder, contents, {"format": FORMAT, "version": VERSION, "step": step, "meta": dict(meta)})
+    return folder
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder claims to be one; nothing in it has been verified."""
+    return (folder / WEIGHTS).is_file() and (folder / CONFIG).is_file() and (folder / sealed.MANIFEST).is_file()
+
+
+def load_model(folder: Path) -> Checkpoint:
+    """What a checkpoint of its run would give, every byte verified; `DataError` for what was altered."""
+    body = sealed.read_manifest(folder, FORMAT, VERSION, FILES.__contains__)
+    if missing := {CONFIG, WEIGHTS} - body["files"].keys():
+        raise DataError(f"{folder}: expected a manifest that names {', '.join(sorted(missing))}, found none")
+    sealed.verify(folder, body["files"])
+    weights = tensorfile.read(folder / WEIGHTS)
+    return Checkpoint(folder, body["step"], {"model": weights, "ema": {}}, body["meta"], {})
+
+
+def without_paths(config: RunConfig) -> RunConfig:
+    """The config with the names of files and folders alone, for where they lay is nobody's business."""
+    return attrs.evolve(
+        config,
+        objective_options=_without_paths(config.objective, config.objective_options),
+        phases=tuple(attrs.evolve(p, options=_without_paths(p.objective, p.options)) for p in config.phases),
+        data=_name(config.data),
+        init=_name(config.init),
+    )
+
+
+def _without_paths(objective: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    fields = attrs.fields(load_plugins().objective(objective))
+    paths = {field.name for field in fields if field.metadata.get("path")}
+    return {key: _name(value) if key in paths and value else value for key, value in table.items()}
+
+
+def _name(path: str | None) -> str | None:
+    """Of "files:///home/me/photos?size=32x32", "files://photos?size=32x32"."""
+    if path is None or not (found := _SCHEME.fullmatch(path)):
+        return path
+    scheme, rest = found.groups()
+    where, mark, query = rest.partition("?")
+    return f"{scheme or ''}{Path(where).name}{mark}{query}"
