@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from posed_files import posed, scene, srn
+from posed_files import colmap, nerfstudio, posed, scene, srn
 from terminal import Terminal, terminal
 
 import inrkit
@@ -106,6 +106,8 @@ IMPORTERS: dict[str, Callable[[Path], Path]] = {
     "npz": npz,
     "srn": srn,
     "nerf-synthetic": scene,
+    "nerfstudio": nerfstudio,
+    "colmap": colmap,
     "posed-images": posed,
     "inrkit_audio.modality:WavImporter": wav,
     "inrkit_sphere.modality:LatLonImporter": maps,

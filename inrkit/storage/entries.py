@@ -185,16 +185,20 @@ class ZipArchive(Entries):
     def __init__(self, path: Path):
         with _archive_errors(path):
             self._zip = zipfile.ZipFile(path)  # closed on exit
-            regular = (m for m in self._zip.infolist() if not m.is_dir() and not _is_link(m))
-            self._members = _visible({m.filename: m for m in regular})
-        super().__init__(path, self._members)
+        # there may be a million members: what zipfile keeps of them is enough
+        members = self._zip.NameToInfo
+        found = [n for n, m in members.items() if not (m.is_dir() or _is_link(m) or _is_hidden(n))]
+        self._real = {plain: name for name in found if (plain := _plain(name)) != name}
+        if self._real:
+            found = [*(name for name in found if _plain(name) == name and name not in self._real), *self._real]
+        super().__init__(path, found)
 
     def __exit__(self, *_: object) -> None:
         self._zip.close()
 
     def _begin(self, name: str, limit: int) -> bytes | DataError:
         try:
-            with self._zip.open(self._members[name]) as file:
+            with self._zip.open(self._real.get(name, name)) as file:
                 return file.read(limit)
         # RuntimeError: encrypted; NotImplementedError: unknown compression
         except (*_DAMAGE, RuntimeError, NotImplementedError) as error:

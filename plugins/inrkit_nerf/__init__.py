@@ -23,7 +23,9 @@ def register_functions(register: Register) -> None:
 
 @inrkit.hookimpl
 def register_importers(register: Register) -> None:
-    home = "inrkit_nerf.formats.importing"
-    register("srn", f"{home}:SrnImporter", "folders of scene representation networks (SRN cars and chairs)")
-    register("nerf-synthetic", f"{home}:NerfSyntheticImporter", "scenes with transforms_*.json")
-    register("posed-images", f"{home}:PosedImagesImporter", "pictures with a file cameras.json")
+    home = "inrkit_nerf.formats"
+    register("srn", f"{home}.srn:SrnImporter", "folders of scene representation networks (SRN cars and chairs)")
+    register("nerf-synthetic", f"{home}.transforms:NerfSyntheticImporter", "scenes with transforms_*.json")
+    register("nerfstudio", f"{home}.transforms:NerfstudioImporter", "scenes with one transforms.json")
+    register("colmap", f"{home}.colmap:ColmapImporter", "models of COLMAP, text or binary, and their pictures")
+    register("posed-images", f"{home}.posed_images:PosedImagesImporter", "pictures with a file cameras.json")

@@ -28,7 +28,7 @@ CONVENTIONS: Mapping[str, tuple[int, int, int]] = {
     "opencv": (1, 1, 1),
     "srn": (1, 1, 1),  # SRN's pose files are OpenCV's
     "opengl": (1, -1, -1),  # x right, y up, z backward
-    "nerf-synthetic": (1, -1, -1),  # as OpenGL; the focal length is W / (2 tan(camera_angle_x / 2))
+    "nerf-synthetic": (1, -1, -1),  # as OpenGL, and nerfstudio's
 }
 
 
@@ -186,10 +186,19 @@ def to_opencv(pose: Tensor, convention: str) -> Tensor:
     return pose * pose.new_tensor((*CONVENTIONS[convention], 1))
 
 
-def from_nerf_synthetic(transform: Tensor, camera_angle_x: float, size: tuple[int, int]) -> Cameras:
-    """Cameras of a ``transforms_*.json``: matrices (..., 4, 4), and the horizontal field of view in radians."""
-    intrinsics = pinhole(size, 0.5 / math.tan(camera_angle_x / 2)).to(transform)
-    return Cameras(to_opencv(transform, "nerf-synthetic"), intrinsics.expand(*transform.shape[:-2], 4), size)
+def focal_of(angle: float, size: float) -> float:
+    """Focal length in pixels for a field of view in radians over so many pixels."""
+    return size / (2 * math.tan(angle / 2))
+
+
+def from_world(quaternion: Tensor, translation: Tensor) -> Tensor:
+    """Pose (4, 4), camera to world, of COLMAP's world to camera: a quaternion (4,), w first, and a translation (3,)."""
+    w, v = (quaternion / quaternion.norm()).split((1, 3))
+    cross = torch.linalg.cross(torch.eye(3).to(v), v.expand(3, 3), dim=1)  # its rows: e_i x v
+    rotation = 2 * torch.outer(v, v) + (w * w - v @ v) * torch.eye(3).to(v) + 2 * w * cross
+    pose = torch.eye(4).to(v)
+    pose[:3, :3], pose[:3, 3] = rotation.mT, -rotation.mT @ translation
+    return pose
 
 
 # ------------------------------------------------------------------------------------------ what is not a camera

@@ -36,7 +36,8 @@ class NerfDisplay(Display):
         return ((views.float() + 1) / 2).clamp(0, 1).transpose(2, 3).flatten(3)
 
     def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
-        return read_objects(paths, self.scene.size, self.scene.options.views, self.scene.camera)
+        scene = self.scene
+        return read_objects(paths, scene.size, scene.options.views, scene.camera, scene.background)
 
     def write(self, values: Sequence[Tensor], path: Path) -> Path:
         return write_views(torch.cat([(value + 1) / 2 for value in values], 1), path)

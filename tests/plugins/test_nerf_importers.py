@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from posed_files import CAMERAS, posed, scene, srn, views
+from posed_files import CAMERAS, colmap, nerfstudio, posed, scene, srn, views
 from stored import Stored, stored
 
 from inrkit import DataError, load_plugins, write_store
@@ -28,6 +28,9 @@ def test_every_layout_gives_the_same_cameras(tmp_path: Path) -> None:
         imported("nerf-synthetic", scene(tmp_path / "scene")),
         imported("posed-images", posed(tmp_path / "cv")),
         imported("posed-images", posed(tmp_path / "gl", "opengl")),
+        imported("colmap", colmap(tmp_path / "binary")),
+        imported("colmap", colmap(tmp_path / "text", binary=False, model="SIMPLE_PINHOLE")),
+        imported("nerfstudio", nerfstudio(tmp_path / "studio"), views=5),
     ]
     for one in found:
         poses = sorted(one.arrays["pose"].round(4).tolist())
@@ -98,6 +101,11 @@ def missing_pose(folder: Path) -> str:
     return r"car1: expected the pose of .*000002\.png.* found no such file"
 
 
+def missing_picture(folder: Path) -> str:
+    (folder / "cars_train/car1/rgb/000002.png").unlink()
+    return r"car1: expected the picture that '.*pose/000002\.txt' is the pose of, found no such file"
+
+
 def missing_intrinsics(folder: Path) -> str:
     for path in folder.rglob("intrinsics.txt"):
         path.unlink()
@@ -111,7 +119,7 @@ def words_for_numbers(folder: Path) -> str:
 
 def unequal(folder: Path) -> str:
     Image.new("RGB", (20, 24), "red").save(folder / "cars_train/car1/rgb/000001.png")
-    return r"car1: .*000001\.png: expected pictures of 24 x 24 like the first, found 20 x 24"
+    return r"car1: .*000001\.png: expected a picture of 24 x 24, the size of its intrinsics, found 20 x 24"
 
 
 def no_picture(folder: Path) -> str:
@@ -126,7 +134,17 @@ def empty_scene(folder: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "spoil", [broken_pose, missing_pose, missing_intrinsics, words_for_numbers, unequal, no_picture, empty_scene]
+    "spoil",
+    [
+        broken_pose,
+        missing_pose,
+        missing_picture,
+        missing_intrinsics,
+        words_for_numbers,
+        unequal,
+        no_picture,
+        empty_scene,
+    ],
 )
 def test_what_is_wrong_is_said_with_object_and_file(spoil: object, tmp_path: Path) -> None:
     """One line, and nothing is written."""

@@ -10,39 +10,40 @@ from PIL import Image
 from torch import Tensor
 
 from inrkit import DataError, OneFile, Signals, UsageError, open_entries
-from inrkit_nerf.cameras import Cameras, scale_intrinsics
-from inrkit_nerf.formats.importing import posed_views
-from inrkit_nerf.formats.posed import checked, decode, spread
+from inrkit_nerf.cameras import Cameras
+from inrkit_nerf.formats.posed import decode, read_view, spread
+from inrkit_nerf.formats.posed_images import posed_views
 
 _STILL, _MOVING, _FILM = (".png", ".jpg", ".jpeg"), (".gif", ".webp"), ".mp4"
 _FRAMES_A_SECOND = 15
 
 
 def read_objects(
-    paths: Sequence[Path], size: tuple[int, int], views: int, canonical: Cameras
+    paths: Sequence[Path], size: tuple[int, int], views: int, canonical: Cameras, background: float
 ) -> tuple[Signals, Sequence[str]]:
     """One object for each path: a picture, taken to come from the canonical camera, or a folder with ``cameras.json``.
 
     A folder may hold any number of views; so many of them are read, spread evenly, as the network was trained on.
+
+    Args:
+        background: What shows through where a picture has opacity, on [-1, 1].
     """
     images, poses, intrinsics = [], [], []
     for path in paths:
         with open_entries(path) as entries:
             if isinstance(entries, OneFile):
-                pixels = [_rgb(decode(entries.read_one(entries.names()[0]), str(path), size)[0])]
+                pixels = [decode(entries.read_one(entries.names()[0]), str(path), size)]
                 pose, k = canonical.pose[0], canonical.intrinsics[0]
             else:
-                found, _ = posed_views(path, entries)
+                found = [view for some in posed_views(path, entries).objects for view in some]
                 if len(found) < views:
                     raise DataError(f"{path}: expected at least {views} views, as the model reads, found {len(found)}")
-                found = [checked(view) for view in spread(found, views)]
-                raw = [entries.read_one(view.file) for view in found]
-                decoded = [decode(data, view.file, size) for data, view in zip(raw, found, strict=True)]
-                pixels, old = [_rgb(image) for image, _ in decoded], [was for _, was in decoded]
+                found = list(spread(found, views))
+                read = [read_view(view, entries.read_one(view.file), size, undistort=True) for view in found]
+                pixels = [image for image, _ in read]
                 pose = torch.from_numpy(np.stack([view.pose for view in found])).float()
-                given = torch.from_numpy(np.stack([view.intrinsics for view in found])).float()
-                k = torch.stack([scale_intrinsics(each, was, size) for each, was in zip(given, old, strict=True)])
-        images.append(torch.from_numpy(np.stack(pixels)).movedim(-1, 1))
+                k = torch.from_numpy(np.stack([one for _, one in read]))
+        images.append(torch.from_numpy(np.stack([_before(image, background) for image in pixels])).movedim(-1, 1))
         poses.append(pose)
         intrinsics.append(k)
     if len({len(each) for each in images}) > 1:
@@ -53,12 +54,12 @@ def read_objects(
     return signals, [str(path) for path in paths]
 
 
-def _rgb(pixels: np.ndarray) -> np.ndarray:
-    """(H, W, 3) before white."""
+def _before(pixels: np.ndarray, background: float) -> np.ndarray:
+    """(H, W, 3) before a grey between black, -1, and white, 1."""
     if pixels.shape[-1] == 3:
         return pixels
-    opacity = pixels[..., 3:].astype(np.float32) / 255
-    return (pixels[..., :3] * opacity + 255 * (1 - opacity)).round().astype(np.uint8)
+    opacity, behind = pixels[..., 3:].astype(np.float32) / 255, (background + 1) * 127.5
+    return (pixels[..., :3] * opacity + behind * (1 - opacity)).round().astype(np.uint8)
 
 
 def write_views(views: Tensor, path: Path) -> Path:

@@ -1,15 +1,18 @@
 """The box that objects lie in, found from their silhouettes: what all views agree may be filled (the visual hull)."""
 
+import math
 from typing import final
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from inrkit import grid_centers
 from inrkit_nerf.cameras import Cameras, project
 
 _SIDE = 40  # places on each axis that are looked at
 _VIEWS = 16  # views of an object that are looked at
+_MOST_PIXELS = 128  # a side of what is looked at of a view
 
 
 def foreground(images: np.ndarray) -> np.ndarray:
@@ -23,17 +26,11 @@ def foreground(images: np.ndarray) -> np.ndarray:
 class Hull:
     """A box around all objects, a little larger than they are, found object by object.
 
-    Where cameras look at, and how far away they are, says where to search; a place that some view shows as background
-    is empty.
-
-    Args:
-        pose: Of all cameras (M, 4, 4).
+    Where an object's cameras look, and how far away they are, says where to search for it; a place that some view shows
+    as background is empty.
     """
 
-    def __init__(self, pose: torch.Tensor) -> None:
-        self._centre = _centre(pose)
-        self._reach = float((pose[:, :3, 3] - self._centre).norm(dim=1).max()) * 0.75
-        self._places = grid_centers((_SIDE, _SIDE, _SIDE)) * self._reach + self._centre
+    def __init__(self) -> None:
         self._low, self._high = torch.full((3,), np.inf), torch.full((3,), -np.inf)
 
     @staticmethod
@@ -43,36 +40,46 @@ class Hull:
 
     def add(self, cameras: Cameras, seen: torch.Tensor) -> None:
         """An object as these cameras (V,) show it: the pixels (V, H, W) that are not background."""
-        filled = self._places[_filled(self._places, cameras, seen)]
-        if len(filled):
-            self._low, self._high = torch.minimum(self._low, filled.amin(0)), torch.maximum(self._high, filled.amax(0))
+        small = min(cameras.size[0], _MOST_PIXELS), min(cameras.size[1], _MOST_PIXELS)
+        cameras, seen = cameras.resized(small), F.adaptive_max_pool2d(seen.float(), small)
+        centre = look_centre(cameras.pose)
+        reach = (cameras.position - centre).norm(dim=1).max() * 0.75
+        low, high = centre - reach, centre + reach
+        for _ in range(2):  # first where it lies, then how far it reaches
+            cell = (high - low) / _SIDE
+            places = grid_centers((_SIDE, _SIDE, _SIDE)) * (high - low) / 2 + (low + high) / 2
+            filled = places[_filled(places, cameras, seen, float(cell.norm()) / 2)]
+            if not len(filled):
+                break
+            low, high = filled.amin(0) - cell / 2, filled.amax(0) + cell / 2
+        self._low, self._high = torch.minimum(self._low, low), torch.maximum(self._high, high)
 
     def box(self) -> list[list[float]]:
         """Its lower and upper corner."""
-        low, high = self._low, self._high
-        if not (low < high).all():
-            low, high = self._centre - self._reach, self._centre + self._reach
-        margin = 2 * self._reach / _SIDE
-        return [(low - margin).tolist(), (high + margin).tolist()]
+        return [self._low.tolist(), self._high.tolist()]
 
 
-def _filled(places: torch.Tensor, cameras: Cameras, seen: torch.Tensor) -> torch.Tensor:
-    """Which places (P,) no view of these shows as background."""
+def _filled(places: torch.Tensor, cameras: Cameras, seen: torch.Tensor, around: float) -> torch.Tensor:
+    """Which places (P,) no view of these shows as background, nor all that lies as far ``around`` them."""
     count, height, width = seen.shape
     positions, depth = project(cameras, places.expand(count, -1, -1))
+    pixels = around * float((cameras.intrinsics[:, 0] / depth.median(1).values.clamp_min(1e-6)).max())
+    rim = min(math.ceil(pixels), max(height, width))
+    across = F.max_pool2d(seen[:, None], (1, 2 * rim + 1), 1, (0, rim))
+    wide = F.max_pool2d(across, (2 * rim + 1, 1), 1, (rim, 0))[:, 0] > 0
     x, y = positions.floor().long().unbind(-1)
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (depth > 0)
     row = torch.arange(count)[:, None].expand_as(x)
-    shown = seen[row, y.clamp(0, height - 1), x.clamp(0, width - 1)]
+    shown = wide[row, y.clamp(0, height - 1), x.clamp(0, width - 1)]
     # what a view does not show may be anything, but few objects lie outside of half of their views
     inner: torch.Tensor = (shown | ~inside).all(0) & (2 * inside.sum(0) >= count)
     return inner
 
 
-def _centre(pose: torch.Tensor) -> torch.Tensor:
-    """The point (3,) nearest to where all cameras look, in the sense of least squares."""
+def look_centre(pose: torch.Tensor) -> torch.Tensor:
+    """The point (3,) nearest to where all cameras (M, 4, 4) look, in the sense of least squares."""
     eye, forward = pose[:, :3, 3], pose[:, :3, 2]
-    across = torch.eye(3) - forward[:, :, None] * forward[:, None, :]
+    across = torch.eye(3).to(pose) - forward[:, :, None] * forward[:, None, :]
     total, right = across.sum(0), (across @ eye[..., None]).sum(0)
     solution: torch.Tensor = torch.linalg.lstsq(total, right).solution
     return solution[:, 0]

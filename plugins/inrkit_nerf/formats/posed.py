@@ -1,8 +1,11 @@
 """Posed pictures as importers and commands find them in folders and archives, made one kind of thing."""
 
 import io
+import itertools
 import warnings
-from typing import Any, final
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar, final
 
 import attrs
 import numpy as np
@@ -11,49 +14,124 @@ from PIL import Image
 
 from inrkit import DataError, Entries, Progress, StoreWriter
 from inrkit_nerf.cameras import Cameras, check_intrinsics, check_rigid, scale_intrinsics
-from inrkit_nerf.formats.hull import Hull, foreground
+from inrkit_nerf.formats.hull import Hull, foreground, look_centre
+from inrkit_nerf.formats.lens import PINHOLE, Lens, check_pinhole
+
+_T = TypeVar("_T")
+
+_OTHER_SIZE = 0.2  # how far, in image sizes, both centres may lie from the picture's before another size is suspected
 
 
 @final
 @attrs.frozen(eq=False)
 class View:
-    """One picture: which object it shows, its file, its pose (4, 4) and its intrinsics (4,), both OpenCV's."""
+    """One picture: which object it shows, its file, its pose (4, 4) and its intrinsics (4,), both OpenCV's.
+
+    Args:
+        size: Height and width that the intrinsics are of, where the source says so.
+    """
 
     thing: str
     file: str
     pose: np.ndarray
     intrinsics: np.ndarray
     test: bool = False
+    size: tuple[int, int] | None = None
+    lens: Lens = PINHOLE
+
+    @property
+    def what(self) -> str:
+        """How errors begin."""
+        return f"{self.thing}: {self.file}"
+
+
+@final
+@attrs.frozen(eq=False)
+class Posed:
+    """What a source holds: how many pictures, the views of one object after the other, and attributes that it gives.
+
+    Args:
+        split: Whether the source says which objects are held out.
+    """
+
+    count: int
+    objects: Iterable[Sequence[View]]
+    split: bool
+    given: dict[str, Any] = attrs.field(factory=dict)
+
+    @classmethod
+    def of(cls, views: Sequence[View], given: dict[str, Any] | None = None) -> "Posed":
+        """Views in any order, checked before a picture is read."""
+        ordered = sorted((checked(view) for view in views), key=lambda view: (view.thing, view.test))
+        groups = [list(some) for _, some in itertools.groupby(ordered, key=lambda view: (view.thing, view.test))]
+        return cls(len(ordered), groups, any(view.test for view in ordered), given or {})
 
 
 def checked(view: View) -> View:
     """The view, or an error that names object and file."""
-    what = f"{view.thing}: {view.file}"
-    check_rigid(view.pose, what)
-    check_intrinsics(view.intrinsics, what)
+    check_rigid(view.pose, view.what)
+    check_intrinsics(view.intrinsics, view.what)
     return view
 
 
-def decode(data: bytes, what: str, size: tuple[int, int] | None) -> tuple[np.ndarray, tuple[int, int]]:
-    """Pixels (H, W, 3 or 4) uint8, resized as a whole where ``size`` is given; and height and width in the file.
+def read_view(
+    view: View, data: bytes, size: tuple[int, int] | None, *, undistort: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (H, W, 3 or 4) of a view as a pinhole sees it, resized if so wished, and its intrinsics at that size."""
+    check_pinhole(view.lens, view.what, undistort=undistort)
+    image = _opened(data, view.what)
+    old = (image.height, image.width)
+    _check_size(view, old)
+    if view.lens.bends:
+        image = image.convert("RGBa") if image.mode == "RGBA" else image
+        mode, straight = image.mode, view.lens.undo(np.asarray(image), view.intrinsics)
+        image = Image.frombytes(mode, image.size, straight.tobytes())
+        image = image.convert("RGBA") if mode == "RGBa" else image
+    pixels = _pixels(image, size)
+    k = scale_intrinsics(torch.from_numpy(view.intrinsics.astype(np.float64)), old, pixels.shape[:2])
+    return pixels, k.numpy().astype(np.float32)
 
-    Full opacity counts as none.
-    """
+
+def _check_size(view: View, found: tuple[int, int]) -> None:
+    """`DataError` if the intrinsics are of a picture of another size, as far as can be seen."""
+    if view.size is not None and view.size != found:
+        raise DataError(
+            f"{view.what}: expected a picture of {view.size[1]} x {view.size[0]}, the size of its intrinsics, found "
+            f"{found[1]} x {found[0]}; scale one or the other"
+        )
+    centre = view.intrinsics[2] / found[1], view.intrinsics[3] / found[0]
+    off = [value - 0.5 for value in centre]
+    alike = abs(off[0] - off[1]) < 0.02 and abs(off[0]) > _OTHER_SIZE  # both by one factor, as no lens would have it
+    if view.size is None and (not all(0 < value < 1 for value in centre) or alike):
+        raise DataError(
+            f"{view.what}: expected intrinsics of a picture of {found[1]} x {found[0]}, found its centre at "
+            f"{view.intrinsics[2]:g}, {view.intrinsics[3]:g}; scale them, or give the size that they are of"
+        )
+
+
+def decode(data: bytes, what: str, size: tuple[int, int] | None) -> np.ndarray:
+    """Pixels (H, W, 3 or 4) uint8, resized as a whole where ``size`` is given. Full opacity counts as none."""
+    return _pixels(_opened(data, what), size)
+
+
+def _opened(data: bytes, what: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image: Image.Image = Image.open(io.BytesIO(data))
-            image = image.convert("RGBA" if "A" in image.getbands() or "transparency" in image.info else "RGB")
+            return image.convert("RGBA" if "A" in image.getbands() or "transparency" in image.info else "RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(f"{what}: expected a picture, found: {error}") from error
-    old = (image.height, image.width)
-    if size is not None and old != size:
+
+
+def _pixels(image: Image.Image, size: tuple[int, int] | None) -> np.ndarray:
+    if size is not None and (image.height, image.width) != size:
         # colours are weighed with opacity, lest those of invisible pixels bleed in
         image = image.convert("RGBa") if image.mode == "RGBA" else image
         image = image.resize((size[1], size[0]), Image.Resampling.BOX)
         image = image.convert("RGBA") if image.mode == "RGBa" else image
     pixels = np.asarray(image)
-    return (pixels[..., :3] if pixels.shape[-1] == 4 and (pixels[..., 3] == 255).all() else pixels), old
+    return pixels[..., :3] if pixels.shape[-1] == 4 and (pixels[..., 3] == 255).all() else pixels
 
 
 @final
@@ -64,22 +142,24 @@ class ViewAppender:
         size: To resize the pictures to, if any.
         split: Whether the store says which objects are held out.
         hull: Is told what each object looks like.
+        undistort: Whether lenses that bend lines are undone instead of refused.
     """
 
-    def __init__(self, out: StoreWriter, size: tuple[int, int] | None, *, split: bool, hull: Hull | None) -> None:
-        self.out, self._size, self._split, self._hull = out, size, split, hull
+    def __init__(
+        self, out: StoreWriter, size: tuple[int, int] | None, *, split: bool, hull: Hull | None, undistort: bool
+    ) -> None:
+        self.out, self._size, self._split, self._hull, self._undistort = out, size, split, hull, undistort
         self.names: list[str] = []
-        self.focal: list[float] = []
-        """Focal lengths in image widths."""
+        self._focal, self._poses = array("f"), array("f")  # focal lengths in image widths; poses
         self._form = (0, 0, 3)  # height, width and channels of the pictures in the store
 
-    def add(self, entries: Entries, views: list[View], done: Progress) -> None:
+    def add(self, entries: Entries, views: Sequence[View], done: Progress) -> None:
         """All views of an object. An error names the object and the file where pictures differ in size."""
         looked_at = set(Hull.views(len(views)))
         masks, cameras, shown = [], [], False
         for number, (view, (_, data)) in enumerate(zip(views, entries.read([v.file for v in views]), strict=True)):
             if isinstance(data, DataError):
-                raise data
+                raise DataError(f"{view.thing}: {data}") from data
             pixels, k = self._append(view, data)
             shown = shown or bool(foreground(pixels).any())
             if number in looked_at:
@@ -96,28 +176,35 @@ class ViewAppender:
 
     def _append(self, view: View, data: bytes) -> tuple[np.ndarray, np.ndarray]:
         """The pixels of a view, and its intrinsics at the size that they have."""
-        what = f"{view.thing}: {view.file}"
-        pixels, old = decode(data, what, self._size)
+        pixels, k = read_view(checked(view), data, self._size, undistort=self._undistort)
         height, width, channels = pixels.shape
         if len(self.out) and (height, width) != self._form[:2]:
             a = f"{self._form[1]} x {self._form[0]}"
             found = f"expected pictures of {a} like the first, found {width} x {height}"
-            raise DataError(f"{what}: {found}; give a 'size' for all")
+            raise DataError(f"{view.what}: {found}; give a 'size' for all")
         if channels > self._form[2]:  # beside pictures with opacity those without become opaque
             self.out.convert("images", _opaque)
         self._form = (height, width, max(channels, self._form[2]))
-        k = scale_intrinsics(torch.from_numpy(view.intrinsics.astype(np.float64)), old, (height, width)).numpy()
         row: dict[str, Any] = {
             "images": pixels if channels == self._form[2] else _opaque(pixels),
             "pose": view.pose.astype(np.float32),
-            "intrinsics": k.astype(np.float32),
+            "intrinsics": k,
             "object": np.int32(len(self.names)),
         }
         if self._split:
             row["split"] = np.uint8(view.test)
         self.out.append({name: values[None] for name, values in row.items()})
-        self.focal.append(float(k[0]) / width)
+        self._focal.append(float(k[0]) / width)
+        self._poses.extend(view.pose.reshape(-1).tolist())
         return pixels, k
+
+    def like(self) -> dict[str, Any]:
+        """What a camera of these data is like: where it looks, its distance, and its focal length in image widths."""
+        pose = torch.frombuffer(self._poses, dtype=torch.float32).view(-1, 4, 4).double()
+        target = look_centre(pose)
+        radius = float((pose[:, :3, 3] - target).norm(dim=1).median())
+        rounded = [round(value / radius, 5) * radius for value in target.tolist()]
+        return {"target": rounded, "radius": radius, "focal": float(np.median(self._focal))}
 
 
 def _opaque(pixels: np.ndarray) -> np.ndarray:
@@ -134,7 +221,7 @@ def dimensions(data: bytes, what: str) -> tuple[int, int]:
         raise DataError(f"{what}: expected a picture, found: {error}") from error
 
 
-def spread(items: list[Any], most: int | None) -> list[Any]:
+def spread(items: Sequence[_T], most: int | None) -> Sequence[_T]:
     """At most so many of them, evenly."""
     if most is None or most >= len(items):
         return items
