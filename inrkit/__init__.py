@@ -54,6 +54,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.core.inr import Field as Field
     from inrkit.core.inr import INRFunction as INRFunction
     from inrkit.core.inr import Params as Params
+    from inrkit.core.karras import karras_levels as karras_levels
     from inrkit.core.kept import Kept as Kept
     from inrkit.core.measure import Measure as Measure
     from inrkit.core.modality import Display as Display

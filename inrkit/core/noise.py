@@ -151,13 +151,21 @@ class TwoHeadedReadout(Readout):
 @final
 @attrs.frozen
 class DirectReadout(Readout):
-    """The render is the signal at every t; a narrow c_skip of width ``width`` keeps the boundary."""
+    """The render is the signal at every t; a narrow c_skip of width ``width`` keeps the boundary.
+
+    A flow map x_s = (s/t) x_t + (1 - s/t) f keeps its boundary s = t whatever f is, and needs no width.
+    """
 
     name = "direct"
-    width: float = option(0.1, "noise level at which c_skip is 1/2", POSITIVE)
+    width: float = option(
+        0.1,
+        "noise level at which c_skip is 1/2; 0: f is the render at every t > 0, for flow maps (meanflow, shortcut)",
+        AT_LEAST_0,
+    )
 
     def c_skip(self, t: Tensor) -> Tensor:
-        return self.width**2 / ((t - self.offset) ** 2 + self.width**2)
+        gap = (t - self.offset) ** 2
+        return torch.where(gap == 0, 1.0, self.width**2 / (gap + self.width**2))
 
     def output(self, render: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
         return torch.lerp(render, x_t, expand(self.c_skip(t), x_t))

@@ -68,6 +68,10 @@ class Prediction:
             )
         return torch.cat([self.rows(slice(i, i + 1)).at(place) for i in range(len(self.t))])
 
+    def view(self, noisy: Observation) -> Observation:
+        """f(x_t, t) in another view of the same signals, equally noisy."""
+        return self._pipeline.predict(self.params, self.t, noisy).observation
+
     def rows(self, index: Tensor | slice) -> "Prediction":
         params = {name: value[index] for name, value in self.params.items()}
         return attrs.evolve(

@@ -14,6 +14,7 @@ from inrkit import Register
 @inrkit.hookimpl
 def register_objectives(register: Register) -> None:
     register("meanflow", "inrkit_flow.objective:MeanFlow", "MeanFlow by prediction of the signal, for flow maps")
+    register("shortcut", "inrkit_flow.shortcut:Shortcut", "shortcut models: flow maps by two jumps for one")
 
 
 @inrkit.hookimpl

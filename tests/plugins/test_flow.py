@@ -21,6 +21,7 @@ from inrkit import (
     Draws,
     Level,
     Measure,
+    Objective,
     Observation,
     Params,
     Pipeline,
@@ -29,12 +30,14 @@ from inrkit import (
     SampleGrid,
     SigmoidPairing,
     Step,
+    attend,
     load_plugins,
     sample,
 )
 from inrkit.core.train import backward_step
 from inrkit_flow.objective import MeanFlow
 from inrkit_flow.sampler import FlowMapSampler
+from inrkit_flow.shortcut import Shortcut
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
 from gaussian import MEAN, STD, Lookup, gaussian_batch, observed
@@ -79,7 +82,8 @@ class Exact(Denoiser):
         assert level.until is not None
         t, s = torch.exp(4 * level.noise_level)[:, None, None], torch.exp(4 * level.until)[:, None, None]
         x_t = observation.values * (0.25 + t**2).sqrt()
-        gain = (((STD**2 + s**2) / (STD**2 + t**2)).sqrt() - s / t) / (1 - s / t)
+        posterior = STD**2 / (STD**2 + t**2)
+        gain = torch.where(s / t > 0.999, posterior, (((STD**2 + s**2) / (STD**2 + t**2)).sqrt() - s / t) / (1 - s / t))
         return {"values": (MEAN + gain * (x_t - MEAN)).transpose(1, 2)}
 
 
@@ -111,11 +115,9 @@ def test_the_flow_map_is_what_the_objective_asks_for() -> None:
         assert all(b / a == pytest.approx(0.25, rel=0.12) for a, b in itertools.pairwise(errors)), (t, s, errors)
 
 
-def test_meanflow_learns_the_flow_map() -> None:
-    """From any level to any other, and all the way."""
-    objective = MeanFlow(p_mean=-0.3, p_std=1.3, curriculum=SigmoidPairing(stages=5, k=2.0))
-    pipeline, rows, lr, steps = flow_of(Table(), 0.1), 512, 0.02, 1200
-    generator = torch.Generator().manual_seed(0)
+def trained(objective: Objective, pipeline: Pipeline, rows: int = 512, steps: int = 1200) -> Pipeline:
+    """The pipeline with the averaged weights of a run on the Gaussian."""
+    generator, lr = torch.Generator().manual_seed(0), 0.02
     optimizer, ema = torch.optim.Adam(pipeline.parameters(), lr=lr, betas=(0.9, 0.99)), PowerEMA(pipeline, 0.1)
     for number in range(steps):
         optimizer.param_groups[0]["lr"] = lr * (1 - number / steps)
@@ -125,9 +127,72 @@ def test_meanflow_learns_the_flow_map() -> None:
         optimizer.step()
         ema.update(pipeline)
     ema.copy_to(pipeline)
+    return pipeline
+
+
+def test_meanflow_learns_the_flow_map() -> None:
+    """From any level to any other, and all the way."""
+    objective = MeanFlow(p_mean=-0.3, p_std=1.3, curriculum=SigmoidPairing(stages=5, k=2.0))
+    pipeline = trained(objective, flow_of(Table(), 0.1))
     for t in (0.5, 1.0, 3.0):
         for s in (0.0, 0.3 * t, 0.6 * t):
             assert torch.allclose(gain_at(pipeline, t, s), exact_gain(t, s), rtol=0.15, atol=0.02), (t, s)
+
+
+class Mixed(Denoiser):
+    """All values of a signal attend to each other, the level and where it leads to."""
+
+    two_times = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.weights = nn.ParameterList(torch.randn(3, 4, generator=generator) for _ in range(3))
+
+    def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
+        assert level.until is not None
+        levels = torch.stack([level.noise_level, level.until], 1)[:, None].expand(-1, 2, -1)
+        x = torch.cat([observation.values.transpose(1, 2), levels], 2)
+        q, k, v = ((x @ weight)[:, None] for weight in self.weights)
+        return {"values": attend(q, k, v)[:, 0, :, :1]}
+
+
+@pytest.mark.parametrize("denoiser", [Exact(), Mixed()], ids=lambda denoiser: type(denoiser).__name__)
+def test_a_difference_tends_to_the_forward_derivative(denoiser: Denoiser) -> None:
+    """As r tends to t, also through attention, whose fused form has no forward-mode derivative."""
+    pipeline, rows = flow_of(denoiser, 0.1, t_min=1e-5), 2000
+    batch = gaussian_batch(rows, torch.Generator().manual_seed(0))
+    step = Step(pipeline, pipeline, batch, Draws(1, rows), 1.0)
+    near = SigmoidPairing(stages=13, k=0.0)  # r/t = 1 - 2^-12
+    options = {"p_mean": 0.0, "p_std": 0.5, "power": 0.0, "denoising": 0.0}
+    exact = MeanFlow(derivative="forward", **options).loss(step)
+    again = Step(pipeline, pipeline, batch, Draws(1, rows), 1.0)
+    difference = MeanFlow(curriculum=near, **options).loss(again)
+    assert float(exact.total.detach()) == pytest.approx(float(difference.total.detach()), rel=0.01)
+
+
+def test_the_flow_map_is_what_a_shortcut_asks_for() -> None:
+    """Two jumps of the exact map are its jump of twice the length, so that nothing is left to be learned."""
+    pipeline, rows = flow_of(Exact(), 0.0, t_min=1e-6), 500
+    batch = gaussian_batch(rows, torch.Generator().manual_seed(0))
+    objective = Shortcut(steps=16, jumps=1.0, sigma_min=0.05, power=0.0)
+    t, m, s, euler = objective.times(Draws(1, rows))
+    assert bool(((s < m) & (m < t)).all())
+    step = Step(pipeline, pipeline, batch, Draws(1, rows))
+    losses = (objective.loss(step.part(which.nonzero().squeeze(1))) for which in (~euler, euler))
+    long, short = (loss.total.detach() for loss in losses)
+    assert float(long) < 1e-6
+    assert float(short) > 1e-3  # Euler's steps are not exact
+
+
+def test_shortcuts_learn_the_flow_map() -> None:
+    """Over one step of the grid by the data, and over all of them at once by themselves."""
+    objective = Shortcut(steps=64, jumps=0.5, sigma_min=0.02, p_mean=-0.3, p_std=1.3)
+    pipeline = trained(objective, flow_of(Table(), 0.1), rows=256, steps=400)
+    levels = objective.levels()
+    for i, j in ((16, 64), (16, 32), (24, 32), (32, 64)):
+        t, s = levels[i].item(), levels[j].item()
+        assert torch.allclose(gain_at(pipeline, t, s), exact_gain(t, s), rtol=0.2, atol=0.04), (t, s)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
