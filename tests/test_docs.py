@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from posed_files import colmap, nerfstudio
 from torch.distributed.run import get_args_parser
 
 import inrkit
@@ -115,6 +116,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("data_batch_1.bin", "test_batch.bin"):
         records = b"".join(bytes([i % 10]) + np.full(3072, i, np.uint8).tobytes() for i in range(10))
         (tmp_path / "cifar-10-batches-py" / name).write_bytes(records)
+    nerfstudio(tmp_path / "kitchen-chair")
+    colmap(tmp_path / "statue", model="SIMPLE_RADIAL", extra=(0.1,))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -37,7 +37,7 @@ class NerfDisplay(Display):
 
     def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
         scene = self.scene
-        return read_objects(paths, scene.size, scene.options.views, scene.camera, scene.background)
+        return read_objects(paths, scene.size, scene.options.views, scene.world_cameras({}), scene.background)
 
     def write(self, values: Sequence[Tensor], path: Path) -> Path:
         return write_views(torch.cat([(value + 1) / 2 for value in values], 1), path)
@@ -53,12 +53,13 @@ class NerfDisplay(Display):
 
     def surface(self, measure: Measure, params: Params) -> Surface:
         """Where the density says that about half the light of a step through the box is lost."""
-        march, field, device = self.scene.march, measure.function.bind(params), next(iter(params.values())).device
-        density, colours = march.density(field), march.colours(field)
+        scene, march = self.scene, self.scene.march
+        field, device = measure.function.bind(params), next(iter(params.values())).device
+        density, colours, box = march.density(field), march.colours(field), scene.measures[0]
         return Surface(
-            lambda points: density(points[None].to(device))[0],
+            lambda points: density(scene.inner(points)[None].to(device))[0],
             _SOLID,
-            tuple(march.low.tolist()),
-            tuple(march.high.tolist()),
-            lambda points: (colours(points[None].to(device))[0] + 1) / 2,
+            box[:3],
+            box[3:],
+            lambda points: (colours(scene.inner(points)[None].to(device))[0] + 1) / 2,
         )

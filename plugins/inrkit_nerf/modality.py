@@ -14,6 +14,7 @@ from inrkit import (
     Denoiser,
     Draws,
     HyperTransformer,
+    LiteralReadout,
     Measure,
     Modality,
     Preconditioning,
@@ -70,8 +71,8 @@ class NerfModality(Modality):
 
     def fit_options(self, source: Source) -> NerfOptions:
         facts, options = source.facts, self.scene.options
-        read: dict[str, Callable[[Any], Any]] = {"size": tuple, "box": lambda box: (*box[0], *box[1])}
-        for name in ("size", "box", "radius", "focal"):
+        read: dict[str, Callable[[Any], Any]] = {"size": tuple, "box": lambda box: (*box[0], *box[1]), "target": tuple}
+        for name in ("size", "box", "radius", "focal", "target"):
             if getattr(options, name) is None:
                 options = attrs.evolve(options, **{name: read.get(name, float)(facts[name])})
         if options.background == "random" and facts["channels"] != 4:
@@ -88,7 +89,7 @@ class NerfModality(Modality):
         o, device = self.options, draws.device
         images, background = self._composited(signals["images"].to(device), draws, training)
         size = (int(images.shape[-2]), int(images.shape[-1]))
-        cameras = Cameras(signals["pose"].to(device), signals["intrinsics"].to(device), size)
+        cameras = self.scene.placed(Cameras(signals["pose"].to(device), signals["intrinsics"].to(device), size))
         if size != self.scene.size:
             images = F.interpolate(images.flatten(0, 1), self.scene.size, mode="area").unflatten(0, images.shape[:2])
             cameras = cameras.resized(self.scene.size)
@@ -124,14 +125,19 @@ class NerfModality(Modality):
         return torch.lerp(behind, values[:, :, :3], (values[:, :, 3:] + 1) / 2), background
 
     def template(self, rows: int) -> ViewObservation:
-        camera = self.scene.camera
-        values = torch.zeros(rows, 3, self.options.views, *self.scene.size)
-        return self.scene.seen(values, Rays(camera[:, [0] * self.options.views]))
+        views = self.options.views
+        values = torch.zeros(rows, 3, views, *self.scene.size)
+        return self.scene.seen(values, Rays(self.scene.cameras({"orbit": str(views)})))
 
     # ------------------------------------------------------------------------------------------ the pipeline
 
     def measure(self, readout: Readout) -> Measure:
         o = self.options
+        if isinstance(readout, LiteralReadout):
+            raise UsageError(
+                "the read-out 'literal' asks a field for twice the signal where noise is largest, but colours of rays "
+                "lie within [-1, 1], so that white could not be shown; use 'direct' or 'two-headed'"
+            )
         function = make_function(o.function, o.function_options, axes=3, channels=1 + 3 * readout.heads)
         return Measure(function, self.scene.march, Preconditioning(o.sigma_data), readout)
 

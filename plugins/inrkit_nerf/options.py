@@ -19,6 +19,11 @@ def _box(instance: Any, attribute: Any, value: tuple[float, ...] | None) -> None
         raise UsageError(f"'box' must be x, y, z of its lower and then of its upper corner (got {value})")
 
 
+def _point(instance: Any, attribute: Any, value: tuple[float, ...] | None) -> None:
+    if value is not None and len(value) != 3:
+        raise UsageError(f"'{attribute.name}' must be x, y and z (got {value})")
+
+
 def _far(instance: Any, attribute: Any, value: float | None) -> None:
     if value is not None and value <= instance.near:
         raise UsageError(f"'near' must be below 'far' (got {instance.near} and {value})")
@@ -45,6 +50,7 @@ class NerfOptions:
     near: float = option(0.0, "near plane: distance from the camera at which rays begin", at_least(0))
     far: float | None = option(None, "far plane: distance from the camera at which rays end; none: no limit", _far)
     radius: float | None = option(None, "distance of the canonical camera; none: from the data", at_least(0))
+    target: tuple[float, ...] | None = option(None, "point the canonical camera looks at; none: from the data", _point)
     focal: float | None = option(None, "focal length in image widths; none: from the data", at_least(0))
     elevation: float = option(25.0, "elevation of the canonical camera over the horizon, in degrees")
     azimuth: float = option(35.0, "azimuth of the canonical camera, in degrees from the x axis")

@@ -17,6 +17,9 @@ from inrkit_nerf.march import MarchRays
 from inrkit_nerf.observation import Rays, ViewObservation
 from inrkit_nerf.options import NerfOptions
 
+_REACH = 0.47
+"""How far from its middle a box reaches as a model sees it, whatever it is in the world: as far as embedded cars do."""
+
 _KNOWN = {"size", "orbit", "elevation", "azimuth", "pose"}
 _MOST = 10_000
 
@@ -36,28 +39,55 @@ class Scene:
         return self.options.size
 
     @property
-    def measures(self) -> tuple[tuple[float, ...], float, float]:
-        """The box, the cameras' distance and their focal length."""
+    def measures(self) -> tuple[tuple[float, ...], float, float, tuple[float, ...]]:
+        """The box, the cameras' distance, their focal length, and where they look."""
         o = self.options
-        if o.box is None or o.radius is None or o.focal is None:
-            raise UsageError("'options.box', 'radius' and 'focal' are not set: fit the options to a source first")
-        return o.box, o.radius, o.focal
+        if o.box is None or o.radius is None or o.focal is None or o.target is None:
+            raise UsageError("'options.box', 'radius', 'focal' and 'target' are not set: fit them to a source first")
+        return o.box, o.radius, o.focal, o.target
+
+    @property
+    def middle(self) -> Tensor:
+        """The box's middle in the world (3,)."""
+        box = torch.tensor(self.measures[0])
+        return (box[:3] + box[3:]) / 2
+
+    @property
+    def scale(self) -> float:
+        """A length as a model sees it, over the same in the world: to a model all boxes are of one size."""
+        box = torch.tensor(self.measures[0])
+        return float(torch.tensor(_REACH) / ((box[3:] - box[:3]) / 2).max())
+
+    def inner(self, points: Tensor) -> Tensor:
+        """Points (..., 3) of the world where a model has them: the box's middle is the origin."""
+        return (points - self.middle.to(points)) * self.scale
+
+    def placed(self, cameras: Cameras) -> Cameras:
+        """Cameras of the world as a model sees them."""
+        pose = cameras.pose.clone()
+        pose[..., :3, 3] = self.inner(cameras.position)
+        return Cameras(pose, cameras.intrinsics, cameras.size)
 
     @property
     def camera(self) -> Cameras:
-        """(1, 1) the camera that generated objects are seen by, and pictures without a pose are taken to come from."""
+        """(1, 1) the camera that generated objects are seen by, as a model sees it."""
         return self.cameras({})
 
     def cameras(self, request: Mapping[str, str]) -> Cameras:
+        """(1, V) `world_cameras` as a model sees them."""
+        return self.placed(self.world_cameras(request))
+
+    def world_cameras(self, request: Mapping[str, str]) -> Cameras:
         """(1, V) the cameras meant by {"orbit": "60", "elevation": "10", "size": "256x256"} or {"pose": "camera.json"}.
 
-        By default the canonical one. A file has one pose, 4 x 4 camera to world (OpenCV), or a list of them.
+        By default the canonical one, which pictures without a pose are taken to come from. A file has one pose, 4 x 4
+        camera to world (OpenCV), or a list of them.
         """
         for key in sorted(set(request) - _KNOWN):
             raise UsageError(
                 f"an object is rendered at {', '.join(sorted(_KNOWN))}; it has no '{key}'.{did_you_mean(key, _KNOWN)}"
             )
-        (_, radius, focal), size = self.measures, self.size
+        (_, radius, focal, target), size = self.measures, self.size
         if "size" in request:
             height, width = parse_size(request["size"], 2)
             size = (height, width)
@@ -69,7 +99,10 @@ class Scene:
             raise UsageError(f"'orbit' is a number of views, from 1 to {_MOST} (got {request['orbit']})")
         elevation = _number(request, "elevation", self.options.elevation)
         azimuth = _number(request, "azimuth", self.options.azimuth)
-        return orbit(int(count), radius, elevation, size=size, focal=focal, start=azimuth)[None]
+        around = orbit(int(count), radius, elevation, size=size, focal=focal, start=azimuth)[None]
+        pose = around.pose.clone()
+        pose[..., :3, 3] += torch.tensor(target)
+        return Cameras(pose, around.intrinsics, size)
 
     @property
     def background(self) -> float:
@@ -79,12 +112,15 @@ class Scene:
     @property
     def march(self) -> MarchRays:
         """How objects are rendered."""
-        o, (box, _, _) = self.options, self.measures
+        o, scale = self.options, self.scale
+        low, high = (
+            self.inner(torch.tensor(corner)).tolist() for corner in (self.measures[0][:3], self.measures[0][3:])
+        )
         return MarchRays(
-            box[:3],
-            box[3:],
-            near=o.near,
-            far=float("inf") if o.far is None else o.far,
+            low,
+            high,
+            near=o.near * scale,
+            far=float("inf") if o.far is None else o.far * scale,
             samples=o.render_samples,
             background=self.background,
             mip=bool(o.function_options.get("mip", False)),

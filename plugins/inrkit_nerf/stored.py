@@ -64,7 +64,8 @@ class StoredViews(Views):
     @property
     def facts(self) -> dict[str, object]:
         known = self._store.attributes
-        found = {name: known.get(name) for name in ("box", "radius", "focal")}
+        found: dict[str, object] = {"target": (0.0, 0.0, 0.0)}  # of stores that do not say
+        found |= {name: known[name] for name in ("box", "radius", "focal", "target") if name in known}
         return {"title": known.get("title", ""), "channels": self._channels, **found}
 
     def _rows(self, numbers: Tensor, views: Tensor) -> list[int]:

@@ -27,7 +27,7 @@ class Views(abc.ABC):
     @property
     @abc.abstractmethod
     def facts(self) -> dict[str, object]:
-        """Title, channels, radius, focal and "box", lower and upper corner of what holds every object, or None."""
+        """Title, channels, radius, focal, target, and "box", lower and upper corner of what holds every object."""
 
     @abc.abstractmethod
     def cameras(self, numbers: Tensor, views: Tensor) -> Cameras:

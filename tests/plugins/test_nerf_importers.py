@@ -1,5 +1,6 @@
 """Importers of posed pictures: every layout gives the same cameras; what is wrong is said with object and file."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -74,6 +75,23 @@ def test_the_box_holds_the_objects_tightly(tmp_path: Path) -> None:
     filled = points[occupied(torch.arange(3), points)]
     assert ((filled > low - 0.02) & (filled < high + 0.02)).all()
     assert (torch.tensor(BOX[1]) < 1).all()
+
+
+@pytest.mark.parametrize(("factor", "shift"), [(1.0, (0.0, 0.0, 0.0)), (4.0, (3.0, -2.0, 1.0))])
+def test_the_box_lies_where_the_objects_do(factor: float, shift: tuple[float, ...], tmp_path: Path) -> None:
+    """Larger worlds and objects far from the origin: box, distance and where cameras look go with them."""
+    folder = posed(tmp_path / "a")
+    table = json.loads((folder / "cameras.json").read_text())
+    for entry in table["images"]:
+        for row, by in zip(entry["pose"], shift, strict=False):
+            row[3] = row[3] * factor + by
+    (folder / "cameras.json").write_text(json.dumps(table))
+    found = imported("posed-images", folder).attributes
+    box = (np.array(found["box"]) - shift) / factor
+    assert (box[1] > BOX[1] - np.array(0.05)).all()
+    assert (box[1] - box[0] < 1.7).all()
+    np.testing.assert_allclose(np.array(found["target"]), shift, atol=1e-3 * factor)
+    assert found["radius"] == pytest.approx(1.3 * factor, rel=1e-3)
 
 
 def test_a_store_gives_views_back(tmp_path: Path) -> None:

@@ -73,6 +73,46 @@ def test_query_values_are_the_pixels_that_their_numbers_name() -> None:
     assert march.hits(seen.where).all()
 
 
+def test_an_object_that_is_moved_and_enlarged_is_the_same_to_a_model() -> None:
+    """Wherever objects lie in the world and however large it is, rays, box and generated views are as they were."""
+    here, shift = fitted(near=0.5, far=2.0), torch.tensor([3.0, -2.0, 1.0])
+    o = here.options
+    box = (torch.tensor(o.box).view(2, 3) * 4 + shift).flatten().tolist()
+    moved = {"radius": o.radius * 4, "near": 2.0, "far": 8.0, "target": tuple(shift.tolist())}
+    there = NerfModality(attrs.evolve(o, box=tuple(box), **moved))
+    signals = here.source(None, "test").read([0, 3])
+    pose = signals["pose"].clone()
+    pose[..., :3, 3] = pose[..., :3, 3] * 4 + shift
+    for a, b in (
+        (inrkit.Batch(here.template(1), here.template(1)), inrkit.Batch(there.template(1), there.template(1))),
+        [
+            modality.observe({**signals, "pose": poses}, Draws(0, 2), training=True)
+            for modality, poses in ((here, signals["pose"]), (there, pose))
+        ],
+    ):
+        for one, other in ((a.support, b.support), (a.query, b.query)):
+            torch.testing.assert_close(one.where.rays(0, 9), other.where.rays(0, 9), atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(one.values, other.values)
+    marches = here.scene.march, there.scene.march
+    torch.testing.assert_close(
+        marches[0].place(a.query.where, 0, 9).coords, marches[1].place(b.query.where, 0, 9).coords
+    )
+
+
+def test_views_that_a_model_generates_from_are_different() -> None:
+    """With several support views each stands elsewhere; the first is the canonical camera."""
+    modality = fitted(views=3)
+    cameras = modality.template(2).where.cameras
+    torch.testing.assert_close(cameras.pose[:, :1], modality.scene.camera.pose)
+    assert torch.pdist(cameras.position[0]).min() > 1
+
+
+def test_a_read_out_that_asks_for_more_than_white_is_refused() -> None:
+    """Colours of rays are bounded, and the literal read-out wants twice the signal."""
+    with pytest.raises(UsageError, match="'literal' asks a field for twice the signal"):
+        fitted().build(make_readout("literal"))
+
+
 def test_noise_is_shared_by_pixel_or_independent() -> None:
     """The literal reading of the paper, and the other one."""
     for shared in (True, False):

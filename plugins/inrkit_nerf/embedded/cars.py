@@ -141,4 +141,5 @@ class Cars(Views):
     @property
     def facts(self) -> dict[str, object]:
         box = [list(corner) for corner in BOX]
-        return {"title": "procedural cars", "channels": 3, "box": box, "radius": RADIUS, "focal": SRN_FOCAL}
+        camera = {"radius": RADIUS, "focal": SRN_FOCAL, "target": (0.0, 0.0, 0.0)}
+        return {"title": "procedural cars", "channels": 3, "box": box, **camera}
