@@ -140,6 +140,8 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.metrics.feature import Classifier as Classifier
     from inrkit.metrics.feature import FeatureNetwork as FeatureNetwork
     from inrkit.metrics.feature import Features as Features
+    from inrkit.metrics.metric import psnr as psnr
+    from inrkit.metrics.metric import ssim as ssim
     from inrkit.nn.attention import Attention as Attention
     from inrkit.nn.attention import DecoderBlock as DecoderBlock
     from inrkit.nn.attention import EncoderBlock as EncoderBlock

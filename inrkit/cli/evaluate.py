@@ -29,6 +29,12 @@ from inrkit.errors import UsageError
 )
 @click.option("--weights", metavar="FILE", help="Weights of that network: .safetensors or .npz.")
 @option.keys("--set", "sets", "Further option of that network.")
+@click.option(
+    "--whole",
+    is_flag=True,
+    help="PSNR and SSIM over all that is known of each signal, such as every view of an object, where usually some of "
+    "it is taken.",
+)
 @option.seed("Random seed of the generated signals.")
 @option.device()
 @option.as_json

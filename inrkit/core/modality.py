@@ -61,6 +61,10 @@ class Source(abc.ABC):
     def facts(self) -> Mapping[str, Any]:
         """What the data are, as JSON: for configs, reports and error messages."""
 
+    def whole(self) -> "Source":
+        """The same signals with all that is known of them, where reading them usually leaves some out."""
+        return self
+
 
 class Display(abc.ABC):
     """A modality's signals outside of training: where they are shown, as pictures, in files, and how they are judged.

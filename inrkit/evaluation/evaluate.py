@@ -20,6 +20,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import attrs
+
 from inrkit.core.draws import seed_of
 from inrkit.drawing.sheet import labelled_rows, save_png
 from inrkit.errors import UsageError, did_you_mean
@@ -57,6 +59,7 @@ def evaluate(
     seed: int = 0,
     metrics: Sequence[str] | None = None,
     search_times: bool = False,
+    whole: bool = False,
     networks: Mapping[str, Features] = MappingProxyType({}),
     progress: Progress = quiet,
 ) -> dict[str, Any]:
@@ -69,6 +72,8 @@ def evaluate(
         metrics: Some of `METRICS`; all by default.
         search_times: First look for the middle noise level of two steps; the figures are then those of samples by way
             of it, and so are later samples of this checkpoint.
+        whole: Whether PSNR and SSIM are over all that is known of a signal, such as every view of an object, where
+            usually some of it is taken.
         networks: Further networks by name whose features sets are compared by: see `make_features`. One that is a
             `Classifier` also judges single signals.
     """
@@ -86,7 +91,8 @@ def evaluate(
     if found:
         result["times"] = found
     if chosen & set(reconstruction.NAMES):
-        result["reconstruction"] = reconstruction.reconstruction_figures(signals, chosen, progress)
+        measured = attrs.evolve(signals, source=signals.source.whole()) if whole else signals
+        result["reconstruction"] = reconstruction.reconstruction_figures(measured, chosen, progress)
     if chosen & {*generation.FIGURES, classes.NAME, "memorisation"}:
         result |= _generation(Reference(signals, seed, progress, networks), own_times(model, found), chosen)
     if "spread" in chosen:

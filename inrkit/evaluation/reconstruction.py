@@ -21,6 +21,7 @@ PEAK = 2.0
 """The width of the range of values, [-1, 1]."""
 
 _BATCH = 100
+_VALUES = 1 << 25  # values that are measured together, of truth and answers each
 _AVERAGED = 1000
 _FACTORS = (2, 4, 8)
 
@@ -30,7 +31,7 @@ def reconstruction_figures(signals: SignalSet, chosen: set[str], progress: Progr
     model = signals.model
     found: dict[str, list[float]] = {name: [] for name in NAMES if name in chosen}
     constant = constant_answer(model) if "psnr" in found else None
-    for start, part in signals.parts(_BATCH):
+    for start, part in signals.parts(_at_once(signals)):
         encoded = part.encode()
         shown, truth = encoded.shown.clamp(-1, 1), encoded.truth
         if constant is not None:
@@ -43,6 +44,11 @@ def reconstruction_figures(signals: SignalSet, chosen: set[str], progress: Progr
             found.setdefault(name, []).extend(values.tolist())
         progress(start + len(part), len(signals), "encoding")
     return {"count": len(signals)} | {name: distribution_of(values) for name, values in found.items() if values}
+
+
+def _at_once(signals: SignalSet) -> int:
+    """How many signals are measured together: a bounded number of values."""
+    return max(1, min(_BATCH, _VALUES // signals[:1].observe().query.values[0].numel()))
 
 
 def constant_answer(model: Model) -> Tensor:

@@ -7,7 +7,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from inrkit import Batch, Display, Measure, Params, Signals, Source, Surface
+from inrkit import Batch, Display, Measure, Params, Signals, Source, Surface, psnr, ssim
 from inrkit_nerf.formats.files import read_objects, write_views
 from inrkit_nerf.observation import Rays, ViewObservation
 from inrkit_nerf.scene import Scene
@@ -44,6 +44,17 @@ class NerfDisplay(Display):
 
     def reference(self, batch: Batch) -> ViewObservation:
         return self.scene.seen(batch.support.values[:, :, :1], Rays(batch.support.where.cameras[:, :1]))
+
+    def metrics(self, shown: Tensor, truth: Tensor) -> Mapping[str, Tensor]:
+        """Of each view by itself, as papers count, averaged over those of an object."""
+        if shown.ndim != 5:
+            return {}
+        each = [x.clamp(-1, 1).transpose(1, 2).flatten(0, 1) for x in (shown, truth)]
+        found = {
+            "mean PSNR of single views, dB ↑": psnr(*each, peak=2),
+            "mean SSIM of single views ↑": ssim(*each, peak=2, lowest=-1),
+        }
+        return {name: values.unflatten(0, (len(shown), -1)).mean(1) for name, values in found.items()}
 
     def truth(self, source: Source, numbers: Sequence[int], where: Rays) -> Tensor | None:
         if not isinstance(source, ViewSource):

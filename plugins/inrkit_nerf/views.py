@@ -81,6 +81,11 @@ class ViewSource(Source):
         kept = torch.cat([first, rest[torch.arange(self.most) * len(rest) // max(1, self.most)]])
         return number, (kept + (number * 0.382 * count).long()[:, None]) % count
 
+    def whole(self) -> "ViewSource":
+        """Every view of each object."""
+        every = self.objects.view_count
+        return ViewSource(self.objects, training=self.training, support=self.support, extra=every, most=every)
+
     @property
     def facts(self) -> dict[str, object]:
         objects = self.objects

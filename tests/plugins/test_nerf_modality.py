@@ -113,6 +113,16 @@ def test_a_read_out_that_asks_for_more_than_white_is_refused() -> None:
         fitted().build(make_readout("literal"))
 
 
+def test_all_views_of_an_object_are_measured_when_asked_for() -> None:
+    """Papers count every view but the one that is read, each by itself: here views that differ by 0.2 and by 0.02."""
+    source = fitted(test_views=1).source(None, "test")
+    assert source.read([3])["images"].shape[1] == 2
+    assert sorted(source.whole().chosen([3])[1][0].tolist()) == [0, 1, 2, 3]
+    truth = torch.zeros(1, 3, 2, 16, 16)
+    found = fitted().display.metrics(truth + torch.tensor([0.2, 0.02])[:, None, None], truth)
+    assert [round(values.item(), 3) for name, values in found.items() if "PSNR" in name] == [30.0]
+
+
 def test_noise_is_shared_by_pixel_or_independent() -> None:
     """The literal reading of the paper, and the other one."""
     for shared in (True, False):
