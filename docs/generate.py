@@ -115,10 +115,10 @@ def _default(value: Any) -> str:
 
 
 def _presets(found: Mapping[str, Mapping[str, Any]]) -> str:
-    rows = ["| preset | sets |", "| --- | --- |"]
+    rows = ["| preset | what it is | sets |", "| --- | --- | --- |"]
     for name, values in found.items():
-        sets = (f"`{key}` = {json.dumps(value)}" for key, value in _leaves(values, ""))
-        rows.append(f"| `{name}` | {', '.join(sets)} |")
+        sets = (f"`{key}` = {json.dumps(value)}" for key, value in _leaves(values, "") if key != "summary")
+        rows.append(f"| `{name}` | {values.get('summary', '')} | {', '.join(sets)} |")
     return "\n".join(rows) + "\n"
 
 

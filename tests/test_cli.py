@@ -26,6 +26,7 @@ from inrkit.cli.output import shown
 from inrkit.cli.sample import parse_times
 from inrkit.core.sample import ConsistencySampler
 from inrkit.errors import DataError, DivergedError, InrkitError, PluginError, ResourceError, UsageError
+from inrkit.plugins import load_plugins
 
 SMALL = ["size=8,8", "width=16", "depth=1", "decoder_depth=1", "heads=2", "hidden=16", "inr_width=16", "inr_inner=16"]
 SMALL += ["inr_depth=2", "count=64"]
@@ -555,3 +556,16 @@ def test_what_was_done_to_a_file_is_said(run: Path, tmp_path: Path) -> None:
     result = inrkit("render", tmp_path / "wide.inr", "--size", "64x48", "-o", tmp_path / "large.png")
     assert result.stderr.strip() == "64x48 stretches the signal, which is 8 x 8; --size 48x48 keeps its proportion"
     assert inrkit("render", tmp_path / "wide.inr", "--size", "64x64", "-o", tmp_path / "large.png").stderr == ""
+
+
+def test_presets_are_those_of_the_plugins() -> None:
+    """Each with what it is, its weights and its length, and how to learn how long it takes here."""
+    rows = json.loads(succeed("presets", "--modality", "image", "--json"))
+    presets = load_plugins().modality("image").presets
+    assert [row["preset"] for row in rows] == list(presets)
+    assert all(row["summary"] for row in rows)
+    assert (rows[0]["size"], rows[0]["steps"]) == ([32, 32], presets["tiny"]["steps"])
+    weights = {row["preset"]: row["weights"] for row in rows}
+    assert 1e6 < weights["tiny"] < 2e6
+    assert weights["cifar10"] > 1.4e8
+    fail(2, "presets", "--modality", "imago")

@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": ("inrkit.cli.compare:compare", "Compare runs and configs in one table."),
     "data": ("inrkit.cli.data:data", "Import, describe and verify data sets."),
     "models": ("inrkit.cli.models:models", "List trained models by name; save or share one."),
+    "presets": ("inrkit.cli.presets:presets", "List the presets of each modality: what they are, and how large."),
     "plugins": ("inrkit.cli.plugins:plugins", "List, check and create plugins."),
     "doctor": ("inrkit.cli.doctor:doctor", "Examine this machine and this installation."),
 }

@@ -21,8 +21,7 @@ from inrkit.errors import DataError, UsageError
 @click.option(
     "--preset",
     metavar="NAME",
-    help="Named set of config values, listed by 'inrkit plugins show image' for the modality 'image'. "
-    "[default: the modality's first]",
+    help="Named set of config values, listed by 'inrkit presets'. [default: the modality's first]",
 )
 @click.option("--config", type=option.FILE, help="TOML file with config keys.")
 @option.keys("--set", "sets", "Set any config key, such as options.width=128; may be repeated.")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, final
 
 import attrs
+import torch
 
 from inrkit.config.data import absolute, absolute_data, absolute_run, open_data
 from inrkit.config.phases import ScheduledPhase, schedule_phases, signals_seen
@@ -100,6 +101,12 @@ def resolve(
     return complete(structure(RunConfig, values, origin=origin), cls)
 
 
+def count_weights(resolved: Resolved) -> int:
+    """Weights of the pipeline, counted without any memory for them."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in resolved.build().parameters())
+
+
 def complete(config: RunConfig, cls: type[Modality]) -> Resolved:
     """The config with every table checked and filled in, and the options fitted to the data."""
     for name in config.trackers:
@@ -167,7 +174,8 @@ def _preset(cls: type[Modality], name: str | None) -> dict[str, Any]:
     if name not in cls.presets:
         known = ", ".join(cls.presets) or "none"
         raise UsageError(f"'{cls.name}' has no preset '{name}'; there are {known}.{did_you_mean(name, cls.presets)}")
-    return {**copy.deepcopy(dict(cls.presets[name])), "preset": name}
+    keys = {key: value for key, value in cls.presets[name].items() if key != "summary"}
+    return {**copy.deepcopy(keys), "preset": name}
 
 
 def _for_others(

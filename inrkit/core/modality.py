@@ -155,7 +155,7 @@ class Modality(abc.ABC):
     summary: ClassVar[str]
     Options: ClassVar[type]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]
-    """Preset name to (partial, nested) config; the first is the default."""
+    """Preset name to (partial, nested) config, with a "summary" in a line; the first is the default."""
     known_failures: ClassVar[Mapping[str, str]] = {}
     """Names of checks of `inrkit.testing` that such signals cannot pass, with the reason."""
 

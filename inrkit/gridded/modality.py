@@ -2,6 +2,7 @@
 
 import abc
 import io
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,7 +24,7 @@ from inrkit.drawing.sheet import save_png, to_image
 from inrkit.errors import DataError, UsageError
 from inrkit.gridded.fitting import fitting
 from inrkit.gridded.network import OWN, denoiser, function_options
-from inrkit.gridded.options import GridOptions, side_for, tiny_preset
+from inrkit.gridded.options import GridOptions, side_for, size_within, tiny_preset
 from inrkit.gridded.picture import pictures_of_grid
 from inrkit.gridded.source import DrawnSignals, InventedSignals, StoredGrids
 from inrkit.nn.grid import Grid, GridObservation, SampleGrid, jitter, parse_size
@@ -56,6 +57,8 @@ class GridModality(Modality, Display, abc.ABC):
     suffix: ClassVar[str] = ".npy"
     invented_size: ClassVar[tuple[int, ...]] = ()
     """The grid of invented signals; by default 64, 32 x 32 or 16 x 16 x 16."""
+    invented_sigma: ClassVar[float | None] = None
+    """The standard deviation that is reckoned with for them; by default it is measured, as for data."""
     held_out: ClassVar[int] = 500
     """Embedded signals of the test split; and at most so many of a store that has no test split of its own."""
     array: ClassVar[str] = "values"
@@ -152,8 +155,13 @@ class GridModality(Modality, Display, abc.ABC):
             elif wanted != found and (name == "channels" or wanted != 0):
                 more = " classes; set that, or 0" if name == "classes" else ""
                 raise UsageError(f"'options.{name}' is {wanted}, but the data have {found}{more}")
-        size = self._checked(tuple(facts["size"]) if options.size is None else options.size)
+        if options.size is None:
+            whole = math.lcm(options.patch or 1, options.token_patch or 1)
+            options = attrs.evolve(options, size=size_within(tuple(facts["size"]), options.largest, whole))
+        size = self._checked(options.size or ())
         self._checked(options.query_size or size)
+        if options.sigma_data is None and isinstance(source, DrawnSignals) and self.invented_sigma is not None:
+            options = attrs.evolve(options, sigma_data=self.invented_sigma)
         if options.sigma_data is None:
             spread = float(self.values_of(source.read(range(min(256, len(source))))["values"]).std())
             options = attrs.evolve(options, sigma_data=round(max(spread, 0.01), 3))

@@ -20,6 +20,9 @@ class GridOptions:
     """Options of a modality on a grid, config keys under ``options``; None is taken from the data or the grid."""
 
     size: tuple[int, ...] | None = option(None, "input size, in grid cells along each axis; none: from the data", _size)
+    largest: int | None = option(
+        None, "where 'size' is taken from the data: at most so many cells along an axis; none: any number", at_least(1)
+    )
     query_size: tuple[int, ...] | None = option(None, "resolution of the training target; none: as 'size'", _size)
     channels: int | None = option(None, "number of channels; none: as in the data", at_least(1))
     classes: int | None = option(0, "classes that the network is conditioned on; 0: unconditional", at_least(0))
@@ -64,6 +67,12 @@ class GridOptions:
     query_points: int = option(0, "number of query points sampled for the loss of a training step; 0: all", at_least(0))
 
 
+def size_within(size: tuple[int, ...], largest: int | None, multiple: int) -> tuple[int, ...]:
+    """The size of data, in the same proportion no larger than ``largest``, and then whole patches along each axis."""
+    scale = 1.0 if largest is None else min(1.0, largest / max(size))
+    return tuple(max(multiple, round(n * scale) // multiple * multiple) for n in size)
+
+
 def side_for(size: tuple[int, ...], least: int) -> int:
     """The largest side of cubes that divide a grid into ``least`` or more of them; 1 where there is none."""
     sides = [side for side in range(1, min(size) + 1) if not any(n % side for n in size)]
@@ -76,6 +85,7 @@ def tiny_preset(steps: int = 500, batch_size: int = 64, p_mean: float = 0.0, **o
     ``p_mean`` is the logarithm of the middle noise level: that of twice the values' standard deviation does well.
     """
     return {
+        "summary": "small: minutes on a processor",
         "steps": steps,
         "batch_size": batch_size,
         "optimizer": "muon",

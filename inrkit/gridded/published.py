@@ -36,6 +36,7 @@ def paper_preset(
         "steps": steps,
         "batch_size": batch_size,
         "objective_options": objective_options,
+        "summary": f"{objective} as published; for GPUs",
         "save_every": 5000,
         "sample_every": 5000,
         "log_every": 100,

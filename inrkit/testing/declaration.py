@@ -81,7 +81,8 @@ def presets_are_valid(subject: Subject) -> None:
     expect(subject.cls.presets, "expected at least one preset, the first being the default; found none")
     for name, preset in subject.cls.presets.items():
         try:
-            structure(RunConfig, {"modality": subject.name, **preset}, origin=f"preset '{name}'")
+            keys = {key: value for key, value in preset.items() if key != "summary"}
+            structure(RunConfig, {"modality": subject.name, **keys}, origin=f"preset '{name}'")
             structure(subject.cls.Options, preset.get("options", {}), origin=f"preset '{name}': options")
             subject.resolve(name)
         except InrkitError as error:

@@ -42,10 +42,11 @@ class RunProgress:
         """How long the whole run will take, which is shown until steps say it better."""
         self._expected = seconds
 
-    def begin(self, start: int, about: str) -> None:
-        """The run begins, or goes on, at this step; a line says what it is about."""
+    def begin(self, start: int, about: Sequence[str]) -> None:
+        """The run begins, or goes on, at this step; lines say what it is about."""
         self.start, self._begin = start, time.monotonic()
-        self.say(about)
+        for line in about:
+            self.say(line)
         if self._bar is not None:
             self._bar.start()
             left = None if self._expected is None else self._expected * (1 - start / self.steps)

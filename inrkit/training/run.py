@@ -11,13 +11,15 @@ import torch
 from inrkit.config.resolve import Resolved, resolve
 from inrkit.config.run import RunConfig
 from inrkit.config.toml import unstructure
-from inrkit.core.modality import Modality
+from inrkit.core.modality import Modality, Source
+from inrkit.core.pipeline import Pipeline
 from inrkit.errors import DataError, InrkitError, ResourceError, UsageError
 from inrkit.evaluation.reconstruction import Score
 from inrkit.inference.model import Model
 from inrkit.machine.precision import choose_device, choose_precision, tf32
 from inrkit.machine.processes import Ranks, joined
 from inrkit.machine.randomness import preserve_random_state
+from inrkit.nn.grid import shown_size
 from inrkit.report.sheets import write_report, write_samples
 from inrkit.storage.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, prune
 from inrkit.storage.named import find_run
@@ -149,16 +151,32 @@ def _train(
         log.resume(None if checkpoint is None else checkpoint.state["log"], learner.step)
         for reason in passed_over:
             progress.say(f"passed over a damaged checkpoint: {reason}")
-        weights = sum(parameter.numel() for parameter in learner.pipeline.parameters())
-        progress.begin(
-            learner.step,
-            f"{resolved.modality.name} on {device}, {precision}: {len(source):,} training signals, "
-            f"{len(resolved.source('test')):,} held out; {weights:,} parameters; in {run}",
-        )
+        progress.begin(learner.step, summary(resolved, source, learner.pipeline, f"{device}, {precision}", run))
         steps, resident = range(learner.step, config.steps), config.device_data << 20
         signals = read_ahead(source, order, learner.rows_at, steps, config.workers, device, resident)
         with _still_there(run):
             Loop(run, learner, signals, log, progress, Score(resolved), early, watch, facts, on_sample).train()
+
+
+def summary(resolved: Resolved, source: Source, pipeline: Pipeline, machine: str, run: Path) -> list[str]:
+    """The first lines of a run: what is learned from what, by how large a network, where and how long."""
+    config, facts = resolved.config, source.facts
+    sizes, classes = facts.get("size"), int(facts.get("classes") or 0)
+    options = resolved.modality.options
+    size = getattr(options, "size", None)
+    text = f"{len(source):,} to learn from, {len(resolved.source('test')):,} held out"
+    if sizes:
+        text += f"; {shown_size(sizes)}" + (f", trained at {shown_size(size)}" if size and [*size] != [*sizes] else "")
+    if classes:
+        used = getattr(options, "classes", None)
+        text += f"; {classes} classes" + ("" if used else f", not used (options.classes={classes} conditions on them)")
+    weights = sum(parameter.numel() for parameter in pipeline.parameters())
+    name = "-".join(filter(None, (config.modality, config.preset)))
+    return [
+        f"signals   {config.data or facts.get('title') or 'synthetic'}: {text}",
+        f"network   {name}, {weights:,} weights; objective {config.objective}",
+        f"run       {run}: {config.steps:,} steps of {config.batch_size} signals on {machine}",
+    ]
 
 
 def _check_processes(config: RunConfig, ranks: Ranks) -> None:

@@ -23,6 +23,7 @@ class ImageModality(GridModality):
     name, summary, axes = "image", "images of any size and number of channels", 2
     suffix, suffixes = ".png", SUFFIXES
     array, channels_last, held_out = "images", True, 2000
+    invented_sigma = 0.5
     Options = ImageOptions
     presets = PRESETS
 

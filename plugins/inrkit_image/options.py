@@ -14,7 +14,11 @@ class ImageOptions(GridOptions):
     """Options of the image modality: those of any grid, with other defaults."""
 
     count: int = option(20_000, "number of synthetic training images (faces), where no data set is given", at_least(1))
-    sigma_data: float | None = option(0.5, "standard deviation of the clean pixel values in [-1, 1]", at_least(0.001))
+    largest: int | None = option(
+        64,
+        "where 'size' is taken from the data: at most so many pixels along a side; none: any number",
+        at_least(1),
+    )
     patch: int | None = option(4, "patch size of the transformer's input, in pixels", at_least(1))
     width: int = option(256, "embedding dimension of the transformer", at_least(4))
     depth: int = option(3, "transformer encoder blocks", at_least(1))
@@ -26,17 +30,23 @@ class ImageOptions(GridOptions):
 
 # Embedded faces, learned on a laptop's processor in minutes, whether it multiplies in fp32 or bf16: a narrow network
 # with small patches takes enough steps in that time.
-_TINY = {**tiny_preset(1000, 32, size=[32, 32], patch=4, width=128, heads=2, hidden=512), "lr": 3e-3}
+_TINY = {**tiny_preset(1000, 32, patch=4, width=128, heads=2, hidden=512), "lr": 3e-3}
 
 
-def _tiny(**options: Any) -> Mapping[str, Any]:
+def _tiny(summary: str, **options: Any) -> Mapping[str, Any]:
     """The same training with other parts: for each, about as many operations in a step."""
-    return {**_TINY, "options": {**_TINY["options"], **options}}
+    return {**_TINY, "summary": f"tiny with {summary}", "options": {**_TINY["options"], **options}}
 
 
-def _recommended(steps: int, **options: Any) -> Mapping[str, Any]:
+def _recommended(summary: str, steps: int, **options: Any) -> Mapping[str, Any]:
     """Our own settings with a network, a batch and as many steps as a paper has."""
-    return {**tiny_preset(steps, 128, **options), "lr": 3e-4, "save_every": 5000, "sample_every": 5000}
+    return {
+        **tiny_preset(steps, 128, **options),
+        "lr": 3e-4,
+        "summary": summary,
+        "save_every": 5000,
+        "sample_every": 5000,
+    }
 
 
 _TINY_MLP = {"width": 48, "depth": 5, "frequencies": 8, "octaves": 4.0}
@@ -47,12 +57,16 @@ _TINY_DIT = {"patch": 4, "width": 160, "depth": 5, "hidden": 480}
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": _TINY,
     # The same faces with what INRCT is compared with (CM-Func, Table 2).
-    "tiny-mlp": _tiny(function="mlp", function_options=_TINY_MLP),
-    "tiny-unet": _tiny(function="grid", denoiser="unet", denoiser_options=_TINY_UNET),
-    "tiny-uvit": _tiny(function="grid", denoiser="uvit", denoiser_options=_TINY_UVIT),
-    "tiny-dit": _tiny(function="grid", denoiser="dit", denoiser_options=_TINY_DIT),
+    "tiny-mlp": _tiny("an MLP as INR", function="mlp", function_options=_TINY_MLP),
+    "tiny-unet": _tiny("a U-Net and no INR", function="grid", denoiser="unet", denoiser_options=_TINY_UNET),
+    "tiny-uvit": _tiny("a U-ViT and no INR", function="grid", denoiser="uvit", denoiser_options=_TINY_UVIT),
+    "tiny-dit": _tiny("a DiT and no INR", function="grid", denoiser="dit", denoiser_options=_TINY_DIT),
     # The same settings at the size of the papers, which have presets of their own in inrkit_image.papers.
-    "cifar10": _recommended(673_828, size=[32, 32], **{**NETWORK, "token_patch": 2}, flip=True),
-    "celeba-64": _recommended(448_242, size=[64, 64], **NETWORK, flip=True),
+    "cifar10": _recommended(
+        "recommended for CIFAR-10, on GPUs", 673_828, size=[32, 32], **{**NETWORK, "token_patch": 2}, flip=True
+    ),
+    "celeba-64": _recommended(
+        "recommended for CelebA at 64 x 64, on GPUs", 448_242, size=[64, 64], **NETWORK, flip=True
+    ),
     **PAPERS,
 }

@@ -26,6 +26,7 @@ class ParamsOptions:
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": {
+        "summary": "a second stage on the INR params of a run",
         "steps": 1000,
         "batch_size": 64,
         "optimizer": "muon",

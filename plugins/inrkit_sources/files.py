@@ -6,8 +6,10 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import final
+from typing import Any, final
 from urllib.parse import unquote
+
+import attrs
 
 from inrkit import (
     DataError,
@@ -24,6 +26,7 @@ from inrkit import (
 )
 
 _STAMP = "files"
+_SIZE = "64"  # cells along each axis, for signals of several sizes
 _SHOWN = 160  # letters of a reason, where there are several
 _EVERY = 5.0  # seconds between two lines of progress
 
@@ -33,7 +36,9 @@ class FilesOpener(SourceOpener):
     """``files://PATH?OPTION=VALUE&...``: a folder, an archive or a file, as `inrkit data import` reads it.
 
     The first importer of the modality that can read it does, or the one that ``format`` names; the other options are
-    the importer's. The store lies beside PATH and is written anew when the files have changed.
+    the importer's. What cannot be read is left out, and signals of several sizes are brought to 64 cells along each
+    axis, unless the options say otherwise; both are said. The store lies beside PATH and is written anew when the files
+    have changed.
     """
 
     name = "files"
@@ -50,9 +55,8 @@ class FilesOpener(SourceOpener):
         store, stamp = _beside(path, modality.name, options), _stamp(path)
         if not _is_fresh(store, stamp):
             print(f"inrkit: importing {path} into {store}", file=sys.stderr)
-            skipped = _import(path, store, modality.name, options, stamp)
-            if skipped:
-                print(f"inrkit: {len(skipped)} left out, first {skipped[0]}", file=sys.stderr)
+            for line in _import(path, store, modality, options, stamp):
+                print(f"inrkit: {line}", file=sys.stderr)
         return modality.source(store, split)
 
 
@@ -77,32 +81,56 @@ def _is_fresh(store: Path, stamp: dict[str, str]) -> bool:
     return False
 
 
-def _import(path: Path, store: Path, modality: str, options: Sequence[str], stamp: dict[str, str]) -> list[str]:
-    """Writes the store; a line for each thing that was left out."""
+def _import(path: Path, store: Path, modality: Modality, options: Sequence[str], stamp: dict[str, str]) -> list[str]:
+    """Writes the store; what is to be said of it."""
     registry, reasons = load_plugins(), []
     chosen = [text.partition("=")[2] for text in options if text.startswith("format=")]
     texts = [text for text in options if not text.startswith("format=")]
     for name in chosen or registry.importers:
         importer = registry.importer(name)
-        if importer.modality != modality:
+        if importer.modality != modality.name:
             if chosen:
-                raise UsageError(f"'{name}' imports signals of '{importer.modality}', expected '{modality}'")
+                raise UsageError(f"'{name}' imports signals of '{importer.modality}', expected '{modality.name}'")
             continue
-        try:
-            with StoreWriter(store, modality, overwrite=True) as out:
-                importer().run(path, out, parse_options(importer.Options, texts, origin="files://"), _told())
-                out.attributes[_STAMP] = stamp
-            return out.skipped
-        except InrkitError as error:
-            if chosen:
-                raise
-            reasons.append(f"{name}: {str(error)[:_SHOWN]}")
+        for more in _ways(importer.Options, texts, getattr(modality, "axes", 2)):
+            try:
+                with StoreWriter(store, modality.name, overwrite=True) as out:
+                    parsed: Any = parse_options(importer.Options, [*texts, *more], origin="files://")
+                    importer().run(path, out, parsed, _told())
+                    out.attributes[_STAMP] = stamp
+                return _said(path, out, more)
+            except InrkitError as error:
+                reason = str(error)
+                if chosen and isinstance(error, UsageError):
+                    raise
+        reasons.append(f"{name}: {reason[:_SHOWN]}")
     if not reasons:
-        raise UsageError(f"no importer reads files of '{modality}'; import them with a program of your own")
+        raise UsageError(f"no importer reads files of '{modality.name}'; import them with a program of your own")
+    if chosen:
+        raise DataError(reason)
     raise DataError(
         f"{path}: expected files that one of {len(reasons)} importers can read, found that none can "
         f"({'; '.join(reasons)}); options stand in the address, as in 'files://{path.name}?size=32x32'"
     )
+
+
+def _ways(cls: type, texts: Sequence[str], axes: int) -> list[list[str]]:
+    """Options to try in turn: all that can be read; and if that is of several sizes, at one of them."""
+    given = {text.partition("=")[0] for text in texts}
+    free = [name for name in ("skip_broken", "size") if name in attrs.fields_dict(cls) and name not in given]
+    first = ["skip_broken=true"] if "skip_broken" in free else []
+    return [first, [*first, "size=" + "x".join([_SIZE] * axes)]] if "size" in free else [first]
+
+
+def _said(path: Path, out: StoreWriter, more: Sequence[str]) -> list[str]:
+    """How many signals there are, and what was done to them or left out."""
+    lines = [f"{len(out)} signals of {path} in {out.path.name}"]
+    for text in more:
+        if text.startswith("size="):
+            lines[0] += f", brought from several sizes to {text[5:]} ('files://{path.name}?size=WxH' for another)"
+    if out.skipped:
+        lines.append(f"{len(out.skipped)} left out, first {out.skipped[0]}")
+    return lines
 
 
 def _told() -> Progress:

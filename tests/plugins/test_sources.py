@@ -3,12 +3,13 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from inrkit import DataError, UsageError, load_plugins, resolve
+from inrkit import DataError, UsageError, load_plugins, resolve, write_store
 from inrkit.cli import main
 from inrkit.config.data import absolute_data, open_data
 from inrkit_image.modality import ImageModality
@@ -61,11 +62,38 @@ def test_changed_files_are_imported_anew(photos: Path, capfd: pytest.CaptureFixt
     assert capfd.readouterr().err.count("importing") == 4
 
 
-def test_options_of_the_importer_stand_in_the_address(photos: Path) -> None:
-    """Each set of options has a store of its own; the format can be chosen; what is wrong is named."""
+def test_pictures_of_several_sizes_and_broken_ones_train_too(photos: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """They are brought to one size and left out, and both are said, with the way to another size."""
     Image.new("RGB", (20, 10)).save(photos / "other.png")
+    (photos / "half.png").write_bytes((photos / "00.png").read_bytes()[:40])
+    source = open_data(str(photos), modality(), "train")
+    assert source.facts["size"] == [64, 64]
+    said = capfd.readouterr().err
+    assert "21 signals of" in said
+    assert "brought from several sizes to 64x64 ('files://my photos?size=WxH' for another)" in said
+    assert "1 left out, first half.png: " in said
+    for file in photos.iterdir():
+        file.write_text("no picture")
     with pytest.raises(DataError, match=r"importers can read, .*images: .*options stand in the address"):
         open_data(str(photos), modality(), "train")
+
+
+def test_the_size_is_that_of_the_data(tmp_path: Path) -> None:
+    """Unless it is given: in whole patches, and at most 64 pixels; the standard deviation is measured."""
+    for height, width, size in ((48, 48, (48, 48)), (30, 21, (28, 20)), (100, 200, (32, 64))):
+        store = tmp_path / f"{width}.h5"
+        images = np.tile(np.array([96, 160], np.uint8)[None, None, :, None], (20, height, width // 2 + 1, 3))
+        write_store(store, "image", {"images": images[:, :, :width]})
+        options = resolve("image", flags={"data": str(store)}).config.options
+        assert tuple(options["size"]) == size
+        assert options["sigma_data"] == pytest.approx(32 / 127.5, abs=2e-3)
+        assert resolve("image", "cifar10", flags={"data": str(store)}).config.options["size"] == [32, 32]
+    embedded = resolve("image").config.options
+    assert (tuple(embedded["size"]), embedded["sigma_data"]) == ((32, 32), 0.5)
+
+
+def test_options_of_the_importer_stand_in_the_address(photos: Path) -> None:
+    """Each set of options has a store of its own; the format can be chosen; what is wrong is named."""
     source = open_data(f"files://{photos}?size=6x6&limit=12", modality(), "train")
     assert source.read([0])["values"].shape[-3:] in {(6, 6, 3), (3, 6, 6)}
     assert open_data(f"files://{photos}?format=images&size=6x6", modality(), "train").facts["count"] > len(source)

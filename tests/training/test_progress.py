@@ -11,7 +11,7 @@ def test_the_time_left_is_told_after_the_first_step() -> None:
     """One step is enough for a first guess."""
     with terminal() as seen:
         shown = RunProgress(1000, 4, None)
-        shown.begin(0, "a run")
+        shown.begin(0, ["a run"])
         shown.step(1, "inrct", {"loss": 0.5})
         shown.close()
     assert any(re.search(r"1/1000 .*\d:\d\d left$", line) for line in seen.lines), seen.lines
@@ -23,6 +23,6 @@ def test_the_time_left_is_told_before_the_first_step_of_a_budget() -> None:
         with terminal() as seen:
             shown = RunProgress(1000, 4, None)
             shown.expect(300)
-            shown.begin(start, "a run")
+            shown.begin(start, ["a run"])
             shown.close()
         assert any(line.endswith(f"{left} left") for line in seen.lines), seen.lines
