@@ -173,7 +173,7 @@ def test_training_shows_how_far_it_is(trained: tuple[Path, Terminal]) -> None:
     check(trained[1])
     assert "12/12" in trained[1].counts
     text = " ".join(trained[1].lines)
-    assert re.search(r"procedural faces: 64 to learn from, [\d,]+ held out; 32 x 32, trained at 8 x 8", text)
+    assert re.search(r"procedural faces: 64 to learn from, [\d,]+ held out; 8 x 8", text)
     assert "the phase 'inrct' begins" in text
     assert any("loss " in line and line.endswith("left") for line in trained[1].lines)
     assert "writing the report" in text

@@ -45,7 +45,7 @@ def presets(modality: str | None, as_json: bool) -> None:
 
 def _about(modality: str, preset: str) -> dict[str, Any]:
     """Size, weights and steps; None for what only data can tell."""
-    from inrkit.config.resolve import count_weights, resolve
+    from inrkit.config.resolve import imagined, resolve
     from inrkit.errors import UsageError
 
     try:
@@ -54,7 +54,8 @@ def _about(modality: str, preset: str) -> dict[str, Any]:
         return {"size": None, "weights": None, "steps": None, "batch_size": None}
     config = resolved.config
     size = config.options.get("query_size") or config.options.get("size")
-    weights = count_weights(resolved)
+    pipeline = imagined(resolved)
+    weights = None if pipeline is None else sum(parameter.numel() for parameter in pipeline.parameters())
     return {"size": size, "weights": weights, "steps": config.steps, "batch_size": config.batch_size}
 
 

@@ -101,10 +101,13 @@ def resolve(
     return complete(structure(RunConfig, values, origin=origin), cls)
 
 
-def count_weights(resolved: Resolved) -> int:
-    """Weights of the pipeline, counted without any memory for them."""
-    with torch.device("meta"):
-        return sum(parameter.numel() for parameter in resolved.build().parameters())
+def imagined(resolved: Resolved) -> Pipeline | None:
+    """The pipeline without any memory for its weights, to count them; None where numbers decide how it is built."""
+    try:
+        with torch.device("meta"):
+            return resolved.build()
+    except (RuntimeError, NotImplementedError):  # "cannot be called on meta tensors"
+        return None
 
 
 def complete(config: RunConfig, cls: type[Modality]) -> Resolved:

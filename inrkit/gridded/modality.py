@@ -2,7 +2,6 @@
 
 import abc
 import io
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,7 +23,7 @@ from inrkit.drawing.sheet import save_png, to_image
 from inrkit.errors import DataError, UsageError
 from inrkit.gridded.fitting import fitting
 from inrkit.gridded.network import OWN, denoiser, function_options
-from inrkit.gridded.options import GridOptions, side_for, size_within, tiny_preset
+from inrkit.gridded.options import GridOptions, sized, tiny_preset
 from inrkit.gridded.picture import pictures_of_grid
 from inrkit.gridded.source import DrawnSignals, InventedSignals, StoredGrids
 from inrkit.nn.grid import Grid, GridObservation, SampleGrid, jitter, parse_size
@@ -155,22 +154,14 @@ class GridModality(Modality, Display, abc.ABC):
             elif wanted != found and (name == "channels" or wanted != 0):
                 more = " classes; set that, or 0" if name == "classes" else ""
                 raise UsageError(f"'options.{name}' is {wanted}, but the data have {found}{more}")
-        if options.size is None:
-            whole = math.lcm(options.patch or 1, options.token_patch or 1)
-            options = attrs.evolve(options, size=size_within(tuple(facts["size"]), options.largest, whole))
-        size = self._checked(options.size or ())
-        self._checked(options.query_size or size)
-        if options.sigma_data is None and isinstance(source, DrawnSignals) and self.invented_sigma is not None:
+        options = sized(options, facts["size"])
+        self._checked(options.size or ())
+        self._checked(options.query_size or options.size or ())
+        if options.sigma_data is None and isinstance(source, DrawnSignals):
             options = attrs.evolve(options, sigma_data=self.invented_sigma)
         if options.sigma_data is None:
             spread = float(self.values_of(source.read(range(min(256, len(source))))["values"]).std())
             options = attrs.evolve(options, sigma_data=round(max(spread, 0.01), 3))
-        options = attrs.evolve(
-            options,
-            size=size,
-            patch=options.patch or side_for(size, 16),
-            token_patch=options.token_patch or side_for(options.query_size or size, 64),
-        )
         own = options.denoiser == OWN
         if own and options.denoiser_options:
             raise UsageError("'options.denoiser_options' are those of another denoiser than 'hyper', which has none")

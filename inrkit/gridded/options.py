@@ -1,8 +1,8 @@
 """What can be set for signals on a grid."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeVar
 
 import attrs
 
@@ -67,10 +67,23 @@ class GridOptions:
     query_points: int = option(0, "number of query points sampled for the loss of a training step; 0: all", at_least(0))
 
 
-def size_within(size: tuple[int, ...], largest: int | None, multiple: int) -> tuple[int, ...]:
-    """The size of data, in the same proportion no larger than ``largest``, and then whole patches along each axis."""
-    scale = 1.0 if largest is None else min(1.0, largest / max(size))
-    return tuple(max(multiple, round(n * scale) // multiple * multiple) for n in size)
+Options = TypeVar("Options", bound=GridOptions)
+
+
+def sized(options: Options, found: Sequence[int]) -> Options:
+    """The options with a size and with sides of patches.
+
+    Where they say none, the size is that of the data, in proportion no larger than ``largest``, in whole patches.
+    """
+    whole = math.lcm(options.patch or 1, options.token_patch or 1)
+    scale = 1.0 if options.largest is None else min(1.0, options.largest / max(found))
+    size = options.size or tuple(max(whole, round(n * scale) // whole * whole) for n in found)
+    return attrs.evolve(
+        options,
+        size=size,
+        patch=options.patch or side_for(size, 16),
+        token_patch=options.token_patch or side_for(options.query_size or size, 64),
+    )
 
 
 def side_for(size: tuple[int, ...], least: int) -> int:

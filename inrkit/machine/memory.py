@@ -53,3 +53,19 @@ def peak_memory(device: torch.device) -> int | None:
         return None
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else 1024 * most
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that can still be had: of an accelerator, or of the machine and its container; None where nobody says."""
+    if device.type != "cpu":
+        told = getattr(torch.get_device_module(device), "mem_get_info", None)
+        return None if told is None else int(told(device)[0])
+    found = []
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found.append(next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable")))
+    with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
+        control = Path("/sys/fs/cgroup")
+        most = int((control / "memory.max").read_text())
+        found.append(most - int((control / "memory.current").read_text()))
+    return min(found, default=None)

@@ -18,6 +18,7 @@ from inrkit.machine.precision import choose_device, choose_precision, tf32
 from inrkit.machine.processes import Ranks
 from inrkit.machine.randomness import preserve_random_state
 from inrkit.machine.speed import Operations, matmul_rates, synchronize
+from inrkit.training.fits import check_memory
 from inrkit.training.order import Rows
 from inrkit.training.run import machine_errors, resolve_run
 from inrkit.training.trial import Trial
@@ -98,6 +99,7 @@ def dry_run(
     keys = resolved.config
     with machine_errors(keys):
         device = choose_device(keys.device)
+        check_memory(resolved, device)
         with preserve_random_state(device), tf32(device):
             precision, rates = choose_precision(keys.precision, device), matmul_rates(device)
             trial = Trial(resolved, Ranks(), device, precision)

@@ -27,6 +27,7 @@ from inrkit.storage.rundir import RunDirectory
 from inrkit.storage.weights import find_checkpoint
 from inrkit.training.budget import within
 from inrkit.training.divergence import LossWatch
+from inrkit.training.fits import check_memory
 from inrkit.training.learner import Learner
 from inrkit.training.loader import read_ahead
 from inrkit.training.log import RunLog
@@ -78,6 +79,7 @@ def train(
     ):
         _check_processes(keys, ranks)
         device = choose_device(keys.device, ranks.local_rank)
+        check_memory(resolved, device, ranks.world)
         with preserve_random_state(device), tf32(device):
             if minutes is not None:
                 shown.stage("measuring the speed of a step")

@@ -49,14 +49,14 @@ class Scene:
     @property
     def middle(self) -> Tensor:
         """The box's middle in the world (3,)."""
-        box = torch.tensor(self.measures[0])
+        box = torch.tensor(self.measures[0], device="cpu")
         return (box[:3] + box[3:]) / 2
 
     @property
     def scale(self) -> float:
         """A length as a model sees it, over the same in the world: to a model all boxes are of one size."""
-        box = torch.tensor(self.measures[0])
-        return float(torch.tensor(_REACH) / ((box[3:] - box[:3]) / 2).max())
+        box = torch.tensor(self.measures[0], device="cpu")  # numbers, also where weights are only counted
+        return float(torch.tensor(_REACH, device="cpu") / ((box[3:] - box[:3]) / 2).max())
 
     def inner(self, points: Tensor) -> Tensor:
         """Points (..., 3) of the world where a model has them: the box's middle is the origin."""

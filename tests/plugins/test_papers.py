@@ -19,7 +19,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "papers.md").read_text()
 PRESETS = {
     name: (modality, preset) for modality, of in (("image", IMAGES), ("nerf", OBJECTS)) for name, preset in of.items()
 }
-HOUSEKEEPING = {"save_every", "sample_every", "log_every"}
+HOUSEKEEPING = {"summary", "save_every", "sample_every", "log_every"}
 
 INRCT: dict[str, Any] = {
     "batch_size": 128,

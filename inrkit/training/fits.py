@@ -1,0 +1,79 @@
+"""Whether a run can fit into the memory that is free, told before anything is built: counted on torch's meta device."""
+
+import contextlib
+from typing import NamedTuple
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from inrkit.config.resolve import Resolved, imagined
+from inrkit.errors import ResourceError
+from inrkit.machine.memory import free_memory
+
+_OPTIMIZER = {"muon": 1, "adamw": 2, "radam": 2}  # numbers that are kept for a weight
+_ROWS = 2
+_LEAST = 0.5  # of what single precision takes: half of it in bf16
+
+
+class Needs(NamedTuple):
+    """Bytes at least: of weights and all that is kept for each, and of the activations of one signal."""
+
+    weights: int
+    signal: int
+
+
+def needs(resolved: Resolved) -> Needs:
+    """What a run needs on one device; 0 of what only numbers tell."""
+    pipeline = imagined(resolved)
+    if pipeline is None:
+        return Needs(0, 0)
+    count = sum(parameter.numel() for parameter in pipeline.parameters())
+    kept = 3 + _OPTIMIZER.get(resolved.config.optimizer, 1)  # the weight, its gradient and its average
+    signal = 0
+    if not resolved.config.recompute:
+        with contextlib.suppress(Exception):  # a network of a plugin may look at its numbers, and there are none
+            signal = _kept_for_backward(resolved, pipeline)
+    return Needs(4 * kept * count, int(signal * _LEAST))
+
+
+def _kept_for_backward(resolved: Resolved, pipeline: nn.Module) -> int:
+    """Bytes for each signal that one pass of the student keeps, in single precision."""
+    template = resolved.modality.template(_ROWS)
+    where = template.where.to("meta") if hasattr(template.where, "to") else template.where
+    observation = attrs.evolve(template, values=template.values.to("meta"), where=where)
+    found = {parameter.untyped_storage()._cdata: 0 for parameter in pipeline.parameters()}
+
+    def count(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        found.setdefault(storage._cdata, storage.nbytes())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        pipeline(observation, torch.ones(_ROWS, device="meta")).signal.sum()
+    return sum(found.values()) // _ROWS
+
+
+def check_memory(resolved: Resolved, device: torch.device, processes: int = 1) -> None:
+    """Refuses what cannot fit, with the bytes that it needs and those that are free."""
+    free = free_memory(device)
+    if free is None:
+        return
+    config, need = resolved.config, needs(resolved)
+    rows = config.batch_size // config.accumulate // processes
+    weights = need.weights // (processes if config.shard else 1)
+    if weights + rows * need.signal <= free:
+        return
+    advice = "train a smaller network"
+    if weights <= free:
+        most = max(1, (free - weights) // max(1, need.signal))
+        advice = f"at most {most:,} fit: a smaller 'batch_size', or a larger 'accumulate', computes fewer at once"
+    raise ResourceError(
+        f"expected a run that fits into the memory of '{device}', {_shown(free)} of which are free; found one that "
+        f"needs {_shown(weights)} for weights, gradients, averages and optimizer, and {_shown(rows * need.signal)} or "
+        f"more for {rows:,} signals at once; {advice}"
+    )
+
+
+def _shown(count: float) -> str:
+    return f"{count / 2**30:,.1f} GiB"

@@ -1,0 +1,38 @@
+"""What cannot fit is refused before it is built."""
+
+import pytest
+import torch
+
+from inrkit import ResourceError, resolve
+from inrkit.machine.memory import free_memory
+from inrkit.training.fits import check_memory, needs
+
+CPU = torch.device("cpu")
+
+
+def test_weights_are_counted_as_they_are_built() -> None:
+    """Weights, gradients, average and Muon's momentum: four numbers of four bytes; activations grow with the signal."""
+    small = resolve("image", "tiny")
+    weights = sum(parameter.numel() for parameter in small.build().parameters())
+    assert needs(small).weights == 4 * 4 * weights
+    large = resolve("image", "tiny", overrides=["options.size=64,64"])
+    assert needs(large).signal > 3 * needs(small).signal > 3e6
+
+
+@pytest.mark.parametrize(
+    ("override", "advice"),
+    [
+        ("batch_size=1000000000", "at most .* fit: a smaller 'batch_size'"),
+        ("options.width=10000000", "smaller network"),
+    ],
+)
+def test_what_cannot_fit_is_refused_with_the_bytes(override: str, advice: str) -> None:
+    """Nothing of that size is built: the machine could not hold it."""
+    with pytest.raises(ResourceError, match=rf"GiB of which are free; found one that needs .*; .*{advice}"):
+        check_memory(resolve("image", "tiny", overrides=[override]), CPU)
+
+
+def test_what_fits_is_let_through() -> None:
+    """The free memory is told where the system tells it."""
+    check_memory(resolve("image", "tiny"), CPU)
+    assert (free_memory(CPU) or 1 << 40) > 1 << 20
