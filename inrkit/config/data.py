@@ -3,9 +3,11 @@
 None            the synthetic signals
 data.h5         a store
 FOLDER, ARCHIVE the files of a user: files://FOLDER
+other.h5        an HDF5 file that is no store: hdf5://other.h5; so .npy and .npz files, and folders that end in .zarr
 NAME://ADDRESS  the source of that name (`register_sources`)
 """
 
+import contextlib
 import re
 from pathlib import Path
 from urllib.parse import quote
@@ -15,6 +17,8 @@ from inrkit.plugins import load_plugins
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9-]*)://(.+)", re.DOTALL)
 _FILES = "files"
+_ENDINGS = {".npy": "numpy", ".npz": "numpy", ".zarr": "zarr"}
+_HDF5 = b"\x89HDF\r\n\x1a\n"  # a store begins with its own header
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
@@ -24,11 +28,23 @@ def open_data(data: str | None, modality: Modality, split: str) -> Source:
         return modality.source(None, split)
     if found := _ADDRESS.fullmatch(data):
         scheme, address = found.groups()
+    elif (array := _array(data)) is not None:
+        scheme, address = array, quote(data)
     elif Path(data).is_dir() or data.lower().endswith(_ARCHIVES):
         scheme, address = _FILES, quote(data)
     else:
         return modality.source(Path(data), split)
     return load_plugins().source(scheme)().open(address, modality, split)
+
+
+def _array(data: str) -> str | None:
+    """The source of arrays that reads this file."""
+    path = Path(data).expanduser()
+    if path.suffix in _ENDINGS:
+        return _ENDINGS[path.suffix]
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return "hdf5" if file.read(len(_HDF5)) == _HDF5 else None
+    return None
 
 
 def absolute_data(data: str | None) -> str | None:
