@@ -46,7 +46,9 @@ class NerfOptions:
     count: int = option(2000, "number of synthetic training objects (cars), where no data set is given", at_least(1))
     object_views: int = option(10, "views of each synthetic object", at_least(2))
 
-    box: tuple[float, ...] | None = option(None, "bounding box of the objects, two corners; none: from the data", _box)
+    box: tuple[float, ...] | None = option(
+        None, "bounding box of the objects: x, y, z of its low, then of its high corner; none: from the data", _box
+    )
     near: float = option(0.0, "near plane: distance from the camera at which rays begin", at_least(0))
     far: float | None = option(None, "far plane: distance from the camera at which rays end; none: no limit", _far)
     radius: float | None = option(None, "distance of the canonical camera; none: from the data", at_least(0))
