@@ -11,7 +11,8 @@ from inrkit_nerf.cameras import (
     Cameras,
     check_range,
     check_rigid,
-    from_nerf_synthetic,
+    focal_of,
+    from_world,
     look_at,
     orbit,
     pinhole,
@@ -80,10 +81,19 @@ def test_the_field_of_view_of_a_nerf_synthetic_camera_is_its_angle() -> None:
     """A point at half the angle to the right lies on the right edge."""
     angle = 0.6911112
     pose = look_at(torch.tensor([0.0, -4, 0])) @ torch.diag(torch.tensor([1.0, -1, -1, 1]))
-    camera = from_nerf_synthetic(pose, angle, (80, 80))
+    focal = focal_of(angle, 80)
+    camera = Cameras(to_opencv(pose, "nerf-synthetic"), torch.tensor([focal, focal, 40, 40]), (80, 80))
     edge = torch.tensor([[4 * math.tan(angle / 2), 0, 0]])
     positions, _ = project(camera, edge)
     assert positions[0, 0] == pytest.approx(80, abs=1e-3)
+
+
+def test_a_quaternion_and_a_translation_lead_back_from_the_camera() -> None:
+    """COLMAP's world to camera, a quarter of a turn around y, of any length: the camera has x at R x + t."""
+    pose = from_world(torch.tensor([2.0, 0, 2.0, 0]), torch.tensor([0.1, 0.2, 3.0]))
+    check_rigid(pose.numpy(), "camera")
+    seen = torch.linalg.inv(pose) @ torch.tensor([0.5, -0.3, 0.7, 1])
+    torch.testing.assert_close(seen[:3], torch.tensor([0.7 + 0.1, -0.3 + 0.2, -0.5 + 3.0]))
 
 
 def test_resizing_keeps_what_is_seen() -> None:
