@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -106,6 +107,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         pictures(tmp_path / "animals" / name)
     pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
     np.savez(tmp_path / "pictures.npz", images=pixels)
+    np.save(tmp_path / "pictures.npy", pixels)
+    with h5py.File(tmp_path / "scans.h5", "w") as file:
+        file["train/x"] = pixels[..., 0].astype("u2") * 16
     (tmp_path / "mnist").mkdir()
     for name in ("train", "t10k"):
         images = struct.pack(">4B3I", 0, 0, 8, 3, 20, 8, 8) + pixels[..., 0].tobytes()
