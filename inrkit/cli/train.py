@@ -44,7 +44,11 @@ from inrkit.errors import DataError, UsageError
 @click.option("--precision", metavar="NAME", help="Number format: fp32, bf16 (mixed precision) or auto.")
 @click.option("--init", type=click.Path(path_type=str), help="Run whose weights initialise the model.")
 @click.option(
-    "--tracker", "trackers", multiple=True, metavar="NAME", help="Experiment tracker: tensorboard, wandb; repeatable."
+    "--tracker",
+    "trackers",
+    multiple=True,
+    metavar="NAME",
+    help="Experiment tracker: tensorboard, wandb, mlflow; repeatable.",
 )
 @click.option("--extend", is_flag=True, help="Resume the run in OUT with another number of steps.")
 @click.option(

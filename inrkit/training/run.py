@@ -168,7 +168,9 @@ def summary(resolved: Resolved, source: Source, pipeline: Pipeline, machine: str
     size = getattr(options, "size", None)
     text = f"{len(source):,} to learn from, {len(resolved.source('test')):,} held out"
     if sizes:
-        text += f"; {shown_size(sizes)}" + (f", trained at {shown_size(size)}" if size and [*size] != [*sizes] else "")
+        text += f"; {shown_size(sizes)}"
+        if isinstance(size, list | tuple) and [*size] != [*sizes]:
+            text += f", trained at {shown_size(size)}"
     if classes:
         used = getattr(options, "classes", None)
         text += f"; {classes} classes" + ("" if used else f", not used (options.classes={classes} conditions on them)")

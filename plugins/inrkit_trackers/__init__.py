@@ -1,4 +1,4 @@
-"""Experiment trackers: TensorBoard and Weights & Biases.
+"""Experiment trackers: TensorBoard, Weights & Biases and MLflow.
 
 inrkit train --tracker tensorboard --out runs/first
 tensorboard --logdir runs
@@ -13,3 +13,4 @@ INRKIT_API = 1
 def register_trackers(register: inrkit.Register) -> None:
     register("tensorboard", "inrkit_trackers.board:TensorBoardTracker", "event files for TensorBoard, in the run")
     register("wandb", "inrkit_trackers.wandb_run:WandbTracker", "a run of Weights & Biases, offline by default")
+    register("mlflow", "inrkit_trackers.mlflow_run:MlflowTracker", "a run of MLflow, as files in the run")

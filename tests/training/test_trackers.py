@@ -115,7 +115,9 @@ def test_an_unknown_tracker_is_refused_before_the_run(tmp_path: Path) -> None:
     assert "Did you mean 'wandb'?" in found.output
 
 
-@pytest.mark.parametrize(("name", "module"), [("tensorboard", "torch.utils.tensorboard"), ("wandb", "wandb")])
+@pytest.mark.parametrize(
+    ("name", "module"), [("tensorboard", "torch.utils.tensorboard"), ("wandb", "wandb"), ("mlflow", "mlflow")]
+)
 def test_a_missing_package_is_named_with_its_extra(
     name: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +162,24 @@ def test_wandb_is_offline_unless_it_was_asked_to_send(tmp_path: Path, monkeypatc
     train_toy(tmp_path, trackers=("wandb",), steps=20, sample_every=10, extend=True)
     assert begun[1]["mode"] == "online"
     assert begun[1]["id"] == begun[0]["id"]
+
+
+def test_mlflow_has_one_run_and_no_step_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In files of the run directory; what was told before the process was stopped is not told again."""
+    mlflow = pytest.importorskip("mlflow", reason="needs the extra 'mlflow'")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    train_toy(tmp_path, trackers=("mlflow",), steps=10, log_every=5, sample_every=10, on_sample=write_samples)
+    tracker = load_plugins().tracker("mlflow")()
+    tracker.start(tmp_path, {}, 0)  # from a checkpoint before what was told
+    for step in (5, 10, 15):
+        tracker.log(step, {"loss": 1.0})
+    tracker.finish()
+    client = mlflow.MlflowClient((tmp_path / "mlflow" / "runs").as_uri())
+    (found,) = client.search_runs([client.get_experiment_by_name("inrkit").experiment_id])
+    assert [metric.step for metric in client.get_metric_history(found.info.run_id, "loss")] == [1, 5, 10, 15]
+    assert found.data.params["steps"] == "10"
+    assert [file.path for file in client.list_artifacts(found.info.run_id, "samples")] == ["samples/step-00000010.png"]
 
 
 def test_tracker_is_a_public_name() -> None:
