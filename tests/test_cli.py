@@ -568,4 +568,5 @@ def test_presets_are_those_of_the_plugins() -> None:
     weights = {row["preset"]: row["weights"] for row in rows}
     assert 1e6 < weights["tiny"] < 2e6
     assert weights["cifar10"] > 1.4e8
+    assert all(row["weights"] > 1e6 for row in json.loads(succeed("presets", "--modality", "nerf", "--json")))
     fail(2, "presets", "--modality", "imago")

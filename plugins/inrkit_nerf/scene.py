@@ -114,7 +114,8 @@ class Scene:
         """How objects are rendered."""
         o, scale = self.options, self.scale
         low, high = (
-            self.inner(torch.tensor(corner)).tolist() for corner in (self.measures[0][:3], self.measures[0][3:])
+            self.inner(torch.tensor(corner, device="cpu")).tolist()
+            for corner in (self.measures[0][:3], self.measures[0][3:])
         )
         return MarchRays(
             low,
