@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.core.edit.task import Stroke as Stroke
     from inrkit.core.edit.task import descending as descending
     from inrkit.core.edit.task import noise_level as noise_level
+    from inrkit.core.glsl import Shader as Shader
     from inrkit.core.gradient import gradient_norms as gradient_norms
     from inrkit.core.gradient import gradient_shares as gradient_shares
     from inrkit.core.guide import Estimate as Estimate
@@ -102,6 +103,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.core.train import ConstantEMA as ConstantEMA
     from inrkit.core.train import PowerEMA as PowerEMA
     from inrkit.core.transform import Transform as Transform
+    from inrkit.core.view import View as View
     from inrkit.errors import DataError as DataError
     from inrkit.errors import DivergedError as DivergedError
     from inrkit.errors import InrkitError as InrkitError

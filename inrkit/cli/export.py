@@ -20,6 +20,9 @@ def export(file: Path, what: str, sets: tuple[str, ...], out: Path | None) -> No
     \b
       mesh      triangle mesh of the surface: .ply, or .glb, .obj, .stl with the extra 'mesh'; and a picture of it.
                 --set cells=96: resolution along the longest side; --set level=L: iso-value of the surface
+      html      one self-contained page that evaluates the INR in the browser (WebGL2): zoom into a picture without end,
+                turn an object, hear a sound at any speed. --set exact=true: all numbers in 32 bits, twice the size
+      glsl      the INR as a function in GLSL ES 3.00; its numbers, a texture, in FILE.glsl.f32
       weights   the params of the INR as .safetensors
 
     Plugins may offer more formats: see 'inrkit plugins list'. 'inrkit render' makes pictures and videos.
@@ -27,6 +30,7 @@ def export(file: Path, what: str, sets: tuple[str, ...], out: Path | None) -> No
     \b
       inrkit export new/0000.inr mesh -o car.ply
       inrkit export new/0000.inr mesh --set cells=160 --set level=20
+      inrkit export photo.inr html -o photo.html
       inrkit export new/0000.inr weights
     """
     from inrkit.config.toml import parse_options

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from torch import Tensor, nn
 
+from inrkit.core.glsl import Shader
 from inrkit.errors import UsageError
 
 Params = Mapping[str, Tensor]
@@ -54,6 +55,13 @@ class INRFunction(nn.Module, abc.ABC):
     @abc.abstractmethod
     def forward(self, params: Params, coords: Tensor) -> Tensor:
         """Outputs (B, P, channels) at coords (B or 1, P, axes)."""
+
+    def glsl(self, params: Params) -> Shader:
+        """Ourselves with params (1, *shape) as a shader with a function ``field``, for viewers; see `Shader`."""
+        raise UsageError(
+            f"`{type(self).__name__}` does not say itself in GLSL; it would by a method 'glsl' (docs/plugins.md), "
+            "and 'inrkit export FILE.inr onnx' works without one"
+        )
 
     if TYPE_CHECKING:  # `nn.Module` calls `forward`, but says neither with what nor for what
         __call__ = forward

@@ -16,6 +16,7 @@ from inrkit.core.noise import Readout
 from inrkit.core.observation import Batch, Observation
 from inrkit.core.pipeline import Pipeline
 from inrkit.core.surface import Surface
+from inrkit.core.view import View
 from inrkit.errors import UsageError
 
 Signals = Mapping[str, Tensor]
@@ -134,6 +135,10 @@ class Display(abc.ABC):
 
     def surface(self, measure: Measure, params: Params) -> Surface | None:
         """The surface of one signal, params (1, ...), in the world's units, for ``export``; None for what has none."""
+        return None
+
+    def view(self) -> View | None:
+        """How a page shows our signals, for ``export FILE.inr html``; None where it does not know how."""
         return None
 
     def unwrap(self, inr: Any) -> Any:

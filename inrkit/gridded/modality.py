@@ -19,12 +19,13 @@ from inrkit.core.modality import Display, Modality, Original, Signals, Source
 from inrkit.core.noise import Preconditioning, Readout
 from inrkit.core.observation import Batch
 from inrkit.core.transform import Transform
+from inrkit.core.view import View
 from inrkit.drawing.sheet import save_png, to_image
 from inrkit.errors import DataError, UsageError
 from inrkit.gridded.fitting import fitting
 from inrkit.gridded.network import OWN, denoiser, function_options
 from inrkit.gridded.options import GridOptions, sized, tiny_preset
-from inrkit.gridded.picture import pictures_of_grid
+from inrkit.gridded.picture import pictures_of_grid, view_of_grid
 from inrkit.gridded.source import DrawnSignals, InventedSignals, StoredGrids
 from inrkit.nn.grid import Grid, GridObservation, SampleGrid, jitter, parse_size
 from inrkit.nn.resample import resample
@@ -277,6 +278,10 @@ class GridModality(Modality, Display, abc.ABC):
 
     def pictures(self, values: Tensor) -> Tensor:
         return pictures_of_grid(values)
+
+    def view(self) -> View:
+        """A curve, a map, or slices through a volume."""
+        return view_of_grid(self.query_size, self.channels, getattr(self.options, "rate", None))
 
     def truth(self, source: Source, numbers: Sequence[int], where: Any) -> Tensor | None:
         known = source.at(numbers, where) if isinstance(source, DrawnSignals) else None

@@ -1,9 +1,12 @@
 """Pictures (B, 3, H, W) in [0, 1] of values on grids of one, two and three axes."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from inrkit.core.view import View
 from inrkit.errors import UsageError
 
 # From dark blue over white to dark red, for values from -1 to 1: zero is what stays white.
@@ -68,6 +71,24 @@ def maps(values: Tensor) -> Tensor:
         return ((values[:, :3].float() + 1) / 2).clamp(0, 1).nan_to_num(1.0)
     shown = coloured((values[:, 0].float() + 1) / 2, _STOPS)
     return torch.where(values[:, :1].isnan(), torch.ones_like(shown), shown)
+
+
+def view_of_grid(size: tuple[int, ...], channels: int, rate: int | None) -> View:
+    """How a page shows values on a grid: a curve, which is heard at a ``rate`` in Hz, a map, or slices of a volume."""
+    shape: Literal["line", "plane"] = "line" if len(size) == 1 else "plane"
+    return View(shape=shape, glsl=glsl_of_maps(channels), facts={"size": list(size), "rate": rate})
+
+
+def glsl_of_maps(channels: int) -> str:
+    """`maps` as a `View` has it."""
+    if channels >= 3:
+        return "vec3 colour(vec4 y[OUTPUTS]) { return (y[0].rgb + 1.0) / 2.0; }"
+    stops = ", ".join(f"vec3{stop}" for stop in _STOPS)
+    return f"""vec3 colour(vec4 y[OUTPUTS]) {{
+  const vec3 stops[{len(_STOPS)}] = vec3[]({stops});
+  float at = clamp((y[0].x + 1.0) / 2.0, 0.0, 1.0) * {len(_STOPS) - 1}.0, low = min(floor(at), {len(_STOPS) - 2}.0);
+  return mix(stops[int(low)], stops[int(low) + 1], at - low);
+}}"""
 
 
 def heat(amount: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from inrkit.core.surface import mesh_of
 from inrkit.drawing.meshfile import picture, save_mesh
 from inrkit.drawing.sheet import save_png
 from inrkit.errors import UsageError
+from inrkit.inference.model import Model
 from inrkit.inference.opened import Opened, open_inr
 from inrkit.storage import tensorfile
 from inrkit.storage.atomic import write_bytes
@@ -30,6 +31,10 @@ class Exporter(abc.ABC):
     @abc.abstractmethod
     def run(self, opened: Opened, options: Any, path: Path) -> list[Path]:
         """Writes ``path``, and whatever belongs beside it; returns what was written."""
+
+    def run_model(self, model: Model, options: Any, path: Path) -> list[Path]:
+        """The same of a trained model, for formats that know what to make of one."""
+        raise UsageError(f"the format '{self.name}' is of one INR, not of a run; give an .inr file")
 
 
 @attrs.frozen
@@ -83,6 +88,10 @@ class WeightsExporter(Exporter):
 
 
 @torch.no_grad()
-def export(inr: InrFile | Path | str, exporter: Exporter, options: Any, path: Path) -> list[Path]:
-    """Writes an INR file in another form."""
-    return exporter.run(open_inr(inr), options, path)
+def export(what: InrFile | Model | Path | str, exporter: Exporter, options: Any, path: Path) -> list[Path]:
+    """Writes an INR file, or what a trained model has to show, in another form."""
+    return (
+        exporter.run_model(what, options, path)
+        if isinstance(what, Model)
+        else exporter.run(open_inr(what), options, path)
+    )

@@ -29,3 +29,6 @@ def register_exporters(register: Register) -> None:
     home = "inrkit.inference.export"
     register("mesh", f"{home}:MeshExporter", "the surface of a solid as triangles")
     register("weights", f"{home}:WeightsExporter", "the params of the function as .safetensors")
+    home = "inrkit.inference.viewer"
+    register("html", f"{home}:PageExporter", "a page that evaluates the function in the browser, by WebGL2")
+    register("glsl", f"{home}:GlslExporter", "the function as GLSL ES 3.00, with its numbers beside it")

@@ -7,7 +7,7 @@ import attrs
 from torch import Tensor
 from torch.nn import functional as F
 
-from inrkit import INRFunction, Params, UsageError
+from inrkit import INRFunction, Params, Shader, UsageError
 
 
 @attrs.frozen
@@ -50,6 +50,31 @@ class GridFunction(INRFunction):
     def param_shapes(self) -> Mapping[str, tuple[int, ...]]:
         return {"values": (self.channels, *self.size)}
 
+    def glsl(self, params: Params) -> Shader:
+        """The cells around a place, each with its weight on every axis."""
+        axes, depth, shader = len(self.size), -(-self.channels // 4), Shader(self.channels)
+        shader.table("cells", params["values"][0].movedim(0, -1))
+        sizes = ", ".join(map(str, self.size)) + ", 1" * (4 - axes)
+        taps = {"bilinear": 2, "bicubic": 4, "nearest": 1}[self.mode]
+        names = "ijk"[:axes]
+        loops = "\n  ".join(f"for (int {name} = 0; {name} < {taps}; {name}++)" for name in names)
+        weight = " * ".join(f"w({name}, part[{axis}])" for axis, name in enumerate(names))
+        at = "0"
+        for axis, (name, n) in enumerate(zip(names, self.size, strict=True)):
+            at = f"({at}) * {n} + clamp(first[{axis}] + {name}, 0, {n - 1})"
+        shader.add(f"""
+{_WEIGHTS[self.mode]}
+void field(vec4 x, vec4 v, out vec4 y[OUTPUTS]) {{
+  vec4 sizes = vec4({sizes}), place = (x + 1.0) / 2.0 * sizes - 0.5;
+  {"" if self.mode == "bicubic" else "place = clamp(place, vec4(0), sizes - 1.0);"}
+  vec4 low = {"roundEven(place)" if self.mode == "nearest" else "floor(place)"}, part = place - low;
+  ivec4 first = ivec4(low) - {1 if self.mode == "bicubic" else 0};
+  for (int o = 0; o < OUTPUTS; o++) y[o] = vec4(0);
+  {loops}
+    for (int o = 0; o < {depth}; o++) y[o] += {weight} * number(cells + ({at}) * {depth} + o);
+}}""")
+        return shader
+
     def forward(self, params: Params, coords: Tensor) -> Tensor:
         values, axes = params["values"].float(), len(self.size)
         places = coords.to(values).expand(len(values), -1, -1).flip(-1)  # torch has the last axis first
@@ -58,3 +83,14 @@ class GridFunction(INRFunction):
         places = places.unflatten(1, (*[1] * (values.ndim - 3), -1))
         shown = F.grid_sample(values, places, self.mode, "border", align_corners=False)
         return shown.flatten(2).transpose(1, 2)
+
+
+_WEIGHTS = {
+    "nearest": "float w(int i, float x) { return 1.0; }",
+    "bilinear": "float w(int i, float x) { return i == 0 ? 1.0 - x : x; }",
+    # Keys' kernel with a = -.75, as torch has it.
+    "bicubic": """float w(int i, float x) {
+  float d = abs(x + 1.0 - float(i));
+  return d < 1.0 ? (1.25 * d - 2.25) * d * d + 1.0 : ((-0.75 * d + 3.75) * d - 6.0) * d + 3.0;
+}""",
+}

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from typing import Self, final
+from typing import Any, Self, final
 
 import attrs
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrkit import INRFunction, Params, UsageError, attend, features_for, grid_centers, option
+from inrkit import INRFunction, Params, Shader, UsageError, attend, features_for, grid_centers, option
 
 
 @attrs.frozen
@@ -56,6 +56,7 @@ class ANR(INRFunction):
         self.grid = tuple(n // o.patch for n in size)
         self.width, self.heads, self.threshold = width, o.heads, o.threshold
         self.token_grid = self.grid if o.localized else None
+        self.on_sphere = o.space == "sphere"
         self.features = features_for(o.space, axes, width, o.max_frequency or max(size) / 2)
         self.q, self.k, self.v = (nn.Linear(width, o.inner, bias=False) for _ in range(3))
         self.out = nn.Linear(o.inner, width)
@@ -96,6 +97,37 @@ class ANR(INRFunction):
             values = layer(values)
         return values.float()
 
+    def glsl(self, params: Params) -> Shader:
+        """Queries of the place, a loop over the tokens with the softmax kept up as it goes, then the layers."""
+        first, *others = [layer for layer in self.mlp if isinstance(layer, nn.Linear)]
+        shader = Shader([first, *others][-1].out_features)
+        heads, (count, _) = self.heads, self.param_shapes["tokens"]
+        part = self.q.out_features // heads
+        blocks, fill, open_end = -(-part // 4), -part % 4, -count % 4
+        tokens = params["tokens"][0].float()
+
+        def split(x: Tensor) -> Tensor:
+            """(rows, inner) to (heads, rows, blocks, 4)."""
+            return torch.unflatten(F.pad(torch.unflatten(x, -1, (heads, part)).transpose(0, 1), (0, fill)), -1, (-1, 4))
+
+        keys, values = (
+            F.pad(split(x(tokens)), (0, 0, 0, 0, 0, open_end)).unflatten(1, (-1, 4)) for x in (self.k, self.v)
+        )
+        sphere = "x = vec4(cos(-HALF * x.x) * cos(2.0 * HALF * x.y), cos(-HALF * x.x) * sin(2.0 * HALF * x.y), "
+        sphere = f"const float HALF = {math.pi / 2};\n  {sphere}sin(-HALF * x.x), 0);" if self.on_sphere else ""
+        features: Any = getattr(self.features, "features", self.features)
+        waves = shader.fourier("features", features.frequencies, 3 if self.on_sphere else len(self.grid))
+        query = split(self.q.weight.T).permute(0, 2, 3, 1).flatten(0, 2) / part**0.5
+        shader.linear("query", query[:, : features.dim])
+        shader.table("keys", keys.permute(0, 1, 3, 4, 2))
+        shader.table("values", values.permute(0, 1, 3, 2, 4))
+        fused = F.pad((first.weight @ self.out.weight).unflatten(1, (heads, part)), (0, fill)).flatten(1)
+        shader.layers("answer", [(fused, first(self.out.bias)), *((layer.weight, layer.bias) for layer in others)])
+        sizes = {"heads": heads, "blocks": blocks, "groups": -(-count // 4), "count": count, "waves": waves}
+        body = _THRESHOLD if self.threshold else _SOFTMAX
+        shader.add(_GLSL.format(**sizes, sphere=sphere, body=body.format(**sizes, threshold=self.threshold)))
+        return shader
+
     def _split(self, x: Tensor) -> Tensor:
         return torch.unflatten(x, -1, (self.heads, -1)).transpose(1, 2)
 
@@ -105,6 +137,51 @@ class ANR(INRFunction):
         # A place where every token lies below the threshold would otherwise divide by zero.
         shares: Tensor = attention / (attention.sum(-1, keepdim=True) + 1e-8)
         return shares.to(v.dtype) @ v
+
+
+_GLSL = """
+vec4 logits(int h, int t, vec4 q[{heads} * {blocks}]) {{
+  vec4 l = vec4(0);
+  int at = keys + 4 * {blocks} * (h * {groups} + t);
+  for (int i = 0; i < {blocks}; i++, at += 4)
+    l += mat4(number(at), number(at + 1), number(at + 2), number(at + 3)) * q[h * {blocks} + i];
+  return mix(vec4(-1e9), l, lessThan(ivec4(4 * t) + ivec4(0, 1, 2, 3), ivec4({count})));
+}}
+void add(int h, int t, vec4 share, inout vec4 a[{heads} * {blocks}]) {{
+  int at = values + 4 * {blocks} * (h * {groups} + t);
+  for (int i = 0; i < {blocks}; i++, at += 4)
+    a[h * {blocks} + i] += mat4(number(at), number(at + 1), number(at + 2), number(at + 3)) * share;
+}}
+void field(vec4 x, vec4 v, out vec4 y[OUTPUTS]) {{
+  vec4 f[{waves}], q[{heads} * {blocks}], a[{heads} * {blocks}];
+  {sphere}
+  features(x, v, f);
+  query(f, q);
+  for (int i = 0; i < {heads} * {blocks}; i++) a[i] = vec4(0);
+  for (int h = 0; h < {heads}; h++) {{
+    float top = -1e9, sum = 0.0;
+    for (int t = 0; t < {groups}; t++) {{
+      vec4 l = logits(h, t, q);
+      float next = max(top, max(max(l.x, l.y), max(l.z, l.w))), kept = exp(top - next);
+      vec4 share = exp(l - next);
+      sum = sum * kept + dot(share, vec4(1));
+      {body}
+    }}
+    for (int i = 0; i < {blocks}; i++) a[h * {blocks} + i] /= sum;
+  }}
+  answer(a, y);
+}}"""
+_SOFTMAX = """for (int i = 0; i < {blocks}; i++) a[h * {blocks} + i] *= kept;
+      add(h, t, share, a);
+      top = next;"""
+_THRESHOLD = """top = next;
+    }}
+    float all = sum;
+    sum = 1e-8;
+    for (int t = 0; t < {groups}; t++) {{
+      vec4 share = max(exp(logits(h, t, q) - top) / all - {threshold}, 0.0);
+      add(h, t, share, a);
+      sum += dot(share, vec4(1));"""
 
 
 def _gain(width: int, heads: int, inner: int) -> float:

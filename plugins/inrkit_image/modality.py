@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import final
 
+import attrs
 import torch
 from torch import Tensor
 
-from inrkit import GridModality, Source, UsageError
+from inrkit import GridModality, Source, UsageError, View
 from inrkit_image.embedded.faces import EmbeddedFaces
 from inrkit_image.formats.decode import SUFFIXES, Channels, Decoding, covered, covering, decode
 from inrkit_image.formats.picture import write_image
@@ -69,6 +70,10 @@ class ImageModality(GridModality):
     def pictures(self, values: Tensor) -> Tensor:
         shown = (values.float() + 1).mul(0.5).clamp(0, 1)
         return shown[:, :3] if shown.shape[1] >= 3 else shown[:, :1].expand(-1, 3, -1, -1)
+
+    def view(self) -> View:
+        rgb = "rgb" if self.channels >= 3 else "rrr"
+        return attrs.evolve(super().view(), glsl=f"vec3 colour(vec4 y[OUTPUTS]) {{ return (y[0].{rgb} + 1.0) / 2.0; }}")
 
     def write(self, values: Sequence[Tensor], path: Path) -> Path:
         return super().write(values, path) if Path(path).suffix == ".npy" else write_image(values[0], path)

@@ -8,8 +8,9 @@ from typing import Self, final
 import attrs
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from inrkit import INRFunction, Params, UsageError, closed_axes, option
+from inrkit import INRFunction, Params, Shader, UsageError, closed_axes, option
 
 
 @attrs.frozen
@@ -84,6 +85,51 @@ class Windows(INRFunction):
             waves = self._waves(offset) * window[..., None, None]  # (B or 1, P, channels, width)
             parts.append((self._tokens_at(tokens, near.long())[:, :, None] * waves).sum(-1))
         return torch.stack(parts).sum(0)
+
+    def glsl(self, params: Params) -> Shader:
+        """The sum over the windows around a place; the dictionary's waves are computed anew for each of them."""
+        axes, shader = len(self.grid), Shader(self.channels)
+        matrix = (torch.eye(axes)[:, None] * self.turns.cpu()[:, None]).flatten(0, 1)
+        phases = torch.tensor([0.0, -math.pi / 2]).repeat_interleave(len(matrix))
+        waves = shader.cosines("waves", F.pad(matrix.repeat(2, 1), (0, 0, 1, 0)), F.pad(phases, (1, 0)))
+        layers: list[tuple[Tensor, Tensor]] = [
+            (layer.weight, layer.bias) for layer in self.waves if isinstance(layer, nn.Linear)
+        ]
+        width, channels = -(-self.width // 4), self.channels
+        weight, bias = layers[-1]
+        fill = -self.width % 4  # each channel's waves begin with a vector of their own
+        weight = F.pad(weight.unflatten(0, (channels, -1)), (0, 0, 0, fill)).flatten(0, 1)
+        layers[-1] = weight, F.pad(bias.unflatten(0, (channels, -1)), (0, fill)).flatten()
+        shader.layers("dictionary", layers, "({0} / (1.0 + exp(-{0})))")
+        shader.table("tokens", params["tokens"][0])
+        corners = ", ".join("vec4({}, {}, {}, {})".format(*F.pad(c, (0, 4 - axes)).tolist()) for c in self.corners)
+        grid, closed = (", ".join(str(int(n)) for n in row) + ", 1" * (4 - axes) for row in (self.grid, self.closed))
+        cell = "0"
+        for axis, n in enumerate(self.grid):
+            cell = f"({cell}) * {n} + at[{axis}]"
+        shader.add(f"""
+void field(vec4 x, vec4 v, out vec4 y[OUTPUTS]) {{
+  const vec4 corners[{len(self.corners)}] = vec4[]({corners});
+  const ivec4 grid = ivec4({grid}), closed = ivec4({closed});
+  const vec4 used = vec4(lessThan(ivec4(0, 1, 2, 3), ivec4({axes})));
+  float sums[4 * OUTPUTS];
+  for (int c = 0; c < 4 * OUTPUTS; c++) sums[c] = 0.0;
+  vec4 place = ((x + 1.0) / 2.0 * vec4(grid) - 0.5) * used;
+  for (int n = 0; n < {len(self.corners)}; n++) {{
+    vec4 near = floor(place) + corners[n], offset = place - near;
+    vec4 w = cos(offset * {math.pi / 2});
+    w *= w;
+    ivec4 cell = ivec4(near), around = cell - grid * ivec4(floor(near / vec4(grid)));
+    ivec4 at = closed * around + (1 - closed) * clamp(cell, ivec4(0), grid - 1);
+    vec4 features[{waves}], d[{width * channels}];
+    waves(offset, vec4(0), features);
+    dictionary(features, d);
+    for (int c = 0; c < {channels}; c++) for (int i = 0; i < {width}; i++)
+      sums[c] += w.x * w.y * w.z * w.w * dot(number(tokens + ({cell}) * {width} + i), d[c * {width} + i]);
+  }}
+  for (int o = 0; o < OUTPUTS; o++) y[o] = vec4(sums[4 * o], sums[4 * o + 1], sums[4 * o + 2], sums[4 * o + 3]);
+}}""")
+        return shader
 
     def _waves(self, offset: Tensor) -> Tensor:
         angles = (offset[..., None] * self.turns).flatten(-2)

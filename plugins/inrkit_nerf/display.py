@@ -7,7 +7,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from inrkit import Batch, Display, Measure, Params, Signals, Source, Surface, psnr, ssim
+from inrkit import Batch, Display, Measure, Params, Signals, Source, Surface, View, psnr, ssim
 from inrkit_nerf.formats.files import read_objects, write_views
 from inrkit_nerf.observation import Rays, ViewObservation
 from inrkit_nerf.scene import Scene
@@ -61,6 +61,34 @@ class NerfDisplay(Display):
             return None
         known = source.objects.truth(source.chosen(numbers)[0], where.cameras)
         return None if known is None else known.transpose(1, 2) * 2 - 1
+
+    def view(self) -> View:
+        scene, march = self.scene, self.scene.march
+        _, radius, focal, target = scene.measures
+        return View(
+            shape="rays",
+            glsl="""float density(vec4 y[OUTPUTS]) {
+  float raw = y[0].x - 3.0;
+  return 20.0 * (max(raw, 0.0) + log(1.0 + exp(-abs(raw))));
+}
+vec3 colour(vec4 y[OUTPUTS]) { return 1.0 / (1.0 + exp(-y[0].yzw)); }""",
+            facts={
+                "low": march.low.tolist(),
+                "high": march.high.tolist(),
+                "near": march.near,
+                "far": min(march.far, 1e9),
+                "reach": march.reach,
+                "samples": march.samples,
+                "background": (march.background + 1) / 2,
+                "mip": march.mip,
+                "size": list(scene.size),
+                "target": scene.inner(torch.tensor(target)).tolist(),
+                "radius": radius * scene.scale,
+                "focal": focal,
+                "elevation": scene.options.elevation,
+                "azimuth": scene.options.azimuth,
+            },
+        )
 
     def surface(self, measure: Measure, params: Params) -> Surface:
         """Where the density says that about half the light of a step through the box is lost."""

@@ -7,7 +7,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inrkit import INRFunction, Params, option
+from inrkit import INRFunction, Params, Shader, option
 from inrkit_nerf.encoding import PositionalEncoding
 
 
@@ -47,6 +47,20 @@ class MLP(INRFunction):
     @property
     def param_shapes(self) -> Mapping[str, tuple[int, ...]]:
         return self.shapes
+
+    def glsl(self, params: Params) -> Shader:
+        """Cosines, damped by the variances, and the layers."""
+        layers = [params[name][0] for name in self.shapes]
+        shader = Shader(layers[-1].shape[1])
+        waves = shader.fourier("encoding", self.encoding.frequencies, self.axes)
+        shader.layers("mlp", [(layer[:-1].T, layer[-1]) for layer in layers])
+        shader.add(f"""
+void field(vec4 x, vec4 v, out vec4 y[OUTPUTS]) {{
+  vec4 features[{waves}];
+  encoding(x, v, features);
+  mlp(features, y);
+}}""")
+        return shader
 
     def forward(self, params: Params, coords: Tensor) -> Tensor:
         parts = coords.tensor_split([self.axes], dim=-1) if self.mip else [coords]

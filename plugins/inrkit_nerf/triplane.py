@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrkit import INRFunction, Params, UsageError, option
+from inrkit import INRFunction, Params, Shader, UsageError, option
 
 
 @final
@@ -81,6 +81,50 @@ class TriPlane(INRFunction):
         tokens = params["planes"].reshape(-1, n, g, g, p, p, self.features)
         return tokens.permute(0, 1, 6, 2, 4, 3, 5).reshape(-1, n, self.features, self.side, self.side)
 
+    def glsl(self, params: Params) -> Shader:
+        """Bilinear look-ups on the planes, for regions on the two copies whose cells are about as wide."""
+        planes, depth = self.planes(params)[0] / math.sqrt(len(self.pairs)), -(-self.features // 4)
+        decoder = [layer for layer in self.decoder if isinstance(layer, nn.Linear)]
+        shader = Shader(decoder[-1].out_features)
+        copies = [copy.permute(0, 2, 3, 1) for copy in halved(planes)]
+        sides = [copy.shape[1] for copy in copies]
+        shader.table("planes", torch.cat([copy.flatten(0, 2) for copy in copies]))
+        starts = [sum(len(self.pairs) * side**2 for side in sides[:i]) * depth for i in range(len(sides))]
+        shader.layers("decode", [(layer.weight, layer.bias) for layer in decoder])
+        asked = "\n  ".join(
+            f"plane({number}, vec2(x[{i}], x[{j}]), 0.5 * (v[{i}] + v[{j}]), f);"
+            for number, (i, j) in enumerate(self.pairs)
+        )
+        shader.add(f"""
+const int sides[{len(sides)}] = int[]({", ".join(map(str, sides))});
+const int starts[{len(sides)}] = int[]({", ".join(map(str, starts))});
+void look(int level, int n, vec2 x, float share, inout vec4 f[{depth}]) {{
+  int side = sides[level];
+  vec2 at = clamp((x + 1.0) / 2.0 * float(side) - 0.5, 0.0, float(side - 1));
+  ivec2 low = ivec2(at), high = min(low + 1, side - 1);
+  vec2 w = at - vec2(low);
+  int row = starts[level] + {depth} * n * side * side;
+  ivec4 cells = row + {depth} * ivec4(low.x * side + low.y, low.x * side + high.y,
+    high.x * side + low.y, high.x * side + high.y);
+  for (int i = 0; i < {depth}; i++)
+    f[i] += share * mix(mix(number(cells.x + i), number(cells.y + i), w.y),
+      mix(number(cells.z + i), number(cells.w + i), w.y), w.x);
+}}
+void plane(int n, vec2 x, float variance, inout vec4 f[{depth}]) {{
+  float level = 0.5 * log2(clamp({12 * (self.side / 2) ** 2} * variance, 1.0, {4.0 ** (len(sides) - 1)}));
+  int low = int(level);
+  float more = level - float(low);
+  look(low, n, x, 1.0 - more, f);
+  if (more > 0.0) look(low + 1, n, x, more, f);
+}}
+void field(vec4 x, vec4 v, out vec4 y[OUTPUTS]) {{
+  vec4 f[{depth}];
+  for (int i = 0; i < {depth}; i++) f[i] = vec4(0);
+  {asked}
+  decode(f, y);
+}}""")
+        return shader
+
     def forward(self, params: Params, coords: Tensor) -> Tensor:
         planes = self.planes(params)
         coords = coords.to(planes.device)
@@ -102,9 +146,7 @@ class TriPlane(INRFunction):
 
     def _blurred(self, plane: Tensor, places: Tensor, variance: Tensor) -> Tensor:
         """Features (B, P, features) around places, from the two copies of a plane whose cells are about that wide."""
-        copies = [plane]
-        while copies[-1].shape[-1] % 2 == 0 and copies[-1].shape[-1] > 2:
-            copies.append(F.avg_pool2d(copies[-1], 2))
+        copies = halved(plane)
         # A cell of side s has variance s² / 12; each copy's cells are twice as wide as those before.
         level = 0.5 * torch.log2((12 * variance * (self.side / 2) ** 2).clamp(1, 4 ** (len(copies) - 1)))
         shares = [(1 - (level - number).abs()).clamp_min(0)[..., None] for number in range(len(copies))]
@@ -112,6 +154,14 @@ class TriPlane(INRFunction):
             (share * look_up(copy, places) for share, copy in zip(shares, copies, strict=True)),
             start=places.new_zeros(()),
         )
+
+
+def halved(plane: Tensor) -> list[Tensor]:
+    """Planes (B, C, H, W) and copies of them, each half the size of the one before."""
+    copies = [plane]
+    while copies[-1].shape[-1] % 2 == 0 and copies[-1].shape[-1] > 2:
+        copies.append(F.avg_pool2d(copies[-1], 2))
+    return copies
 
 
 def look_up(plane: Tensor, places: Tensor) -> Tensor:

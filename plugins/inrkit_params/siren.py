@@ -8,7 +8,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inrkit import INRFunction, Params, option
+from inrkit import INRFunction, Params, Shader, option
 
 
 @attrs.frozen
@@ -54,6 +54,19 @@ class Siren(INRFunction):
     @property
     def param_shapes(self) -> Mapping[str, tuple[int, ...]]:
         return {"latent": (1, self.latent)}
+
+    def glsl(self, params: Params) -> Shader:
+        """Layers with sines between them; ω and the shifts become part of weights and biases."""
+        shifts = self.shifts(params["latent"][0]).unflatten(-1, (-1, self.width))[0]
+        layers = [
+            (self.frequency * layer.weight, self.frequency * (layer.bias + shift))
+            for layer, shift in zip(self.layers, shifts, strict=True)
+            if isinstance(layer, nn.Linear)
+        ]
+        shader = Shader(self.last.out_features)
+        shader.layers("siren", [*layers, (self.last.weight, self.last.bias)], "sin({})")
+        shader.add("void field(vec4 x, vec4 v, out vec4 y[OUTPUTS]) { siren(vec4[](x), y); }")
+        return shader
 
     def forward(self, params: Params, coords: Tensor) -> Tensor:
         shifts = self.shifts(params["latent"]).unflatten(-1, (-1, self.width))  # (B, 1, layers, width)

@@ -1,0 +1,101 @@
+"""INRs for the browser: a page that evaluates the function on the reader's graphics card, and the function as GLSL."""
+
+from pathlib import Path
+from typing import final
+
+import attrs
+import torch
+from torch.nn import functional as F
+
+from inrkit.core.glsl import WIDTH, Shader
+from inrkit.core.inr import Params
+from inrkit.core.measure import Measure
+from inrkit.core.modality import Modality
+from inrkit.core.option import option
+from inrkit.core.view import View
+from inrkit.drawing.viewer import Shown, viewer_page
+from inrkit.errors import UsageError
+from inrkit.inference.export import Exporter
+from inrkit.inference.opened import Opened
+from inrkit.storage.atomic import write_bytes, write_text
+
+
+@attrs.frozen
+class PageOptions:
+    """Options of ``html``."""
+
+    exact: bool = option(False, "keep all numbers in 32 bits; false: in 16 where a page shows no difference")
+
+
+@final
+class PageExporter(Exporter):
+    """One self-contained page: pan, zoom, orbit and listen to the function itself."""
+
+    name = "html"
+    summary = "a page that evaluates the function in the browser, by WebGL2"
+    suffix = ".html"
+    Options = PageOptions
+
+    def run(self, opened: Opened, options: PageOptions, path: Path) -> list[Path]:
+        view = view_of(opened.modality)
+        function = opened.measure.function
+        shader = shader_of(opened.measure, opened.params)
+        title = str(opened.file.provenance.get("title") or opened.file.provenance.get("source") or path.stem)
+        count = sum(value.numel() for value in opened.file.params.values())
+        subtitle = f"{type(function).__name__}, {count:,} params, evaluated by this page on your graphics card."
+        gain = gain_of(opened.measure, opened.file.t)
+        page = viewer_page(Path(title).name, subtitle, view, [Shown("signal", shader)], gain, exact=options.exact)
+        write_text(path, page)
+        return [path]
+
+
+@attrs.frozen
+class GlslOptions:
+    """``glsl`` has no options."""
+
+
+@final
+class GlslExporter(Exporter):
+    """The function for shaders of one's own."""
+
+    name = "glsl"
+    summary = "the function as GLSL ES 3.00, with its numbers beside it"
+    suffix = ".glsl"
+    Options = GlslOptions
+
+    def run(self, opened: Opened, options: GlslOptions, path: Path) -> list[Path]:
+        shader, numbers = shader_of(opened.measure, opened.params), path.with_name(f"{path.name}.f32")
+        texels = shader.numbers()
+        texels = F.pad(texels, (0, 0, 0, -len(texels) % WIDTH))
+        write_bytes(numbers, texels.numpy().astype("<f4").tobytes())
+        head = [
+            f"// {opened.file.function}: coordinates on [-1, 1] to {shader.channels} outputs, by",
+            "//     void field(vec4 x, vec4 v, out vec4 y[OUTPUTS])      v: variances of x, vec4(0) for a point",
+            f"// 'numbers': an RGBA32F texture, {WIDTH} x {len(texels) // WIDTH}, of {numbers.name} (little-endian).",
+            f"// A value is {gain_of(opened.measure, opened.file.t):.9g} times an output, on [-1, 1].",
+        ]
+        write_text(path, "\n".join([*head, str(shader)]))
+        return [path, numbers]
+
+
+def view_of(modality: Modality) -> View:
+    """How a page shows signals of this modality."""
+    view = modality.display.view()
+    if view is None:
+        raise UsageError(
+            f"the modality '{modality.name}' does not say how a page shows it (`Display.view`, docs/plugins.md); "
+            "export 'glsl' or 'onnx' instead"
+        )
+    return view
+
+
+@torch.no_grad()
+def shader_of(measure: Measure, params: Params) -> Shader:
+    """The function of these params (1, ...) as a shader."""
+    return measure.function.glsl({name: value.cpu() for name, value in params.items()})
+
+
+def gain_of(measure: Measure, t: float) -> float:
+    """What the read-out multiplies the first head by to get the signal."""
+    one = torch.ones(1, measure.readout.heads, 1)
+    return float(measure.readout.signal(one, torch.tensor([t])).flatten()[0])
