@@ -60,6 +60,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.core.measure import Measure as Measure
     from inrkit.core.modality import Display as Display
     from inrkit.core.modality import Modality as Modality
+    from inrkit.core.modality import Original as Original
     from inrkit.core.modality import Signals as Signals
     from inrkit.core.modality import Source as Source
     from inrkit.core.noise import DirectReadout as DirectReadout

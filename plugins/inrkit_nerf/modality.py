@@ -48,7 +48,8 @@ class NerfModality(Modality):
     Options = NerfOptions
     presets = PRESETS
     known_failures: ClassVar[Mapping[str, str]] = {
-        "imports_what_it_writes": "pictures are written, and those do not say where the cameras stood"
+        "imports_what_it_writes": "pictures are written, and those do not say where the cameras stood",
+        "readouts_agree": "the literal read-out cannot show bounded colours, and is refused",
     }
 
     def __init__(self, options: NerfOptions) -> None:
