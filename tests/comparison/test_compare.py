@@ -47,7 +47,7 @@ def test_everything_that_was_asked_for_is_there(out: Path) -> None:
         assert row["rate"]["size=16x16"]["mean"] > 0
         assert row["training_memory"]["mean"] > 2**20
         assert row["training_seconds"]["mean"] > 0
-        assert set(row["frechet"]) == {"1 step", "2 steps", "1 step, edges", "2 steps, edges"}
+        assert set(row["frechet"]) == {"1 step", "2 steps", "1 step, edge filters", "2 steps, edge filters"}
     assert len((out / "compare.md").read_text().splitlines()) >= 5
     page = (out / "compare.html").read_text()
     assert page.count("<img") >= 7
@@ -141,8 +141,8 @@ def test_a_diffusion_model_is_held_to_its_own_sampler(tmp_path: Path, out: Path)
     given = [out / "runs" / "small", tmp_path / "diffusion.toml"]
     result = compare(given, tmp_path / "t", n=16, sets=SETS, equal=False)
     assert [set(row["frechet"]) for row in result["systems"]] == [
-        {"1 step", "2 steps", "1 step, edges", "2 steps, edges"},
-        {"18 steps", "18 steps, edges"},
+        {"1 step", "2 steps", "1 step, edge filters", "2 steps, edge filters"},
+        {"18 steps", "18 steps, edge filters"},
     ]
 
 
@@ -187,7 +187,7 @@ def system(name: str, ratio: float) -> dict[str, object]:
         "reconstruction": one,
         "frechet": {"1 step": {"mean": ratio}},
         "frechet_ratio": {
-            f"{n}{s}": {"mean": ratio, "std": 0.1} for n in ("1 step", "2 steps") for s in ("", ", edges")
+            f"{n}{s}": {"mean": ratio, "std": 0.1} for n in ("1 step", "2 steps") for s in ("", ", edge filters")
         },
     }
 
