@@ -4,7 +4,7 @@
     sure            share of signals of whose class it is surer than .9
     class entropy   of the classes that it names, over the largest that there can be: 1 is as many of each
     rarest, commonest  the least and the greatest share of a class
-    accuracy        share of real signals that it names rightly, where they have labels
+    accuracy        share of real signals that it names rightly, where their data have as many classes
 
 A classifier is sure of much that is not a picture of anything, too: look at the samples.
 """
@@ -69,10 +69,9 @@ def class_figures(
 
 
 def labels_of(signals: SignalSet, classes: int) -> Tensor | None:
-    """The labels (N,) of these signals, if they have labels of so many classes."""
-    parts = [part.source.read(part.numbers).get("label") for _, part in signals.parts(_BATCH)]
-    known = [part for part in parts if part is not None]
-    if not known or len(known) < len(parts):
+    """The labels (N,) of these signals, if their data have labels of as many classes."""
+    if signals.source.facts.get("classes") != classes:
         return None
-    labels = torch.cat(known).cpu()
-    return labels if int(labels.min()) >= 0 and int(labels.max()) < classes else None
+    parts = [part.source.read(part.numbers).get("label") for _, part in signals.parts(_BATCH)]
+    known = [part.cpu() for part in parts if part is not None]
+    return torch.cat(known) if known and len(known) == len(parts) else None

@@ -31,12 +31,14 @@ from inrkit.evaluation.search import search_middle
 from inrkit.inference.model import Model
 from inrkit.inference.signalset import SignalSet
 from inrkit.inference.times import searched
-from inrkit.metrics.feature import Classifier, Features
+from inrkit.metrics.feature import Classifier, FeatureNetwork
+from inrkit.metrics.perceptual import has_stages
 from inrkit.progress import Progress, quiet
 from inrkit.storage import atomic
 
 METRICS = (
     *reconstruction.NAMES,
+    reconstruction.PERCEPTUAL,
     *generation.FIGURES,
     classes.NAME,
     "spread",
@@ -60,7 +62,7 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     search_times: bool = False,
     whole: bool = False,
-    networks: Mapping[str, Features] = MappingProxyType({}),
+    networks: Mapping[str, FeatureNetwork] = MappingProxyType({}),
     progress: Progress = quiet,
 ) -> dict[str, Any]:
     """The figures, as plain JSON; also written to the run directory, where the next report finds them.
@@ -78,8 +80,8 @@ def evaluate(
             `Classifier` also judges single signals.
     """
     chosen = chosen_metrics(metrics)
-    if metrics is not None and classes.NAME in chosen and not any(isinstance(x, Classifier) for x in networks.values()):
-        raise UsageError("'classes' needs a classifier; give '--features resnet20 --weights FILE' or another")
+    if metrics is not None:
+        _check_networks(chosen, list(networks.values()))
     with atomic.disk_errors(model.run):
         model.run.mkdir(parents=True, exist_ok=True)
     if n < 16:
@@ -90,9 +92,10 @@ def evaluate(
     found = search_middle(model, min(n, _SEARCHED), seed, progress) if search_times else searched(model.run, model.step)
     if found:
         result["times"] = found
-    if chosen & set(reconstruction.NAMES):
+    compared = [x for x in networks.values() if reconstruction.PERCEPTUAL in chosen and has_stages(x)]
+    if chosen & set(reconstruction.NAMES) or compared:
         measured = attrs.evolve(signals, source=signals.source.whole()) if whole else signals
-        result["reconstruction"] = reconstruction.reconstruction_figures(measured, chosen, progress)
+        result["reconstruction"] = reconstruction.reconstruction_figures(measured, chosen, progress, compared)
     if chosen & {*generation.FIGURES, classes.NAME, "memorisation"}:
         result |= _generation(Reference(signals, seed, progress, networks), own_times(model, found), chosen)
     if "spread" in chosen:
@@ -103,6 +106,16 @@ def evaluate(
         result |= consistency.consistency_figures(signals[:_CONSISTENT], seed, chosen, progress)
     atomic.write_text(model.run / "evaluation.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
+
+
+def _check_networks(chosen: set[str], networks: Sequence[FeatureNetwork]) -> None:
+    """An error where a figure was asked for by name that needs another network."""
+    if classes.NAME in chosen and not any(isinstance(network, Classifier) for network in networks):
+        raise UsageError("'classes' needs a classifier; give '--features resnet20 --weights FILE' or another")
+    if reconstruction.PERCEPTUAL in chosen and not any(map(has_stages, networks)):
+        raise UsageError(
+            "'perceptual' needs a network with stages; give '--features alexnet --weights FILE' or another"
+        )
 
 
 def own_times(model: Model, found: Mapping[str, Any] | None = None) -> Sequence[Sequence[float]]:

@@ -13,21 +13,29 @@ from inrkit.errors import DataError, UsageError
 from inrkit.inference.model import Model
 from inrkit.inference.picture import enlarged, pictures_of
 from inrkit.inference.signalset import SignalSet
+from inrkit.metrics.feature import FeatureNetwork
 from inrkit.metrics.metric import psnr, ssim
+from inrkit.metrics.perceptual import perceptual_distance
 from inrkit.progress import Progress
 
 NAMES = ("psnr", "ssim")
+PERCEPTUAL = "perceptual"
 PEAK = 2.0
 """The width of the range of values, [-1, 1]."""
 
 _BATCH = 100
 _VALUES = 1 << 25  # values that are measured together, of truth and answers each
+_PICTURES = 16  # whose feature maps are held at once
 _AVERAGED = 1000
 _FACTORS = (2, 4, 8)
 
 
-def reconstruction_figures(signals: SignalSet, chosen: set[str], progress: Progress) -> dict[str, Any]:
-    """PSNR, SSIM and the modality's own figures over these signals, and the PSNR of the best constant answer."""
+@torch.no_grad()
+def reconstruction_figures(
+    signals: SignalSet, chosen: set[str], progress: Progress, networks: Sequence[FeatureNetwork] = ()
+) -> dict[str, Any]:
+    """PSNR, SSIM and the modality's own figures over these signals, and the PSNR of the best constant answer; how
+    different signals and INRs look to these networks."""
     model = signals.model
     found: dict[str, list[float]] = {name: [] for name in NAMES if name in chosen}
     constant = constant_answer(model) if "psnr" in found else None
@@ -40,6 +48,10 @@ def reconstruction_figures(signals: SignalSet, chosen: set[str], progress: Progr
                 found.setdefault("constant", []).extend(psnr(constant.expand_as(truth), truth, peak=PEAK).tolist())
         if "ssim" in found:
             found["ssim"] += similarity(model, shown, truth).tolist()
+        for network in networks:
+            pictures = [(pictures_of(model, x).cpu() * 2 - 1).split(_PICTURES) for x in (shown, truth)]
+            for pair in zip(*pictures, strict=True):
+                found.setdefault(distance_name(network), []).extend(perceptual_distance(network, *pair).tolist())
         for name, values in model.modality.display.metrics(shown, truth).items():
             found.setdefault(name, []).extend(values.tolist())
         progress(start + len(part), len(signals), "encoding")
@@ -49,6 +61,11 @@ def reconstruction_figures(signals: SignalSet, chosen: set[str], progress: Progr
 def _at_once(signals: SignalSet) -> int:
     """How many signals are measured together: a bounded number of values."""
     return max(1, min(_BATCH, _VALUES // signals[:1].observe().query.values[0].numel()))
+
+
+def distance_name(network: FeatureNetwork) -> str:
+    """ "LPIPS by alexnet ↓" with heads, "perceptual distance by resnet20 ↓" without."""
+    return f"{'LPIPS' if network.heads else 'perceptual distance'} by {network.name} ↓"
 
 
 def constant_answer(model: Model) -> Tensor:

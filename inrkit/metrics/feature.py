@@ -63,6 +63,11 @@ class FeatureNetwork(Features):
         none. Differentiable."""
         return ()
 
+    @property
+    def heads(self) -> Sequence[Tensor]:
+        """For each stage the weights (C, 1, 1) of its channels in that comparison; none: all are 1."""
+        return ()
+
 
 class Classifier(FeatureNetwork):
     """A network that also says which of K classes a picture is of."""

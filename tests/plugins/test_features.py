@@ -92,11 +92,12 @@ def test_evaluate_compares_sets_by_it_too(weights: Path, tmp_path: Path) -> None
     small = [part for key, value in options.items() for part in ("--set", f"options.{key}={value}")]
     trained = run(main, ["train", "--steps", "1", "--no-progress", "--out", str(tmp_path / "run"), *small])
     assert trained.exit_code == 0, trained.output
-    words = ["evaluate", str(tmp_path / "run"), "-n", "16", "--metrics", "frechet,classes", "--json"]
+    words = ["evaluate", str(tmp_path / "run"), "-n", "16", "--metrics", "frechet,classes,perceptual", "--json"]
     found = run(main, [*words, "--features", "resnet20", "--set", f"weights={weights}"])
     assert found.exit_code == 0, found.output
     assert {"random-filters", "resnet20"} <= set(json.loads(found.stdout)["sets"]["spaces"])
     assert set(json.loads(found.stdout)["classes"]["resnet20"]) >= {"1 step", "held_out", "real"}
+    assert "perceptual distance by resnet20 ↓" in json.loads(found.stdout)["reconstruction"]
     refused = run(main, words)
     assert refused.exit_code == 2
     assert "'classes' needs a classifier" in refused.output
