@@ -106,7 +106,7 @@ class RunConfig:
 
     divergence: Literal["stop", "warn"] = option(
         "stop",
-        "on a loss that stays above three times what it was at the beginning of a stage of training: stop, or say so "
+        "on a loss that stays above ten times what it was at the beginning of a stage of training: stop, or say so "
         "and go on",
     )
     early_stop: int = option(
