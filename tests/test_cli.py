@@ -26,6 +26,7 @@ from inrkit.cli.output import shown
 from inrkit.cli.sample import parse_times
 from inrkit.core.sample import ConsistencySampler
 from inrkit.errors import DataError, DivergedError, InrkitError, PluginError, ResourceError, UsageError
+from inrkit.inference.model import load
 from inrkit.plugins import load_plugins
 
 SMALL = ["size=8,8", "width=16", "depth=1", "decoder_depth=1", "heads=2", "hidden=16", "inr_width=16", "inr_inner=16"]
@@ -399,6 +400,18 @@ def test_print_config_prints_a_config_that_gives_itself(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(text)
     assert succeed("train", "--config", tmp_path / "c.toml", "--print-config") == text
     assert list(tmp_path.iterdir()) == [tmp_path / "c.toml"]
+
+
+def test_a_run_is_fine_tuned_from_another(run: Path, tmp_path: Path) -> None:
+    """Its network and weights, by one flag; the objective is another where that is said."""
+    own = tomllib.loads((run / "config.toml").read_text())
+    words = ["train", "--from", run, "--objective", "ect", "--steps", "1", "--batch-size", "2", "--lr", "1e-12"]
+    tuned = tomllib.loads(succeed(*words, "--print-config"))
+    assert (tuned["options"], tuned["init"], tuned["objective"]) == (own["options"], str(run), "ect")
+    succeed(*words, "--no-progress", "--precision", "fp32", "--out", tmp_path / "tuned")
+    before, after = (load(of, device="cpu").sample(2).signal for of in (run, tmp_path / "tuned"))
+    assert float((before - after).abs().max()) < 1e-4
+    assert "nowhere" in fail(3, "train", "--from", "nowhere", "--print-config")
 
 
 def test_dry_run_says_what_a_run_would_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     default=1.0,
     show_default=True,
     metavar="W",
-    help="Scale of classifier-free guidance, 1: none. Needs a run trained with label_dropout.",
+    help="Scale of classifier-free guidance, 1: none. Needs a run trained with label_dropout or guidance_range.",
 )
 @option.device()
 @option.out("[default: RUN/generated]", file_okay=False)

@@ -42,6 +42,13 @@ from inrkit.errors import DataError, UsageError
 @click.option("--lr", type=float, help="Peak learning rate.")
 @click.option("--device", metavar="NAME", help="Device: auto, cpu, cuda, mps, xpu, or cuda:N.")
 @click.option("--precision", metavar="NAME", help="Number format: fp32, bf16 (mixed precision) or auto.")
+@click.option(
+    "--from",
+    "base",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Fine-tune RUN: its weights, network, read-out and data, and its objective unless --objective is given.",
+)
 @click.option("--init", type=click.Path(path_type=str), help="Run whose weights initialise the model.")
 @click.option(
     "--tracker",
@@ -67,6 +74,7 @@ def train(
     sets: tuple[str, ...],
     out: Path | None,
     trackers: tuple[str, ...],
+    base: Path | None,
     minutes: float | None,
     extend: bool,
     dry_run: bool,
@@ -87,24 +95,26 @@ def train(
       inrkit train --data photos.h5 --steps 20000 --set options.width=384
       inrkit train --data photos.h5 --dry-run             how long will it take here?
       inrkit train --preset cifar10 --print-config > mine.toml
+      inrkit train --from runs/first --data mine.h5       fine-tune on other data
       torchrun --nproc-per-node 2 -m inrkit train --out runs/two
     """
     with bar("starting") if not no_progress else contextlib.nullcontext():
         from inrkit.config.resolve import resolve
         from inrkit.machine.precision import choose_device
         from inrkit.machine.signals import process_setup
+        from inrkit.storage.rundir import read_config
 
     with process_setup():
+        theirs = None
+        if base is not None:
+            theirs, flags["init"] = read_config(base), flags["init"] or str(base)
         if modality is None:
-            modality = _modality(config, flags["data"])
+            modality = _modality(config, flags["data"]) if theirs is None else theirs.modality
         given = {key: value for key, value in flags.items() if value is not None}
         if trackers:
             given["trackers"] = trackers
-        if minutes is not None and "steps" in given:
-            raise UsageError("expected '--minutes' or '--steps', found both; leave one out")
-        if as_json and not dry_run:
-            raise UsageError("'--json' is for '--dry-run', found it alone; metrics.jsonl has the figures of a run")
-        resolved = resolve(modality, preset, config, sets, given)
+        _check(minutes, flags["steps"], as_json=as_json and not dry_run)
+        resolved = resolve(modality, preset, config, sets, given, theirs)
         choose_device(resolved.config.device)  # refused before anything is computed
         if print_config:
             say(to_toml(unstructure(resolved.config)).rstrip("\n"))
@@ -117,6 +127,14 @@ def train(
         model = train_run(resolved, out, minutes=minutes, progress=False if no_progress else None, extend=extend)
         skipped = f", {model.skipped} steps of which were skipped" if model.skipped else ""
         say(f"{model.run}: trained to step {model.step}{skipped}; see {model.run / 'report.html'}")
+
+
+def _check(minutes: float | None, steps: int | None, *, as_json: bool) -> None:
+    """Flags that exclude each other."""
+    if minutes is not None and steps is not None:
+        raise UsageError("expected '--minutes' or '--steps', found both; leave one out")
+    if as_json:
+        raise UsageError("'--json' is for '--dry-run', found it alone; metrics.jsonl has the figures of a run")
 
 
 def _modality(config: Path | None, data: str | None) -> str:

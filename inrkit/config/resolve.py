@@ -58,6 +58,9 @@ class Resolved:
         pipeline = self.modality.build(self.readout)
         if any(phase.objective.needs_until for phase in self.phases):
             pipeline.denoiser.take_until()
+        ranges = [of for phase in self.phases if (of := phase.objective.tells_guidance) is not None]
+        if ranges:
+            pipeline.denoiser.take_guidance(min(low for low, _ in ranges), max(high for _, high in ranges))
         return pipeline
 
     def seen(self, step: int) -> int:
@@ -75,6 +78,7 @@ def resolve(
     file: Path | str | None = None,
     overrides: Sequence[str] | Mapping[str, Any] = (),
     flags: Mapping[str, Any] | None = None,
+    base: RunConfig | None = None,
 ) -> Resolved:
     """The complete config, with the modality's options fitted to the data.
 
@@ -84,8 +88,12 @@ def resolve(
         file: TOML with any of the keys.
         overrides: "key=value" texts, typed by the schema; or values by key, as {"options.width": 128}. They win.
         flags: Values of keys; they win over preset and file.
+        base: The config of a run to be fine-tuned: its data, network, read-out and objective win over the preset. The
+            weights are those of the key ``init``.
     """
     given, origin = ({}, "config") if file is None else (read_toml(Path(file)), str(file))
+    if base is not None:
+        given = _merged(_kept_of(base, {**given, **(flags or {}), **_words(overrides)}), given)
     modality = given.get("modality") if modality is None else modality
     if modality is None:
         raise UsageError("expected a modality, found none; name one of those that `inrkit plugins list` shows")
@@ -185,10 +193,33 @@ def _for_others(
     values: dict[str, Any], given: Mapping[str, Any], flags: Mapping[str, Any], texts: Sequence[str]
 ) -> dict[str, Any]:
     """The preset, without its options for an objective or a read-out that the user replaces: another has its own."""
-    chosen = {**values, **given, **flags, **dict(text.split("=", 1) for text in texts if "=" in text)}
+    chosen = {**values, **given, **flags, **_words(texts)}
     others = {f"{key}_options" for key in ("objective", "readout") if chosen[key] != values[key]}
     others |= {"phases"} if chosen["objective"] != values["objective"] else set()
     return {key: value for key, value in values.items() if key not in others}
+
+
+def _words(overrides: Sequence[str] | Mapping[str, Any]) -> Mapping[str, Any]:
+    """What --set says, as it stands there."""
+    if isinstance(overrides, Mapping):
+        return overrides
+    return dict(text.split("=", 1) for text in overrides if "=" in text)
+
+
+def _kept_of(base: RunConfig, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """What another run has of this one if it begins with its weights; its objective, unless another is chosen.
+
+    A network that is told its guidance scale goes on being told one.
+    """
+    table = unstructure(base)
+    keys = ("modality", "data", "readout", "options", "readout_options", "label_dropout")
+    kept = {key: table[key] for key in keys if key in table}
+    last = base.phases[-1] if base.phases else Phase(base.objective, 1.0, options=base.objective_options)
+    name, options = str(chosen.get("objective", last.objective)), last.options
+    if name != last.objective:
+        known = attrs.fields_dict(load_plugins().objective(name))
+        options = {key: value for key, value in options.items() if key == "guidance_range" and key in known}
+    return {**kept, "objective": name, "objective_options": options}
 
 
 def _with_overrides(cls: type[Modality], values: dict[str, Any], texts: Sequence[str], origin: str) -> dict[str, Any]:

@@ -22,10 +22,12 @@ class Level:
         noise_level: c_noise(t), (B,).
         until: c_noise(s), (B,), of the cleaner level s that the answer leads to, for a denoiser of ``two_times``; else
             None: to the clean signal.
+        guidance: The scale of guidance that the answer is to have, (B,), for a denoiser that is told it; else None.
     """
 
     noise_level: Tensor
     until: Tensor | None = None
+    guidance: Tensor | None = None
 
 
 class Denoiser(nn.Module, abc.ABC):
@@ -40,6 +42,9 @@ class Denoiser(nn.Module, abc.ABC):
     """Set while a phase trains the decoder alone: the parts that `encoder_parts` names are then passed over."""
     two_times: bool = False
     """Whether it is told until which level its answer leads: see `take_until`."""
+
+    guidance_range: tuple[float, float] | None = None
+    """The lowest and highest guidance scale that it learns to give when told: see `take_guidance`."""
 
     def encoder_parts(self) -> Sequence[nn.Module]:
         """What learns from noisy signals and can be skipped at first; empty for networks without such parts."""
@@ -70,6 +75,13 @@ class Denoiser(nn.Module, abc.ABC):
         """Makes room for ``Level.until`` in a new network, for objectives that need it (MeanFlow, shortcut models)."""
         raise UsageError(
             f"`{type(self).__name__}` takes one noise level, and the objective needs two; choose another denoiser"
+        )
+
+    def take_guidance(self, low: float, high: float) -> None:
+        """Makes room for ``Level.guidance`` in a new network: it is to learn guidance of any of these scales."""
+        raise UsageError(
+            f"`{type(self).__name__}` cannot be told a guidance scale; leave 'guidance_range' out, or choose another "
+            "denoiser"
         )
 
     @abc.abstractmethod

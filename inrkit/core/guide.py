@@ -17,7 +17,7 @@ from torch import Tensor
 
 from inrkit.core.draws import Draws
 from inrkit.core.noise import T_MIN
-from inrkit.core.observation import Batch, Views
+from inrkit.core.observation import Batch, Views, expand
 from inrkit.core.ode import Time
 from inrkit.errors import UsageError
 
@@ -52,34 +52,43 @@ class Guided:
     Args:
         model: Whose f.
         label: The class of each row, (B,).
-        weight: 1 for the model itself.
+        weight: 1 for the model itself; or one for each row, (B,).
         clamp: Keep f within [-1, 1].
         t_min: The level at which a signal counts as clean.
     """
 
     model: Estimate
     label: Tensor | None = None
-    weight: float = 1.0
+    weight: float | Tensor = 1.0
     clamp: bool = False
     t_min: float = T_MIN
 
     def __attrs_post_init__(self) -> None:
-        if not math.isfinite(self.weight) or self.weight < 0:
+        if not isinstance(self.weight, Tensor) and not (math.isfinite(self.weight) and self.weight >= 0):
             raise UsageError(f"'guidance' must be a number from 0, 1 for none (got {self.weight})")
-        if self.weight != 1 and self.label is None:
+        if self.leads and self.label is None:
             raise UsageError(
                 "'guidance' (classifier-free) needs a class, and there is no label; give one, or leave it at 1"
             )
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is more than the model itself."""
+        return isinstance(self.weight, Tensor) or self.weight != 1
 
     def __call__(self, views: Views, t: Time, until: Time | None = None) -> Views:
         """f_w of each view; ``until`` is for models of two times."""
         t, until = _per_row(t, views), None if until is None else _per_row(until, views)
         f = self.model(views, t, self.label, until)
-        if self.weight != 1 and self.label is not None:
+        if self.leads and self.label is not None:
             free = self.model(views, t, torch.full_like(self.label, NO_CLASS), until)
             pairs = zip(free, f, strict=True)
-            f = tuple(b.with_values(torch.lerp(a.values, b.values, self.weight)) for a, b in pairs)
+            f = tuple(b.with_values(_lerp(a.values, b.values, self.weight)) for a, b in pairs)
         return tuple(x.with_values(x.values.clamp(-1, 1)) for x in f) if self.clamp else f
+
+
+def _lerp(a: Tensor, b: Tensor, weight: float | Tensor) -> Tensor:
+    return torch.lerp(a, b, expand(weight, a).to(a.dtype) if isinstance(weight, Tensor) else weight)
 
 
 def _per_row(t: Time, views: Views) -> Tensor:

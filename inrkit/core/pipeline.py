@@ -88,14 +88,28 @@ class Pipeline(nn.Module):
         self.denoiser, self.function = denoiser, measure.function
         self.transform, self.preconditioning, self.readout = measure.transform, measure.preconditioning, measure.readout
 
-    def params(self, noisy: Observation, t: Tensor, label: Tensor | None = None, until: Tensor | None = None) -> Params:
-        """β = G_θ(c_in(t) O_t, c_noise(t)); a denoiser of two times is told the level ``until`` too, 0 by default."""
+    def params(
+        self,
+        noisy: Observation,
+        t: Tensor,
+        label: Tensor | None = None,
+        until: Tensor | None = None,
+        guidance: Tensor | None = None,
+    ) -> Params:
+        """β = G_θ(c_in(t) O_t, c_noise(t)); a denoiser of two times is told the level ``until`` too, 0 by default.
+
+        One that learned to be told a ``guidance`` scale is told that, by default what is nearest to none, 1.
+        """
         c_noise, scale = self.preconditioning.c_noise, self.preconditioning.c_in(t)
         if until is not None and not self.denoiser.two_times:
             raise UsageError("'until' is for a denoiser of two times; call its 'take_until' when it is built")
         if until is None and self.denoiser.two_times:
             until = torch.zeros_like(t)
-        level = Level(c_noise(t), None if until is None else c_noise(until))
+        if guidance is not None and self.denoiser.guidance_range is None:
+            raise UsageError("a guidance scale is for a denoiser that learned it; call its 'take_guidance' at first")
+        if guidance is None and self.denoiser.guidance_range is not None:
+            guidance = torch.ones_like(t).clamp(*self.denoiser.guidance_range)
+        level = Level(c_noise(t), None if until is None else c_noise(until), guidance)
         return self.denoiser(noisy.with_values(noisy.values * expand(scale, noisy.values)), level, label)
 
     def forward(
@@ -105,13 +119,21 @@ class Pipeline(nn.Module):
         query: Observation | None = None,
         label: Tensor | None = None,
         until: Tensor | None = None,
+        guidance: Tensor | None = None,
     ) -> Prediction:
         """From a noisy observation (and the query, equally noisy; by default the same) to the prediction."""
-        return self.predict(self.params(noisy, t, label, until), t, noisy if query is None else query)
+        return self.predict(self.params(noisy, t, label, until, guidance), t, noisy if query is None else query)
 
-    def estimate(self, views: Views, t: Tensor, label: Tensor | None = None, until: Tensor | None = None) -> Views:
+    def estimate(
+        self,
+        views: Views,
+        t: Tensor,
+        label: Tensor | None = None,
+        until: Tensor | None = None,
+        guidance: Tensor | None = None,
+    ) -> Views:
         """f(x_t, t) in all views of the same signals, by the params that the first of them gives."""
-        params = self.params(views[0], t, label, until)
+        params = self.params(views[0], t, label, until, guidance)
         return tuple(self.predict(params, t, view).observation for view in views)
 
     if TYPE_CHECKING:  # `nn.Module` calls `forward`, but says neither with what nor for what

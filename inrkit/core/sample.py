@@ -5,6 +5,7 @@ A `Sampler` says at which noise levels, and how to get from one to the next. Plu
 """
 
 import abc
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -139,13 +140,17 @@ def sample(
         times: (80,) is one step, (80, .821) two.
         sampler: What is between two times; by default that of a consistency function.
         label: The class of each row, (B,).
-        guidance: 1 for the network itself; see `inrkit.core.guide`.
+        guidance: 1 for the network itself; see `inrkit.core.guide`. A network that learned to be told a scale is told
+            this one, and asked once a step as without guidance.
         clamp: Keep f within [-1, 1] between steps.
         noise: Of unit variance, at the first level; by default it is drawn.
     """
     check_times(times)
     sampler = ConsistencySampler() if sampler is None else sampler
-    f = Guided(pipeline.estimate, label, guidance, clamp=clamp, t_min=pipeline.preconditioning.t_min)
+    estimate, told = pipeline.estimate, _told(pipeline, guidance, len(template), template.values.device)
+    if told is not None:
+        estimate, guidance = functools.partial(pipeline.estimate, guidance=told), 1.0
+    f = Guided(estimate, label, guidance, clamp=clamp, t_min=pipeline.preconditioning.t_min)
     noise = draws.normal(*template.values.shape[1:]) if noise is None else noise
     noisy = template.with_values(times[0] * noise.to(template.values))
     for t, r in itertools.pairwise(times):
@@ -158,10 +163,20 @@ def sample(
         (guided,) = attrs.evolve(f, clamp=False)((noisy,), times[-1])
         return pipeline.encode(guided, label)
     level = torch.full((len(template),), float(times[-1]), device=noisy.values.device)
-    prediction = pipeline(noisy, level, label=label)
+    prediction = pipeline(noisy, level, label=label, guidance=told)
     if len(times) > 1 and pipeline.readout.needs_reencoding:
         return pipeline.encode(prediction.observation, label)
     return prediction
+
+
+def _told(pipeline: Pipeline, guidance: float, rows: int, device: torch.device) -> Tensor | None:
+    """The scale that the network is told, (B,), if it learned that; 1 stands for the nearest one that it knows."""
+    if pipeline.denoiser.guidance_range is None:
+        return None
+    low, high = pipeline.denoiser.guidance_range
+    if guidance != 1 and not low <= guidance <= high:
+        raise UsageError(f"'guidance' must be from {low:g} to {high:g}, which the network learned (got {guidance:g})")
+    return torch.full((rows,), float(min(max(guidance, low), high)), device=device)
 
 
 def check_times(times: Sequence[float]) -> None:

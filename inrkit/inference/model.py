@@ -173,7 +173,8 @@ class Model:
             label: A class for all, or several that take turns, by number or name; "none" for no class. By default a
                 run that learned classes draws them at random.
             sampler: By default the run's own: that of a consistency function, or Heun's method for a diffusion model.
-            guidance: 1 for none; more leans further towards the class. Needs a run with 'label_dropout'.
+            guidance: 1 for none; more leans further towards the class. Needs a run with 'label_dropout', or
+                one that learned to be told the scale ('guidance_range' of `cd`).
             clamp: Keep values within [-1, 1] between steps.
             first: The number of the first, a multiple of 64: ``sample(64, first=64)`` are rows 64 to 127 of
                 ``sample(128)``. So very many are made a part at a time.
@@ -184,7 +185,8 @@ class Model:
         if first % BLOCK or first < 0:
             raise UsageError(f"'first' must be a multiple of {BLOCK} (got {first})")
         labels = self.labels(first + n, seed, label)
-        if guidance != 1 and not self.config.label_dropout:
+        told = self.pipeline.denoiser.guidance_range is not None
+        if guidance != 1 and not told and not self.config.label_dropout:
             # It leads away from what the network shows without a class, which it must have learned.
             raise UsageError(
                 f"'guidance' {guidance:g} needs a run that was trained with label dropout; "

@@ -11,6 +11,7 @@ from inrkit.errors import UsageError
 from inrkit.nn.fourier import noise_level_features
 
 FEATURES = 256
+GUIDANCE_SCALE = 4.0  # so that a good part of the frequencies tells scales of guidance apart
 
 
 def label_rows(label: Tensor | None, rows: int, classes: int, device: torch.device) -> Tensor:
@@ -26,7 +27,7 @@ def label_rows(label: Tensor | None, rows: int, classes: int, device: torch.devi
 
 @final
 class Condition(nn.Module):
-    """The embedded noise level, plus the embedded class (and a second level, after `take_until`), (B, dim).
+    """The embedded noise level, plus the embedded class, (B, dim); and what `take_until` and `take_guidance` add.
 
     Args:
         dim: Width of the embedding.
@@ -42,19 +43,29 @@ class Condition(nn.Module):
         self.level = nn.Sequential(nn.Linear(FEATURES, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.label = nn.Embedding(classes + 1, dim) if classes else None
         self.until: nn.Sequential | None = None
+        self.guidance: nn.Sequential | None = None
 
     def take_until(self) -> None:
         """Also embeds the level that an answer leads to; at first it changes nothing."""
+        self.until = self._silent()
+
+    def take_guidance(self) -> None:
+        """Also embeds the guidance scale that an answer is to have; at first it changes nothing."""
+        self.guidance = self._silent()
+
+    def _silent(self) -> nn.Sequential:
         last = nn.Linear(self.dim, self.dim)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        self.until = nn.Sequential(nn.Linear(FEATURES, self.dim), nn.SiLU(), last)
+        return nn.Sequential(nn.Linear(FEATURES, self.dim), nn.SiLU(), last)
 
     def forward(self, level: Level, label: Tensor | None = None) -> Tensor:
         """The condition of each row, for labels (B,) or None."""
         condition: Tensor = self.level(self._features(level.noise_level))
         if self.until is not None and level.until is not None:
             condition = condition + self.until(self._features(level.until))
+        if self.guidance is not None and level.guidance is not None:
+            condition = condition + self.guidance(noise_level_features(GUIDANCE_SCALE * level.guidance, FEATURES))
         if self.label is None:
             if label is not None:
                 raise UsageError("a label was given to a network that learned no classes; leave it out")

@@ -81,6 +81,10 @@ class HyperTransformer(Denoiser):
         self.condition.take_until()
         self.two_times = True
 
+    def take_guidance(self, low: float, high: float) -> None:
+        self.condition.take_guidance()
+        self.guidance_range = low, high
+
 
 def _key(name: str) -> str:
     """A param's name for a `ModuleDict`, which takes neither dots nor names of its own methods such as "values"."""

@@ -26,14 +26,18 @@ def put_weights(module: nn.Module, weights: Mapping[str, Tensor], origin: Path) 
             part_of(value).copy_(rows_of(weights[name], value))
 
 
-def put_average(module: nn.Module, checkpoint: Checkpoint) -> None:
-    """Loads the averaged weights of a checkpoint, the ones to use and to start other runs from."""
+def put_average(module: nn.Module, checkpoint: Checkpoint, begins: str = "") -> None:
+    """Loads the averaged weights of a checkpoint, the ones to use and to start other runs from.
+
+    Weights with ``begins`` in their names may be new: where the checkpoint has none, they stay as they are.
+    """
     try:
         weights = {**checkpoint.tensors["model"], **checkpoint.tensors["ema"]}
     except KeyError as error:
         path = checkpoint.path
         raise DataError(f"{path}: expected {error}, found none; the checkpoint is of another kind") from error
-    put_weights(module, weights, checkpoint.path)
+    new = {name: value for name, value in module.state_dict().items() if begins and begins in name}
+    put_weights(module, {**new, **weights}, checkpoint.path)
 
 
 def find_checkpoint(path: Path, step: int | None = None) -> Checkpoint:

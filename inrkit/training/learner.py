@@ -69,8 +69,8 @@ class Learner:
         randomness.seed_everything(config.seed, "rank", ranks.rank)
 
     def start_from(self, checkpoint: Checkpoint) -> None:
-        """The averaged weights of another run, at which our own averages begin."""
-        put_average(self.pipeline, checkpoint)
+        """The averaged weights of another run, at which our own averages begin; it may have been told no guidance."""
+        put_average(self.pipeline, checkpoint, begins=".guidance.")
         self.ema = self._average()
 
     def rows_at(self, step: int) -> Rows:

@@ -112,9 +112,10 @@ def _check(path: Path, what: str, expected: object, found: object) -> None:
         raise UsageError(f"teacher '{path}': expected {what} {expected!r}, found {found!r}; train or name another")
 
 
-def _alike(one: nn.Module, other: nn.Module) -> bool:
-    shapes = [{name: value.shape for name, value in module.state_dict().items()} for module in (one, other)]
-    return shapes[0] == shapes[1]
+def _alike(student: nn.Module, diffusion: nn.Module) -> bool:
+    """Whether a diffusion model fits a student, which may also have learned to be told a guidance scale."""
+    ours, theirs = ({name: value.shape for name, value in of.state_dict().items()} for of in (student, diffusion))
+    return {name: shape for name, shape in ours.items() if name in theirs or ".guidance." not in name} == theirs
 
 
 def _copy(source: nn.Module, target: nn.Module) -> None:

@@ -67,3 +67,8 @@ class GridDenoiser(Denoiser, abc.ABC):
     def take_until(self) -> None:
         self.condition.take_until()
         self.two_times = True
+
+    @final
+    def take_guidance(self, low: float, high: float) -> None:
+        self.condition.take_guidance()
+        self.guidance_range = low, high

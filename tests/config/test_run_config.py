@@ -160,3 +160,18 @@ def test_what_is_resolved_is_made_once_and_resolved_again_from_its_config() -> N
     assert again.modality.options == resolved.modality.options
     assert resolved.evolve(steps=10).phases[-1].stop == 10
     assert len(resolved.source("test")) == 4
+
+
+def test_a_run_is_fine_tuned() -> None:
+    """What its network is stays, and its objective unless another is chosen; how it trains is the new run's."""
+    told = {"teacher": "runs/edm", "guidance_range": [1.0, 4.0]}
+    flags = {"objective": "cd", "objective_options": told, "readout": "two-headed", "lr": 0.5}
+    base = resolve(ToyModality, "smaller", flags=flags).config
+    same = resolve(ToyModality, base=base).config
+    assert (same.objective, same.readout, same.options["width"]) == ("cd", "two-headed", 8)
+    assert same.objective_options == base.objective_options
+    assert (same.lr, same.preset) == (1e-2, "small")
+    other = resolve(ToyModality, base=base, overrides=["objective=ct", "options.dropout=0.25"]).config
+    assert (other.objective, other.options["dropout"]) == ("ct", 0.25)
+    assert list(other.objective_options["guidance_range"]) == [1.0, 4.0]
+    assert "guidance_range" not in resolve(ToyModality, base=base, flags={"objective": "ect"}).config.objective_options

@@ -17,6 +17,7 @@ from gaussian import MEAN, STD, Linear, gain_at, gaussian_batch, linear_pipeline
 from torch import Tensor
 
 from inrkit import (
+    Batch,
     Cd,
     CmFunc,
     Ct,
@@ -26,15 +27,17 @@ from inrkit import (
     Ect,
     Ict,
     Objective,
+    Observation,
     Pipeline,
     PowerEMA,
+    Prediction,
     SigmoidPairing,
     Step,
     Views,
 )
 from inrkit.core.guide import Estimate, Guided
 from inrkit.core.objective.discrete import OnGrid
-from inrkit.core.ode import SOLVERS, heun
+from inrkit.core.ode import SOLVERS, euler, heun
 from inrkit.core.train import backward_step
 
 GRID = {"sigma_min": 0.05, "sigma_max": 5.0}
@@ -238,6 +241,23 @@ def test_guided_denoiser(weight: float) -> None:
     (free,) = exact((x,), t, torch.full_like(label, -1))
     (named,) = exact((x,), t, label)
     assert torch.allclose(found.values, free.values + weight * (named.values - free.values), atol=1e-6)
+
+
+def test_each_signal_is_told_the_scale_that_its_path_has() -> None:
+    """Law: student and teacher are told the same w of each row, drawn from the range, by which the ODE is guided."""
+    objective, pipeline = Cd(n=10, guidance_range=(1.0, 4.0), solver="euler", **GRID), toy()
+    seen: list[tuple[Observation, Tensor, Tensor]] = []
+
+    def asked(noisy: Observation, t: Tensor, query: Observation, label: Tensor, guidance: Tensor) -> Prediction:
+        seen.append((noisy, t, guidance))
+        return pipeline(noisy, t, query)
+
+    x, label = observed(torch.randn(16, 1, 2)), torch.zeros(16, dtype=torch.int64)
+    objective.loss(Step(asked, asked, Batch(x, x, label), Draws(5, 16), diffusion=exact))
+    (student, t, w), (teacher, r, told) = seen
+    assert torch.equal(w, told)
+    assert 1 <= w.min() < w.max() - 1 <= 3
+    torch.testing.assert_close(teacher.values, euler(Guided(exact, label, w), (student,), t, r)[0].values)
 
 
 def test_guided_distillation_moves_away_from_no_class() -> None:

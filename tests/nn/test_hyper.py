@@ -179,6 +179,20 @@ def test_a_second_level_can_be_learned() -> None:
     assert not same(made(x, told), made(x, Level(TIMES, TIMES - 2)))
 
 
+def test_a_guidance_scale_can_be_told() -> None:
+    """Law: told a scale, a new network answers as before, bit for bit, and can learn it."""
+    made, x = network(), observation()
+    plain = made(x, LEVEL)
+    made.take_guidance(1.0, 8.0)
+    told = [Level(TIMES, guidance=torch.full_like(TIMES, scale)) for scale in (2.0, 5.0)]
+    assert made.guidance_range == (1.0, 8.0)
+    assert same(made(x, told[0]), plain)
+    assert made.condition.guidance is not None
+    torch.nn.init.normal_(made.condition.guidance[2].get_parameter("weight"))
+    assert not same(made(x, told[0]), plain)
+    assert not same(made(x, told[0]), made(x, told[1]))
+
+
 def test_gradients_reach_every_weight() -> None:
     """Law: all weights are trained, those of every class included."""
     made, label = network(classes=2), torch.tensor([0, 1, -1])

@@ -5,10 +5,11 @@ from typing import Any, final
 
 import numpy as np
 import pytest
+import torch
 from test_resume import CrashError, crash_at
 from toy_run import fingerprint, nothing
 
-from inrkit import GridModality, Model, UsageError, train, write_store
+from inrkit import GridModality, Model, UsageError, resolve, train, write_store
 
 SMALL = {"width": 16, "heads": 2, "hidden": 32, "depth": 1, "inr_width": 24, "inr_inner": 16, "patch": 4, "classes": 2}
 
@@ -61,6 +62,48 @@ def test_the_student_is_guided_in_one_step(teacher: Path, store: Path, tmp_path:
         apart.append(float(means[1] - means[0]))
     assert apart[0] > 0.2
     assert apart[1] > 1.2 * apart[0]
+
+
+@pytest.fixture(scope="module")
+def told(teacher: Path, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A student that is told its guidance scale, from 1 to 6."""
+    out = tmp_path_factory.mktemp("runs") / "told"
+    options = {"teacher": str(teacher), "guidance_range": [1.0, 6.0], "n": 8, "sigma_max": 10.0}
+    return run(out, store, objective="cd", objective_options={**options, "solver": "euler"}, steps=12, batch_size=32)
+
+
+def test_a_told_student_is_asked_once(told: Model) -> None:
+    """Whatever its scale, a sample is one evaluation; it learned to use what it is told, and nothing outside of it."""
+    asked: list[int] = []
+    hook = told.pipeline.denoiser.register_forward_hook(lambda *_: asked.append(1))
+    first, second = (told.sample(4, times=(10.0,), label=1, guidance=scale).signal for scale in (1.0, 6.0))
+    hook.remove()
+    assert len(asked) == 2
+    assert not torch.equal(first, second)
+    with pytest.raises(UsageError, match="'guidance' must be from 1 to 6, which the network learned \\(got 7\\)"):
+        told.sample(1, guidance=7.0)
+
+
+def test_fine_tuning_without_a_teacher_of_its_own(told: Model, store: Path, tmp_path: Path) -> None:
+    """Latent consistency fine-tuning: the data are the denoiser, levels are skipped, and the scale is still told."""
+    levels = {"s0": 8, "s1": 8, "skip": 3, "sigma_max": 10.0, "guidance_range": [1.0, 6.0]}
+    tuned = run(tmp_path, store, objective="ct", objective_options=levels, init=str(told.run), steps=4, lr=1e-12)
+    before = told.sample(4, guidance=4.0).signal
+    assert (tuned.sample(4, guidance=4.0).signal - before).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("objective", "options", "message"),
+    [
+        ("cd", {"guidance_range": [3.0, 1.0]}, "two numbers from 0, the lower one first"),
+        ("cd", {"guidance_range": [1.0, 3.0], "guidance": 2.0}, "expected 'guidance' or 'guidance_range', found both"),
+        ("ct", {"s0": 4, "skip": 4}, "'skip' must be from 1 to below 's0' = 4"),
+    ],
+)
+def test_scales_and_levels_that_cannot_be(store: Path, objective: str, options: dict[str, Any], message: str) -> None:
+    """Said when the config is made."""
+    with pytest.raises(UsageError, match=message):
+        resolve(Levels, flags={"data": str(store), "objective": objective, "objective_options": options})
 
 
 def test_resume_of_guided_distillation(teacher: Path, store: Path, tmp_path: Path) -> None:

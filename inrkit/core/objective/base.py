@@ -121,6 +121,11 @@ class Objective(abc.ABC):
         """The trained diffusion model that it learns from; None for an objective that needs none."""
         return None
 
+    @property
+    def tells_guidance(self) -> tuple[float, float] | None:
+        """The lowest and highest guidance scale that its student is told; None for a student that is told none."""
+        return None
+
     def stage(self, progress: float) -> int:
         """The number of its curriculum's stage, which grows as the task becomes harder; constant without one."""
         return 0

@@ -1,6 +1,7 @@
 """Discrete noise levels: consistency training as in Consistency Models, CM-Func, and iCT."""
 
 import abc
+import functools
 import math
 from typing import Literal, final
 
@@ -36,6 +37,16 @@ def _from_s0(objective: "Song | Ict", attribute: object, value: int) -> None:
         raise UsageError(f"'s1' must be at least 's0' = {objective.s0} (got {value})")
 
 
+def _skipping(objective: "Song", attribute: object, value: int) -> None:
+    if not 1 <= value < objective.s0:
+        raise UsageError(f"'skip' must be from 1 to below 's0' = {objective.s0} (got {value})")
+
+
+def _is_range(objective: "OnGrid", attribute: object, value: tuple[float, float] | None) -> None:
+    if value is not None and not 0 <= value[0] < value[1] < math.inf:
+        raise UsageError(f"'guidance_range' must be two numbers from 0, the lower one first (got {value})")
+
+
 @attrs.frozen
 class OnGrid(Objective):
     """What objectives on a grid have in common: f at a level should be the teacher's f at the next cleaner one."""
@@ -46,6 +57,16 @@ class OnGrid(Objective):
     distance: Distance = option("squared", DISTANCE_HELP)
     c: float | None = option(None, C_HELP)
     weight: Weighting = option("uniform", WEIGHT_HELP)
+    guidance_range: tuple[float, float] | None = option(
+        None,
+        "lowest and highest guidance scale, one of which is drawn for each signal and told to the student (latent "
+        "consistency models); none: the student is told none",
+        _is_range,
+    )
+
+    @property
+    def tells_guidance(self) -> tuple[float, float] | None:
+        return self.guidance_range
 
     @abc.abstractmethod
     def count(self, progress: float) -> int:
@@ -62,13 +83,23 @@ class OnGrid(Objective):
         """t and r of each row, (B,)."""
         return uniform_pairs(self.levels(progress), draws)
 
-    def move(self, diffusion: Estimate | None) -> Move | None:
-        """How what is seen at r comes from what is seen at t; None: with the same noise."""
+    def move(self, diffusion: Estimate | None, guidance: Tensor | None) -> Move | None:
+        """How what is seen at r comes from what is seen at t, by the ``guidance`` that each row is told; None: with the
+        same noise."""
         return None
 
     def loss(self, step: Step) -> Loss:
         t, r = self.times(step.progress, step.draws.on_host)
-        return pair_loss(step, t, r, distance_of(self.distance, self.c), self.weight, self.move(step.diffusion))
+        guidance = None
+        if self.guidance_range is not None:
+            low, high = self.guidance_range
+            guidance = low + (high - low) * step.draws.fork("guidance").uniform()
+            # No r is 0 on this grid, so that the teacher is asked about all rows.
+            passes = (functools.partial(asked, guidance=guidance) for asked in (step.student, step.teacher))
+            student, teacher = passes
+            step = attrs.evolve(step, student=student, teacher=teacher)
+        move = self.move(step.diffusion, guidance)
+        return pair_loss(step, t, r, distance_of(self.distance, self.c), self.weight, move)
 
 
 @attrs.frozen
@@ -81,9 +112,13 @@ class Song(OnGrid):
     mu: Literal["code", "paper"] = option(
         "code", "n in the teacher's decay exp(s0 ln mu0 / n), for N noise levels: N - 1 (authors' code) or N (paper)"
     )
+    skip: int = option(1, "noise levels between t and r (latent consistency fine-tuning); below 's0'", _skipping)
 
     def count(self, progress: float) -> int:
         return square_root_count(progress, self.s0, self.s1)
+
+    def times(self, progress: float, draws: Draws) -> tuple[Tensor, Tensor]:
+        return uniform_pairs(self.levels(progress), draws, self.skip)
 
     def teacher_decay(self, progress: float) -> float:
         if self.mu0 == 0:

@@ -23,7 +23,8 @@ class Cd(OnGrid):
 
     ``teacher`` is a run that was trained with `diffusion`; without one, a phase before this has to be `diffusion`, and
     its averaged weights are distilled. ``guidance`` w > 1 follows the augmented ODE of D(x) + w (D(x, label) - D(x)),
-    so that what it gives is guided in a single step; ``skip`` > 1 compares levels that far apart (latent consistency
+    so that what it gives is guided in a single step; with ``guidance_range`` w is drawn for each signal and told to the
+    student, so that it is chosen when sampling. ``skip`` > 1 compares levels that far apart (latent consistency
     models, whose w is ours less one).
     """
 
@@ -44,10 +45,12 @@ class Cd(OnGrid):
     def __attrs_post_init__(self) -> None:
         if self.skip >= self.n:
             raise UsageError(f"'skip' must be less than the number of levels, 'n' = {self.n} (got {self.skip})")
+        if self.guidance_range is not None and self.guidance != 1:
+            raise UsageError("expected 'guidance' or 'guidance_range', found both; leave one out")
 
     @property
     def distils(self) -> Distilled:
-        return Distilled(self.teacher, self.guidance)
+        return Distilled(self.teacher, self.guidance if self.guidance_range is None else self.guidance_range[1])
 
     def count(self, progress: float) -> int:
         return self.n
@@ -58,8 +61,9 @@ class Cd(OnGrid):
     def times(self, progress: float, draws: Draws) -> tuple[Tensor, Tensor]:
         return uniform_pairs(self.levels(progress), draws, self.skip)
 
-    def move(self, diffusion: Estimate | None) -> Move:
+    def move(self, diffusion: Estimate | None, guidance: Tensor | None) -> Move:
         if diffusion is None:
             raise UsageError("'cd' needs a diffusion model to distil; name its run as objective_options.teacher")
         solve = SOLVERS[self.solver]
-        return lambda views, t, r, label: solve(Guided(diffusion, label, self.guidance), views, t, r)
+        weight = self.guidance if guidance is None else guidance
+        return lambda views, t, r, label: solve(Guided(diffusion, label, weight), views, t, r)
