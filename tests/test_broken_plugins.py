@@ -37,7 +37,8 @@ REASONS = {
     "raises_in_a_hook": "KeyError: 'gone'",
     "misspells_a_hook": "no hook named 'register_modality'; there are register_modalities, register_functions, "
     "register_denoisers, register_objectives, register_samplers, register_importers, register_exporters, "
-    "register_sources, register_trackers, register_features, register_commands. Did you mean 'register_modalities'?",
+    "register_sources, register_trackers, register_features, register_models, register_commands. "
+    "Did you mean 'register_modalities'?",
     "registers_a_class": "function 'direct' must be given as 'module:attribute' (got <class "
     "'registers_a_class.Direct'>)",
 }

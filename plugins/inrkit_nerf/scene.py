@@ -60,7 +60,8 @@ class Scene:
 
     def inner(self, points: Tensor) -> Tensor:
         """Points (..., 3) of the world where a model has them: the box's middle is the origin."""
-        return (points - self.middle.to(points)) * self.scale
+        middle = self.middle.tolist()  # numbers: a tensor would have to be sent to the points
+        return torch.stack([points[..., i] - middle[i] for i in range(3)], -1) * self.scale
 
     def placed(self, cameras: Cameras) -> Cameras:
         """Cameras of the world as a model sees them."""

@@ -49,7 +49,7 @@ def test_options_are_named_as_they_are_typed(run: Path, picture: Path, tmp_path:
     assert as_flags("'size' and 'n' of 'options.size'", ["size", "n"]) == "'--size' and '-n' of 'options.size'"
     assert "'--label' out, or train with 'options.classes'" in said(2, "sample", run, "--label", "3")
     assert "'--guidance' 2 needs" in said(2, "sample", run, "--guidance=2")
-    assert "'--box' is 4 numbers" in said(2, "edit", run, picture, "--task", "inpaint", "--box", "1,2,3")
+    assert "'--box' is X,Y,W,H: 4 numbers" in said(2, "edit", run, picture, "--task", "inpaint", "--box", "1,2,3")
     folder = tmp_path / "mixed"
     folder.mkdir()
     for side in (8, 9):

@@ -65,8 +65,8 @@ IN_PHASES = [
 def test_resume_equals_never_having_stopped(tmp_path: Path, uninterrupted: dict[str, str], step: int) -> None:
     """Weights, averages, optimizer, random states and the metrics file, bit for bit."""
     with pytest.raises(CrashError):
-        train_toy(tmp_path, sample_every=2, on_sample=crash_at(step))
-    model = train_toy(tmp_path, sample_every=2)
+        train_toy(tmp_path, sample_every=2, gradient_every=4, on_sample=crash_at(step))
+    model = train_toy(tmp_path, sample_every=2, gradient_every=4)
     assert model.step == 20
     assert fingerprint(tmp_path) == uninterrupted
 
@@ -97,7 +97,7 @@ def test_every_kind_of_state_resumes(tmp_path: Path, values: dict[str, object]) 
 
 def test_workers_change_nothing(tmp_path: Path, uninterrupted: dict[str, str]) -> None:
     """Who reads the data does not decide what is read."""
-    train_toy(tmp_path, sample_every=2, workers=2)
+    train_toy(tmp_path, sample_every=2, gradient_every=4, workers=2)
     assert fingerprint(tmp_path) == uninterrupted
 
 
@@ -105,10 +105,10 @@ def test_workers_change_nothing(tmp_path: Path, uninterrupted: dict[str, str]) -
 def test_a_signal_saves_and_stops(tmp_path: Path, uninterrupted: dict[str, str], number: int, code: int) -> None:
     """The step is finished and saved, the exit code tells the signal, and the run goes on exactly."""
     with pytest.raises(StoppedError, match="saved at step 9") as stopped:
-        train_toy(tmp_path, sample_every=2, on_sample=send_at(8, number))
+        train_toy(tmp_path, sample_every=2, gradient_every=4, on_sample=send_at(8, number))
     assert stopped.value.exit_code == code
     assert list_checkpoints(tmp_path / "checkpoints")[-1].name == "step-00000009"
-    train_toy(tmp_path, sample_every=2)
+    train_toy(tmp_path, sample_every=2, gradient_every=4)
     assert fingerprint(tmp_path) == uninterrupted
 
 
@@ -133,7 +133,7 @@ def test_a_second_interrupt_leaves_at_once() -> None:
 
 def train_in_child(run: Path) -> None:
     torch.set_num_threads(1)
-    train_toy(run, sample_every=2)
+    train_toy(run, sample_every=2, gradient_every=4)
 
 
 def test_kill_9_at_any_moment_changes_nothing(tmp_path: Path, uninterrupted: dict[str, str]) -> None:
@@ -165,12 +165,12 @@ def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
 def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, uninterrupted: dict[str, str]) -> None:
     """The one before it is used, and the run ends the same."""
     with pytest.raises(CrashError):
-        train_toy(tmp_path, sample_every=2, on_sample=crash_at(12))
+        train_toy(tmp_path, sample_every=2, gradient_every=4, on_sample=crash_at(12))
     newest = list_checkpoints(tmp_path / "checkpoints")[-1] / "model.safetensors"
     data = bytearray(newest.read_bytes())
     data[-5] ^= 1
     newest.write_bytes(data)
-    train_toy(tmp_path, sample_every=2)
+    train_toy(tmp_path, sample_every=2, gradient_every=4)
     assert fingerprint(tmp_path) == uninterrupted
 
 
@@ -289,12 +289,12 @@ def test_progress_is_plain_where_there_is_no_terminal(tmp_path: Path, capfd: pyt
 def test_the_last_weights_are_saved_before_they_are_measured(tmp_path: Path, uninterrupted: dict[str, str]) -> None:
     """Who is killed while the end is measured trains nothing again, and leaves the same bytes."""
     with pytest.raises(CrashError):
-        train_toy(tmp_path, sample_every=2, on_sample=crash_at(20))
+        train_toy(tmp_path, sample_every=2, gradient_every=4, on_sample=crash_at(20))
     last = list_checkpoints(tmp_path / "checkpoints")[-1]
     assert last.name == "step-00000020"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Learner, "learn", lambda *args, **kwargs: pytest.fail("trained"))
-        train_toy(tmp_path, sample_every=2)
+        train_toy(tmp_path, sample_every=2, gradient_every=4)
     assert fingerprint(tmp_path) == uninterrupted
 
 
