@@ -173,11 +173,12 @@ def test_exact_consistency_function_samples_the_data(readout: Readout, times: tu
             super().__init__()
             self.inner = linear_pipeline(readout)
             self.readout, self.preconditioning = DirectReadout(), self.inner.preconditioning
+            self.denoiser = self.inner.denoiser
 
         def estimate(self, views: Views, t: Tensor, *_: object) -> Views:
             return (self(views[0], t).observation,)
 
-        def forward(self, noisy: Observation, t: Tensor, label: Tensor | None = None) -> Prediction:
+        def forward(self, noisy: Observation, t: Tensor, label: Tensor | None = None, **_: object) -> Prediction:
             gain = STD / (STD**2 + t[:, None, None] ** 2).sqrt()
             prediction = self.inner(noisy, t)
             return type(prediction)(
