@@ -103,6 +103,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.core.timing import SigmoidPairing as SigmoidPairing
     from inrkit.core.train import ConstantEMA as ConstantEMA
     from inrkit.core.train import PowerEMA as PowerEMA
+    from inrkit.core.transform import Rendered as Rendered
     from inrkit.core.transform import Transform as Transform
     from inrkit.core.view import View as View
     from inrkit.errors import DataError as DataError
@@ -138,6 +139,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.inference.opened import Opened as Opened
     from inrkit.inference.opened import open_inr as open_inr
     from inrkit.inference.opened import render as render
+    from inrkit.inference.opened import render_with_depth as render_with_depth
     from inrkit.inference.times import make_sampler as make_sampler
     from inrkit.machine.signals import process_setup as process_setup
     from inrkit.metrics.feature import Classifier as Classifier

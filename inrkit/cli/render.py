@@ -12,22 +12,36 @@ from inrkit.cli.output import bar, note, say
 @option.inr_file
 @click.option("--size", metavar="WxH", help="Resolution, such as 1024x1024. [default: as trained]")
 @click.option("--orbit", metavar="N", help="N views on a circle around an object, as a GIF or in the format of OUT.")
+@click.option("--depth", is_flag=True, help="Also write how far away an object is: a picture, and NAME-depth.npy.")
 @option.keys("--at", "places", "Further coordinates, as the modality defines them; may be repeated.")
 @option.device("cpu")
 @option.out("[default: beside FILE.inr, with the request in its name]")
 def render(
-    file: Path, size: str | None, orbit: str | None, places: tuple[str, ...], device: str, out: Path | None
+    file: Path,
+    size: str | None,
+    orbit: str | None,
+    depth: bool,
+    places: tuple[str, ...],
+    device: str,
+    out: Path | None,
 ) -> None:
     """Render an .inr file at any resolution or from any viewpoint, without the run that made it.
+
+    A depth picture is brightest where the object is nearest, and black where there is none. The numbers beside it are
+    distances along each ray from the camera, in the world's units, (views, height, width), infinite behind the object.
 
     \b
       inrkit render new/0000.inr --size 512x512
       inrkit render photo.inr --size 640x640 -o large.png
       inrkit render car.inr --orbit 60 -o car.gif              or .webp, .mp4, or a folder of frames
+      inrkit render car.inr --depth --size 256x256             also car-256x256-depth.png and .npy
       inrkit render car.inr --at elevation=60 --at azimuth=120 --size 256x256
     """
+    import torch
+
     from inrkit.cli.files import made_folder
     from inrkit.inference.opened import open_inr
+    from inrkit.storage.npzfile import save_array
 
     request = {key: value for key, value in (("size", size), ("orbit", orbit)) if value is not None}
     request |= option.pairs("--at", places, "azimuth=90")
@@ -37,6 +51,12 @@ def render(
     if size is not None and (remark := opened.stretched(size)):
         note(remark)
     with bar("rendering") as progress:
-        values = opened.render(request, progress=progress)
+        seen = opened.render_with_depth(request, progress=progress) if depth else None
+        values = opened.render(request, progress=progress) if seen is None else [each.colour for each in seen]
     made_folder(path.parent)
     say(str(opened.modality.display.write(values, path)))
+    if seen is not None:
+        depths = [each.depth for each in seen]
+        beside = path.with_name(f"{path.stem}-depth{path.suffix}")
+        say(str(opened.modality.display.write_depth(depths, beside)))
+        say(str(save_array(torch.cat([depth[0] for depth in depths]), path.with_name(f"{path.stem}-depth.npy"))))

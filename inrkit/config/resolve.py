@@ -103,7 +103,7 @@ def resolve(
         flags, overrides = _merged(flags, _nested(overrides)), ()
     values = {key: attrs.fields_dict(RunConfig)[key].default for key in ("objective", "readout")}
     values |= _preset(cls, preset or given.get("preset"))
-    values = _merged(_merged(_for_others(values, given, flags, overrides), given), flags)
+    values = _merged(_merged(_for_others(cls, values, given, flags, overrides), given), flags)
     values["modality"] = cls.name
     values = _with_overrides(cls, values, overrides, origin)
     return complete(structure(RunConfig, values, origin=origin), cls)
@@ -190,13 +190,31 @@ def _preset(cls: type[Modality], name: str | None) -> dict[str, Any]:
 
 
 def _for_others(
-    values: dict[str, Any], given: Mapping[str, Any], flags: Mapping[str, Any], texts: Sequence[str]
+    cls: type[Modality],
+    values: dict[str, Any],
+    given: Mapping[str, Any],
+    flags: Mapping[str, Any],
+    texts: Sequence[str],
 ) -> dict[str, Any]:
-    """The preset, without its options for an objective or a read-out that the user replaces: another has its own."""
-    chosen = {**values, **given, **flags, **_words(texts)}
-    others = {f"{key}_options" for key in ("objective", "readout") if chosen[key] != values[key]}
-    others |= {"phases"} if chosen["objective"] != values["objective"] else set()
-    return {key: value for key, value in values.items() if key not in others}
+    """The preset, without its options for an objective, a read-out or a function that the user replaces.
+
+    Another has its own: the table NAME_options of a preset is for the preset's NAME.
+    """
+    said = {key: text.strip("\"' ") for key, text in _words(texts).items()}
+    chosen = _merged(_merged(given, flags), _nested(said))
+    phases = {"phases"} if chosen.get("objective", values["objective"]) != values["objective"] else set()
+    values = {key: value for key, value in _without_others(values, values, chosen).items() if key not in phases}
+    options, ours = chosen.get("options"), values.get("options")
+    if isinstance(options, Mapping) and isinstance(ours, Mapping):
+        defaults = {field.name: field.default for field in attrs.fields(cls.Options)}
+        values["options"] = _without_others(ours, {**defaults, **ours}, options)
+    return values
+
+
+def _without_others(table: Mapping[str, Any], names: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """The table without NAME_options wherever another NAME than in ``names`` is chosen."""
+    others = {f"{key}_options" for key, name in chosen.items() if key in names and name != names[key]}
+    return {key: value for key, value in table.items() if key not in others}
 
 
 def _words(overrides: Sequence[str] | Mapping[str, Any]) -> Mapping[str, Any]:

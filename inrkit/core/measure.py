@@ -8,7 +8,7 @@ from torch import Tensor
 
 from inrkit.core.inr import INRFunction, Params
 from inrkit.core.noise import Preconditioning, Readout
-from inrkit.core.transform import Transform
+from inrkit.core.transform import Rendered, Transform
 
 
 @final
@@ -30,6 +30,13 @@ class Measure:
 
     def render(self, params: Params, where: Any) -> Tensor:
         """All heads of the INR, measured anywhere, (B, heads * C, ...)."""
-        measured = self.transform(self.function.bind(params), where)
+        return self._precise(self.transform(self.function.bind(params), where))
+
+    def with_depth(self, params: Params, where: Any, t: Tensor) -> Rendered:
+        """What `__call__` gives, and how far away it is, for transforms that know."""
+        found = self.transform.with_depth(self.function.bind(params), where)
+        return attrs.evolve(found, colour=self.readout.signal(self._precise(found.colour), t))
+
+    def _precise(self, measured: Tensor) -> Tensor:
         # Under autocast a function may answer in bf16; what follows, read-out and loss, takes at least fp32.
         return measured.to(torch.promote_types(measured.dtype, torch.float32))

@@ -115,6 +115,10 @@ class Display(abc.ABC):
         """Saves one signal, a tensor (C, ...) for each place; returns the path. For ``render`` and ``edit``."""
         raise UsageError("signals of this modality are not written to files; export their INRs")
 
+    def write_depth(self, depth: Sequence[Tensor], path: Path) -> Path:
+        """Saves pictures of how far away one solid is, (1, ...) for each place as in `Rendered`; for ``render``."""
+        raise UsageError("these signals have no depth; render them without it")
+
     def reference(self, batch: Batch) -> Observation:
         """What stands for each signal in figures of sets, such as Fréchet distances: by default, all of the query.
 

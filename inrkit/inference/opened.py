@@ -1,8 +1,8 @@
 """An `.inr` file in use: rendered, exported, without the run that made it and without its denoiser."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import final
+from typing import Any, TypeVar, final
 
 import attrs
 import torch
@@ -14,6 +14,7 @@ from inrkit.core.inr import Params
 from inrkit.core.measure import Measure
 from inrkit.core.modality import Modality
 from inrkit.core.pipeline import Request
+from inrkit.core.transform import Rendered
 from inrkit.errors import DataError, UsageError
 from inrkit.inference.given import places
 from inrkit.machine.precision import choose_device
@@ -22,6 +23,8 @@ from inrkit.nn.grid import Grid, shown_size
 from inrkit.plugins import load_plugins
 from inrkit.progress import Progress, quiet
 from inrkit.storage.inrfile import InrFile, load_inr
+
+_Seen = TypeVar("_Seen", Tensor, Rendered)
 
 
 @final
@@ -40,12 +43,25 @@ class Opened:
     @torch.no_grad()
     def render(self, request: Request | None = None, *, progress: Progress = quiet) -> list[Tensor]:
         """The signal (C, ...) at each place of a request, such as "512x512" or {"orbit": 60}."""
+        return [values[0].float().cpu() for values in self._measured(self.measure, request, progress)]
+
+    @torch.no_grad()
+    def render_with_depth(self, request: Request | None = None, *, progress: Progress = quiet) -> list[Rendered]:
+        """What is seen of a solid at each place of a request: colour, opacity, depth and normal, (C, ...) each."""
+        found = self._measured(self.measure.with_depth, request, progress)
+        return [
+            Rendered(*(values[0].float().cpu() for values in (seen.colour, seen.opacity, seen.depth, seen.normal)))
+            for seen in found
+        ]
+
+    def _measured(
+        self, measure: Callable[[Params, Any, Tensor], _Seen], request: Request | None, progress: Progress
+    ) -> Iterator[_Seen]:
         t = next(iter(self.params.values())).new_full((1,), self.file.t)
-        asked, values = places(self.modality, request, t.device), []
+        asked = places(self.modality, request, t.device)
         for done, where in enumerate(asked, 1):
-            values.append(self.measure(self.params, where, t)[0].float().cpu())
+            yield measure(self.params, where, t)
             progress(done, len(asked), "rendering")
-        return values
 
     def stretched(self, size: str) -> str:
         """What is to be said of a size that has not the proportion of a signal on a grid; "" where it has."""
@@ -108,3 +124,15 @@ def render(
 ) -> list[Tensor]:
     """An INR file measured at each place of a request, such as "512x512" or {"orbit": 60}: tensors (C, ...)."""
     return open_inr(inr, device, modality=modality).render(request, progress=progress)
+
+
+def render_with_depth(
+    inr: InrFile | Path | str,
+    request: Request | None = None,
+    *,
+    device: str = "cpu",
+    modality: type[Modality] | None = None,
+    progress: Progress = quiet,
+) -> list[Rendered]:
+    """An INR file of a solid seen from outside: `Rendered`, with colour, opacity, depth and normal, for each place."""
+    return open_inr(inr, device, modality=modality).render_with_depth(request, progress=progress)

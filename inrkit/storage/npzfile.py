@@ -1,13 +1,23 @@
-"""Arrays in one .npz file, the largest of them written in parts: memory does not grow with their number."""
+"""One array in a .npy file; many in an .npz, the largest written in parts: memory does not grow with their number."""
 
+import io
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, cast, final
 
 import numpy as np
+from torch import Tensor
 
-from inrkit.storage.atomic import Bytes, NewFile
+from inrkit.storage.atomic import Bytes, NewFile, write_bytes
+
+
+def save_array(array: Tensor, path: Path) -> Path:
+    """A tensor as a .npy file, whole or absent."""
+    file = io.BytesIO()
+    np.save(file, array.cpu().numpy(), allow_pickle=False)
+    write_bytes(path, file.getbuffer())
+    return path
 
 
 def write_npz(path: Path, name: str, count: int, parts: Iterable[np.ndarray], others: Mapping[str, np.ndarray]) -> Path:

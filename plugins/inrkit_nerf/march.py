@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from inrkit import Field, Transform
+from inrkit import Field, Rendered, Transform
 from inrkit_nerf.encoding import cone_variance
 from inrkit_nerf.integrate import integrate
 from inrkit_nerf.observation import Rays
@@ -23,6 +23,7 @@ _HELD = {"cpu": 1 << 18}  # samples whose places are known at a time
 _ELSEWHERE = 1 << 20  # both of them, where much memory and many processors want to be busy
 _PER_CELL = 64  # samples for each cell of an occupancy grid, at least: what it may cost
 _SMALLEST = 12  # cells a side of an occupancy grid; a coarser one tells nothing
+_DEPTH = 2  # further channels that are no answers of a field: distance, and 1, both summed up like colours
 _CONE = 2 / 12**0.5  # radius of a pixel's cone at distance 1, in pixels over the focal length (mip-NeRF)
 
 
@@ -70,6 +71,7 @@ class MarchRays(Transform):
         occupancy: Cells a side, at most, of the grid of each object that tells where nothing of it can be seen; 0 to
             ask everywhere. Used without gradients, and where it pays.
         faint: A sample that sends less than this share of a ray's light is taken from that grid.
+        scale: A length as fields and cameras have it, over the same in the world, in which depths are told.
     """
 
     low: Tensor = attrs.field(converter=torch.tensor)
@@ -81,6 +83,7 @@ class MarchRays(Transform):
     mip: bool = False
     occupancy: int = 32
     faint: float = 0.01
+    scale: float = 1.0
 
     @property
     def reach(self) -> float:
@@ -88,46 +91,71 @@ class MarchRays(Transform):
         return float(torch.maximum(self.low.abs(), self.high.abs()).max())
 
     def __call__(self, field: Field, where: Any) -> Tensor:
-        rays: Rays = where
+        return torch.unflatten(self._measured(field, where).mT, 2, where.shape)
+
+    def with_depth(self, field: Field, where: Any) -> Rendered:
+        """Colours, opacity, depth from the camera and normals: the density falls fastest in a normal's direction."""
+        seen = self._measured(field, where, _DEPTH)
+        colour, reached, opacity = seen.tensor_split([-2, -1], -1)
+        solid = opacity > 0.5
+        depth = torch.where(solid, reached / opacity.clamp_min(0.5), torch.inf)
+        origins, directions = where.rays(0, where.count)
+        normal = self._normals(field, origins + torch.where(solid, depth, 0) * directions) * solid
+        parts = (colour, opacity, depth / self.scale, normal)
+        return Rendered(*(torch.unflatten(x.mT, 2, where.shape) for x in parts))
+
+    def _normals(self, field: Field, points: Tensor) -> Tensor:
+        """Directions (B, P, 3) of length 1 in which the raw density falls, by differences over a hundredth of the box.
+
+        Four of them, to the corners of a tetrahedron, are enough.
+        """
+        corners = points.new_tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+        step = float((self.high - self.low).max()) / 100
+        raw = self._at(field, lambda raw: raw[..., 0].float())
+        return F.normalize(sum(-raw(points + step * corner)[..., None] * corner for corner in corners), dim=-1)
+
+    def _measured(self, field: Field, rays: Rays, further: int = 0) -> Tensor:
+        """(B, R, channels + further)"""
         if torch.is_grad_enabled() or rays.jitter is not None:  # training, of the student or of its teacher
-            colours = self._all(field, rays)
-        else:
-            colours = self._by_chunks(field, rays)
-        return torch.unflatten(colours.mT, 2, rays.shape)
+            return self._all(field, rays, further)
+        return self._by_chunks(field, rays, further)
 
     # ------------------------------------------------------------------------------------------ in training
 
-    def _all(self, field: Field, rays: Rays) -> Tensor:
-        """(B, R, 3), every sample at once."""
+    def _all(self, field: Field, rays: Rays, further: int) -> Tensor:
+        """(B, R, channels + further), every sample at once."""
         found = self.place(rays, 0, rays.count)
-        return self._composed(found, field(found.coords.flatten(1, 2)).unflatten(1, found.coords.shape[1:3]), rays)
+        raw = field(found.coords.flatten(1, 2)).unflatten(1, found.coords.shape[1:3])
+        return self._composed(found, raw, rays, further)
 
     # ------------------------------------------------------------------------------------------ afterwards
 
-    def _by_chunks(self, field: Field, rays: Rays) -> Tensor:
-        """(B, R, 3), a bounded number of samples at a time; faint ones are guessed from the occupancy grid."""
+    def _by_chunks(self, field: Field, rays: Rays, further: int) -> Tensor:
+        """(B, R, channels + further), some samples at a time; faint ones are guessed from the occupancy grid."""
         device = rays.cameras.pose.device
         nothing = field(torch.zeros(1, 1, 6 if self.mip else 3, device=device))
         side = min(self.occupancy, int((rays.count * self.samples / _PER_CELL) ** (1 / 3)))
         grid = self.grid(field, side, device) if side >= _SMALLEST else None
-        colours = self._background(rays, nothing)[:, None].expand(len(nothing), rays.count, -1).contiguous()
+        colours = self._background(rays, nothing, further)[:, None].expand(len(nothing), rays.count, -1).contiguous()
         step = max(1, _HELD.get(device.type, _ELSEWHERE) // (len(nothing) * self.samples))
         for start in range(0, rays.count, step):
             found = self.place(rays, start, min(start + step, rays.count))
             met = found.inside.flatten(2).any(2).any(0).nonzero()[:, 0]
             if len(met):
-                colours[:, met + start] = self._seen(field, found.rays(met), rays, grid, len(nothing))
+                colours[:, met + start] = self._seen(field, found.rays(met), rays, grid, further, len(nothing))
         return colours
 
-    def _seen(self, field: Field, found: Samples, rays: Rays, grid: Occupancy | None, objects: int) -> Tensor:
-        """Colours (B, R, 3) of some rays, the field asked only where much of their light comes from."""
+    def _seen(
+        self, field: Field, found: Samples, rays: Rays, grid: Occupancy | None, further: int, objects: int
+    ) -> Tensor:
+        """Colours (B, R, channels + further) of some rays; the field is asked only where much light comes from."""
         inside = found.inside.expand(objects, -1, -1)
         if grid is None:
             raw = query(field, found.coords, inside)
         else:
             guess = grid.at(found.coords[..., :3] * self.reach)
             raw = query(field, found.coords, inside & self._matters(found, guess), guess.raw)
-        return self._composed(found, raw, rays, inside)
+        return self._composed(found, raw, rays, further, inside)
 
     def _matters(self, found: Samples, guess: Guess) -> Tensor:
         """Which samples (B, R, S) may send more light than a faint one."""
@@ -198,16 +226,19 @@ class MarchRays(Transform):
         enter = enter.clamp(self.near, self.far)
         return enter, torch.maximum(leave.clamp(self.near, self.far), enter)
 
-    def _composed(self, found: Samples, raw: Tensor, rays: Rays, active: Tensor | None = None) -> Tensor:
+    def _composed(self, found: Samples, raw: Tensor, rays: Rays, further: int, active: Tensor | None = None) -> Tensor:
         density, colours = density_of(raw[..., 0]), colour_of(raw[..., 1:])
-        return integrate(found.starts, found.ends, density, colours, self._background(rays, raw), active)
+        if further == _DEPTH:
+            middle = ((found.starts + found.ends) / 2).expand(density.shape)
+            colours = torch.cat([colours, torch.stack([middle, torch.ones_like(middle)], -1)], -1)
+        return integrate(found.starts, found.ends, density, colours, self._background(rays, raw, further), active)
 
-    def _background(self, rays: Rays, raw: Tensor) -> Tensor:
-        """What shows behind objects, (B or 1, channels); behind them further heads show nothing."""
+    def _background(self, rays: Rays, raw: Tensor, further: int) -> Tensor:
+        """What shows behind objects, (B or 1, channels + further); behind them further heads show nothing."""
         background = rays.background
         if background is None:
             background = torch.full((1, 3), self.background, device=raw.device)
-        return F.pad(background, (0, raw.shape[-1] - 1 - background.shape[-1]))
+        return F.pad(background, (0, raw.shape[-1] - 1 + further - background.shape[-1]))
 
 
 def cross_box(origins: Tensor, directions: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:

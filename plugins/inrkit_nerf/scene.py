@@ -124,6 +124,7 @@ class Scene:
             near=o.near * scale,
             far=float("inf") if o.far is None else o.far * scale,
             samples=o.render_samples,
+            scale=scale,
             background=self.background,
             mip=bool(o.function_options.get("mip", False)),
             occupancy=o.occupancy,

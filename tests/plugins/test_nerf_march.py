@@ -319,6 +319,34 @@ def test_memory_without_gradients_is_bounded() -> None:
     assert fields[0].most == fields[1].most <= 1 << 14
 
 
+@pytest.mark.parametrize("occupancy", [0, 32])
+def test_depth_and_normals_of_a_ball_are_a_balls(occupancy: int) -> None:
+    """Law: along each ray the ball's depth and normal are within a sample of what geometry says; else there is none."""
+    rays, radius = some_rays(1, 40), 0.3
+    march = MarchRays(*UNIT_BOX, samples=96, occupancy=occupancy)
+
+    def solid(coords: Tensor) -> Tensor:
+        inside = radius / march.reach - coords.norm(dim=-1, keepdim=True)
+        return torch.cat([800 * inside, coords], -1)
+
+    with torch.no_grad():
+        seen = march.with_depth(solid, rays)
+        torch.testing.assert_close(seen.colour, march(solid, rays))
+    origins, directions = rays.rays(0, rays.count)
+    middle = -(origins * directions).sum(-1)
+    half = radius**2 - (origins + middle[..., None] * directions).square().sum(-1)
+    sure = (half.abs() > 0.2 * radius**2).unflatten(1, rays.shape)[:, None]  # not at the rim
+    depth = torch.where(half > 0, middle - half.clamp_min(0).sqrt(), torch.inf)
+    normal = ((origins + depth[..., None] * directions) / radius).nan_to_num(0).mT.unflatten(2, rays.shape)
+    depth = depth.unflatten(1, rays.shape)[:, None]
+    assert torch.equal(seen.opacity[sure] > 0.5, depth[sure].isfinite())
+    hit = sure & depth.isfinite()
+    assert int(hit.sum()) > 100
+    torch.testing.assert_close(seen.depth[hit], depth[hit], atol=0.02, rtol=0)
+    assert float(((seen.normal * normal).sum(1, keepdim=True))[hit].min()) > 0.98
+    assert torch.equal(seen.normal[sure.expand_as(normal) & ~hit].abs().sum(), torch.tensor(0.0))
+
+
 def test_an_empty_field_is_background() -> None:
     """Law: where nothing is, skipping or not, the background shows."""
     empty = torch.tensor([-60.0, 1.0, 1.0, 1.0])

@@ -10,6 +10,8 @@ from PIL import Image
 
 import inrkit
 from inrkit import Draws, UsageError, load_inr, load_plugins, make_readout, save_inr
+from inrkit.cli.render import render
+from inrkit.config.resolve import resolve
 from inrkit.evaluation.evaluate import evaluate
 from inrkit.evaluation.generation import floor_pictures, real_pictures, small
 from inrkit.inference.export import export
@@ -17,6 +19,7 @@ from inrkit.inference.picture import pictures_of
 from inrkit.inference.signalset import SignalSet, source_of
 from inrkit_nerf.march import MarchRays
 from inrkit_nerf.modality import NerfModality
+from inrkit_nerf.observation import Rays
 from inrkit_nerf.options import NerfOptions
 
 TINY = NerfOptions(
@@ -218,6 +221,50 @@ def test_a_run_goes_from_training_to_files(run: Path, tmp_path: Path) -> None:
         assert (animation.n_frames, animation.size) == (3, (12, 10))
     assert len(list(model.modality.display.write(values, tmp_path / "frames").iterdir())) == 3
     torch.testing.assert_close(inrkit.render(load_inr(file))[0], sampled.signal[0], atol=1e-4, rtol=1e-3)
+
+
+def test_a_field_says_how_far_away_it_is(run: Path, tmp_path: Path) -> None:
+    """In Python beside the same colours, one for each place; on the command line as a picture and as numbers."""
+    model = inrkit.load(run)
+    file = save_inr(tmp_path / "car.inr", model.inr(model.sample(1, seed=1), 0))
+    (seen,) = inrkit.render_with_depth(file, {"orbit": 3})
+    torch.testing.assert_close(seen.colour, inrkit.render(file, {"orbit": 3})[0])
+    assert [tuple(x.shape) for x in (seen.opacity, seen.depth, seen.normal)] == [(c, 3, 16, 16) for c in (1, 1, 3)]
+    render.main(
+        [str(file), "--orbit", "3", "--depth", "-o", str(tmp_path / "turn.webp")],
+        standalone_mode=False,
+    )
+    np.testing.assert_array_equal(np.load(tmp_path / "turn-depth.npy"), seen.depth[0].numpy())
+    with Image.open(tmp_path / "turn-depth.webp") as animation:
+        assert animation.n_frames == 3
+
+
+def test_depth_is_told_in_the_units_of_the_world() -> None:
+    """Law: in a world three times as large, objects are as opaque and three times as far away."""
+
+    def solid(coords: torch.Tensor) -> torch.Tensor:
+        return 40 * (0.6 - coords.norm(dim=-1, keepdim=True)).expand(*coords.shape[:2], 4)
+
+    seen = []
+    for size in (1.0, 3.0):
+        box = tuple(size * x for x in (-0.5, -0.5, -0.5, 0.5, 0.5, 0.5))
+        scene = fitted(box=box, radius=1.3 * size, target=(0.0, 0.0, 0.0)).scene
+        with torch.no_grad():
+            seen.append(scene.march.with_depth(solid, Rays(scene.camera)))
+    torch.testing.assert_close(seen[1].opacity, seen[0].opacity, atol=1e-4, rtol=0)
+    torch.testing.assert_close(seen[1].depth, 3 * seen[0].depth, atol=1e-3, rtol=1e-3)
+    assert 10 < int(seen[0].depth.isfinite().sum()) < 16 * 16
+
+
+def test_options_of_a_presets_function_stay_with_it() -> None:
+    """Another function has its own; those that the user sets are kept."""
+    mine = resolve("nerf", overrides=["options.function=triplane", "options.function_options.features=6"])
+    assert mine.config.options["function_options"] == {"features": 6}
+    same = resolve("nerf", overrides=["options.function=mlp", "options.function_options.mip=true"])
+    assert same.config.options["function_options"] == {
+        **resolve("nerf").config.options["function_options"],
+        "mip": True,
+    }
 
 
 def test_a_picture_of_the_user_becomes_a_field(run: Path, tmp_path: Path) -> None:
