@@ -97,6 +97,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.core.sample import HeunSampler as HeunSampler
     from inrkit.core.sample import Sampler as Sampler
     from inrkit.core.sample import sample as sample
+    from inrkit.core.size import Size as Size
     from inrkit.core.surface import Mesh as Mesh
     from inrkit.core.surface import Surface as Surface
     from inrkit.core.surface import mesh_of as mesh_of

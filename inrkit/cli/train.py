@@ -23,6 +23,12 @@ from inrkit.errors import DataError, UsageError
     metavar="NAME",
     help="Named set of config values, listed by 'inrkit presets'. [default: the modality's first]",
 )
+@click.option(
+    "--size",
+    metavar="NAME",
+    help="Size of the network: small, base, large or paper; width, depth, batch size, learning rate and steps follow. "
+    "[default: the preset's]",
+)
 @click.option("--config", type=option.FILE, help="TOML file with config keys.")
 @option.keys("--set", "sets", "Set any config key, such as options.width=128; may be repeated.")
 @click.option(
@@ -92,6 +98,7 @@ def train(
     \b
       inrkit train --out runs/first                       synthetic signals, no download
       inrkit train --minutes 5                            as many steps as fit
+      inrkit train --size base --minutes 60               a larger network for longer
       inrkit train --data photos.h5 --steps 20000 --set options.width=384
       inrkit train --data photos.h5 --dry-run             how long will it take here?
       inrkit train --preset cifar10 --print-config > mine.toml

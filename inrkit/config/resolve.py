@@ -17,6 +17,7 @@ from inrkit.core.noise import Readout, readout_class
 from inrkit.core.objective.base import Objective
 from inrkit.core.objective.continuous import Diffusion
 from inrkit.core.pipeline import Pipeline
+from inrkit.core.size import Size
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.plugins import load_plugins
 
@@ -103,6 +104,8 @@ def resolve(
         flags, overrides = _merged(flags, _nested(overrides)), ()
     values = {key: attrs.fields_dict(RunConfig)[key].default for key in ("objective", "readout")}
     values |= _preset(cls, preset or given.get("preset"))
+    if (size := flags.get("size", given.get("size"))) is not None:
+        values = _merged(values, cls.sized(Size.named(size)))
     values = _merged(_merged(_for_others(cls, values, given, flags, overrides), given), flags)
     values["modality"] = cls.name
     values = _with_overrides(cls, values, overrides, origin)

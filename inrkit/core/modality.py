@@ -15,6 +15,7 @@ from inrkit.core.measure import Measure
 from inrkit.core.noise import Readout
 from inrkit.core.observation import Batch, Observation
 from inrkit.core.pipeline import Pipeline
+from inrkit.core.size import Size
 from inrkit.core.surface import Surface
 from inrkit.core.view import View
 from inrkit.errors import UsageError
@@ -170,6 +171,14 @@ class Modality(abc.ABC):
 
     def __init__(self, options: Any) -> None:
         self.options = options
+
+    @classmethod
+    def sized(cls, size: Size) -> Mapping[str, Any]:
+        """The config (partial, nested) of a network of this size and of its training; it wins over a preset."""
+        options = {name: value for name, value in size.options().items() if name in attrs.fields_dict(cls.Options)}
+        if "width" not in options:
+            raise UsageError(f"the modality '{cls.name}' has no networks by size; set the options that it has instead")
+        return {**size.training(), "options": options}
 
     @abc.abstractmethod
     def source(self, data: Path | None, split: str) -> Source:

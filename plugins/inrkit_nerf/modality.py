@@ -20,6 +20,7 @@ from inrkit import (
     Preconditioning,
     Readout,
     Signals,
+    Size,
     Source,
     UsageError,
     make_function,
@@ -59,6 +60,11 @@ class NerfModality(Modality):
     @property
     def display(self) -> NerfDisplay:
         return NerfDisplay(self.scene)
+
+    @classmethod
+    def sized(cls, size: Size) -> Mapping[str, Any]:
+        config = dict(super().sized(size))
+        return {**config, "options": {**config["options"], "function_options": {"width": min(256, size.inr_width)}}}
 
     # ------------------------------------------------------------------------------------------ data
 
