@@ -35,7 +35,7 @@ $(BIN)/.installed: pyproject.toml constraints.txt
 
 demo: $(BIN)/.installed
 	$(BIN)/inrkit sample faces -n 16 --out runs/faces-that-come-with-it
-	OMP_NUM_THREADS=$(THREADS) $(BIN)/inrkit train --modality image --out $(RUN) $(if $(STEPS),--steps $(STEPS),--minutes $(MINUTES))
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/inrkit train --preset faces --out $(RUN) $(if $(STEPS),--steps $(STEPS),--minutes $(MINUTES))
 	@echo
 	@echo "The report:  $(RUN)/report.html   (open it in a browser; preview sheets are in $(RUN)/samples)"
 	@echo "Next, try:"

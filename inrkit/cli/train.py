@@ -97,8 +97,7 @@ def train(
 
     \b
       inrkit train --out runs/first                       synthetic signals, no download
-      inrkit train --minutes 5                            as many steps as fit
-      inrkit train --size base --minutes 60               a larger network for longer
+      inrkit train --size base --minutes 60               a larger network, as many steps as fit
       inrkit train --data photos.h5 --steps 20000 --set options.width=384
       inrkit train --data photos.h5 --dry-run             how long will it take here?
       inrkit train --preset cifar10 --print-config > mine.toml

@@ -49,6 +49,9 @@ def _recommended(summary: str, steps: int, **options: Any) -> Mapping[str, Any]:
     }
 
 
+# Faces have few dimensions, and gain from it; photographs lose (docs/recipe.md).
+_DIFFUSION_FIRST = [{"objective": "diffusion", "share": 0.4}, {"objective": "inrct", "share": 0.6}]
+
 _TINY_MLP = {"width": 48, "depth": 5, "frequencies": 8, "octaves": 4.0}
 _TINY_UNET = {"width": 16, "multipliers": [1, 2, 2], "blocks": 2}
 _TINY_UVIT = {"patch": 4, "width": 160, "depth": 3}
@@ -56,6 +59,7 @@ _TINY_DIT = {"patch": 4, "width": 160, "depth": 5, "hidden": 480}
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": _TINY,
+    "faces": {**_TINY, "summary": "tiny for the synthetic faces: first a diffusion model", "phases": _DIFFUSION_FIRST},
     # The same faces with what INRCT is compared with (CM-Func, Table 2).
     "tiny-mlp": _tiny("an MLP as INR", function="mlp", function_options=_TINY_MLP),
     "tiny-unet": _tiny("a U-Net and no INR", function="grid", denoiser="unet", denoiser_options=_TINY_UNET),

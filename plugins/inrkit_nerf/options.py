@@ -77,17 +77,14 @@ class NerfOptions:
 
 
 _TINY = tiny_preset(
-    3000, 48, 0.5, size=[32, 32], function_options={"width": 64, "depth": 4, "frequencies": 6, "octaves": 5.0}
+    3000, 48, size=[32, 32], function_options={"width": 64, "depth": 4, "frequencies": 6, "octaves": 5.0}
 )
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     # Embedded cars, learned on a laptop's processor in minutes.
-    "tiny": {
-        **_TINY,
-        "objective_options": {**_TINY["objective_options"], "clean_share": 0.25, "lambda_recon": 4.0},
-    },
+    "tiny": _TINY,
     # The same settings at the size of the paper, which has a preset of its own in inrkit_nerf.papers.
     "cars": {
-        **tiny_preset(115_219, 128, 0.5, **NETWORK),
+        **tiny_preset(115_219, 128, **NETWORK),
         "summary": "recommended for SRN cars at 128 x 128, on GPUs",
         "lr": 3e-4,
         "save_every": 5000,

@@ -1,10 +1,16 @@
 """One word sets how large a network is; what the user sets beside it wins."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from inrkit.config.resolve import resolve
+from inrkit.core.objective.inrct import Inrct
 from inrkit.core.size import SIZES, Size
 from inrkit.errors import UsageError
+
+PAGE = (Path(__file__).parents[2] / "docs/recipe.md").read_text()
 
 
 @pytest.mark.parametrize("modality", ["image", "nerf"])
@@ -44,3 +50,24 @@ def test_a_misspelt_size_and_a_modality_without_sizes() -> None:
         resolve("image", flags={"size": "bse"})
     with pytest.raises(UsageError, match="'params' has no networks by size"):
         resolve("params", flags={"size": "base"})
+
+
+def test_the_page_says_what_the_sizes_are() -> None:
+    for name, size in SIZES.items():
+        depths = f"{size.depth} + {size.decoder_depth}"
+        assert f"| `{name}` | {size.width} | {depths} | {size.batch_size} | {size.steps:,} |" in PAGE
+
+
+def test_the_page_says_what_the_default_recipe_is() -> None:
+    default = Inrct()
+    assert (default.distance, default.weight_gene, default.curriculum.stages) == ("l2", "1/(t-r)", 8)
+    assert (default.p_mean, default.p_std, default.lambda_recon, default.clean_share) == (-1.1, 2.0, 10.0, 0.2)
+    assert all(text in PAGE for text in ("`l2`", "`1/(t-r)`", "| -1.1, 2:", "stages` | 8 |", "| 10, .2 |"))
+    assert resolve("image").config.objective_options["lambda_recon"] == default.lambda_recon
+
+
+def test_the_page_s_config_begins_as_a_diffusion_model(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "first.toml").write_text(block)
+    phases = resolve("image", file=tmp_path / "first.toml").phases
+    assert [(phase.name, phase.start, phase.stop) for phase in phases] == [("diffusion", 0, 400), ("inrct", 400, 1000)]

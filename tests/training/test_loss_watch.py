@@ -67,7 +67,7 @@ def test_a_watch_goes_on_from_its_state() -> None:
 
 
 SEVERE = {"lr": 3.0, "optimizer": "adamw", "steps": 80, "warmup": 50, "warmup_share": 0.0, "save_every": 40}
-ONE_STAGE = {"curriculum": {"stages": 1}}
+ONE_STAGE = {"curriculum": {"stages": 1}, "lambda_recon": 1.0}
 
 
 def test_a_rate_that_is_too_high_stops_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

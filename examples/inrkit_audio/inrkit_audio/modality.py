@@ -34,8 +34,8 @@ class AudioModality(inrkit.GridModality):
     invented_size = (512,)
     Options = AudioOptions
     presets: ClassVar[Mapping[str, Any]] = {
-        "tiny": inrkit.tiny_preset(800, p_mean=-1.0, patch=16),
-        "speech": inrkit.tiny_preset(1700, p_mean=-1.0, **SPEECH),
+        "tiny": inrkit.tiny_preset(800, patch=16),
+        "speech": inrkit.tiny_preset(1700, **SPEECH),
     }
     options: AudioOptions
 

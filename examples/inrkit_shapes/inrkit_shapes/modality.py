@@ -32,8 +32,6 @@ _TINY = tiny_preset(
     function_options={"patch": 8, "width": 128},
     query_points=768,
 )
-# Windows are solved early: with the usual weight of 10 reconstruction is nearly all of the loss in the end.
-_OBJECTIVE = {**_TINY["objective_options"], "lambda_recon": 2.0, "p_mean": 1.0, "curriculum": {"stages": 4}}
 
 
 @final
@@ -46,7 +44,7 @@ class ShapesModality(GridModality):
     Options = ShapesOptions
     invented_size = (32, 32, 32)
     suffixes = (*MeshesImporter.suffixes, ".npz", ".npy")
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"tiny": {**_TINY, "objective_options": _OBJECTIVE}}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"tiny": _TINY}
 
     options: ShapesOptions
 

@@ -33,7 +33,7 @@ class Inrct(Objective):
     name = "inrct"
     begins_with = "all"
     lambda_gene: float = option(1.0, "weight λ of the generation (consistency) loss", AT_LEAST_0)
-    lambda_recon: float = option(1.0, "weight λ of the reconstruction loss", AT_LEAST_0)
+    lambda_recon: float = option(10.0, "weight λ of the reconstruction loss", AT_LEAST_0)
     lambda_diff: float = option(0.0, "weight λ of the denoising loss, which acts at small t", AT_LEAST_0)
     gene_decay: float = option(
         0.0,
