@@ -583,3 +583,15 @@ def test_presets_are_those_of_the_plugins() -> None:
     assert weights["cifar10"] > 1.4e8
     assert all(row["weights"] > 1e6 for row in json.loads(succeed("presets", "--modality", "nerf", "--json")))
     fail(2, "presets", "--modality", "imago")
+
+
+def test_a_run_makes_a_gallery_that_its_report_links_to(run: Path) -> None:
+    """Samples, encoded held-out signals and their pictures in one page beside the report; a shader is of one INR."""
+    page = run / "gallery.html"
+    assert succeed("export", run, "html", "--set", "count=2").strip() == str(page)
+    text = page.read_text()
+    assert re.fullmatch(r"sample 0,sample 1(,held out \d+){2}", ",".join(re.findall(r"sample \d|held out \d+", text)))
+    assert text.count("data:image/png;base64,") == 2
+    succeed("report", run)
+    assert 'href="gallery.html"' in (run / "report.html").read_text()
+    assert "is of one INR, not of a run" in fail(2, "export", run, "glsl")

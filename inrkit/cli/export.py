@@ -6,22 +6,23 @@ from typing import Any
 import click
 
 from inrkit.cli import option
-from inrkit.cli.output import say
+from inrkit.cli.output import bar, say
 
 
 @click.command()
-@option.inr_file
+@click.argument("file", metavar="FILE.inr|RUN", type=option.PATH)
 @click.argument("what", metavar="FORMAT")
 @option.keys("--set", "sets", "Set an option of the format; may be repeated.")
-@option.out("[default: beside FILE.inr, with its name]", dir_okay=False)
+@option.out("[default: beside FILE.inr, with its name; in RUN]", dir_okay=False)
 def export(file: Path, what: str, sets: tuple[str, ...], out: Path | None) -> None:
-    """Export an .inr file to a format that other programs read.
+    """Export an .inr file, or what a trained run has to show, to a format that other programs read.
 
     \b
       mesh      triangle mesh of the surface: .ply, or .glb, .obj, .stl with the extra 'mesh'; and a picture of it.
                 --set cells=96: resolution along the longest side; --set level=L: iso-value of the surface
       html      one self-contained page that evaluates the INR in the browser (WebGL2): zoom into a picture without end,
-                turn an object, hear a sound at any speed. --set exact=true: all numbers in 32 bits, twice the size
+                turn an object, hear a sound at any speed. --set exact=true: all numbers in 32 bits, twice the size.
+                Of a run: samples and encoded held-out signals, and what lies between; --set count=8 of each
       glsl      the INR as a function in GLSL ES 3.00; its numbers, a texture, in FILE.glsl.f32
       weights   the params of the INR as .safetensors
 
@@ -31,14 +32,24 @@ def export(file: Path, what: str, sets: tuple[str, ...], out: Path | None) -> No
       inrkit export new/0000.inr mesh -o car.ply
       inrkit export new/0000.inr mesh --set cells=160 --set level=20
       inrkit export photo.inr html -o photo.html
+      inrkit export faces html -o gallery.html
       inrkit export new/0000.inr weights
     """
+    from inrkit.cli.files import made_folder
     from inrkit.config.toml import parse_options
-    from inrkit.inference.export import export as export_inr
+    from inrkit.inference.export import export as export_what
+    from inrkit.inference.model import Model
     from inrkit.plugins import load_plugins
     from inrkit.storage.inrfile import load_inr
 
     exporter = load_plugins().exporter(what)
     options: Any = parse_options(exporter.Options, sets, origin="--set")
-    for path in export_inr(load_inr(file), exporter(), options, out or file.with_suffix(exporter.suffix)):
+    if file.is_file() or file.suffix == ".inr":
+        for path in export_what(load_inr(file), exporter(), options, out or file.with_suffix(exporter.suffix)):
+            say(str(path))
+        return
+    model = Model.load(file)
+    with bar("exporting"):
+        written = export_what(model, exporter(), options, out or made_folder(model.run) / f"gallery{exporter.suffix}")
+    for path in written:
         say(str(path))

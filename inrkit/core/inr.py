@@ -59,8 +59,8 @@ class INRFunction(nn.Module, abc.ABC):
     def glsl(self, params: Params) -> Shader:
         """Ourselves with params (1, *shape) as a shader with a function ``field``, for viewers; see `Shader`."""
         raise UsageError(
-            f"`{type(self).__name__}` does not say itself in GLSL; it would by a method 'glsl' (docs/plugins.md), "
-            "and 'inrkit export FILE.inr onnx' works without one"
+            f"`{type(self).__name__}` does not say itself in GLSL; it would by a method 'glsl' (docs/plugins.md). "
+            "`inrkit render` makes pictures without one"
         )
 
     if TYPE_CHECKING:  # `nn.Module` calls `forward`, but says neither with what nor for what

@@ -85,6 +85,18 @@ class Charts(Block):
 
 @final
 @attrs.frozen
+class Link(Block):
+    """A file beside the report, and what it is."""
+
+    file: str
+    text: str
+
+    def html(self) -> str:
+        return f'<p class="block"><a href="{escape(self.file)}">{escape(self.file)}</a> {escape(self.text)}</p>'
+
+
+@final
+@attrs.frozen
 class Table(Block):
     """Rows of texts below a head; the first column names the row."""
 

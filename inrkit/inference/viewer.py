@@ -1,5 +1,6 @@
 """INRs for the browser: a page that evaluates the function on the reader's graphics card, and the function as GLSL."""
 
+import base64
 from pathlib import Path
 from typing import final
 
@@ -11,12 +12,17 @@ from inrkit.core.glsl import WIDTH, Shader
 from inrkit.core.inr import Params
 from inrkit.core.measure import Measure
 from inrkit.core.modality import Modality
-from inrkit.core.option import option
+from inrkit.core.option import AT_LEAST_0, AT_LEAST_1, option
+from inrkit.core.pipeline import Prediction
 from inrkit.core.view import View
+from inrkit.drawing.sheet import png, to_image
 from inrkit.drawing.viewer import Shown, viewer_page
-from inrkit.errors import UsageError
+from inrkit.errors import DataError, UsageError
 from inrkit.inference.export import Exporter
-from inrkit.inference.opened import Opened
+from inrkit.inference.model import Model
+from inrkit.inference.opened import Opened, open_inr
+from inrkit.inference.picture import pictures_of
+from inrkit.inference.signalset import SignalSet
 from inrkit.storage.atomic import write_bytes, write_text
 
 
@@ -25,6 +31,8 @@ class PageOptions:
     """Options of ``html``."""
 
     exact: bool = option(False, "keep all numbers in 32 bits; false: in 16 where a page shows no difference")
+    count: int = option(8, "of a run: how many samples, and how many held-out signals", AT_LEAST_1)
+    seed: int = option(0, "of a run: random seed of the samples, and of the choice of held-out signals", AT_LEAST_0)
 
 
 @final
@@ -35,6 +43,25 @@ class PageExporter(Exporter):
     summary = "a page that evaluates the function in the browser, by WebGL2"
     suffix = ".html"
     Options = PageOptions
+
+    def run_model(self, model: Model, options: PageOptions, path: Path) -> list[Path]:
+        """Samples, encoded held-out signals beside their originals, and a slider from one to another."""
+        samples = model.sample(options.count, options.seed)
+        parts = [
+            *((f"sample {i}", samples.rows(slice(i, i + 1)), None) for i in range(options.count)),
+            *_held_out(model, options),
+        ]
+        opened = [open_inr(model.inr(prediction, 0)) for _, prediction, _ in parts]
+        gains = [gain_of(each.measure, each.file.t) for each in opened]
+        shown = [
+            Shown(name, shader_of(each.measure, each.params), picture)
+            for (name, _, picture), each, gain in zip(parts, opened, gains, strict=True)
+            if gain == gains[0]  # a page has one read-out
+        ]
+        title, view = model.run.name, view_of(opened[0].modality)
+        subtitle = "Samples and encoded held-out signals of a run, evaluated by this page on your graphics card."
+        write_text(path, viewer_page(title, subtitle, view, shown, gains[0], exact=options.exact))
+        return [path]
 
     def run(self, opened: Opened, options: PageOptions, path: Path) -> list[Path]:
         view = view_of(opened.modality)
@@ -84,7 +111,7 @@ def view_of(modality: Modality) -> View:
     if view is None:
         raise UsageError(
             f"the modality '{modality.name}' does not say how a page shows it (`Display.view`, docs/plugins.md); "
-            "export 'glsl' or 'onnx' instead"
+            "export 'glsl' instead"
         )
     return view
 
@@ -99,3 +126,18 @@ def gain_of(measure: Measure, t: float) -> float:
     """What the read-out multiplies the first head by to get the signal."""
     one = torch.ones(1, measure.readout.heads, 1)
     return float(measure.readout.signal(one, torch.tensor([t])).flatten()[0])
+
+
+def _held_out(model: Model, options: PageOptions) -> list[tuple[str, Prediction, str | None]]:
+    """Held-out signals by number, encoded, and their pictures; none where the data are not at hand."""
+    try:
+        signals = SignalSet.choose(model, "test", options.count, options.seed)
+    except (DataError, UsageError):
+        return []
+    encoded = signals.encode()
+    pictures = [png(to_image(picture)) for picture in pictures_of(model, encoded.truth)]
+    return [
+        (f"held out {number}", encoded.prediction.rows(slice(i, i + 1)), f"data:image/png;base64,{text}")
+        for i, number in enumerate(signals.numbers)
+        for text in (base64.b64encode(pictures[i]).decode(),)
+    ]

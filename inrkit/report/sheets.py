@@ -13,7 +13,7 @@ from PIL import Image
 import inrkit
 from inrkit.config.phases import schedule_phases, signals_seen
 from inrkit.config.toml import to_toml, unstructure
-from inrkit.drawing.page import Charts, Listing, Report, Rows, Section, Table, save_report
+from inrkit.drawing.page import Charts, Link, Listing, Report, Rows, Section, Table, save_report
 from inrkit.drawing.sheet import first_row, save_png, sheet
 from inrkit.errors import DataError, UsageError
 from inrkit.evaluation.generation import name_of
@@ -26,6 +26,8 @@ from inrkit.report.tables import evaluation_blocks, evaluation_sentence
 from inrkit.storage.atomic import disk_errors
 from inrkit.storage.rundir import STOPPED
 
+GALLERY = "gallery.html"
+"""In a run directory: the page of `inrkit export RUN html`."""
 SHEET = 32
 """Signals on each sheet of samples."""
 
@@ -57,6 +59,7 @@ def write_report(model: Model, run_dir: Path) -> Path:
             Section("Training", [Charts(charts)] if (charts := history.charts()) else []),
             Section("Samples over training", samples_over_time(run_dir), "From the same noise at every step."),
             *_steps_and_ways(model),
+            *_in_the_browser(run_dir),
             Section("Evaluation", evaluation_blocks(evaluation, run_dir), evaluation_sentence(evaluation)),
             Section("Config", [Listing(to_toml(unstructure(model.config)))], folded=True),
             Section("Environment", [Table(("", ""), _environment(model))], folded=True),
@@ -97,6 +100,14 @@ def _steps_and_ways(model: Model) -> list[Section]:
         Section("Interpolation of samples", between, lead),
         Section("Generated in two steps", two_steps, "From the same noise as the samples in one step."),
     ]
+
+
+def _in_the_browser(run_dir: Path) -> list[Section]:
+    """A link to the page that `inrkit export RUN html` writes."""
+    if not (run_dir / GALLERY).is_file():
+        return []
+    text = "evaluates samples and encoded signals on your graphics card: zoom in, turn them, go from one to another."
+    return [Section("In the browser", [Link(GALLERY, text)])]
 
 
 def _generated(model: Model) -> Section:
