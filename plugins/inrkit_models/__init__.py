@@ -1,6 +1,7 @@
 """Trained models: ``inrkit sample faces -n 16``. The card in each folder says how it was trained.
 
-inrkit train --out runs/faces --minutes 2
+inrkit train --preset faces --steps 3600 --out runs/faces
+inrkit evaluate runs/faces -n 500 --search-times
 inrkit models save runs/faces plugins/inrkit_models/faces --license Apache-2.0
 """
 
