@@ -189,6 +189,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.storage.importer import Importer as Importer
     from inrkit.storage.inrfile import InrFile as InrFile
     from inrkit.storage.inrfile import load_inr as load_inr
+    from inrkit.storage.inrfile import load_inrs as load_inrs
     from inrkit.storage.inrfile import pack_inr as pack_inr
     from inrkit.storage.inrfile import save_inr as save_inr
     from inrkit.storage.inrfile import unpack_inr as unpack_inr

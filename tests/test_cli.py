@@ -92,6 +92,22 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[s
 
 
 @pytest.mark.parametrize("path", list(commands(main)), ids=" ".join)
+def test_many_signals_share_a_file_in_fewer_bits(tmp_path: Path) -> None:
+    """A face costs less than 10 kB, what that costs is said, and each is rendered by its row."""
+    file = tmp_path / "new" / "many.inr"
+    said = succeed("sample", "faces", "-n", "16", "-o", file, "--dtype", "int8")
+    cost = re.search(r"16 samples, int8, ([\d,]+) bytes each, PSNR (\d+\.\d) dB against fp32", said)
+    assert cost, said
+    assert int(cost[1].replace(",", "")) < 10_000
+    assert float(cost[2]) > 45
+    assert file.with_suffix(".png").exists()
+    succeed("render", file, "--row", "15", "--size", "8x8", "-o", tmp_path / "one.png")
+    assert "choose one of the rows 0 to 15" in fail("render", file)
+    assert "got row 16" in fail("export", file, "weights", "--row", "16")
+    succeed("encode", "faces", tmp_path / "one.png", tmp_path / "one.png", "-o", tmp_path / "two.inr")
+    assert [inr.provenance["source"] for inr in inrkit.load_inrs(tmp_path / "two.inr")] == ["one.png"] * 2
+
+
 def test_help_says_what_a_command_is_for_and_shows_an_example(path: tuple[str, ...]) -> None:
     """Whoever asks for help gets a sentence, every flag with a text, and a line to copy."""
     text = succeed(*path, "--help")

@@ -13,6 +13,8 @@ from inrkit.errors import DataError, UsageError
 if TYPE_CHECKING:
     from inrkit.core.modality import Signals
     from inrkit.inference.model import Model
+    from inrkit.storage.inrfile import InrFile
+    from inrkit.storage.rounding import Dtype
 
 _SPLIT = click.Choice(["train", "test", "both"])
 _BATCH = 64
@@ -28,7 +30,10 @@ _ON_SHEET = 24
 @option.label("Class label of the INPUTs by number or name; several are used in turn.")
 @click.option("--skip-broken", is_flag=True, help="Leave out files that cannot be read, instead of stopping.")
 @option.device()
-@option.out("A folder, or FILE.inr; with --data FILE.h5.  [default: RUN/encoded or RUN/params.h5]")
+@option.out(
+    "A folder, or FILE.inr for all INPUTs in one file; with --data FILE.h5.  [default: RUN/encoded or RUN/params.h5]"
+)
+@option.dtype
 @option.as_json
 def encode(
     run: Path,
@@ -40,17 +45,20 @@ def encode(
     skip_broken: bool,
     device: str,
     out: Path | None,
+    dtype: "Dtype",
     as_json: bool,
 ) -> None:
     """Encode files as INRs with a trained run: one forward pass each.
 
-    Writes an .inr file for each INPUT to OUT, and a sheet.png with the inputs above their reconstructions. Prints the
-    reconstruction PSNR of each in dB, at the resolution of training. With --data, writes the INR params of a whole
+    Writes an .inr file for each INPUT to OUT, and a sheet.png with the inputs above their reconstructions; with
+    -o FILE.inr one file of all, which holds what they share only once. Prints the reconstruction PSNR of each in dB, at
+    the resolution of training. With --data, writes the INR params of a whole
     data set to one file, on which a second-stage model can be trained.
 
     \b
       inrkit encode runs/first photo.png -o photo.inr
       inrkit encode runs/first photos/*.png -o encoded
+      inrkit encode runs/first photos/*.png -o photos.inr --dtype int8
       inrkit encode runs/first --data embedded -o params.h5
       inrkit train --modality params --data params.h5 --out runs/second
     """
@@ -58,7 +66,7 @@ def encode(
         raise UsageError("expected either files or a data set with --data, found " + ("both" if inputs else "neither"))
     if data is not None and label is not None:
         raise UsageError("'--label' is for files; a data set has its own labels")
-    from inrkit.cli.files import is_file_name, made_folder
+    from inrkit.cli.files import about_files, is_file_name, made_folder, save_all
     from inrkit.inference.encodeset import SPLITS, encode_set
     from inrkit.inference.given import fittings
     from inrkit.inference.model import Model
@@ -83,25 +91,29 @@ def encode(
     files, sheet = _targets(model.run, inputs, names, out)
     for folder in {file.parent for file in files}:
         made_folder(folder)
-    rows = _encode_files(model, signals, names, files, sheet)
+    rows, inrs = _encode_files(model, signals, names, files, sheet)
+    save_all(inrs, files, dtype)
     if as_json:
         say_json(rows)
         return
     for row in rows:
         say(f"{row['file']}  {row['psnr']:.2f} dB  {row['source']}")
+    if about := about_files(model, inrs, files, dtype):
+        say(f"{len(inrs)} INRs{about}")
 
 
 def _encode_files(
     model: "Model", signals: "Signals", names: Sequence[str], files: Sequence[Path], sheet: Path | None
-) -> list[dict[str, Any]]:
-    """Writes an .inr file for each signal, and a sheet of the first; returns what is to be said of each."""
-    from inrkit.cli.files import save_all
+) -> tuple[list[dict[str, Any]], list["InrFile"]]:
+    """What is to be said of each signal, and its INR; writes a sheet of the first."""
+    from inrkit.cli.files import inrs_of
     from inrkit.drawing.sheet import labelled_rows, save_png
     from inrkit.inference.picture import pictures_of
     from inrkit.inference.signalset import batches
     from inrkit.metrics.metric import psnr
 
     decibels: list[float] = []
+    inrs: list[InrFile] = []
     with bar("encoding") as progress:
         for part in batches(len(names), _BATCH):
             rows = slice(part.start, part.stop)
@@ -109,7 +121,7 @@ def _encode_files(
             prediction = model.encode(batch)
             pair = {"original": batch.query.values, "reconstruction": prediction.at(batch.query.where)}
             origins = [{"kind": "encode", "source": Path(name).name} for name in names[rows]]
-            save_all(model, prediction, files[rows], origins)
+            inrs += inrs_of(model, prediction, origins)
             # Values lie in [-1, 1].
             decibels += psnr(pair["reconstruction"].clamp(-1, 1), pair["original"], peak=2).tolist()
             if sheet is not None and not part.start:
@@ -117,19 +129,18 @@ def _encode_files(
                 captions = [f"{value:.1f} dB" for value in decibels[:_ON_SHEET]]
                 save_png(labelled_rows(pictures, captions=captions), sheet)
             progress(part.stop, len(names))
-    rows_of = zip(names, files, decibels, strict=True)
-    return [{"source": str(name), "file": str(file), "psnr": value} for name, file, value in rows_of]
+    places = files if len(files) == len(names) else files * len(names)
+    rows_of = zip(names, places, decibels, strict=True)
+    return [{"source": str(name), "file": str(file), "psnr": value} for name, file, value in rows_of], inrs
 
 
 def _targets(
     run: Path, inputs: Sequence[Path], names: Sequence[str], out: Path | None
 ) -> tuple[list[Path], Path | None]:
-    """The .inr file of each signal; and of the sheet, which one file goes without."""
+    """The .inr file of each signal, or of all; and of the sheet, which one file goes without."""
     from inrkit.cli.files import names_for
 
     if out is not None and out.suffix == ".inr":
-        if len(names) != 1:
-            raise UsageError(f"{out}: expected one input for one .inr file, found {len(names)}; give a folder instead")
         return [out], None
     folder = out or run / "encoded"
     sheet = folder / "sheet.png"

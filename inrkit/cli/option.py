@@ -12,10 +12,19 @@ Decorator = Callable[[Any], Any]
 
 PATH = click.Path(path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+DTYPES = ("fp32", "bf16", "int8")
 COUNT = click.IntRange(min=1)
 
 run = click.argument("run", type=PATH)
 inr_file = click.argument("file", metavar="FILE.inr", type=PATH)
+row = click.option("--row", type=click.IntRange(min=0), metavar="K", help="Which signal of a file of several, from 0.")
+dtype = click.option(
+    "--dtype",
+    type=click.Choice(DTYPES),
+    default="fp32",
+    show_default=True,
+    help="Number format of the .inr files: bf16 has half the bytes, int8 a quarter; what that costs is told in dB.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 

@@ -14,6 +14,7 @@ from inrkit.cli.output import bar, note, say
 @click.option("--orbit", metavar="N", help="N views on a circle around an object, as a GIF or in the format of OUT.")
 @click.option("--depth", is_flag=True, help="Also write how far away an object is: a picture, and NAME-depth.npy.")
 @option.keys("--at", "places", "Further coordinates, as the modality defines them; may be repeated.")
+@option.row
 @option.device("cpu")
 @option.out("[default: beside FILE.inr, with the request in its name]")
 def render(
@@ -22,6 +23,7 @@ def render(
     orbit: str | None,
     depth: bool,
     places: tuple[str, ...],
+    row: int | None,
     device: str,
     out: Path | None,
 ) -> None:
@@ -33,6 +35,7 @@ def render(
     \b
       inrkit render new/0000.inr --size 512x512
       inrkit render photo.inr --size 640x640 -o large.png
+      inrkit render new.inr --row 3 --size 512x512             one of several signals in a file
       inrkit render car.inr --orbit 60 -o car.gif              or .webp, .mp4, or a folder of frames
       inrkit render car.inr --depth --size 256x256             also car-256x256-depth.png and .npy
       inrkit render car.inr --at elevation=60 --at azimuth=120 --size 256x256
@@ -45,9 +48,10 @@ def render(
 
     request = {key: value for key, value in (("size", size), ("orbit", orbit)) if value is not None}
     request |= option.pairs("--at", places, "azimuth=90")
-    opened = open_inr(file, device)
+    opened = open_inr(file, device, row=row)
     asked = "-".join(value if key == "size" else f"{key}{value}" for key, value in request.items() if "/" not in value)
-    path = out or file.with_name(f"{file.stem}-{asked or 'render'}{opened.modality.display.suffix}")
+    stem = file.stem if row is None else f"{file.stem}-{row}"
+    path = out or file.with_name(f"{stem}-{asked or 'render'}{opened.modality.display.suffix}")
     if size is not None and (remark := opened.stretched(size)):
         note(remark)
     with bar("rendering") as progress:

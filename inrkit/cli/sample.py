@@ -14,6 +14,7 @@ from inrkit.errors import UsageError
 if TYPE_CHECKING:
     from inrkit.core.sample import Sampler
     from inrkit.inference.model import Model
+    from inrkit.storage.rounding import Dtype
 
 
 @click.command()
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     help="Scale of classifier-free guidance, 1: none. Needs a run trained with label_dropout or guidance_range.",
 )
 @option.device()
-@option.out("[default: RUN/generated]", file_okay=False)
+@option.out("A folder, or FILE.inr for all samples in one file.  [default: RUN/generated]")
+@option.dtype
 @click.option("--overwrite", is_flag=True, help="Remove other samples that are in OUT.")
 @click.option(
     "--npz",
@@ -61,18 +63,21 @@ def sample(
     guidance: float,
     device: str,
     out: Path | None,
+    dtype: "Dtype",
     overwrite: bool,
     npz: Path | None,
 ) -> None:
     """Generate new signals with a trained run.
 
-    Writes an .inr file and a picture of each sample to OUT, and all of them to sheet.png. A larger -n with the same
-    seed extends the same samples. Two-step sampling uses the intermediate noise level that `inrkit evaluate RUN
+    Writes an .inr file and a picture of each sample to OUT, and all of them to sheet.png. With -o FILE.inr all samples
+    are in one file, which holds what they share only once, and FILE.png shows them. A larger -n with the same seed
+    extends the same samples. Two-step sampling uses the intermediate noise level that `inrkit evaluate RUN
     --search-times` found, or 0.821.
 
     \b
       inrkit sample runs/first -n 64 -o new
       inrkit sample runs/first --steps 2 --size 256x256
+      inrkit sample runs/first -n 64 -o new.inr --dtype int8
       inrkit sample runs/digits --label 3,5 --guidance 1.5
       inrkit sample runs/first -n 50000 --npz many.npz
     """
@@ -90,7 +95,8 @@ def sample(
     if size is not None:
         model.modality.display.places({"size": size})  # a mistake in it shows before the work
     if npz is None:
-        _write_folder(model, out or model.run / "generated", count, seed, levels, label, way, guidance, size, overwrite)
+        target = out or model.run / "generated"
+        _write(model, target, count, seed, levels, label, way, guidance, size, dtype, overwrite)
         return
     from inrkit.inference.sampleset import save_samples
 
@@ -110,7 +116,7 @@ def sample(
     say(f"{npz}: {count} samples")
 
 
-def _write_folder(
+def _write(
     model: "Model",
     out: Path,
     count: int,
@@ -120,13 +126,40 @@ def _write_folder(
     way: "Sampler",
     guidance: float,
     size: str | None,
+    dtype: "Dtype",
     overwrite: bool,
 ) -> None:
-    """A file of each sample, its picture, and the sheet of all."""
-    from inrkit.cli.files import made_folder, save_all, shown
+    """A file of each sample with its picture, or one file of all; and the sheet of all."""
+    from inrkit.cli.files import about_files, inrs_of, save_all, shown
     from inrkit.drawing.sheet import save_png, sheet, to_image
 
     known = model.labels(count, seed, label)
+    files, others = _targets(out, count, overwrite)
+    with bar("sampling") as progress:
+        prediction = model.sample(count, seed, levels, label, sampler=way, guidance=guidance, progress=progress)
+    pictures = shown(model, prediction, size)
+    origin = {"kind": "sample", "seed": seed, "times": list(levels), "sampler": way.name, "guidance": guidance}
+    classes = [{}] * count if known is None else [{"label": int(k)} for k in known]
+    inrs = inrs_of(model, prediction, [{**origin, **classes[i], "number": i} for i in range(count)])
+    save_all(inrs, files, dtype)
+    alone = files == [out]
+    for picture, file in zip(pictures, [] if alone else files, strict=False):
+        save_png(to_image(picture), file.with_suffix(".png"))
+    seen = save_png(sheet(pictures), out.with_suffix(".png") if alone else out / "sheet.png")
+    for path in (*others, *(other.with_suffix(".png") for other in others)):
+        path.unlink(missing_ok=True)
+    say(f"{out}: {count} samples{about_files(model, inrs, files, dtype)}; see {seen}")
+
+
+def _targets(out: Path, count: int, overwrite: bool) -> tuple[list[Path], list[Path]]:
+    """The .inr files to write, and those of an earlier call that are to be removed."""
+    from inrkit.cli.files import is_file_name, made_folder
+
+    if out.suffix == ".inr":
+        made_folder(out.parent)
+        return [out], []
+    if is_file_name(out):
+        raise UsageError(f"{out}: expected an .inr file or a folder; 'inrkit render' makes pictures of .inr files")
     folder = made_folder(out)
     others = [path for path in folder.glob("*.inr") if path.stem.isdecimal() and int(path.stem) >= count]
     if others and not overwrite:
@@ -134,19 +167,7 @@ def _write_folder(
             f"{folder}: {len(others)} samples of an earlier call would stay beside the new {count}; choose "
             "another OUT, or give '--overwrite' to remove them"
         )
-    with bar("sampling") as progress:
-        prediction = model.sample(count, seed, levels, label, sampler=way, guidance=guidance, progress=progress)
-    pictures = shown(model, prediction, size)
-    origin = {"kind": "sample", "seed": seed, "times": list(levels), "sampler": way.name, "guidance": guidance}
-    files = [folder / f"{i:04d}.inr" for i in range(count)]
-    classes = [{}] * count if known is None else [{"label": int(k)} for k in known]
-    save_all(model, prediction, files, [{**origin, **classes[i], "number": i} for i in range(count)])
-    for picture, file in zip(pictures, files, strict=True):
-        save_png(to_image(picture), file.with_suffix(".png"))
-    save_png(sheet(pictures), folder / "sheet.png")
-    for path in (*others, *(other.with_suffix(".png") for other in others)):
-        path.unlink(missing_ok=True)
-    say(f"{folder}: {count} samples; see {folder / 'sheet.png'}")
+    return [folder / f"{i:04d}.inr" for i in range(count)], others
 
 
 def parse_times(text: str) -> tuple[float, ...]:

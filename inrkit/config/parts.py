@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from inrkit.config.toml import parse_options, structure
+from inrkit.config.toml import parse_options, structure, unstructure
 from inrkit.core.denoiser import Denoiser
 from inrkit.core.inr import INRFunction
 from inrkit.core.measure import Measure
@@ -25,7 +25,11 @@ def make_function(
         size: Of the grid that it is held to in training, where there is one.
     """
     cls = load_plugins().function(name)
-    return cls.build(structure(cls.Options, options, origin=_FUNCTION), axes=axes, channels=channels, size=size)
+    settings: Any = structure(cls.Options, options, origin=_FUNCTION)
+    function = cls.build(settings, axes=axes, channels=channels, size=size)
+    table = unstructure(settings)
+    function.built_with = {"name": name, "options": table, "axes": axes, "channels": channels, "size": list(size)}
+    return function
 
 
 def make_denoiser(

@@ -273,6 +273,7 @@ class Model:
         return InrFile(
             params={name: value.detach().float().cpu() for name, value in params.items()},
             function=type(self.pipeline.function).__name__,
+            built_with=self.pipeline.function.built_with,
             function_state={name: value.cpu() for name, value in self.pipeline.function.state_dict().items()},
             modality=self.modality.name,
             modality_options=self.config.options,

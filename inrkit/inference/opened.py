@@ -75,13 +75,20 @@ class Opened:
         return f"{size} stretches the signal, which is {shown_size(own.size)}; --size {fitting} keeps its proportion"
 
 
-def open_inr(inr: InrFile | Path | str, device: str = "cpu", *, modality: type[Modality] | None = None) -> Opened:
+def open_inr(
+    inr: InrFile | Path | str,
+    device: str = "cpu",
+    *,
+    row: int | None = None,
+    modality: type[Modality] | None = None,
+) -> Opened:
     """What an INR file holds, ready to be rendered or exported. Needs the modality's plugin, but no run.
 
     Args:
+        row: Which signal of a file of several, from 0.
         modality: The class, for one that is not installed as a plugin.
     """
-    inr = inr if isinstance(inr, InrFile) else load_inr(Path(inr))
+    inr = inr if isinstance(inr, InrFile) else load_inr(Path(inr), row)
     cls = load_plugins().modality(inr.modality) if modality is None else modality
     table = dict(inr.readout)
     name = str(table.pop("name", "direct"))
@@ -119,11 +126,12 @@ def render(
     request: Request | None = None,
     *,
     device: str = "cpu",
+    row: int | None = None,
     modality: type[Modality] | None = None,
     progress: Progress = quiet,
 ) -> list[Tensor]:
     """An INR file measured at each place of a request, such as "512x512" or {"orbit": 60}: tensors (C, ...)."""
-    return open_inr(inr, device, modality=modality).render(request, progress=progress)
+    return open_inr(inr, device, row=row, modality=modality).render(request, progress=progress)
 
 
 def render_with_depth(
@@ -131,8 +139,9 @@ def render_with_depth(
     request: Request | None = None,
     *,
     device: str = "cpu",
+    row: int | None = None,
     modality: type[Modality] | None = None,
     progress: Progress = quiet,
 ) -> list[Rendered]:
     """An INR file of a solid seen from outside: `Rendered`, with colour, opacity, depth and normal, for each place."""
-    return open_inr(inr, device, modality=modality).render_with_depth(request, progress=progress)
+    return open_inr(inr, device, row=row, modality=modality).render_with_depth(request, progress=progress)

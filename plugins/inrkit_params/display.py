@@ -8,7 +8,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inrkit import DataError, Display, InrFile, Signals, load_inr, make_readout
+from inrkit import DataError, Display, InrFile, Signals, load_inrs, make_readout
 from inrkit_params.first import First, vector_of
 
 
@@ -46,15 +46,15 @@ class ParamsDisplay(Display):
         return first.display.pictures(values)
 
     def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
-        first, vectors = self.first, []
-        for path in paths:
-            inr = load_inr(path)
+        first, vectors, names = self.first, [], []
+        for path, inr in ((file, inr) for file in paths for inr in load_inrs(file)):
             shapes = {name: tuple(value.shape) for name, value in inr.params.items()}
             wanted = {name: tuple(value.shape) for name, value in first.inr.params.items()}
             if (inr.function, shapes) != (first.inr.function, wanted):
                 raise DataError(f"{path}: expected params of '{first.inr.function}' {wanted}, found {shapes}")
             vectors.append(vector_of(inr.params))
-        return {"values": torch.stack(vectors)}, [path.stem for path in paths]
+            names.append(path.stem)
+        return {"values": torch.stack(vectors)}, names
 
     def write(self, values: Sequence[Tensor], path: Path) -> Path:
         return self.first.display.write(values, path)

@@ -9,14 +9,16 @@ import attrs
 import pytest
 import torch
 
-from inrkit.errors import DataError
-from inrkit.storage.inrfile import InrFile, load_inr, save_inr
+from inrkit.errors import DataError, UsageError
+from inrkit.storage import tensorfile
+from inrkit.storage.inrfile import InrFile, load_inr, load_inrs, pack_inr, save_inr, unpack_inr
 
 
 def signal(**changes: object) -> InrFile:
     inr = InrFile(
-        params={"layer0": torch.randn(5, 3), "layer1": torch.randn(5).to(torch.bfloat16)},
+        params={"layer0": torch.randn(5, 3), "layer1": torch.randn(5)},
         function="anr",
+        built_with={"name": "anr", "size": [32, 32]},
         function_state={"shared.weight": torch.randn(4, 4).T},
         modality="image",
         modality_options={"size": [32, 32]},
@@ -84,7 +86,7 @@ def foreign() -> dict[str, bytes]:
         "text": b"hello, this is no signal at all",
         "safetensors": save({"x": torch.zeros(3)}),
         "bomb": (2**60).to_bytes(8, "little") + b"{}",
-        "format": save({"x": torch.zeros(3)}, {"format": "inrkit-inr", "version": "2"}),
+        "format": save({"x": torch.zeros(3)}, {"format": "inrkit-inr", "version": "3"}),
         "bare": save({"x": torch.zeros(3)}, {"format": "inrkit-inr", "version": "1"}),
     }
 
@@ -134,3 +136,90 @@ def test_params_that_no_function_can_be_bound_to_are_refused(
         save_inr(tmp_path / "a.inr", signal(params=params))
     with pytest.raises(DataError, match=said):
         load_inr(tmp_path / "a.inr")
+
+
+def several(count: int = 3) -> list[InrFile]:
+    first = signal()
+    return [
+        attrs.evolve(
+            first,
+            params={name: torch.randn_like(value) for name, value in first.params.items()},
+            t=float(i),
+            provenance={"run": "r", "number": i},
+        )
+        for i in range(count)
+    ]
+
+
+def test_signals_of_one_function_share_a_file(tmp_path: Path) -> None:
+    """Each comes back by its row, and another one costs no more than its own params and what is told of it."""
+    inrs = several()
+    path = save_inr(tmp_path / "many.inr", inrs)
+    for row, (inr, back) in enumerate(zip(inrs, load_inrs(path), strict=True)):
+        assert all(torch.equal(back.params[name], inr.params[name]) for name in inr.params)
+        assert all(torch.equal(back.function_state[name], inr.function_state[name]) for name in inr.function_state)
+        assert (back.t, back.provenance) == (inr.t, inr.provenance)
+        assert load_inr(path, row).t == inr.t
+    assert len(pack_inr(several(9))) - len(pack_inr(several(8))) < 4 * (5 * 3 + 5) + 40
+    with pytest.raises(UsageError, match="holds 3 signals; choose one of the rows 0 to 2"):
+        load_inr(path)
+    with pytest.raises(UsageError, match="got row 3"):
+        load_inr(path, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"readout": {"name": "direct"}}, "another 'readout' in signal 1"),
+        ({"function_state": {"shared.weight": torch.zeros(4, 4)}}, "another 'function_state' in signal 1"),
+        ({"params": {"layer0": torch.zeros(5, 2), "layer1": torch.zeros(5)}}, "another 'params' in signal 1"),
+    ],
+)
+def test_signals_of_several_functions_need_several_files(changes: dict[str, object], said: str) -> None:
+    """What the file holds once must be the same for all."""
+    first = signal()
+    with pytest.raises(DataError, match=said):
+        pack_inr([first, attrs.evolve(first, **changes)])
+    with pytest.raises(DataError, match="at least one signal"):
+        pack_inr([])
+
+
+@pytest.mark.parametrize(("dtype", "least", "size"), [("bf16", 2**-8, 0.5), ("int8", 1 / 254, 0.25)])
+def test_fewer_bits_keep_each_row_to_its_precision(dtype: str, least: float, size: float) -> None:
+    """Matrices are off by half a step at most, of each row's own scale; vectors stay; what comes back is fp32."""
+    inr = signal(
+        params={"a": torch.randn(64, 64) * torch.logspace(-6, 6, 64)[:, None], "bias": torch.randn(7)},
+        function_state={"w": torch.randn(64, 64), "zero": torch.zeros(2, 3), "count": torch.tensor([[3]])},
+    )
+    data = pack_inr(inr, dtype)
+    back = unpack_inr(data, origin="a.inr")
+    for before, after in ((inr.params["a"], back.params["a"]), (inr.function_state["w"], back.function_state["w"])):
+        assert after.dtype == torch.float32
+        assert ((after - before).abs() <= 1.001 * least * before.abs().amax(1, keepdim=True)).all()
+    assert torch.equal(back.params["bias"], inr.params["bias"])
+    assert torch.equal(back.function_state["zero"], inr.function_state["zero"])
+    assert torch.equal(back.function_state["count"], inr.function_state["count"])
+    assert len(data) < (size + 0.1) * len(pack_inr(inr))
+    again = pack_inr(back, dtype)
+    assert torch.equal(unpack_inr(again, origin="a.inr").params["a"], back.params["a"])
+
+
+def test_what_does_not_fit_together_is_refused_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scales of another shape, or of nothing; rows that are not one for each signal; a number format that is none."""
+    with pytest.raises(UsageError, match="must be one of fp32, bf16, int8"):
+        pack_inr(signal(), "fp8")
+    pack = tensorfile.pack
+
+    def altered(change: dict[str, torch.Tensor]) -> bytes:
+        with monkeypatch.context() as there:
+            there.setattr(tensorfile, "pack", lambda tensors, *how, **more: pack({**tensors, **change}, *how, **more))
+            return pack_inr(several(), "int8")
+
+    for name, tensor, said in (
+        ("scale.params.layer0", torch.ones(3, 5), r"expected scales of 'params\.layer0', float32 \(3, 5, 1\)"),
+        ("scale.params.none", torch.ones(1), "expected scales of tensors that are there"),
+        ("params.layer1", torch.ones(2, 5), "expected 3 rows of 'layer1'"),
+        ("params.layer1", torch.ones(()), "expected 3 rows of 'layer1'"),
+    ):
+        with pytest.raises(DataError, match=said):
+            unpack_inr(altered({name: tensor}), origin="a.inr")
