@@ -67,18 +67,11 @@ def encode(
     if data is not None and label is not None:
         raise UsageError("'--label' is for files; a data set has its own labels")
     from inrkit.cli.files import about_files, is_file_name, made_folder, save_all
-    from inrkit.inference.encodeset import SPLITS, encode_set
     from inrkit.inference.given import fittings
     from inrkit.inference.model import Model
 
     if data is not None:
-        model = Model.load(run, device=device)
-        store = out or made_folder(model.run) / "params.h5"
-        splits = SPLITS if split == "both" else (split,)
-        with bar("encoding") as progress:
-            path = None if data == "embedded" else data
-            encode_set(model, path, store, splits=splits, limit=limit, progress=progress)
-        say(str(store))
+        say(str(_encode_set(Model.load(run, device=device), data, split, limit, out)))
         return
     if out is not None and out.suffix != ".inr" and is_file_name(out):
         raise UsageError(f"{out}: expected an .inr file or a folder; 'inrkit render' makes pictures of .inr files")
@@ -100,6 +93,18 @@ def encode(
         say(f"{row['file']}  {row['psnr']:.2f} dB  {row['source']}")
     if about := about_files(model, inrs, files, dtype):
         say(f"{len(inrs)} INRs{about}")
+
+
+def _encode_set(model: "Model", data: str, split: str, limit: int | None, out: Path | None) -> Path:
+    """Writes the params of a data set; returns the file."""
+    from inrkit.cli.files import made_folder
+    from inrkit.inference.encodeset import SPLITS, encode_set
+
+    store = out or made_folder(model.run) / "params.h5"
+    splits = SPLITS if split == "both" else (split,)
+    with bar("encoding") as progress:
+        path = None if data == "embedded" else data
+        return encode_set(model, path, store, splits=splits, limit=limit, progress=progress)
 
 
 def _encode_files(
@@ -129,7 +134,7 @@ def _encode_files(
                 captions = [f"{value:.1f} dB" for value in decibels[:_ON_SHEET]]
                 save_png(labelled_rows(pictures, captions=captions), sheet)
             progress(part.stop, len(names))
-    places = files if len(files) == len(names) else files * len(names)
+    places = files if len(files) == len(names) else [files[0]] * len(names)
     rows_of = zip(names, places, decibels, strict=True)
     return [{"source": str(name), "file": str(file), "psnr": value} for name, file, value in rows_of], inrs
 

@@ -7,14 +7,16 @@ import click
 
 from inrkit.cli import option
 from inrkit.cli.output import bar, say
+from inrkit.errors import UsageError
 
 
 @click.command()
 @click.argument("file", metavar="FILE.inr|RUN", type=option.PATH)
 @click.argument("what", metavar="FORMAT")
 @option.keys("--set", "sets", "Set an option of the format; may be repeated.")
+@option.row
 @option.out("[default: beside FILE.inr, with its name; in RUN]", dir_okay=False)
-def export(file: Path, what: str, sets: tuple[str, ...], out: Path | None) -> None:
+def export(file: Path, what: str, sets: tuple[str, ...], row: int | None, out: Path | None) -> None:
     """Export an .inr file, or what a trained run has to show, to a format that other programs read.
 
     \b
@@ -45,9 +47,12 @@ def export(file: Path, what: str, sets: tuple[str, ...], out: Path | None) -> No
     exporter = load_plugins().exporter(what)
     options: Any = parse_options(exporter.Options, sets, origin="--set")
     if file.is_file() or file.suffix == ".inr":
-        for path in export_what(load_inr(file), exporter(), options, out or file.with_suffix(exporter.suffix)):
+        target = out or file.with_name(f"{file.stem}{'' if row is None else f'-{row}'}{exporter.suffix}")
+        for path in export_what(load_inr(file, row), exporter(), options, target):
             say(str(path))
         return
+    if row is not None:
+        raise UsageError(f"{file}: '--row' is for an .inr file of several signals")
     model = Model.load(file)
     with bar("exporting"):
         written = export_what(model, exporter(), options, out or made_folder(model.run) / f"gallery{exporter.suffix}")

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -101,18 +101,8 @@ def sample(
     from inrkit.inference.sampleset import save_samples
 
     with bar("sampling") as progress:
-        save_samples(
-            model,
-            npz,
-            count,
-            seed,
-            levels,
-            label,
-            sampler=way,
-            guidance=guidance,
-            size=size,
-            progress=progress,
-        )
+        how: dict[str, Any] = {"sampler": way, "guidance": guidance, "size": size, "progress": progress}
+        save_samples(model, npz, count, seed, levels, label, **how)
     say(f"{npz}: {count} samples")
 
 
