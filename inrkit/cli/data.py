@@ -8,7 +8,9 @@ import click
 
 from inrkit.cli import option
 from inrkit.cli.failure import as_flags
-from inrkit.cli.output import bar, note, say, say_json, say_table, shown, shown_bytes
+from inrkit.cli.help import Command
+from inrkit.cli.output import bar, note, say, say_json, shown, shown_bytes
+from inrkit.cli.table import Table, say_result
 from inrkit.config import overrides, schema
 from inrkit.errors import InrkitError, UsageError
 from inrkit.plugins import load_plugins
@@ -18,13 +20,13 @@ from inrkit.plugins import load_plugins
 def data() -> None:
     """Import, describe and verify data sets.
 
-    A data set is one file, called a store, which 'inrkit train --data FILE' reads. It is written once and carries a
-    SHA-256 hash.
-
     \b
       inrkit data import images ~/photos photos.h5 --size 64x64
       inrkit data info photos.h5
       inrkit data verify photos.h5
+
+    A data set is one file, called a store, which 'inrkit train --data FILE' reads. It is written once and carries a
+    SHA-256 hash.
     """
 
 
@@ -54,6 +56,7 @@ def import_() -> None:
 
     \b
       inrkit data import images ~/photos photos.h5
+      inrkit data import images ~/photos photos.h5 --size 64x64 --skip-broken
       inrkit data import images --help            the flags of a format
     """
 
@@ -108,11 +111,13 @@ def command_of(importer: type[Any]) -> click.Command:
         except InrkitError as error:  # of the importer, which knows fields and no flags
             raise type(error)(as_flags(str(error), fields)) from error
 
-    return click.Command(
+    call = f"inrkit data import {importer.name}"
+    return Command(
         importer.name,
         callback=run,
         help=f"{importer.summary[:1].upper()}{importer.summary[1:]}, as a store for the modality "
-        f"'{importer.modality}'.\n\n\b\n  inrkit data import {importer.name} SOURCE data.h5",
+        f"'{importer.modality}'.\n\n\b\n  {call} SOURCE data.h5\n  {call} SOURCE data.h5 --overwrite\n"
+        "  inrkit train --data data.h5",
         params=[
             click.Argument(["source"], type=option.PATH),
             click.Argument(["out"], type=click.Path(dir_okay=False, path_type=Path)),
@@ -143,14 +148,17 @@ def _import(importer: type[Any], source: Path, out: Path, options: Any, *, overw
         say(f"{len(writer.skipped)} skipped")
 
 
-@data.command(short_help="Show what a store contains.")
+@data.command(cls=Command, short_help="Show what a store contains.")
 @click.argument("file", type=option.PATH)
+@option.table
 @option.as_json
 def info(file: Path, as_json: bool) -> None:
     """Show what a store contains: its arrays, their shapes, and where they came from.
 
     \b
       inrkit data info photos.h5
+      inrkit data info photos.h5 --json
+      inrkit data info photos.h5 --table photos.tex
     """
     from inrkit.storage.store import Store, ranges
 
@@ -169,16 +177,13 @@ def info(file: Path, as_json: bool) -> None:
             "arrays": arrays,
             "attributes": store.attributes,
         }
-    if as_json:
-        say_json(facts)
-        return
     rows = [[key.replace("_", " "), facts[key]] for key in ("file", "modality", "items", "held_out")]
     rows += [["size", shown_bytes(facts["bytes"])], ["sha256", facts["sha256"]]]
     for name, a in arrays.items():
         said = f"from {a['low']:.4g} to {a['high']:.4g}, mean {a['mean']:.4g}"
         rows.append([f"array {name}", f"{'x'.join(map(str, a['shape']))} {a['dtype']}, {said}"])
     rows += [[key, _brief(shown(value))] for key, value in facts["attributes"].items()]
-    say_table(["what", ""], rows)
+    say_result(facts, [Table(["what", ""], rows)], as_json=as_json)
 
 
 def _brief(text: str) -> str:
@@ -195,7 +200,7 @@ def _held_out(file: Path, modality: str) -> int | None:
         return None
 
 
-@data.command(short_help="Verify a store's hash and read all of it.")
+@data.command(cls=Command, short_help="Verify a store's hash and read all of it.")
 @click.argument("file", type=option.PATH)
 @option.as_json
 def verify(file: Path, as_json: bool) -> None:
@@ -203,6 +208,8 @@ def verify(file: Path, as_json: bool) -> None:
 
     \b
       inrkit data verify photos.h5
+      inrkit data verify photos.h5 --json
+      inrkit data verify photos.h5 && echo whole
     """
     from inrkit.storage.store import verify_store
 

@@ -5,37 +5,36 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import click
-
 from inrkit.cli import option
-from inrkit.cli.output import bar, say, say_json, say_table, shown, shown_bytes
+from inrkit.cli.help import command
+from inrkit.cli.output import bar, shown, shown_bytes
 from inrkit.cli.plugins import describe
+from inrkit.cli.table import Table, say_result
 from inrkit.plugins import load_plugins
 from inrkit.progress import Progress, quiet
 
 _DEMO = 5  # minutes, as the Makefile has them
 
 
-@click.command()
+@command()
+@option.table
 @option.as_json
 def doctor(as_json: bool) -> None:
     """Examine this machine and this installation.
 
-    Measures the speed of matrix products and of a training step of the demo, says which device and precision 'auto'
-    stands for, and warns of likely problems. Please put its output into bug reports. How long anything else trains here
-    is said by 'inrkit train --dry-run'.
-
     \b
       inrkit doctor
       inrkit doctor --json > machine.json
+      inrkit doctor --table machine.csv
+
+    Measures the speed of matrix products and of a training step of the demo, says which device and precision 'auto'
+    stands for, and warns of likely problems. Please put its output into bug reports. How long anything else trains here
+    is said by 'inrkit train --dry-run'.
     """
     with bar("examining this machine") as progress:
         facts = examine(progress)
-    if as_json:
-        say_json(facts)
-        return
-    say_table(["what", ""], _rows(facts))
-    say("\n".join(f"warning: {warning}" for warning in facts["warnings"]) or "no warnings")
+    warnings = "\n".join(f"warning: {warning}" for warning in facts["warnings"]) or "no warnings"
+    say_result(facts, [Table(["what", ""], _rows(facts), warnings)], as_json=as_json)
 
 
 def examine(progress: Progress = quiet) -> dict[str, Any]:

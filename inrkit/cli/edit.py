@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inrkit.cli import option
+from inrkit.cli.help import command
 from inrkit.cli.output import bar, note, say, say_json
 from inrkit.errors import UsageError
 
@@ -30,7 +31,7 @@ TASKS: Mapping[str, frozenset[str]] = {
 _BETWEEN, _STROKE = 9, 1.0
 
 
-@click.command()
+@command()
 @option.run
 @option.inputs(required=False)
 @click.option("--task", required=True, type=click.Choice(list(TASKS)), help="Kind of edit.")
@@ -38,10 +39,10 @@ _BETWEEN, _STROKE = 9, 1.0
     "--mask",
     type=option.FILE,
     help="inpaint: mask image as large as the INPUT, or of training's resolution: white where to inpaint, or painted "
-    "on a transparent layer, or the INPUT with a part erased.",
+    "on a transparent layer, or the INPUT with a part erased. [default: none]",
 )
-@click.option("--box", metavar="X,Y,W,H", help="inpaint: fill this box, in pixels of the INPUT.")
-@click.option("--text", metavar="LETTERS", help="inpaint: fill the shape of these letters.")
+@click.option("--box", metavar="X,Y,W,H", help="inpaint: fill this box, in pixels of the INPUT. [default: none]")
+@click.option("--text", metavar="LETTERS", help="inpaint: fill the shape of these letters. [default: none]")
 @click.option("--invert", is_flag=True, help="inpaint: invert the mask.")
 @click.option("--factor", type=int, metavar="N", help="superres: how many times larger each axis becomes. [default: 2]")
 @click.option(
@@ -49,20 +50,22 @@ _BETWEEN, _STROKE = 9, 1.0
     type=float,
     metavar="T",
     help="Noise standard deviation, for values in [-1, 1]. denoise: of the INPUT [default: estimated]; stroke: that is "
-    "added [default: 1]; interpolate: interpolate noisy signals at this level instead of INR params.",
+    "added [default: 1]; interpolate: interpolate noisy signals at this level instead of INR params [default: params].",
 )
 @click.option(
     "--passes",
+    metavar="N",
     type=option.COUNT,
     help="Network evaluations. [default: 4 for stroke; 20 for inpaint, superres, colorize]",
 )
 @click.option(
     "-n",
     "count",
+    metavar="N",
     type=option.COUNT,
     help="Results for each INPUT [default: 1]; interpolate: signals, both ends included [default: 9].",
 )
-@option.label("Class label of the results by number or name; several are used in turn.")
+@option.label("Class label of the results by number or name; several are used in turn. [default: none]")
 @option.seed("Random seed; equal seeds give equal results.")
 @option.device()
 @option.out("A folder, or FILE.png. [default: RUN/edited]")
@@ -82,6 +85,11 @@ def edit(
     """Edit signals with a trained run (zero-shot: no training for the edit).
 
     \b
+      inrkit edit runs/first face.png --task inpaint --box 8,8,16,10 -n 4 -o filled
+      inrkit edit runs/first small.png --task superres --factor 4 -o large.png
+      inrkit edit runs/first a.png b.png --task interpolate --level 0.5
+
+    \b
       inpaint      fill in a --mask, --box or --text                   preserves the known pixels
       superres     super-resolution by --factor                        preserves the input as means of patches
       colorize     add colour to a grey picture                        preserves the luma
@@ -96,11 +104,6 @@ def edit(
     Writes to OUT for each result: NAME.npy, the exact values (float32 in [-1, 1]), in which what is preserved agrees
     with the INPUT to 1e-5; NAME.png, rounded to 8 bits; NAME.inr, an encoding of it, which comes close but is not
     exact. sheet.png shows the signals before and after, at the resolution of training, with what is filled in marked.
-
-    \b
-      inrkit edit runs/first face.png --task inpaint --box 8,8,16,10 -n 4 -o filled
-      inrkit edit runs/first small.png --task superres --factor 4 -o large.png
-      inrkit edit runs/first a.png b.png --task interpolate --level 0.5
     """
     _check(task, count, given, len(inputs))
     from inrkit.config.resolve import Resolved

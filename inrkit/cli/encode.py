@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inrkit.cli import option
+from inrkit.cli.help import command
 from inrkit.cli.output import bar, note, say, say_json
 from inrkit.errors import DataError, UsageError
 
@@ -21,17 +22,23 @@ _BATCH = 64
 _ON_SHEET = 24
 
 
-@click.command()
+@command()
 @option.run
 @option.inputs(required=False)
-@click.option("--data", metavar="FILE", help="Encode a whole data set: a store, or 'embedded' (the synthetic signals).")
+@click.option(
+    "--data",
+    metavar="DATA",
+    help="Encode a whole data set: a store, or 'embedded' (the synthetic signals). [default: none]",
+)
 @click.option("--split", type=_SPLIT, default="both", show_default=True, help="Which split of --data.")
-@click.option("-n", "limit", type=option.COUNT, help="Maximum number of signals of each split.  [default: all]")
-@option.label("Class label of the INPUTs by number or name; several are used in turn.")
+@click.option(
+    "-n", "limit", metavar="N", type=option.COUNT, help="Maximum number of signals of each split. [default: all]"
+)
+@option.label("Class label of the INPUTs by number or name; several are used in turn. [default: none]")
 @click.option("--skip-broken", is_flag=True, help="Leave out files that cannot be read, instead of stopping.")
 @option.device()
 @option.out(
-    "A folder, or FILE.inr for all INPUTs in one file; with --data FILE.h5.  [default: RUN/encoded or RUN/params.h5]"
+    "A folder, or FILE.inr for all INPUTs in one file; with --data FILE.h5. [default: RUN/encoded or RUN/params.h5]"
 )
 @option.dtype
 @option.as_json
@@ -50,17 +57,17 @@ def encode(
 ) -> None:
     """Encode files as INRs with a trained run: one forward pass each.
 
-    Writes an .inr file for each INPUT to OUT, and a sheet.png with the inputs above their reconstructions; with
-    -o FILE.inr one file of all, which holds what they share only once. Prints the reconstruction PSNR of each in dB, at
-    the resolution of training. With --data, writes the INR params of a whole
-    data set to one file, on which a second-stage model can be trained.
-
     \b
       inrkit encode runs/first photo.png -o photo.inr
       inrkit encode runs/first photos/*.png -o encoded
       inrkit encode runs/first photos/*.png -o photos.inr --dtype int8
       inrkit encode runs/first --data embedded -o params.h5
       inrkit train --modality params --data params.h5 --out runs/second
+
+    Writes an .inr file for each INPUT to OUT, and a sheet.png with the inputs above their reconstructions; with
+    -o FILE.inr one file of all, which holds what they share only once. Prints the reconstruction PSNR of each in dB, at
+    the resolution of training. With --data, writes the INR params of a whole data set to one file, on which a
+    second-stage model can be trained.
     """
     if (data is None) == (not inputs):
         raise UsageError("expected either files or a data set with --data, found " + ("both" if inputs else "neither"))

@@ -6,11 +6,13 @@ from typing import Any
 import click
 
 from inrkit.cli import option
-from inrkit.cli.output import bar, say, say_json, say_table
+from inrkit.cli.help import command
+from inrkit.cli.output import bar, note, say
+from inrkit.cli.table import Table, say_result
 from inrkit.errors import UsageError
 
 
-@click.command()
+@command()
 @option.run
 @click.option("--data", metavar="DATA", help="Data set: a store, a folder or NAME://ADDRESS. [default: the run's own]")
 @option.signals(2000)
@@ -25,9 +27,9 @@ from inrkit.errors import UsageError
     "--features",
     metavar="NAME",
     help="Also compute the figures of sets on the features of this network, and what it makes of single signals if it "
-    "is a classifier: see 'inrkit plugins list'.",
+    "is a classifier: see 'inrkit plugins list'. [default: none]",
 )
-@click.option("--weights", metavar="FILE", help="Weights of that network: .safetensors or .npz.")
+@click.option("--weights", metavar="FILE", help="Weights of that network: .safetensors or .npz. [default: none]")
 @option.keys("--set", "sets", "Further option of that network.")
 @click.option(
     "--whole",
@@ -37,6 +39,7 @@ from inrkit.errors import UsageError
 )
 @option.seed("Random seed of the generated signals.")
 @option.device()
+@option.table
 @option.as_json
 def evaluate(
     run: Path,
@@ -50,15 +53,15 @@ def evaluate(
 ) -> None:
     """Measure how well a run encodes and generates.
 
-    Encodes held-out signals (reconstruction PSNR, SSIM), and compares generated with held-out signals (Fréchet
-    distances, KID, precision and recall), beside the same figures for training signals: what a perfect model would
-    reach. Writes evaluation.json and the report in the run directory.
-
     \b
       inrkit evaluate runs/first
       inrkit evaluate runs/first --search-times --metrics frechet
       inrkit evaluate runs/first --features resnet20 --weights resnet20.safetensors
       inrkit evaluate runs/first --data other.h5 -n 500 --metrics psnr,ssim --json
+
+    Encodes held-out signals (reconstruction PSNR, SSIM), and compares generated with held-out signals (Fréchet
+    distances, KID, precision and recall), beside the same figures for training signals: what a perfect model would
+    reach. Writes evaluation.json and the report in the run directory.
     """
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
     if features is None and (sets or weights):
@@ -81,12 +84,14 @@ def evaluate(
 
     if (run / "report.html").is_file():
         write_report(model, run)
-    if as_json:
-        say_json(figures)
-        return
     table = evaluation_table(figures)
-    say(evaluation_sentence(figures))
-    say_table(table.head, table.rows)
-    say(table.note)
+    size = figures["data"].get("size")
+    if size and (change := model.modality.display.fitting(tuple(size))):
+        note(f"{given['data'] or 'the data of the run'}: the model sees {change}")
+    if not as_json:
+        say(evaluation_sentence(figures))
+    say_result(figures, [Table(table.head, table.rows, table.note)], as_json=as_json)
+    if as_json:
+        return
     written = [name for name in ("evaluation.json", "nearest.png", "report.html") if (run / name).is_file()]
     say(f"{run}: {', '.join(written)}")

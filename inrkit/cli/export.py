@@ -6,11 +6,12 @@ from typing import Any
 import click
 
 from inrkit.cli import option
+from inrkit.cli.help import command
 from inrkit.cli.output import bar, say
 from inrkit.errors import UsageError
 
 
-@click.command()
+@command()
 @click.argument("file", metavar="FILE.inr|RUN", type=option.PATH)
 @click.argument("what", metavar="FORMAT")
 @option.keys("--set", "sets", "Set an option of the format; may be repeated.")
@@ -18,6 +19,13 @@ from inrkit.errors import UsageError
 @option.out("[default: beside FILE.inr, with its name; in RUN]", dir_okay=False)
 def export(file: Path, what: str, sets: tuple[str, ...], row: int | None, out: Path | None) -> None:
     """Export an .inr file, or what a trained run has to show, to a format that other programs read.
+
+    \b
+      inrkit export new/0000.inr mesh -o car.ply
+      inrkit export new/0000.inr mesh --set cells=160 --set level=20
+      inrkit export photo.inr html -o photo.html
+      inrkit export faces html -o gallery.html
+      inrkit export new/0000.inr weights
 
     \b
       mesh      triangle mesh of the surface: .ply, or .glb, .obj, .stl with the extra 'mesh'; and a picture of it.
@@ -29,13 +37,6 @@ def export(file: Path, what: str, sets: tuple[str, ...], row: int | None, out: P
       weights   the params of the INR as .safetensors
 
     Plugins may offer more formats: see 'inrkit plugins list'. 'inrkit render' makes pictures and videos.
-
-    \b
-      inrkit export new/0000.inr mesh -o car.ply
-      inrkit export new/0000.inr mesh --set cells=160 --set level=20
-      inrkit export photo.inr html -o photo.html
-      inrkit export faces html -o gallery.html
-      inrkit export new/0000.inr weights
     """
     from inrkit.cli.files import made_folder
     from inrkit.config.toml import parse_options

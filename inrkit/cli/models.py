@@ -6,8 +6,10 @@ from typing import Any
 import click
 
 from inrkit.cli import option
+from inrkit.cli.help import command
 from inrkit.cli.lazy import LazyGroup
-from inrkit.cli.output import bar, say, say_json, say_table, shown_bytes
+from inrkit.cli.output import bar, say, shown_bytes
+from inrkit.cli.table import Table, say_result
 from inrkit.errors import InrkitError, UsageError
 from inrkit.plugins import load_plugins
 
@@ -19,46 +21,47 @@ COMMANDS = {
 
 _DTYPE = click.option(
     "--dtype",
+    metavar="NAME",
     type=click.Choice(["bf16", "fp32"]),
     default="bf16",
     show_default=True,
-    help="Number format of the weights; bf16 halves the size.",
+    help="Number format of the weights, bf16 or fp32; bf16 halves the size.",
 )
-_LICENSE = click.option("--license", default="", metavar="SPDX", help="Licence of the weights, for the card.")
+_LICENSE = click.option(
+    "--license", default="", metavar="SPDX", show_default="none", help="Licence of the weights, for the card."
+)
 
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def models() -> None:
     """List trained models by name; save the model of a run, or share it.
 
-    Wherever a command asks for a RUN, the name of a model does: 'inrkit sample faces'. So does the folder of a saved
-    model, and hf://OWNER/NAME for one on the Hugging Face hub, which is then fetched (extra 'hub').
-
     \b
       inrkit models list
       inrkit sample faces -n 16
       inrkit models save runs/first first
       inrkit encode first photo.png
+
+    Wherever a command asks for a RUN, the name of a model does: 'inrkit sample faces'. So does the folder of a saved
+    model, and hf://OWNER/NAME for one on the Hugging Face hub, which is then fetched (extra 'hub').
     """
 
 
-@click.command("list")
+@command("list")
+@option.table
 @option.as_json
 def list_models(as_json: bool) -> None:
     """List the trained models that plugins bring, with their sizes.
 
     \b
       inrkit models list
+      inrkit models list --json
+      inrkit models list --table models.csv
     """
     rows = [_described(name) for name in load_plugins().models]
-    if as_json:
-        say_json(rows)
-        return
-    if not rows:
-        say("no plugin brings a model; see 'inrkit plugins list'")
-        return
     cells = [[row["name"], row["modality"], row["size"] and shown_bytes(row["size"]), row["summary"]] for row in rows]
-    say_table(["model", "modality", "size", "what it is"], cells)
+    none = "" if rows else "no plugin brings a model; see 'inrkit plugins list'"
+    say_result(rows, [Table(["model", "modality", "size", "what it is"], cells, none)], as_json=as_json)
 
 
 def _described(name: str) -> dict[str, Any]:
@@ -76,23 +79,29 @@ def _described(name: str) -> dict[str, Any]:
         return {**row, "summary": f"cannot be used: {error}"}
 
 
-@click.command()
+@command()
 @option.run
 @click.argument("folder", type=option.PATH)
 @_DTYPE
 @_LICENSE
-@click.option("--data-terms", default="", metavar="TEXT", help="What it was trained on, and under which terms.")
+@click.option(
+    "--data-terms",
+    default="",
+    metavar="TEXT",
+    show_default="none",
+    help="What it was trained on, and under which terms.",
+)
 @option.device("cpu")
 def save(run: Path, folder: Path, dtype: Any, license: str, data_terms: str, device: str) -> None:
     """Save the model of RUN as FOLDER: config, averaged weights, a sheet of samples, and a card.
-
-    The card (README.md) takes the figures that 'inrkit evaluate RUN' found. A manifest holds a hash of every file. Of
-    the files that the run read, such as its data, only the names are kept. A model in FOLDER is replaced.
 
     \b
       inrkit models save runs/first first
       inrkit models save runs/first first --license Apache-2.0 --data-terms "photographs of mine"
       inrkit sample first -n 16
+
+    The card (README.md) takes the figures that 'inrkit evaluate RUN' found. A manifest holds a hash of every file. Of
+    the files that the run read, such as its data, only the names are kept. A model in FOLDER is replaced.
     """
     from inrkit.inference.model import Model
 
@@ -102,7 +111,7 @@ def save(run: Path, folder: Path, dtype: Any, license: str, data_terms: str, dev
     say(f"{folder}: {shown_bytes(size)}; see {folder / 'README.md'}")
 
 
-@click.command()
+@command()
 @option.run
 @click.argument("address", metavar="OWNER/NAME")
 @_DTYPE
@@ -111,11 +120,12 @@ def save(run: Path, folder: Path, dtype: Any, license: str, data_terms: str, dev
 def push(run: Path, address: str, dtype: Any, license: str, public: bool) -> None:
     """Upload the model of RUN to the Hugging Face hub as OWNER/NAME, as 'inrkit models save' writes it.
 
-    Needs the extra 'hub' and the environment variable HF_TOKEN. Anybody who may read it uses it as hf://OWNER/NAME.
-
     \b
       inrkit models push runs/first me/first
+      inrkit models push runs/first me/first --public --license Apache-2.0
       inrkit sample hf://me/first -n 16
+
+    Needs the extra 'hub' and the environment variable HF_TOKEN. Anybody who may read it uses it as hf://OWNER/NAME.
     """
     from inrkit.inference.model import Model
     from inrkit.storage import hub

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from inrkit.cli.table import keep
 from inrkit.errors import UsageError
 
 Decorator = Callable[[Any], Any]
@@ -17,15 +18,29 @@ COUNT = click.IntRange(min=1)
 
 run = click.argument("run", type=PATH)
 inr_file = click.argument("file", metavar="FILE.inr", type=PATH)
-row = click.option("--row", type=click.IntRange(min=0), metavar="K", help="Which signal of a file of several, from 0.")
+row = click.option(
+    "--row",
+    type=click.IntRange(min=0),
+    metavar="K",
+    help="Which signal of a file of several, from 0. [default: its only one]",
+)
 dtype = click.option(
     "--dtype",
+    metavar="NAME",
     type=click.Choice(DTYPES),
     default="fp32",
     show_default=True,
-    help="Number format of the .inr files: bf16 has half the bytes, int8 a quarter; what that costs is told in dB.",
+    help="Number format of the .inr files, fp32, bf16 (half the bytes) or int8 (a quarter); their error is told.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+table = click.option(
+    "--table",
+    metavar="FILE",
+    type=PATH,
+    callback=keep,
+    expose_value=False,
+    help="Also write the table to FILE: .csv, or .tex for LaTeX (package booktabs). [default: none]",
+)
 
 
 def inputs(*, required: bool) -> Decorator:
@@ -37,12 +52,12 @@ def inputs(*, required: bool) -> Decorator:
 def device(default: str = "auto") -> Decorator:
     """Where a command computes."""
     text = "Device: auto, cpu, cuda, mps, xpu, or cuda:N."
-    return click.option("--device", default=default, show_default=True, help=text)
+    return click.option("--device", metavar="NAME", default=default, show_default=True, help=text)
 
 
 def seed(text: str) -> Decorator:
     """Of what is drawn at random."""
-    return click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=text)
+    return click.option("--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True, help=text)
 
 
 def label(text: str) -> Decorator:
@@ -56,7 +71,8 @@ def _listed(ctx: click.Context, parameter: click.Parameter, text: str | None) ->
 
 def out(text: str, *, required: bool = False, **kind: bool) -> Decorator:
     """Where results are written; ``kind`` says what it cannot be, as of `click.Path`."""
-    return click.option("-o", "--out", type=click.Path(path_type=Path, **kind), required=required, help=text)
+    where = click.Path(path_type=Path, **kind)
+    return click.option("-o", "--out", metavar="OUT", type=where, required=required, help=text)
 
 
 def keys(flag: str, name: str, text: str) -> Decorator:
@@ -76,4 +92,4 @@ def pairs(flag: str, texts: Sequence[str], example: str) -> dict[str, str]:
 def signals(default: int) -> Decorator:
     """How many of them figures are about."""
     text = "Maximum number of signals: generated ones and held-out ones."
-    return click.option("-n", "n", type=int, default=default, show_default=True, help=text)
+    return click.option("-n", "n", metavar="N", type=int, default=default, show_default=True, help=text)

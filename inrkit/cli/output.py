@@ -1,10 +1,10 @@
-"""Printing: results to stdout, as tables or JSON; progress to stderr, and only from one process."""
+"""Printing: results to stdout, as lines or JSON; progress to stderr, and only from one process."""
 
 import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,13 +14,11 @@ from inrkit.progress import Progress, quiet
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
-    from rich.table import Table
 
 _LISTED = 16  # things that a cell names; programs read all of them as JSON
 _LIVE: list["Bars"] = []
 _NOTHING: tuple[int, int | None] = (0, None)
 _PAUSE = 0.02  # seconds between two looks of a bar
-_PIPED_WIDTH = 10_000  # rows that another program reads are not to be folded
 
 
 def say(text: str) -> None:
@@ -40,39 +38,6 @@ def note(text: str) -> None:
 def say_json(value: Any) -> None:
     """A result as JSON, on stdout."""
     say(json.dumps(value, indent=2, ensure_ascii=False, default=str))
-
-
-def say_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table on stdout: never wider than a terminal, where a wide one is turned on its side; plain in a pipe."""
-    from rich.console import Console
-    from rich.measure import Measurement
-
-    terminal = sys.stdout.isatty()
-    console = Console(file=sys.stdout, width=None if terminal else _PIPED_WIDTH)
-    cells = [list(columns), *([printable(shown(cell)) for cell in row] for row in rows)]
-    table, turned = _table(cells, terminal=terminal), _table(list(zip(*cells, strict=True)), terminal=terminal)
-    free = console.options.update(max_width=_PIPED_WIDTH)
-    width, other = (Measurement.get(console, free, one).maximum for one in (table, turned))
-    with console.capture() as captured:
-        console.print(turned if len(columns) > 3 and other <= console.width < width else table)
-    lines = [line.rstrip() for line in captured.get().splitlines() if line.strip()]
-    if rank() == 0:
-        click.echo("\n".join(lines))
-
-
-def _table(cells: Sequence[Sequence[str]], *, terminal: bool) -> "Table":
-    """The first row is the head."""
-    from rich.box import SIMPLE_HEAD
-    from rich.markup import escape
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD if terminal else None, pad_edge=False, padding=(0, 1))
-    for name in cells[0]:
-        table.add_column(escape(name), overflow="fold")
-    for row in cells[1:]:
-        table.add_row(*map(Text, row))
-    return table
 
 
 def shown(value: Any) -> str:

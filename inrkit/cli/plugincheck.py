@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inrkit.cli import option
-from inrkit.cli.output import note, say_json, say_table
+from inrkit.cli.help import command
+from inrkit.cli.output import note
+from inrkit.cli.table import Table, say_result
 from inrkit.errors import InrkitError, PluginError, UsageError, did_you_mean
 from inrkit.plugins import GROUP, Registry, load_plugins
 from inrkit.plugins.registry import Entry
@@ -19,10 +21,15 @@ if TYPE_CHECKING:
     from inrkit.testing.case import State
 
 
-@click.command()
+@command()
 @click.argument("name")
 @option.keys("--set", "sets", "Set an option of the modality, to make it small.")
-@click.option("--data", type=option.PATH, help="Data set (a store), for a modality without synthetic signals.")
+@click.option(
+    "--data",
+    metavar="DATA",
+    type=option.PATH,
+    help="Data set (a store), for a modality without synthetic signals. [default: none]",
+)
 @option.keys("--at", "places", "Where to render signals. [default: size=24]")
 @click.option(
     "--expect",
@@ -32,6 +39,7 @@ if TYPE_CHECKING:
     help="A check that is expected to fail, with the reason; may be repeated.",
 )
 @click.option("--only", multiple=True, metavar="CHECK", help="Run only this check; may be repeated.")
+@option.table
 @option.as_json
 def check(
     name: str,
@@ -44,13 +52,14 @@ def check(
 ) -> None:
     """Run every check of 'inrkit.testing' on a plugin, or on one of its modalities.
 
+    \b
+      inrkit plugins check sonar
+      inrkit plugins check image --set width=16 --set hidden=16
+      inrkit plugins check nerf --only a_tiny_run_learns
+
     First whether it loads, in a process of its own; then whether everything that it registers can be imported; then
     the properties that every modality, objective, sampler, source, tracker or feature network must have. Exit code 4
     if a check fails.
-
-    \b
-      inrkit plugins check image --set width=16 --set hidden=16
-      inrkit plugins check nerf --only a_tiny_run_learns
     """
     from inrkit.config.toml import apply_overrides
     from inrkit.testing import CHECKS, PIECE_CHECKS, cases_of
@@ -78,13 +87,11 @@ def check(
                 if entry.kind == "modality" and sys.stderr.isatty():
                     note(f"{entry.name}: {case.name}")
                 results.append((entry.name, case.result()))
-    if as_json:
-        keys = ("of", "check", "state", "reason", "law", "seconds")
-        told = [(of, r.name, r.state, r.reason, r.law, round(r.seconds, 3)) for of, r in results]
-        say_json([dict(zip(keys, row, strict=True)) for row in told])
-    else:
-        rows = [[of, r.name, r.state, f"{r.seconds:.2f}", r.reason or r.law] for of, r in results]
-        say_table(["of", "check", "state", "s", "why"], rows)
+    keys = ("of", "check", "state", "reason", "law", "seconds")
+    told = [(of, r.name, r.state, r.reason, r.law, round(r.seconds, 3)) for of, r in results]
+    rows = [[of, r.name, r.state, f"{r.seconds:.2f}", r.reason or r.law] for of, r in results]
+    facts = [dict(zip(keys, row, strict=True)) for row in told]
+    say_result(facts, [Table(["of", "check", "state", "s", "why"], rows)], as_json=as_json)
     bad = [result.name for _, result in results if not result.fine]
     if bad:
         raise PluginError(f"plugin '{point}' breaks {len(bad)} of {len(results)} checks: {', '.join(bad[:4])}")

@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from inrkit.cli import option
+from inrkit.cli.help import command
 from inrkit.cli.lazy import LazyGroup
-from inrkit.cli.output import say_json, say_table
+from inrkit.cli.table import Table, say_result
 from inrkit.errors import PluginError, UsageError, did_you_mean
 from inrkit.plugins import Registry, load_plugins
 from inrkit.plugins.registry import KINDS
@@ -24,40 +25,44 @@ COMMANDS = {
 def plugins() -> None:
     """List the plugins that are installed or broken; check a plugin, or create one.
 
-    Plugins are Python packages with an entry point in the group 'inrkit'. The environment variable INRKIT_PLUGINS, or
-    the flag --plugins before the command, loads only some of them; INRKIT_PLUGIN_SECONDS is how long each may take to
-    load (5).
-
     \b
       inrkit plugins list
       inrkit --plugins image plugins list --json
       inrkit plugins new weather --axes 2
+
+    Plugins are Python packages with an entry point in the group 'inrkit'. The environment variable INRKIT_PLUGINS, or
+    the flag --plugins before the command, loads only some of them; INRKIT_PLUGIN_SECONDS is how long each may take to
+    load (5).
     """
 
 
-@click.command("list")
+@command("list")
+@option.table
 @option.as_json
 def list_plugins(as_json: bool) -> None:
     """List the plugins, with what each offers or why it is left out.
 
     \b
       inrkit plugins list
+      inrkit plugins list --json
+      inrkit --plugins image plugins list          only this one is loaded
     """
     rows = describe(load_plugins())
-    if as_json:
-        say_json(rows)
-        return
-    say_table(["plugin", "from", "state", "offers, or why not"], [_cells(row) for row in rows])
+    table = Table(["plugin", "from", "state", "offers, or why not"], [_cells(row) for row in rows])
+    say_result(rows, [table], as_json=as_json)
 
 
-@click.command()
+@command()
 @click.argument("name")
+@option.table
 @option.as_json
 def show(name: str, as_json: bool) -> None:
     """Show everything that one plugin registers: names, what they stand for, and where the code is.
 
     \b
       inrkit plugins show image
+      inrkit plugins show nerf --json
+      inrkit plugins show image --table image.csv
     """
     registry = load_plugins()
     rows = describe(registry)
@@ -69,18 +74,16 @@ def show(name: str, as_json: bool) -> None:
         raise PluginError(f"plugin '{name}' of {row['distribution']} is broken: {row['reason']}")
     entries = [entry for entry in registry.entries() if entry.plugin == name]
     presets = {e.name: list(registry.modality(e.name).presets) for e in entries if e.kind == "modality"}
-    if as_json:
-        registered = [{"kind": e.kind, "name": e.name, "target": e.target, "summary": e.summary} for e in entries]
-        say_json({**row, "registered": registered, "presets": presets})
-        return
+    registered = [{"kind": e.kind, "name": e.name, "target": e.target, "summary": e.summary} for e in entries]
     about = [
         ["plugin", name],
         ["from", f"{row['distribution']} {row['version']}"],
         *(["but", r] for r in row["remarks"]),
         *([f"presets of {modality}", names] for modality, names in presets.items()),
     ]
-    say_table(["what", ""], about)
-    say_table(["kind", "name", "what it is", "where"], [[e.kind, e.name, e.summary, e.target] for e in entries])
+    parts = [[e.kind, e.name, e.summary, e.target] for e in entries]
+    tables = [Table(["what", ""], about), Table(["kind", "name", "what it is", "where"], parts)]
+    say_result({**row, "registered": registered, "presets": presets}, tables, as_json=as_json)
 
 
 def describe(registry: Registry) -> list[dict[str, Any]]:

@@ -5,62 +5,85 @@ from typing import Any
 import click
 
 from inrkit.cli import option
-from inrkit.cli.output import bar, say, say_json, say_table, shown_count
+from inrkit.cli.help import command
+from inrkit.cli.output import bar, shown_count, shown_time
+from inrkit.cli.table import Table, say_result
 from inrkit.plugins import load_plugins
 
+_SHARE = 0.3  # of the rate of fp32 products that training reaches: 0.2 to 0.5 in docs/performance.md
 
-@click.command()
+
+@command()
 @click.option("--modality", metavar="NAME", help="Only the presets of this modality. [default: all that are installed]")
+@option.table
 @option.as_json
 def presets(modality: str | None, as_json: bool) -> None:
-    """List the presets of each modality: what they are, and how large.
-
-    A preset is a named set of config values; the first of a modality is its default. The number of weights is that of
-    the synthetic signals; data of another size may change it. 'inrkit train --preset NAME --dry-run' says what a preset
-    would take on this machine, and 'inrkit train --preset NAME --print-config' all of its values.
+    """List the presets of each modality: what they are, how large, and how long they take here.
 
     \b
       inrkit presets
       inrkit presets --modality image
       inrkit train --preset tiny-mlp --dry-run
+
+    A preset is a named set of config values; the first of a modality is its default. The number of weights is that of
+    the synthetic signals; data of another size may change it. The time is a guess from a preset's operations and the
+    rate of matrix products that is measured first; there is none for objects. 'inrkit train --preset NAME --dry-run'
+    measures what a preset would take here, and 'inrkit train --preset NAME --print-config' prints all of its values.
     """
     registry = load_plugins()
     rows: list[dict[str, Any]] = []
-    with bar("counting weights") as progress:
-        names = list(registry.modalities) if modality is None else [modality]
+    names = list(registry.modalities) if modality is None else [modality]
+    total = sum(len(registry.modality(name).presets) for name in names)
+    with bar("measuring this machine") as progress:
+        rate = _rate()
         for name in names:
             for preset, values in registry.modality(name).presets.items():
-                about = {"summary": str(values.get("summary", "")), **_about(name, preset)}
+                about = {"summary": str(values.get("summary", "")), **_about(name, preset, rate)}
                 rows.append({"modality": name, "preset": preset, **about})
-                progress(len(rows))
-    if as_json:
-        say_json(rows)
-        return
-    for name in names:
-        say_table(
-            [name, "size", "weights", "steps x batch", ""], [_cells(row) for row in rows if row["modality"] == name]
+                progress(len(rows), total, "counting weights and operations")
+    note = (
+        "'time here' is a rough guess by operations and the rate of products: 'inrkit train ... --dry-run' measures it"
+    )
+    tables = [
+        Table(
+            [name, "size", "weights", "steps x batch", "time here", ""],
+            [_cells(r) for r in rows if r["modality"] == name],
         )
-    say("how long one takes on this machine: inrkit train --modality NAME --preset NAME --dry-run")
+        for name in names
+    ]
+    say_result(rows, [*tables[:-1], tables[-1]._replace(note=note)], as_json=as_json)
 
 
-def _about(modality: str, preset: str) -> dict[str, Any]:
-    """Size, weights and steps; None for what only data can tell."""
+def _rate() -> float:
+    """Operations a second of training on the device that 'auto' means, about."""
+    from inrkit.machine.precision import choose_device
+    from inrkit.machine.speed import matmul_rates
+
+    return _SHARE * matmul_rates(choose_device("auto"))["fp32"]
+
+
+def _about(modality: str, preset: str, rate: float) -> dict[str, Any]:
+    """Size, weights, steps and hours; None for what only data can tell."""
     from inrkit.config.resolve import imagined, resolve
     from inrkit.errors import UsageError
+    from inrkit.training.fits import training_operations
 
     try:
         resolved = resolve(modality, preset)
     except UsageError:  # there are no synthetic signals
-        return {"size": None, "weights": None, "steps": None, "batch_size": None}
+        return {"size": None, "weights": None, "steps": None, "batch_size": None, "hours": None}
     config = resolved.config
     size = config.options.get("query_size") or config.options.get("size")
     pipeline = imagined(resolved)
     weights = None if pipeline is None else sum(parameter.numel() for parameter in pipeline.parameters())
-    return {"size": size, "weights": weights, "steps": config.steps, "batch_size": config.batch_size}
+    operations = training_operations(resolved)
+    hours = None if operations is None else operations / rate / 3600
+    return {"size": size, "weights": weights, "steps": config.steps, "batch_size": config.batch_size, "hours": hours}
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
     size = "-" if row["size"] is None else "x".join(map(str, reversed(row["size"])))
     weights = "-" if row["weights"] is None else shown_count(row["weights"]).strip()
     length = "-" if row["steps"] is None else f"{row['steps']:,} x {row['batch_size']}"
-    return [row["preset"], size, weights, length, row["summary"]]
+    time = "-" if row["hours"] is None else shown_time(3600 * row["hours"])
+    return [row["preset"], size, weights, length, time, row["summary"]]

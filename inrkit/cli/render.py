@@ -5,13 +5,18 @@ from pathlib import Path
 import click
 
 from inrkit.cli import option
+from inrkit.cli.help import command
 from inrkit.cli.output import bar, note, say
 
 
-@click.command()
+@command()
 @option.inr_file
 @click.option("--size", metavar="WxH", help="Resolution, such as 1024x1024. [default: as trained]")
-@click.option("--orbit", metavar="N", help="N views on a circle around an object, as a GIF or in the format of OUT.")
+@click.option(
+    "--orbit",
+    metavar="N",
+    help="N views on a circle around an object, as a GIF or in the format of OUT. [default: one view]",
+)
 @click.option("--depth", is_flag=True, help="Also write how far away an object is: a picture, and NAME-depth.npy.")
 @option.keys("--at", "places", "Further coordinates, as the modality defines them; may be repeated.")
 @option.row
@@ -29,9 +34,6 @@ def render(
 ) -> None:
     """Render an .inr file at any resolution or from any viewpoint, without the run that made it.
 
-    A depth picture is brightest where the object is nearest, and black where there is none. The numbers beside it are
-    distances along each ray from the camera, in the world's units, (views, height, width), infinite behind the object.
-
     \b
       inrkit render new/0000.inr --size 512x512
       inrkit render photo.inr --size 640x640 -o large.png
@@ -39,6 +41,9 @@ def render(
       inrkit render car.inr --orbit 60 -o car.gif              or .webp, .mp4, or a folder of frames
       inrkit render car.inr --depth --size 256x256             also car-256x256-depth.png and .npy
       inrkit render car.inr --at elevation=60 --at azimuth=120 --size 256x256
+
+    A depth picture is brightest where the object is nearest, and black where there is none. The numbers beside it are
+    distances along each ray from the camera, in the world's units, (views, height, width), infinite behind the object.
     """
     import torch
 

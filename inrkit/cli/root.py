@@ -129,13 +129,13 @@ def _choose(ctx: click.Context, option: click.Parameter, names: str | None) -> N
 def main() -> None:
     """Encode, generate and edit signals as implicit neural representations (INRs).
 
-    One hyper-network is trained once by consistency training. It then maps a signal, or noise, to the weights of an
-    INR: a small network that takes coordinates and returns values.
-
     \b
       inrkit train --modality image --out runs/faces     train on synthetic images, no download
       inrkit sample runs/faces -n 16 -o new              16 samples: .inr files, pictures, a contact sheet
       inrkit render new/0000.inr --size 512x512          render one of them at any resolution
+
+    One hyper-network is trained once by consistency training. It then maps a signal, or noise, to the weights of an
+    INR: a small network that takes coordinates and returns values.
 
     Results go to stdout or to the named file, progress to stderr. Exit codes: 0 success, 1 a bug in inrkit, 2 wrong
     usage or config, 3 bad data or checkpoint, 4 a plugin, 5 training diverged, 6 disk, memory or device, 130 or 143

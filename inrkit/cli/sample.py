@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inrkit.cli import option
+from inrkit.cli.help import command
 from inrkit.cli.output import bar, say
 from inrkit.errors import UsageError
 
@@ -17,11 +18,15 @@ if TYPE_CHECKING:
     from inrkit.storage.rounding import Dtype
 
 
-@click.command()
+@command()
 @option.run
-@click.option("-n", "count", type=option.COUNT, default=16, show_default=True, help="Number of samples.")
-@click.option("--steps", type=option.COUNT, help="Sampling steps. [default: 1; diffusion: 18]")
-@click.option("--times", metavar="T,T,...", help="The noise levels themselves, highest first, such as 80,0.821.")
+@click.option("-n", "count", metavar="N", type=option.COUNT, default=16, show_default=True, help="Number of samples.")
+@click.option("--steps", metavar="N", type=option.COUNT, help="Sampling steps. [default: 1; diffusion: 18]")
+@click.option(
+    "--times",
+    metavar="T,T,...",
+    help="The noise levels themselves, highest first, such as 80,0.821. [default: by --steps]",
+)
 @click.option(
     "--sampler",
     metavar="NAME",
@@ -49,7 +54,7 @@ if TYPE_CHECKING:
     metavar="FILE.npz",
     type=option.PATH,
     help="Instead of OUT write one file with the pictures of all samples: 'images' (N, H, W, 3) in bytes, and 'labels' "
-    "if there are any. For very many samples; memory does not grow with their number.",
+    "if there are any. For very many samples; memory does not grow with their number. [default: a folder]",
 )
 def sample(
     run: Path,
@@ -69,17 +74,17 @@ def sample(
 ) -> None:
     """Generate new signals with a trained run.
 
-    Writes an .inr file and a picture of each sample to OUT, and all of them to sheet.png. With -o FILE.inr all samples
-    are in one file, which holds what they share only once, and FILE.png shows them. A larger -n with the same seed
-    extends the same samples. Two-step sampling uses the intermediate noise level that `inrkit evaluate RUN
-    --search-times` found, or 0.821.
-
     \b
       inrkit sample runs/first -n 64 -o new
       inrkit sample runs/first --steps 2 --size 256x256
       inrkit sample runs/first -n 64 -o new.inr --dtype int8
       inrkit sample runs/digits --label 3,5 --guidance 1.5
       inrkit sample runs/first -n 50000 --npz many.npz
+
+    Writes an .inr file and a picture of each sample to OUT, and all of them to sheet.png. With -o FILE.inr all samples
+    are in one file, which holds what they share only once, and FILE.png shows them. A larger -n with the same seed
+    extends the same samples. Two-step sampling uses the intermediate noise level that `inrkit evaluate RUN
+    --search-times` found, or 0.821.
     """
     if times is not None and steps is not None:
         raise UsageError("expected '--steps' or '--times', found both; the times say how many steps there are")

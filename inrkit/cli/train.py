@@ -7,12 +7,14 @@ from typing import Any
 import click
 
 from inrkit.cli import option
-from inrkit.cli.output import bar, say, say_json, say_table, shown, shown_bytes, shown_count, shown_time
+from inrkit.cli.help import command
+from inrkit.cli.output import bar, say, shown, shown_bytes, shown_count, shown_time
+from inrkit.cli.table import Table, say_result
 from inrkit.config.toml import read_toml, to_toml, unstructure
 from inrkit.errors import DataError, UsageError
 
 
-@click.command()
+@command()
 @click.option(
     "--modality",
     metavar="NAME",
@@ -29,33 +31,47 @@ from inrkit.errors import DataError, UsageError
     help="Size of the network: small, base, large or paper; width, depth, batch size, learning rate and steps follow. "
     "[default: the preset's]",
 )
-@click.option("--config", type=option.FILE, help="TOML file with config keys.")
+@click.option("--config", type=option.FILE, help="TOML file with config keys. [default: none]")
 @option.keys("--set", "sets", "Set any config key, such as options.width=128; may be repeated.")
 @click.option(
     "--data", metavar="DATA", help="Data set: a store, a folder or NAME://ADDRESS. [default: synthetic signals]"
 )
-@click.option("--out", type=option.PATH, help="Run directory. [default: runs/MODALITY-PRESET]")
+@option.out("Run directory. [default: runs/MODALITY-PRESET]")
 @click.option(
-    "--objective", metavar="NAME", help="Objective: inrct, ect, ict, ct, cm-func, cd, diffusion, reconstruction."
+    "--objective",
+    metavar="NAME",
+    help="Objective: inrct, ect, ict, ct, cm-func, cd, diffusion, reconstruction. [default: the preset's]",
 )
 @click.option(
-    "--readout", metavar="NAME", help="Read-out, which turns the rendered INR into f: direct, two-headed or literal."
+    "--readout",
+    metavar="NAME",
+    help="Read-out, which turns the rendered INR into f: direct, two-headed or literal. [default: the preset's]",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Random seed.")
-@click.option("--steps", type=int, help="Training steps.")
-@click.option("--minutes", type=float, help="Train for about this long instead of --steps; measured at the start.")
-@click.option("--batch-size", type=int, help="Batch size, summed over all processes.")
-@click.option("--lr", type=float, help="Peak learning rate.")
-@click.option("--device", metavar="NAME", help="Device: auto, cpu, cuda, mps, xpu, or cuda:N.")
-@click.option("--precision", metavar="NAME", help="Number format: fp32, bf16 (mixed precision) or auto.")
+@click.option("--seed", metavar="N", type=click.IntRange(min=0), help="Random seed. [default: 0]")
+@click.option("--steps", metavar="N", type=int, help="Training steps. [default: the preset's]")
+@click.option(
+    "--minutes",
+    metavar="N",
+    type=float,
+    help="Train for about this long instead of --steps; measured at the start. [default: by --steps]",
+)
+@click.option(
+    "--batch-size", metavar="N", type=int, help="Batch size, summed over all processes. [default: the preset's]"
+)
+@click.option("--lr", metavar="X", type=float, help="Peak learning rate. [default: the preset's]")
+@click.option("--device", metavar="NAME", help="Device: auto, cpu, cuda, mps, xpu, or cuda:N. [default: auto]")
+@click.option(
+    "--precision", metavar="NAME", help="Number format: fp32, bf16 (mixed precision) or auto. [default: auto]"
+)
 @click.option(
     "--from",
     "base",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Fine-tune RUN: its weights, network, read-out and data, and its objective unless --objective is given.",
+    help="Fine-tune RUN: its weights, network, read-out and data, and its objective unless --objective is given. "
+    "[default: from scratch]",
 )
-@click.option("--init", type=click.Path(path_type=str), help="Run whose weights initialise the model.")
+@click.option("--init", type=click.Path(path_type=str), help="Run whose weights initialise the model. [default: none]")
 @click.option(
     "--tracker",
     "trackers",
@@ -70,6 +86,7 @@ from inrkit.errors import DataError, UsageError
     help="Say what the run would take here, by a few steps that are thrown away, and stop: parameters, operations "
     "(FLOPs) and seconds a step, memory, disk, hours in all. Nothing is written.",
 )
+@option.table
 @option.as_json
 @click.option("--print-config", is_flag=True, help="Print the complete config as TOML, and stop.")
 @click.option("--no-progress", is_flag=True, help="Show no progress on stderr.")
@@ -91,10 +108,6 @@ def train(
 ) -> None:
     """Train a hyper-network, or resume a run.
 
-    Ctrl-C saves a checkpoint and stops; the same command resumes from it, with bit-identical results. Config values
-    come from the preset, then --config, then the flags, then --set; the later ones win. The run directory holds the
-    config, metrics, checkpoints, sheets of samples and a report.
-
     \b
       inrkit train --out runs/first                       synthetic signals, no download
       inrkit train --size base --minutes 60               a larger network, as many steps as fit
@@ -103,6 +116,10 @@ def train(
       inrkit train --preset cifar10 --print-config > mine.toml
       inrkit train --from runs/first --data mine.h5       fine-tune on other data
       torchrun --nproc-per-node 2 -m inrkit train --out runs/two
+
+    Ctrl-C saves a checkpoint and stops; the same command resumes from it, with bit-identical results. Config values
+    come from the preset, then --config, then the flags, then --set; the later ones win. The run directory holds the
+    config, metrics, checkpoints, sheets of samples and a report.
     """
     with bar("starting") if not no_progress else contextlib.nullcontext():
         from inrkit.config.resolve import resolve
@@ -167,10 +184,7 @@ def _say_forecast(resolved: Any, minutes: float | None, *, as_json: bool) -> Non
         forecast = dry_run(resolved)
     if minutes is not None:
         forecast = forecast.of_steps(steps_within(minutes, forecast.seconds))
-    if as_json:
-        say_json(forecast.figures())
-    else:
-        say_table(["what", ""], _rows(forecast))
+    say_result(forecast.figures(), [Table(["what", ""], _rows(forecast))], as_json=as_json)
 
 
 def _rows(forecast: Any) -> list[list[str]]:

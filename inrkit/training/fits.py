@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from inrkit.config.resolve import Resolved, imagined
 from inrkit.errors import ResourceError
 from inrkit.machine.memory import free_memory
+from inrkit.machine.speed import operations
 
 _OPTIMIZER = {"muon": 1, "adamw": 2, "radam": 2}  # numbers that are kept for a weight
 _ROWS = 2
+_PASSES = 4
 _LEAST = 0.5  # of what single precision takes: half of it in bf16
 
 
@@ -39,9 +41,6 @@ def needs(resolved: Resolved) -> Needs:
 
 def _kept_for_backward(resolved: Resolved, pipeline: nn.Module) -> int:
     """Bytes for each signal that one pass of the student keeps, in single precision."""
-    template = resolved.modality.template(_ROWS)
-    where = template.where.to("meta") if hasattr(template.where, "to") else template.where
-    observation = attrs.evolve(template, values=template.values.to("meta"), where=where)
     found = {parameter.untyped_storage()._cdata: 0 for parameter in pipeline.parameters()}
 
     def count(tensor: Tensor) -> Tensor:
@@ -50,8 +49,31 @@ def _kept_for_backward(resolved: Resolved, pipeline: nn.Module) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        pipeline(observation, torch.ones(_ROWS, device="meta")).signal.sum()
+        _pass(resolved, pipeline)
     return sum(found.values()) // _ROWS
+
+
+def _pass(resolved: Resolved, pipeline: nn.Module) -> None:
+    """One pass of the student, of a few signals that are not there."""
+    template = resolved.modality.template(_ROWS)
+    where = template.where.to("meta") if hasattr(template.where, "to") else template.where
+    observation = attrs.evolve(template, values=template.values.to("meta"), where=where)
+    pipeline(observation, torch.ones(_ROWS, device="meta")).signal.sum()
+
+
+def training_operations(resolved: Resolved) -> float | None:
+    """About how many operations a run takes: of each signal a pass, twice as much for its gradient, and a teacher's.
+
+    None of a network that looks at its numbers. `inrkit.dry_run` measures instead.
+    """
+    pipeline = imagined(resolved)
+    if pipeline is None:
+        return None
+    try:
+        each = operations(lambda: _pass(resolved, pipeline)) / _ROWS
+    except Exception:  # as above
+        return None
+    return _PASSES * each * resolved.config.batch_size * resolved.config.steps
 
 
 def check_memory(resolved: Resolved, device: torch.device, processes: int = 1) -> None:

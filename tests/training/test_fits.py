@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from inrkit import ResourceError, resolve
+from inrkit.comparison.operations import of_training
 from inrkit.machine.memory import free_memory
-from inrkit.training.fits import check_memory, needs
+from inrkit.training.fits import check_memory, needs, training_operations
 
 CPU = torch.device("cpu")
 
@@ -36,3 +37,14 @@ def test_what_fits_is_let_through() -> None:
     """The free memory is told where the system tells it."""
     check_memory(resolve("image", "tiny"), CPU)
     assert (free_memory(CPU) or 1 << 40) > 1 << 20
+
+
+def test_operations_of_a_run_are_guessed_without_taking_a_step() -> None:
+    """Within a half of those that a step counts; none where numbers decide how a network is built."""
+    few, more = (
+        resolve("image", "tiny", overrides=[f"steps={n}", "batch_size=2", "options.width=32"]) for n in (10, 20)
+    )
+    guess = training_operations(few)
+    assert guess == pytest.approx(of_training(few), rel=0.5)
+    assert training_operations(more) == pytest.approx(2 * guess)
+    assert training_operations(resolve("nerf")) is None
