@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     "--npz",
     metavar="FILE.npz",
     type=option.PATH,
-    help="Instead of OUT write one file with the pictures of all samples: 'images' (N, H, W, 3) in bytes, and 'labels' "
+    help="Instead of OUT write one file with the pictures of all samples: 'arr_0' (N, H, W, 3) in bytes, and 'labels' "
     "if there are any. For very many samples; memory does not grow with their number. [default: a folder]",
 )
 def sample(

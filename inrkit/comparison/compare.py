@@ -13,7 +13,7 @@ from typing import Any, final
 
 import attrs
 
-from inrkit.comparison.measure import run_figures, run_pictures, spaces_of
+from inrkit.comparison.measure import needed_in, run_figures, run_pictures, spaces_of
 from inrkit.comparison.operations import of_training
 from inrkit.comparison.scoreboard import write_scoreboard
 from inrkit.config.resolve import Resolved, resolve
@@ -104,7 +104,7 @@ def compare(
     systems = [
         summary([row for row in rows if row["system"] == name]) for name in dict.fromkeys(run.system for run in runs)
     ]
-    result = {"n": len(reference.signals), "seed": seed, "spaces": spaces_of(reference)}
+    result = {"n": len(reference.signals), "seed": seed, "spaces": spaces_of(reference), "needed": needed_in(reference)}
     result |= {"rows": rows, "systems": systems}
     atomic.write_text(out / "compare.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     write_scoreboard(result, shown, out)
@@ -147,6 +147,9 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         result[key] = _mean_and_spread([row[key] for row in good])
     for table in ("frechet", "frechet_ratio", "rate"):
         result[table] = {name: _mean_and_spread([row[table][name] for row in good]) for name in good[0][table]}
+    if len(good) == 1:
+        for name, error in good[0]["frechet_ratio_error"].items():
+            result["frechet_ratio"][name]["error"] = error
     return result
 
 

@@ -14,15 +14,17 @@ from inrkit.config.resolve import Resolved
 from inrkit.core.noise import T_MAX
 from inrkit.errors import UsageError
 from inrkit.evaluation.evaluate import own_times
-from inrkit.evaluation.generation import Reference, ratio_of, sampled_pictures, small
+from inrkit.evaluation.generation import ENOUGH, Reference, ratio_of, sampled_pictures, small
 from inrkit.evaluation.reconstruction import reconstruction_figures
 from inrkit.inference.model import Model
 from inrkit.inference.picture import pictures_of, shown_of
 from inrkit.inference.signalset import SignalSet, source_of
 from inrkit.machine.precision import autocast
+from inrkit.metrics.frechet import needed
 from inrkit.report.history import History
 
 SHOWN = 12
+DISTANCES = ("frechet", "frechet_ratio", "frechet_ratio_error")
 SPACES = {"random-filters": "", "edge-filters": ", edge filters"}
 """Feature spaces in which sets are compared; blocks and grain show in the one that looks at edges."""
 
@@ -36,7 +38,7 @@ def run_figures(model: Model, reference: Reference, at: Sequence[Mapping[str, st
     step_flops = of_training(Resolved.of(config, type(model.modality))) / config.steps
     held_out = SignalSet.choose(model, "test", len(reference.signals), reference.seed)
     distances = {steps_of(times): frechet_of(model, reference, times) for times in own_times(model)}
-    found = {f"{steps}{space}": figures for steps, row in distances.items() for space, figures in row.items()}
+    found = {f"{steps}{space}": row for steps, rows in distances.items() for space, row in rows.items()}
     return {
         "step": model.step,
         "parameters": sum(p.numel() for p in model.pipeline.parameters()),
@@ -48,13 +50,13 @@ def run_figures(model: Model, reference: Reference, at: Sequence[Mapping[str, st
         "sample_seconds": seconds_of(model, {}),
         "rate": {"&".join(f"{k}={v}" for k, v in place.items()): 1 / seconds_of(model, place) for place in at},
         "reconstruction": reconstruction_figures(held_out, {"psnr"}, reference.progress)["psnr"].get("mean"),
-        "frechet": {name: distance for name, (distance, _) in found.items()},
-        "frechet_ratio": {name: ratio for name, (_, ratio) in found.items() if ratio is not None},
+        **{key: {name: row[key] for name, row in found.items() if key in row} for key in DISTANCES},
     }
 
 
-def frechet_of(model: Model, reference: Reference, times: Sequence[float]) -> dict[str, tuple[float, float | None]]:
-    """The distance of generated from held-out signals, itself and as a multiple of what training signals have."""
+def frechet_of(model: Model, reference: Reference, times: Sequence[float]) -> dict[str, dict[str, float]]:
+    """The distance of generated from held-out signals in each space, and, where there are enough to tell, as a multiple
+    of what training signals have, with its standard error by the choice of signals."""
     samples = _pictures(model, reference, times)
     if samples.shape[1:] != reference.real.shape[1:]:
         ours, theirs = ("x".join(map(str, x.shape[:1:-1])) for x in (reference.real, samples))
@@ -63,8 +65,18 @@ def frechet_of(model: Model, reference: Reference, times: Sequence[float]) -> di
     figures = {}
     for space in spaces_of(reference):
         rows = reference.compare({"samples": samples}, space)
-        figures[SPACES.get(space, "")] = (float(rows["samples"]["frechet"]), ratio_of(rows["samples"], rows["real"]))
+        found, floor = rows["samples"], rows["real"]
+        figures[SPACES.get(space, "")] = one = {"frechet": float(found["frechet"])}
+        if (ratio := ratio_of(found, floor)) is not None:
+            one["frechet_ratio"] = ratio
+            if "frechet_error" in found:
+                one["frechet_ratio_error"] = float(found["frechet_error"] / floor["frechet"])
     return figures
+
+
+def needed_in(reference: Reference) -> int:
+    """Signals in each set from which on the Fréchet distance is shown in all spaces."""
+    return max(ENOUGH, *(needed(reference.spaces[name].dim) for name in spaces_of(reference)))
 
 
 def spaces_of(reference: Reference) -> list[str]:

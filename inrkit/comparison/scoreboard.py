@@ -9,7 +9,6 @@ from torch import Tensor
 
 from inrkit.drawing.page import Report, Rows, Section, Table, save_report
 from inrkit.drawing.sheet import CLEAR, labelled_rows, save_png, sheet
-from inrkit.evaluation.generation import ENOUGH
 from inrkit.storage import atomic
 
 _System: TypeAlias = Mapping[str, Any]
@@ -52,15 +51,16 @@ def tables_of(result: Mapping[str, Any]) -> list[Table]:
 def note_of(result: Mapping[str, Any]) -> str:
     """What the figures are."""
     failed = "".join(f" {row['name']} is left out: {row['reason']}." for row in result["systems"] if "reason" in row)
-    if result["n"] < ENOUGH:
+    if result["n"] < result["needed"]:
         return (
-            f"Fréchet distances are shown only from {ENOUGH} signals in each set on (here: {result['n']:,}), "
-            f"because with fewer noise can score better than real signals. compare.json has them.{failed}"
+            f"Fréchet distances are not shown: they need {result['needed']} signals in each set, more than there are "
+            f"features, because with fewer noise can score better than real signals; here are {result['n']:,}.{failed}"
         )
     return (
         "Fréchet figures are multiples of the floor, the distance of as many training signals from the held-out ones, "
         f"in the features {' and '.join(result['spaces'])}, {result['n']:,} signals in each set; real signals have 1. "
-        f"Means over runs, ± standard deviation.{failed}"
+        f"Means over runs, ± standard deviation; Fréchet figures of a single run ± standard error from the choice of "
+        f"signals.{failed}"
     )
 
 
@@ -96,8 +96,9 @@ def _markdown(table: Table) -> str:
 def _figure(value: Mapping[str, float], factor: float, digits: int) -> str:
     if "mean" not in value:
         return "-"
-    spread = f" ± {value['std'] * factor:.{digits}f}" if "std" in value else ""
-    return f"{value['mean'] * factor:,.{digits}f}{spread}"
+    spread = value.get("std", value.get("error"))
+    around = f" ± {spread * factor:.{digits}f}" if spread is not None else ""
+    return f"{value['mean'] * factor:,.{digits}f}{around}"
 
 
 def _within(key: str, name: str, row: _System, *, digits: int) -> str:

@@ -41,6 +41,7 @@ def figures_of_classes(found: Tensor, labels: Tensor | None = None) -> dict[str,
     shares = named.bincount(minlength=found.shape[1]).double() / len(named)
     entropy = float(torch.special.entr(shares).sum()) / math.log(max(2, len(shares)))
     figures = {
+        "count": len(found),
         "confidence": float(sureness.mean()),
         "sure": float((sureness > SURE).double().mean()),
         "class_entropy": entropy,

@@ -27,7 +27,12 @@ FIGURES = ("frechet", "kid", "precision", "recall", "f1", "density", "coverage",
 WITH_RATIO = ("frechet", "sliced_wasserstein")
 """Figures that even real signals do not bring to 0: they are given as multiples of that floor as well."""
 ENOUGH = 300
-"""Signals in each set from which on the floor is known well enough for multiples of it to be told."""
+"""Signals in each set from which on figures of sets are shown; a Fréchet distance needs more than it has features."""
+FEW = 5000
+"""Signals in each set below which the Fréchet distance is given with its standard error."""
+
+COPIES = 100
+"""Signals from which on the nearest hundredth of them is known, which copies are told by."""
 
 TRAINING = 50_000
 """Training signals, at most, among which copies are looked for."""
@@ -179,28 +184,33 @@ class Reference:
         """All figures in one of the spaces: see `compare_sets`."""
         count = min(len(self.real), len(self.floor))
         real, floor = self.real[:count], self.floor[:count]
-        return compare_sets(real, floor, samples, self.spaces[space], seed=self.seed, on_values=on_values)
+        return compare_sets(real, floor, samples, self.spaces[space], seed=self.seed, on_values=on_values, few=FEW)
 
 
 def set_figures(reference: Reference, samples: Mapping[str, Tensor], chosen: set[str]) -> dict[str, Any]:
     """For each feature space a row for each kind of samples, one for training signals (the floor), one for noise."""
     spaces, count = list(reference.spaces), min(len(reference.real), len(reference.floor))
     found: dict[str, dict[str, Any]] = {"values": {}, **{space: {} for space in spaces}}
+    least = {"values": ENOUGH}
     for i, space in enumerate(spaces):
         reference.progress(i, len(spaces), "comparing sets")
         # The values are the same in every space.
         rows = reference.compare(samples, space, on_values=i == 0)
+        least[space] = needed_in(rows["real"])
         for name, row in rows.items():
             found[space][name] = _figures(row, rows["real"], chosen - {_ON_VALUES})
             if i == 0:
                 found["values"][name] = _figures(row, rows["real"], chosen & {_ON_VALUES})
     reference.progress(len(spaces), len(spaces), "comparing sets")
     kept = {space: rows for space, rows in found.items() if any(rows.values())}
-    return {"count": count, "size": list(reference.real.shape[2:]), "spaces": kept}
+    least = {space: least[space] for space in kept}
+    return {"count": count, "needed": least, "size": list(reference.real.shape[2:]), "spaces": kept}
 
 
 def _figures(row: Mapping[str, float], floor: Mapping[str, float], chosen: set[str]) -> dict[str, float]:
     found = {name: float(row[name]) for name in FIGURES if name in chosen}
+    if "frechet" in found and "frechet_error" in row:
+        found["frechet_error"] = float(row["frechet_error"])
     for name in WITH_RATIO:
         if name in found and (ratio := ratio_of(row, floor, name)) is not None:
             found[f"{name}_ratio"] = ratio
@@ -209,7 +219,13 @@ def _figures(row: Mapping[str, float], floor: Mapping[str, float], chosen: set[s
 
 def ratio_of(row: Mapping[str, float], floor: Mapping[str, float], name: str = "frechet") -> float | None:
     """A figure as a multiple of what as many real signals have; None where too few are known to tell."""
-    return float(row[name] / floor[name]) if row["count"] >= ENOUGH and floor[name] > 0 else None
+    least = needed_in(row) if name == "frechet" else ENOUGH
+    return float(row[name] / floor[name]) if row["count"] >= least and floor[name] > 0 else None
+
+
+def needed_in(row: Mapping[str, float]) -> int:
+    """Signals in each set from which on the Fréchet distance of this row is shown."""
+    return max(ENOUGH, int(row["needed"]))
 
 
 def memorisation_figures(
@@ -252,7 +268,8 @@ def spread_figures(signals: SignalSet, seed: int, progress: Progress = quiet) ->
     if real is None or not count:
         return {}
     generated, known = _between_pairs(drawn.signal.cpu()), _between_pairs(real.cpu())
-    return {"spread": {"samples": generated, "real": known, "ratio": generated / known if known > 0 else 0.0}}
+    ratio = generated / known if known > 0 else 0.0
+    return {"spread": {"count": count, "samples": generated, "real": known, "ratio": ratio}}
 
 
 def _between_pairs(values: Tensor) -> float:

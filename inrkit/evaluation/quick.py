@@ -17,7 +17,7 @@ from inrkit.inference.model import Model
 from inrkit.inference.picture import pictures_of
 from inrkit.inference.signalset import SignalSet
 from inrkit.metrics.feature import extract
-from inrkit.metrics.metric import Gaussian, frechet_distance
+from inrkit.metrics.frechet import Gaussian, frechet_distance
 from inrkit.progress import Progress, quiet
 
 _FITTED_ON = 512

@@ -126,7 +126,10 @@ def _figures(evaluation: Mapping[str, Any], name: str) -> str:
         for key in ("psnr", "ssim")
         if key in found
     ]
-    for space, kinds in evaluation.get("sets", {}).get("spaces", {}).items():
+    sets = evaluation.get("sets", {})
+    for space, kinds in sets.get("spaces", {}).items():
+        if sets["count"] < sets["needed"][space]:
+            continue  # of so few signals a distance would say nothing
         floor = kinds.get("real", {}).get("frechet")
         made = {kind: row["frechet"] for kind, row in kinds.items() if kind not in _NOT_MADE and "frechet" in row}
         rows += [(f"Fréchet distance, {kind}, features `{space}`", value, floor) for kind, value in made.items()]

@@ -1,9 +1,9 @@
 """How good an answer is: row by row against the truth, or set against set on any features.
 
     psnr, ssim                          (B, C, ...), (B, C, ...) → (B,)
-    frechet_distance, kernel_distance   (N, D), (M, D) features  → float, 0 for equal distributions
+    kernel_distance                     (N, D), (M, D) features  → float, 0 on average for equal distributions
     sliced_wasserstein                  (N, ...), (M, ...)       → float, in the unit of the values
-    compare_sets                        all of them, and those in ``neighbour``, with their floor and ceiling
+    compare_sets                        these, and those in ``frechet`` and ``neighbour``, with their floor and ceiling
 
 Figures of sets are worth nothing alone: they depend on the features and on the number of rows (the Fréchet distance is
 biased upwards by about a constant over N). ``compare_sets`` prints real against real and noise against real, with the
@@ -12,15 +12,15 @@ same N, beside them.
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Self, final
 
 import attrs
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from inrkit.errors import DataError, UsageError
-from inrkit.metrics.feature import centred, extract, in_double
+from inrkit.errors import UsageError
+from inrkit.metrics.feature import extract, in_double
+from inrkit.metrics.frechet import Gaussian, frechet_distance, frechet_error, moments_of, needed
 from inrkit.metrics.neighbour import diversity, precision_recall
 
 
@@ -86,51 +86,6 @@ def _same_shape(prediction: Tensor, target: Tensor) -> None:
     if prediction.shape != target.shape or prediction.ndim < 2:
         found = f"{tuple(prediction.shape)} and {tuple(target.shape)}"
         raise UsageError(f"'prediction' and 'target' must have the same shape (B, C, ...) (got {found}).")
-
-
-@final
-@attrs.frozen(eq=False)
-class Gaussian:
-    """The normal distribution that the Fréchet distance takes a set of features for, in float64 on the CPU."""
-
-    mean: Tensor  # (D,)
-    covariance: Tensor  # (D, D), unbiased
-
-    @classmethod
-    def fit(cls, features: Tensor) -> Self:
-        """Of features (N, D)."""
-        if features.ndim != 2 or len(features) < 2:
-            raise UsageError(f"'features' must be (N, D) with N of at least 2 (got {tuple(features.shape)}).")
-        if broken := int((~features.isfinite()).any(dim=1).sum()):
-            found = f"{broken} of {len(features)} rows are not"
-            raise DataError(f"features must be finite numbers; {found}; look at the signals they are of.")
-        x, mean = centred(features.detach())
-        return cls(mean.cpu(), (x.T @ x).cpu() / (len(x) - 1))
-
-
-def frechet_distance(a: Gaussian | Tensor, b: Gaussian | Tensor) -> float:
-    """|μa - μb|² + tr(Ca + Cb - 2 (Ca Cb)^½): the squared Wasserstein distance of the two Gaussians, never negative.
-
-    The trace of the root is the sum of the singular values of Ra Rb, for symmetric roots Ra, Rb of the covariances:
-    it exists for any rank, and no root is taken of a matrix that is not symmetric.
-
-    Args:
-        a, b: Features (N, D) or what was fitted to them. Fewer rows than features are fine, but the distance is biased
-            upwards by sampling: compare figures with equal numbers of rows only.
-    """
-    a, b = (Gaussian.fit(x) if isinstance(x, Tensor) else x for x in (a, b))
-    if a.mean.shape != b.mean.shape:
-        raise UsageError(f"both sets must have the same features (got {len(a.mean)} and {len(b.mean)}).")
-    overlap = torch.linalg.svdvals(_root(a.covariance) @ _root(b.covariance)).sum()
-    apart = (a.mean - b.mean).square().sum()
-    return float((apart + a.covariance.trace() + b.covariance.trace() - 2 * overlap).clamp_min(0))
-
-
-def _root(covariance: Tensor) -> Tensor:
-    """The symmetric root; eigenvalues that rounding made negative are 0."""
-    values, vectors = torch.linalg.eigh(covariance)
-    root: Tensor = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
-    return root
 
 
 @torch.no_grad()
@@ -199,6 +154,7 @@ def compare_sets(
     *,
     seed: int = 0,
     on_values: bool = True,
+    few: int = 0,
 ) -> dict[str, dict[str, float]]:
     """All figures of sets for samples, for other real data and for noise, each against the same held-out data.
 
@@ -209,12 +165,14 @@ def compare_sets(
         features: A feature extractor, fitted on training data or on ``real_a`` if at all.
         seed: For the noise and the directions of the sliced distance.
         on_values: Also compare the values themselves, which takes no features.
+        few: The number of rows below which the standard error of the Fréchet distance is computed, too.
 
     Returns:
         One row for each name, one for ``real`` (``real_b``: the floor that the best generator reaches) and one for
         ``noise`` (uniform within the range of each channel of ``real_a``: what knows nothing). In each: ``frechet``,
         ``kid``, ``precision``, ``recall``, ``f1``, ``density``, ``coverage`` and ``diversity`` on the features,
-        ``sliced_wasserstein`` on the values, and ``count``, the N of all of them.
+        ``sliced_wasserstein`` on the values, ``count``, the N of all of them, and ``needed``, the least N with which
+        the Fréchet distance means something. With fewer than ``few``, ``frechet_error``.
     """
     count = min(map(len, (real_a, real_b, *samples.values())))
     reference = real_a[:count]
@@ -231,7 +189,10 @@ def compare_sets(
             "f1": near.f1,
             "diversity": diversity(found, target),
             "count": count,
+            "needed": needed(target.shape[1]),
         }
+        if needed(target.shape[1]) <= count < few:
+            rows[name]["frechet_error"] = frechet_error(moments_of(found), gaussian)
         if on_values:
             generator = torch.Generator().manual_seed(seed)
             rows[name]["sliced_wasserstein"] = sliced_wasserstein(values[:count], reference, generator=generator)

@@ -1,4 +1,7 @@
-"""`evaluation.json` for people: one sentence, one table, and what can be drawn."""
+"""`evaluation.json` for people: what it says in words, one table, and what can be drawn.
+
+A figure that needs more signals than there are is not shown; the note under the table says how many it needs, and why.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +12,7 @@ from PIL import Image
 from inrkit.drawing.page import Block, Charts, Picture, Table
 from inrkit.evaluation import consistency, search
 from inrkit.evaluation.classes import SURE
-from inrkit.evaluation.generation import ENOUGH, FIGURES
+from inrkit.evaluation.generation import COPIES, ENOUGH, FEW, FIGURES
 
 _Lines: TypeAlias = dict[str, dict[str, str]]  # name of a figure -> column -> text
 
@@ -45,6 +48,8 @@ _CLASSES = {
     "commonest": "commonest class",
     "accuracy": "accuracy",
 }
+_EACH_CLASS = 10
+"""Signals for each class from which on shares of classes are shown."""
 _FLOOR = (
     "The floor is the same figure for as many training signals, which are real: "
     "no generator can be expected to beat it."
@@ -66,12 +71,36 @@ def evaluation_blocks(evaluation: Mapping[str, Any], run_dir: Path) -> list[Bloc
 
 
 def evaluation_sentence(evaluation: Mapping[str, Any]) -> str:
-    """Which checkpoint the figures are of, and how many signals they could be taken over."""
+    """In words: how well signals are encoded and generated, of how many, and by which checkpoint."""
     if "step" not in evaluation:
         return ""
     asked, there = int(evaluation.get("asked", 0)), int(evaluation.get("held_out", 0))
     taken = f"{min(asked, there):,} held-out signals" + (f" ({asked:,} were asked for)" if asked > there else "")
-    return f"At step {evaluation['step']:,}, seed {evaluation['seed']}, over {taken}."
+    figures = evaluation.get("reconstruction", {})
+    said = []
+    if "mean" in figures.get("psnr", {}):
+        constant = figures.get("constant", {}).get("mean")
+        beside = f" (constant answer {constant:.1f})" if constant is not None else ""
+        said.append(f"reconstruction {figures['psnr']['mean']:.1f} dB on {taken}{beside}")
+    near, by = _nearness(evaluation)
+    first = "; ".join([*said, *near])
+    first = f"{first[:1].upper()}{first[1:]}. " if first else ""
+    origin = f"step {evaluation['step']:,}, seed {evaluation['seed']}"
+    return f"{first}Measured at {', '.join([origin, *([] if said else [f'over {taken}']), *by])}."
+
+
+def _nearness(evaluation: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """How far samples are from held-out signals, in the first space that can tell (the user's network before ours); and
+    by which features, of how many signals."""
+    sets = evaluation.get("sets", {})
+    spaces = sorted(sets.get("spaces", {}).items(), key=lambda item: item[0] in _SPACES)
+    for space, rows in spaces:
+        name = next((name for name in rows if name not in _COLUMNS), "")
+        if (ratio := rows.get(name, {}).get("frechet_ratio")) is not None:
+            who = "one-step samples" if name == "1 step" else f"samples of {name}"
+            by = f"by the Fréchet distance in {space.replace('-', ' ')}, {sets['count']:,} signals in each set"
+            return [f"{who} {ratio:.1f} times as far from held-out signals as training signals are"], [by]
+    return [], []
 
 
 def evaluation_table(evaluation: Mapping[str, Any]) -> Table:
@@ -87,17 +116,22 @@ def evaluation_table(evaluation: Mapping[str, Any]) -> Table:
 
 def _note(evaluation: Mapping[str, Any], columns: list[str]) -> str:
     parts = [_FLOOR] if _REAL in columns else []
-    count = int(evaluation.get("sets", {}).get("count", ENOUGH))
-    if count < ENOUGH:
-        parts.append(f"Multiples of it are given from {ENOUGH} signals in each set on; here are {count}.")
-    if shown := [name for name in evaluation.get("sets", {}).get("spaces", {}) if name != "values"]:
+    parts += _left_out(evaluation)
+    sets = evaluation.get("sets", {})
+    shown = [name for name in sets.get("spaces", {}) if name != "values" and _is_enough(sets, name)]
+    if shown:
         parts.append(
             "".join(f"{name.replace('-', ' ')}: {_SPACES.get(name, 'a network of yours')}; " for name in shown)
             + "figures in these features are not to be compared with published FIDs, or with those in others."
         )
+        if any("frechet_error" in row for name in shown for row in sets["spaces"][name].values()):
+            parts.append(f"Fréchet distances of fewer than {FEW:,} signals: ± standard error from their choice.")
     if networks := evaluation.get("classes"):
-        parts.append(f"Classes are those that {' and '.join(networks)} names, the likeliest one of each signal.")
-    if found := evaluation.get("memorisation"):
+        parts.append(
+            f"Classes are those that {' and '.join(networks)} names, the likeliest one of each signal; shares ± "
+            f"standard error. Rarest, commonest and entropy are shown from {_EACH_CLASS} signals for each class on."
+        )
+    if (found := evaluation.get("memorisation")) and found["queries"] >= COPIES:
         parts.append(
             f"Distances to {found['training']:,} training signals are root mean squares over values on [-1, 1]. "
             "Closer than 99 % of the held-out signals: 1 % is expected where nothing is memorised."
@@ -124,13 +158,44 @@ def _of_held_out(evaluation: Mapping[str, Any]) -> _Lines:
 def _of_sets(evaluation: Mapping[str, Any]) -> _Lines:
     """The Fréchet distance in every space of features; every figure in the first, and in networks of the user's."""
     lines: _Lines = {}
-    spaces = evaluation.get("sets", {}).get("spaces", {})
+    sets = evaluation.get("sets", {})
+    spaces = sets.get("spaces", {})
     whole = {*(name for name in spaces if name not in _SPACES), *list(_SPACES)[:1]}
     for space, rows in spaces.items():
         for figure in FIGURES if space in whole else ("frechet",):
-            if cells := {_COLUMNS.get(k, k): _distance(row, figure) for k, row in rows.items() if figure in row}:
+            cells = {_COLUMNS.get(k, k): _distance(row, figure) for k, row in rows.items() if figure in row}
+            if cells and _is_enough(sets, space if figure == "frechet" else ""):
                 lines[_in_space(_NAMES[figure], space)] = cells
     return lines
+
+
+def _is_enough(sets: Mapping[str, Any], space: str = "") -> bool:
+    """Whether there are the signals that a Fréchet distance in this space needs, or any other figure of sets."""
+    least: int = sets["needed"].get(space, ENOUGH)
+    return bool(sets["count"] >= least)
+
+
+def _left_out(evaluation: Mapping[str, Any]) -> list[str]:
+    """Which figures are not shown, how many signals they need, and why."""
+    said, sets = [], evaluation.get("sets", {})
+    if sets.get("spaces") and not _is_enough(sets):
+        said.append(
+            f"Figures of sets are not shown: they need {ENOUGH} signals in each set, because with fewer noise can "
+            f"score better than real signals; here are {sets['count']:,}."
+        )
+    elif few := [name for name in sets.get("spaces", {}) if not _is_enough(sets, name)]:
+        least = ", ".join(f"{name.replace('-', ' ')} {sets['needed'][name]:,}" for name in few)
+        said.append(
+            "Fréchet distances are shown only of more signals than there are features, without which a covariance is "
+            f"not known: {least}; here are {sets['count']:,}."
+        )
+    found, pairs = evaluation.get("memorisation"), evaluation.get("spread")
+    if (found and found["queries"] < COPIES) or (pairs and pairs["count"] < COPIES):
+        said.append(
+            f"Distances to training signals and within pairs are not shown: they need {COPIES} held-out signals, "
+            "without which one in a hundred of them is not known."
+        )
+    return said
 
 
 def _in_space(text: str, space: str) -> str:
@@ -140,32 +205,48 @@ def _in_space(text: str, space: str) -> str:
 
 
 def _of_classes(evaluation: Mapping[str, Any]) -> _Lines:
-    """What classifiers make of signals, one by one."""
+    """What classifiers make of signals, one by one; shares ± standard error."""
     lines: _Lines = {}
     for network, rows in evaluation.get("classes", {}).items():
         for figure, text in _CLASSES.items():
-            write = _text if figure == "class_entropy" else "{:.1%}".format
-            cells = {_COLUMNS.get(key, key): write(row[figure]) for key, row in rows.items() if figure in row}
-            lines |= {f"{network}: {text}": cells} if cells else {}
+            cells = {_COLUMNS.get(key, key): _share(row, figure) for key, row in rows.items() if figure in row}
+            lines |= {f"{network}: {text}": cells} if any(cells.values()) else {}
     return lines
+
+
+def _share(row: Mapping[str, Any], figure: str) -> str:
+    """Nothing where there are too few signals for so many classes."""
+    value, count = row[figure], row["count"]
+    if figure in ("class_entropy", "rarest", "commonest") and count < _EACH_CLASS * len(row["shares"]):
+        return ""
+    if figure == "class_entropy":
+        return _text(value)
+    if figure == "confidence":
+        return f"{value:.1%}"
+    near = (value * count + 2) / (count + 4)  # Agresti and Coull 1998: all of few signals is not certainty
+    return f"{value:.1%} ± {(near * (1 - near) / (count + 4)) ** 0.5:.1%}"
 
 
 def _beside_training(evaluation: Mapping[str, Any], first: str) -> _Lines:
     """Figures of the first kind of samples."""
     lines: _Lines = {}
-    if found := evaluation.get("memorisation"):
+    if (found := evaluation.get("memorisation")) and found["queries"] >= COPIES:
         for key, name in (("median", "median"), ("least", "smallest")):
             cells = {first: _text(found["samples"][key]), _REAL: _text(found["held_out"][key])}
             lines[f"nearest training signal, {name} distance"] = cells
         lines["closer to one than 99 % of the held-out"] = {first: f"{found['suspicious']:.1%}", _REAL: "1 %"}
-    if found := evaluation.get("spread"):
+    if (found := evaluation.get("spread")) and found["count"] >= COPIES:
         lines["distance within pairs of signals"] = {first: _text(found["samples"]), _REAL: _text(found["real"])}
     return lines
 
 
 def _distance(row: Mapping[str, float], figure: str) -> str:
-    ratio = row.get(f"{figure}_ratio")
-    return _text(row[figure]) + (f" ({_text(ratio)} x floor)" if ratio is not None else "")
+    ratio, error = row.get(f"{figure}_ratio"), row.get(f"{figure}_error")
+    return (
+        _text(row[figure])
+        + (f" ± {_text(error)}" if error is not None else "")
+        + (f" ({_text(ratio)} x floor)" if ratio is not None else "")
+    )
 
 
 def _text(value: float) -> str:

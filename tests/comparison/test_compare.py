@@ -124,13 +124,16 @@ def test_means_and_spread_over_seeds() -> None:
             "name": f"a #{i}",
             "reconstruction": value,
             "frechet": {"1 step": 2 * value},
-            "frechet_ratio": {},
+            "frechet_ratio": {"1 step": value},
+            "frechet_ratio_error": {"1 step": 0.25},
         }
         for i, value in enumerate((1.0, 2.0, 3.0))
     ]
     found = summary([*runs, {"system": "a", "name": "a #3", "failed": "it broke"}])
     assert found["reconstruction"] == {"mean": 2.0, "std": 1.0}
     assert found["frechet"]["1 step"] == {"mean": 4.0, "std": 2.0}
+    assert found["frechet_ratio"]["1 step"] == {"mean": 2.0, "std": 1.0}
+    assert summary(runs[:1])["frechet_ratio"]["1 step"] == {"mean": 1.0, "error": 0.25}
     assert found["training_memory"] == {}
     assert (found["name"], found["runs"], found["failed"], found["parameters"]) == ("a", 4, 1, 3)
 
@@ -198,6 +201,7 @@ def test_multiples_of_the_floor_need_enough_signals(n: int, told: bool) -> None:
     ratios = system("a", 0.67)["frechet_ratio"] if told else {}
     result = {
         "n": n,
+        "needed": ENOUGH,
         "spaces": ["random-filters"],
         "systems": [{**system("a", 0.67), "frechet_ratio": ratios}],
         "rows": [],
@@ -205,13 +209,18 @@ def test_multiples_of_the_floor_need_enough_signals(n: int, told: bool) -> None:
     quality, *_ = tables_of(result)
     assert any("Fréchet" in name for name in quality.head) == told
     assert ("floor" in quality.note) == told
-    assert (f"from {ENOUGH} signals" in quality.note) != told
-    assert (ratio_of({"frechet": 2.0, "count": n}, {"frechet": 4.0}) is not None) == told
+    assert (f"need {ENOUGH} signals" in quality.note) != told
+    assert (ratio_of({"frechet": 2.0, "count": n, "needed": 65}, {"frechet": 4.0}) is not None) == told
 
 
 def test_tables_fit_a_terminal_of_120_columns() -> None:
     """Three tables of which every line has its columns apart."""
-    result = {"n": 1000, "spaces": ["random-filters"], "systems": [system("image-tiny-unet", 1.2), system("b", 3.4)]}
+    result = {
+        "n": 1000,
+        "needed": 337,
+        "spaces": ["random-filters"],
+        "systems": [system("image-tiny-unet", 1.2), system("b", 3.4)],
+    }
     for table in tables_of(result):
         cells = [
             max(map(len, [*(row[i] for row in table.rows), *table.head[i].split()])) for i in range(len(table.head))

@@ -21,8 +21,6 @@ from inrkit.inference.signalset import SignalSet, source_of
 from inrkit.report.tables import evaluation_blocks, evaluation_sentence, evaluation_table
 from inrkit.testing.check import Recorder
 
-FLOOR_AND_NOISE = ["training signals (floor)", "noise"]
-
 
 @pytest.fixture
 def model(tmp_path: Path) -> Model:
@@ -191,18 +189,42 @@ def test_the_best_constant_answer_is_the_mean_of_training_signals(model: Model) 
         assert best <= (values - other).square().mean()
 
 
-def test_a_result_is_one_sentence_and_one_table(model: Model) -> None:
-    """It says how many signals were asked for and taken; multiples of the floor are not told of four signals."""
+def test_a_result_is_told_in_words_and_one_table(model: Model) -> None:
+    """It says how many signals were asked for and taken; no figure of sets is told of four signals."""
     found = evaluate(model, n=100, metrics=["psnr", "frechet"])
-    assert evaluation_sentence(found) == "At step 7, seed 0, over 4 held-out signals (100 were asked for)."
+    psnr, constant = (found["reconstruction"][name]["mean"] for name in ("psnr", "constant"))
+    assert evaluation_sentence(found) == (
+        f"Reconstruction {psnr:.1f} dB on 4 held-out signals (100 were asked for) (constant answer {constant:.1f}). "
+        "Measured at step 7, seed 0."
+    )
     table = evaluation_table(found)
-    assert list(table.head) == ["", "held-out signals", "1 step", "2 steps (80, 0.821)", *FLOOR_AND_NOISE]
-    assert "The floor is" in table.note
-    assert f"from {generation.ENOUGH} signals" in table.note
-    assert not any("x floor" in cell for row in table.rows for cell in row)
-    row = {"frechet": 3.0, "frechet_ratio": 1.5}
-    enough = {"sets": {"count": 1000, "spaces": {"random-filters": {"1 step": row, "real": {"frechet": 2.0}}}}}
-    assert "3.000 (1.500 x floor)" in evaluation_table(enough).rows[0]
+    assert list(table.head) == ["", "held-out signals"]
+    assert f"they need {generation.ENOUGH} signals in each set" in table.note
+
+
+def test_figures_of_sets_are_shown_from_as_many_signals_as_they_need() -> None:
+    """With their standard errors and the floor; with fewer signals than features a Fréchet distance is left out."""
+    row = {"frechet": 3.0, "frechet_error": 0.1, "frechet_ratio": 1.5, "kid": 0.02}
+    spaces = {"random-filters": {"1 step": row, "real": {"frechet": 2.0, "kid": 0.01}}}
+    sets = {"count": 1000, "needed": {"random-filters": 337}, "spaces": spaces}
+    enough = {"step": 7, "seed": 0, "asked": 1000, "held_out": 1000, "sets": sets}
+    assert "3.000 ± 0.100 (1.500 x floor)" in evaluation_table(enough).rows[0]
+    assert evaluation_sentence(enough) == (
+        "One-step samples 1.5 times as far from held-out signals as training signals are. Measured at step 7, seed 0, "
+        "over 1,000 held-out signals, by the Fréchet distance in random filters, 1,000 signals in each set."
+    )
+    few = evaluation_table({**enough, "sets": {**sets, "count": 320}})
+    assert [name for name, *_ in few.rows] == ["KID, random filters ↓"]
+    assert "random filters 337; here are 320" in few.note
+
+
+def test_shares_have_an_error_and_need_signals_for_each_class() -> None:
+    """All of ten signals is not certainty; the rarest of two classes is not told of ten."""
+    row = {"count": 10, "sure": 1.0, "rarest": 0.5, "shares": [0.5, 0.5]}
+    rows = evaluation_table({"classes": {"resnet20": {"1 step": row}}}).rows
+    assert [cells[1] for cells in rows] == ["100.0% ± 9.4%"]
+    rows = evaluation_table({"classes": {"resnet20": {"1 step": {**row, "count": 20}}}}).rows
+    assert [cells[1] for cells in rows] == ["100.0% ± 5.6%", "50.0% ± 10.2%"]
 
 
 def test_who_asks_for_fid_is_led_to_what_there_is() -> None:

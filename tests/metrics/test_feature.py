@@ -6,7 +6,7 @@ from torch import Tensor
 
 from inrkit.errors import UsageError
 from inrkit.metrics.feature import RandomConvFeatures, Standardised, WhitenedPCA, extract
-from inrkit.metrics.metric import frechet_distance
+from inrkit.metrics.frechet import frechet_distance
 
 
 @pytest.mark.parametrize(("size", "dim"), [((40,), 240), ((8, 8), 336), ((13, 21), 336), ((8, 9, 10), 528)])
