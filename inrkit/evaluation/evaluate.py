@@ -3,6 +3,7 @@
     reconstruction  PSNR and SSIM of INRs of held-out signals where they are queried, what else the modality counts, and
                     the PSNR of the best constant answer, the mean of training signals
     sets            generated signals against held-out ones, with real signals (the floor) and noise beside them
+    training        Fréchet distances of generated signals from training signals, as papers have them
     classes         what a classifier makes of generated signals, beside what it makes of real ones
     memorisation    how near generated signals are to the training set, beside how near held-out signals are to it
     spread          how far generated signals differ from each other at one place, beside how far real ones do there
@@ -28,6 +29,7 @@ from inrkit.errors import UsageError, did_you_mean
 from inrkit.evaluation import classes, consistency, generation, reconstruction
 from inrkit.evaluation.generation import Reference
 from inrkit.evaluation.search import search_middle
+from inrkit.evaluation.training import training_figures
 from inrkit.inference.model import Model
 from inrkit.inference.signalset import SignalSet
 from inrkit.inference.times import searched
@@ -69,7 +71,8 @@ def evaluate(
 
     Args:
         data: A store whose held-out signals to use; by default the one that the model was trained on.
-        n: Signals in each set, at most.
+        n: Signals in each set, at most; of held-out ones at most 5000. Fréchet distances from training signals are of
+            as many samples in any case, such as 50000, in bounded memory.
         seed: Of the generated signals and of the choice of real ones. The same seed gives the same figures.
         metrics: Some of `METRICS`; all by default.
         search_times: First look for the middle noise level of two steps; the figures are then those of samples by way
@@ -86,8 +89,9 @@ def evaluate(
         model.run.mkdir(parents=True, exist_ok=True)
     if n < 16:
         raise UsageError(f"'n' must be at least 16 (got {n})")
-    signals = SignalSet.choose(model, "test", n, seed, None if data is None else str(data))
+    signals = SignalSet.choose(model, "test", min(n, generation.MOST), seed, None if data is None else str(data))
     result: dict[str, Any] = {"step": model.step, "seed": seed, "asked": n, "held_out": len(signals.source)}
+    result["taken"] = len(signals)
     result["data"] = dict(signals.source.facts)
     found = search_middle(model, min(n, _SEARCHED), seed, progress) if search_times else searched(model.run, model.step)
     if found:
@@ -97,7 +101,7 @@ def evaluate(
         measured = attrs.evolve(signals, source=signals.source.whole()) if whole else signals
         result["reconstruction"] = reconstruction.reconstruction_figures(measured, chosen, progress, compared)
     if chosen & {*generation.FIGURES, classes.NAME, "memorisation"}:
-        result |= _generation(Reference(signals, seed, progress, networks), own_times(model, found), chosen)
+        result |= _generation(Reference(signals, seed, progress, networks), own_times(model, found), chosen, n)
     if "spread" in chosen:
         result |= generation.spread_figures(signals[:_COMPARED], seed, progress)
     if "resolution" in chosen:
@@ -140,11 +144,14 @@ def chosen_metrics(names: Sequence[str] | None) -> set[str]:
     return chosen
 
 
-def _generation(held: Reference, times: Sequence[Sequence[float]], chosen: set[str]) -> Mapping[str, Any]:
+def _generation(held: Reference, times: Sequence[Sequence[float]], chosen: set[str], n: int) -> Mapping[str, Any]:
     """All that needs generated signals."""
     signals, progress, own = held.signals, held.progress, seed_of(held.seed, "evaluate")
-    samples = {generation.name_of(t): generation.sampled_pictures(signals, t, own, progress) for t in times}
     result: dict[str, Any] = {}
+    if "frechet" in chosen and n >= generation.ENOUGH:
+        samples, result["training"] = training_figures(held, times, n, own)
+    else:
+        samples = {generation.name_of(t): generation.sampled_pictures(signals, t, own, progress) for t in times}
     if chosen & set(generation.FIGURES):
         result["sets"] = generation.set_figures(held, samples, chosen)
     if classes.NAME in chosen and (

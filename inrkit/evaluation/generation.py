@@ -35,7 +35,9 @@ COPIES = 100
 """Signals from which on the nearest hundredth of them is known, which copies are told by."""
 
 TRAINING = 50_000
-"""Training signals, at most, among which copies are looked for."""
+"""Training signals, at most, that samples are held against and copies are looked for among."""
+MOST = 5000
+"""Signals, at most, that generated ones are held against in memory: further ones are only summed up."""
 
 _ON_VALUES = "sliced_wasserstein"  # needs no features: it has a space of its own, "values"
 _BATCH = 100
@@ -80,16 +82,21 @@ def sampled_values(
 
 def sampled_pictures(signals: SignalSet, times: Sequence[float], seed: int, progress: Progress = quiet) -> Tensor:
     """Small pictures of as many generated signals, each measured as that one of the signals is."""
-    parts: list[Tensor] = []
-    for values in sampled_values(signals, times, seed):
+    return torch.cat(list(sampled_parts(signals, times, seed, progress)))
+
+
+def sampled_parts(
+    signals: SignalSet, times: Sequence[float], seed: int, progress: Progress = quiet
+) -> Iterator[Tensor]:
+    """The same, some at a time."""
+    for i, values in enumerate(sampled_values(signals, times, seed)):
         if not values.isfinite().all():
             raise DataError(
                 f"the model of step {signals.model.step} generates values that are not finite; evaluate an earlier "
                 "checkpoint"
             )
-        parts.append(small(pictures_of(signals.model, values)))
-        progress(min(len(parts) * _BATCH, len(signals)), len(signals), f"sampling, {name_of(times)}")
-    return torch.cat(parts)
+        yield small(pictures_of(signals.model, values))
+        progress(min((i + 1) * _BATCH, len(signals)), len(signals), f"sampling, {name_of(times)}")
 
 
 def floor_pictures(training: SignalSet, beside: SignalSet, progress: Progress = quiet) -> Tensor:

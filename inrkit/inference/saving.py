@@ -137,5 +137,6 @@ def _figures(evaluation: Mapping[str, Any], name: str) -> str:
         return f"It has not been measured yet: `inrkit evaluate {name}` does."
     table = ["| figure | value | floor: training signals |", "| --- | --- | --- |"]
     table += [f"| {what} | {value:.4g} | {'' if floor is None else f'{floor:.4g}'} |" for what, value, floor in rows]
-    taken = min(int(evaluation["asked"]), int(evaluation["held_out"]))
-    return "\n".join([*table, "", f"By `inrkit evaluate`, over {taken:,} held-out signals, seed {evaluation['seed']}."])
+    return "\n".join(
+        [*table, "", f"By `inrkit evaluate`, over {evaluation['taken']:,} held-out signals, seed {evaluation['seed']}."]
+    )

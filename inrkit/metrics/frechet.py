@@ -91,13 +91,13 @@ class Moments:
             self.count, self.mean, self.scatter = total, mean, scatter
 
 
-def moments_of(features: Tensor) -> list[Moments]:
-    """Features (N, D) in as many groups as the standard error takes."""
-    groups = [Moments() for _ in range(_GROUPS)]
-    for group, rows in zip(groups, features.tensor_split(_GROUPS), strict=True):
+def moments_of(features: Tensor, groups: Sequence[Moments] = ()) -> list[Moments]:
+    """Features (N, D) in as many groups as the standard error takes, added to those of features before them."""
+    found = list(groups) or [Moments() for _ in range(_GROUPS)]
+    for group, rows in zip(found, features.tensor_split(_GROUPS), strict=True):
         if len(rows):
             group.add(rows)
-    return groups
+    return found
 
 
 def frechet_distance(a: Gaussian | Tensor, b: Gaussian | Tensor) -> float:

@@ -75,7 +75,9 @@ def evaluation_sentence(evaluation: Mapping[str, Any]) -> str:
     if "step" not in evaluation:
         return ""
     asked, there = int(evaluation.get("asked", 0)), int(evaluation.get("held_out", 0))
-    taken = f"{min(asked, there):,} held-out signals" + (f" ({asked:,} were asked for)" if asked > there else "")
+    taken = f"{int(evaluation.get('taken', 0)):,} held-out signals" + (
+        f" ({asked:,} were asked for)" if asked > there else ""
+    )
     figures = evaluation.get("reconstruction", {})
     said = []
     if "mean" in figures.get("psnr", {}):
@@ -105,7 +107,7 @@ def _nearness(evaluation: Mapping[str, Any]) -> tuple[list[str], list[str]]:
 
 def evaluation_table(evaluation: Mapping[str, Any]) -> Table:
     """A row for each figure, a column for each kind of signals that it is of."""
-    lines = _of_held_out(evaluation) | _of_sets(evaluation) | _of_classes(evaluation)
+    lines = _of_held_out(evaluation) | _of_sets(evaluation) | _of_training(evaluation) | _of_classes(evaluation)
     first = next((column for cells in lines.values() for column in cells if column not in _FIXED), "samples")
     lines |= _beside_training(evaluation, first)
     used = dict.fromkeys(column for cells in lines.values() for column in cells)
@@ -126,6 +128,12 @@ def _note(evaluation: Mapping[str, Any], columns: list[str]) -> str:
         )
         if any("frechet_error" in row for name in shown for row in sets["spaces"][name].values()):
             parts.append(f"Fréchet distances of fewer than {FEW:,} signals: ± standard error from their choice.")
+    if _of_training(evaluation):
+        found = evaluation["training"]
+        parts.append(
+            f"Fréchet from training signals: of {found['samples']:,} samples from {found['signals']:,} training signals,"
+            " as papers have it; held-out signals stand beside them where there are as many."
+        )
     if networks := evaluation.get("classes"):
         parts.append(
             f"Classes are those that {' and '.join(networks)} names, the likeliest one of each signal; shares ± "
@@ -167,6 +175,17 @@ def _of_sets(evaluation: Mapping[str, Any]) -> _Lines:
             if cells and _is_enough(sets, space if figure == "frechet" else ""):
                 lines[_in_space(_NAMES[figure], space)] = cells
     return lines
+
+
+def _of_training(evaluation: Mapping[str, Any]) -> _Lines:
+    """Fréchet distances from training signals."""
+    spaces = evaluation.get("training", {}).get("spaces", {})
+    return {
+        _in_space("Fréchet from training signals ↓", space): {
+            _COLUMNS.get(k, k): _distance(row, "frechet") for k, row in rows.items()
+        }
+        for space, rows in spaces.items()
+    }
 
 
 def _is_enough(sets: Mapping[str, Any], space: str = "") -> bool:

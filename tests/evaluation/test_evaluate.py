@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 
+import attrs
 import pytest
 import torch
 from toy import ToyModality
@@ -16,8 +17,11 @@ from inrkit.evaluation import generation
 from inrkit.evaluation.evaluate import METRICS, chosen_metrics, evaluate
 from inrkit.evaluation.generation import real_pictures
 from inrkit.evaluation.reconstruction import constant_answer, distribution_of, similarity
+from inrkit.evaluation.training import training_figures
 from inrkit.inference.model import Model, build_model
 from inrkit.inference.signalset import SignalSet, source_of
+from inrkit.metrics.feature import extract
+from inrkit.metrics.frechet import frechet_distance
 from inrkit.report.tables import evaluation_blocks, evaluation_sentence, evaluation_table
 from inrkit.testing.check import Recorder
 
@@ -207,7 +211,7 @@ def test_figures_of_sets_are_shown_from_as_many_signals_as_they_need() -> None:
     row = {"frechet": 3.0, "frechet_error": 0.1, "frechet_ratio": 1.5, "kid": 0.02}
     spaces = {"random-filters": {"1 step": row, "real": {"frechet": 2.0, "kid": 0.01}}}
     sets = {"count": 1000, "needed": {"random-filters": 337}, "spaces": spaces}
-    enough = {"step": 7, "seed": 0, "asked": 1000, "held_out": 1000, "sets": sets}
+    enough = {"step": 7, "seed": 0, "asked": 1000, "held_out": 1000, "taken": 1000, "sets": sets}
     assert "3.000 ± 0.100 (1.500 x floor)" in evaluation_table(enough).rows[0]
     assert evaluation_sentence(enough) == (
         "One-step samples 1.5 times as far from held-out signals as training signals are. Measured at step 7, seed 0, "
@@ -216,6 +220,24 @@ def test_figures_of_sets_are_shown_from_as_many_signals_as_they_need() -> None:
     few = evaluation_table({**enough, "sets": {**sets, "count": 320}})
     assert [name for name, *_ in few.rows] == ["KID, random filters ↓"]
     assert "random filters 337; here are 320" in few.note
+
+
+def test_any_number_of_samples_is_held_against_training_signals(model: Model) -> None:
+    """More than there are held-out signals, by sums; the first of them are those that held-out signals are beside."""
+    held_out = signals(model, "test", 4)
+    reference = generation.Reference(held_out, 0)
+    reference.spaces = {"few": generation.spaces_of(reference.floor)["principal-components"]}
+    shown, found = training_figures(reference, [(80.0,)], 230, 0)
+    assert (shown["1 step"].shape[0], found["samples"]) == (4, 230)
+    many = attrs.evolve(held_out, numbers=[held_out.numbers[i % 4] for i in range(230)])
+    samples = generation.sampled_pictures(many, (80.0,), 0)
+    assert torch.equal(shown["1 step"], samples[:4])
+    training = signals(model, "train", len(source_of(model, "train")))
+    a, b = (extract(reference.spaces["few"], x) for x in (samples, torch.cat(list(real_pictures(training)))))
+    row = found["spaces"]["few"]["1 step"]
+    assert row["frechet"] == pytest.approx(frechet_distance(a, b))
+    assert row["frechet_error"] > 0
+    assert "few ↓" in evaluation_table({"training": found}).rows[0][0]
 
 
 def test_shares_have_an_error_and_need_signals_for_each_class() -> None:
