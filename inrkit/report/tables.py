@@ -131,8 +131,8 @@ def _note(evaluation: Mapping[str, Any], columns: list[str]) -> str:
     if _of_training(evaluation):
         found = evaluation["training"]
         parts.append(
-            f"Fréchet from training signals: of {found['samples']:,} samples from {found['signals']:,} training signals,"
-            " as papers have it; held-out signals stand beside them where there are as many."
+            f"Fréchet from training signals: of {found['samples']:,} samples from {found['signals']:,} training "
+            "signals, as papers have it; held-out signals stand beside them where there are as many."
         )
     if networks := evaluation.get("classes"):
         parts.append(

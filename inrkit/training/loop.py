@@ -22,6 +22,7 @@ from inrkit.storage.checkpoint import save_checkpoint
 from inrkit.training.divergence import LossWatch
 from inrkit.training.learner import Learner
 from inrkit.training.log import RunLog
+from inrkit.training.lopsided import ShareWatch
 from inrkit.training.optimizer import learning_rate
 from inrkit.training.progress import RunProgress
 from inrkit.training.stopping import EarlyStopping, stop_early
@@ -39,6 +40,7 @@ class Loop:
         early: Watches for samples that become worse.
         watch: Watches for losses that become larger.
         facts: What the training data are; a resumed run must find the same.
+        shares: Watches for losses and noise levels that have nearly all of the gradient.
         on_sample: Called with a model of the averaged weights, the run directory and the step.
     """
 
@@ -52,6 +54,7 @@ class Loop:
     watch: LossWatch
     facts: dict[str, object]
     on_sample: OnSample
+    shares: ShareWatch = attrs.field(factory=ShareWatch)
 
     def train(self) -> None:
         """From where the learner is to the end of the run."""
@@ -91,6 +94,8 @@ class Loop:
             self._write({"phase": phase.name, "lr": lr, **self.log.means(), "skipped": learner.skipped})
         if measured and learner.gradient_norms:
             self._write({f"gradient/{name}": value for name, value in learner.gradient_norms.items()})
+            if found := self.shares.see(phase, learner.gradient_norms):
+                self.progress.say(f"step {learner.step}: {found}")
         return stops
 
     def _check(self, phase: ScheduledPhase, values: Mapping[str, float]) -> None:
