@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from inrkit.cli import option
+from inrkit.cli import complete, option
 from inrkit.cli.help import command
 from inrkit.cli.output import bar, note, say
 from inrkit.cli.table import Table, say_result
@@ -13,7 +13,9 @@ from inrkit.errors import UsageError
 
 
 @command()
-@click.argument("things", metavar="RUN|FILE.toml|MODALITY:PRESET...", nargs=-1, required=True)
+@click.argument(
+    "things", metavar="RUN|FILE.toml|MODALITY:PRESET...", nargs=-1, required=True, shell_complete=complete.runs
+)
 @option.out("Directory for the table and the sheets of samples.", required=True)
 @click.option("--seeds", metavar="A,B,...", default="0", show_default=True, help="Seeds to train each config with.")
 @click.option(

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from inrkit.cli import option
+from inrkit.cli import complete, option
 from inrkit.cli.help import command
 from inrkit.cli.output import bar, note, say
 from inrkit.cli.table import Table, say_result
@@ -26,6 +26,7 @@ from inrkit.errors import UsageError
 @click.option(
     "--features",
     metavar="NAME",
+    shell_complete=complete.names("feature"),
     help="Also compute the figures of sets on the features of this network, and what it makes of single signals if it "
     "is a classifier: see 'inrkit plugins list'. [default: none]",
 )

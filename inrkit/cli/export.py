@@ -5,15 +5,15 @@ from typing import Any
 
 import click
 
-from inrkit.cli import option
+from inrkit.cli import complete, option
 from inrkit.cli.help import command
 from inrkit.cli.output import bar, say
 from inrkit.errors import UsageError
 
 
 @command()
-@click.argument("file", metavar="FILE.inr|RUN", type=option.PATH)
-@click.argument("what", metavar="FORMAT")
+@click.argument("file", metavar="FILE.inr|RUN", type=option.PATH, shell_complete=complete.runs)
+@click.argument("what", metavar="FORMAT", shell_complete=complete.names("exporter"))
 @option.keys("--set", "sets", "Set an option of the format; may be repeated.")
 @option.row
 @option.out("[default: beside FILE.inr, with its name; in RUN]", dir_okay=False)

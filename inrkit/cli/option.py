@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from inrkit.cli import complete
 from inrkit.cli.table import keep
 from inrkit.errors import UsageError
 
@@ -16,7 +17,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 DTYPES = ("fp32", "bf16", "int8")
 COUNT = click.IntRange(min=1)
 
-run = click.argument("run", type=PATH)
+run = click.argument("run", type=PATH, shell_complete=complete.runs)
 inr_file = click.argument("file", metavar="FILE.inr", type=PATH)
 row = click.option(
     "--row",

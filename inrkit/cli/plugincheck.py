@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inrkit.cli import option
+from inrkit.cli import complete, option
 from inrkit.cli.help import command
 from inrkit.cli.output import note
 from inrkit.cli.table import Table, say_result
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete.plugins)
 @option.keys("--set", "sets", "Set an option of the modality, to make it small.")
 @click.option(
     "--data",

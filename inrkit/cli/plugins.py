@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from inrkit.cli import option
+from inrkit.cli import complete, option
 from inrkit.cli.help import command
 from inrkit.cli.lazy import LazyGroup
 from inrkit.cli.table import Table, say_result
@@ -53,7 +53,7 @@ def list_plugins(as_json: bool) -> None:
 
 
 @command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete.plugins)
 @option.table
 @option.as_json
 def show(name: str, as_json: bool) -> None:

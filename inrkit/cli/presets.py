@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from inrkit.cli import option
+from inrkit.cli import complete, option
 from inrkit.cli.help import command
 from inrkit.cli.output import bar, shown_count, shown_time
 from inrkit.cli.table import Table, say_result
@@ -14,7 +14,12 @@ _SHARE = 0.3  # of the rate of fp32 products that training reaches: 0.2 to 0.5 i
 
 
 @command()
-@click.option("--modality", metavar="NAME", help="Only the presets of this modality. [default: all that are installed]")
+@click.option(
+    "--modality",
+    metavar="NAME",
+    shell_complete=complete.names("modality"),
+    help="Only the presets of this modality. [default: all that are installed]",
+)
 @option.table
 @option.as_json
 def presets(modality: str | None, as_json: bool) -> None:

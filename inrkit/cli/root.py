@@ -28,6 +28,7 @@ COMMANDS = {
     "presets": ("inrkit.cli.presets:presets", "List the presets of each modality: what they are, and how large."),
     "plugins": ("inrkit.cli.plugins:plugins", "List, check and create plugins."),
     "doctor": ("inrkit.cli.doctor:doctor", "Examine this machine and this installation."),
+    "completion": ("inrkit.cli.completion:completion", "Print the script that completes commands in a shell."),
 }
 
 _ALSO_CALLED = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inrkit.cli import option
+from inrkit.cli import complete, option
 from inrkit.cli.help import command
 from inrkit.cli.output import bar, say
 from inrkit.errors import UsageError
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--sampler",
     metavar="NAME",
+    shell_complete=complete.names("sampler"),
     help="Sampler: consistency, heun, euler or a plugin's. [default: that of the objective; diffusion: heun]",
 )
 @option.seed("Random seed; equal seeds give equal samples.")

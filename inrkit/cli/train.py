@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from inrkit.cli import option
+from inrkit.cli import complete, option
 from inrkit.cli.help import command
 from inrkit.cli.output import bar, say, shown, shown_bytes, shown_count, shown_time
 from inrkit.cli.table import Table, say_result
@@ -18,11 +18,13 @@ from inrkit.errors import DataError, UsageError
 @click.option(
     "--modality",
     metavar="NAME",
+    shell_complete=complete.names("modality"),
     help="Modality (kind of signal), listed by 'inrkit plugins list'. [default: that of --data, or image]",
 )
 @click.option(
     "--preset",
     metavar="NAME",
+    shell_complete=complete.presets,
     help="Named set of config values, listed by 'inrkit presets'. [default: the modality's first]",
 )
 @click.option(
@@ -39,6 +41,7 @@ from inrkit.errors import DataError, UsageError
 @option.out("Run directory. [default: runs/MODALITY-PRESET]")
 @click.option(
     "--objective",
+    shell_complete=complete.names("objective"),
     metavar="NAME",
     help="Objective: inrct, ect, ict, ct, cm-func, cd, diffusion, reconstruction. [default: the preset's]",
 )
@@ -66,17 +69,24 @@ from inrkit.errors import DataError, UsageError
 @click.option(
     "--from",
     "base",
+    shell_complete=complete.runs,
     type=click.Path(path_type=Path),
     metavar="RUN",
     help="Fine-tune RUN: its weights, network, read-out and data, and its objective unless --objective is given. "
     "[default: from scratch]",
 )
-@click.option("--init", type=click.Path(path_type=str), help="Run whose weights initialise the model. [default: none]")
+@click.option(
+    "--init",
+    shell_complete=complete.runs,
+    type=click.Path(path_type=str),
+    help="Run whose weights initialise the model. [default: none]",
+)
 @click.option(
     "--tracker",
     "trackers",
     multiple=True,
     metavar="NAME",
+    shell_complete=complete.names("tracker"),
     help="Experiment tracker: tensorboard, wandb, mlflow; repeatable.",
 )
 @click.option("--extend", is_flag=True, help="Resume the run in OUT with another number of steps.")

@@ -16,7 +16,7 @@ from inrkit.plugins.registry import KINDS, Entry
 RESERVED: Mapping[str, frozenset[str]] = {
     "command": frozenset(
         {"train", "sample", "encode", "render", "edit", "export", "evaluate", "compare", "data"}
-        | {"models", "presets", "plugins", "doctor"}
+        | {"models", "presets", "plugins", "doctor", "completion"}
     ),
 }
 """Names that are inrkit's own, and that no plugin can be asked for."""
