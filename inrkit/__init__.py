@@ -181,6 +181,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.plugins.registry import Entry as Entry
     from inrkit.plugins.registry import Registry as Registry
     from inrkit.progress import Progress as Progress
+    from inrkit.progress import TextBar as TextBar
     from inrkit.progress import quiet as quiet
     from inrkit.storage.entries import Entries as Entries
     from inrkit.storage.entries import OneFile as OneFile

@@ -87,7 +87,7 @@ from inrkit.errors import DataError, UsageError
     multiple=True,
     metavar="NAME",
     shell_complete=complete.names("tracker"),
-    help="Experiment tracker: tensorboard, wandb, mlflow; repeatable.",
+    help="Experiment tracker: tensorboard, wandb, mlflow, trackio; repeatable.",
 )
 @click.option("--extend", is_flag=True, help="Resume the run in OUT with another number of steps.")
 @click.option(

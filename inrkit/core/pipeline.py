@@ -3,8 +3,8 @@
 observation ─perturb→ noisy ─Denoiser→ params ─INRFunction.bind→ field ─Transform→ render ─Readout→ prediction
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, final
 
 import attrs
 import torch
@@ -20,6 +20,16 @@ Request = Mapping[str, Any] | str | int | Sequence[int]
 """What a user asks for: {"size": "64x48"}, {"orbit": 60}; or a size alone, "64x48" or as a shape (48, 64)."""
 
 
+class Shower(Protocol):
+    """What a prediction asks to be shown by: a model."""
+
+    def places(self, asked: Request) -> Sequence[Any]:
+        """The places that a request means."""
+
+    def png(self, prediction: "Prediction") -> bytes:
+        """A picture of the first signals, as a PNG file."""
+
+
 @final
 @attrs.frozen(eq=False, repr=False)
 class Prediction:
@@ -30,7 +40,7 @@ class Prediction:
         t: The noise level of each row at which they were made, (B,).
         observation: f(O_t, t) at the query's place.
         signal: What the INR shows there, (B, C, ...): equal to f's values but for the share of x_t in them.
-        places: From a request to places, if the prediction is a model's.
+        shower: The model that made the prediction, if one did.
     """
 
     params: Params
@@ -38,12 +48,16 @@ class Prediction:
     observation: Observation
     signal: Tensor
     _pipeline: "Pipeline"
-    _places: Callable[[Request], Sequence[Any]] | None = None
+    _shower: Shower | None = None
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {'x'.join(map(str, value.shape[1:]))}" for name, value in self.params.items())
         signal = "x".join(map(str, self.signal.shape[1:]))
         return f"<Prediction of {len(self.t)} signals {signal}, each with the params {sizes}>"
+
+    def _repr_png_(self) -> bytes | None:
+        """For notebooks: the first signals."""
+        return None if self._shower is None else self._shower.png(self)
 
     @property
     def field(self) -> Field:
@@ -59,9 +73,9 @@ class Prediction:
         """The signal measured at any other place; or, of a model's predictions, as a request says: "256x256"."""
         if not isinstance(where, str | int | Sequence | Mapping):
             return self._pipeline.show(self.params, where, self.t)
-        if self._places is None:
+        if self._shower is None:
             raise UsageError(f"expected a place such as 'observation.where', found {where!r}; see `Modality.places`")
-        place, *others = self._places(where)
+        place, *others = self._shower.places(where)
         if others:
             raise UsageError(
                 f"{where!r} means {1 + len(others)} places; measure at each of them, or `render` an INR file"

@@ -25,6 +25,7 @@ from inrkit.core.sample import MIDDLE, Sampler, sample
 from inrkit.errors import UsageError
 from inrkit.inference.given import Given, observe, places
 from inrkit.inference.labels import Labels, labels_for
+from inrkit.inference.picture import card_of, sheet_of
 from inrkit.inference.times import make_sampler, middle_of, sampler_of
 from inrkit.machine.precision import autocast, choose_device, choose_precision
 from inrkit.machine.randomness import preserve_random_state
@@ -99,6 +100,8 @@ class Model:
     def __repr__(self) -> str:
         count = sum(p.numel() for p in self.pipeline.parameters())
         return f"<Model of {self.run}, '{self.modality.name}', step {self.step}: {count:,} parameters, {self.device}>"
+
+    png, _repr_html_ = sheet_of, card_of  # what notebooks show of its predictions, and of itself
 
     def to(self, device: str | torch.device) -> "Model":
         """The same model, its weights moved to a device."""
@@ -242,7 +245,8 @@ class Model:
         batch = self._classed(self.observe(ends), label)
         with autocast(self.precision, self.device):
             draws = Draws(seed_of(seed, "between"), 2)
-            return interpolate(self.pipeline, batch.support, steps, draws, level=level, label=batch.label)
+            made = interpolate(self.pipeline, batch.support, steps, draws, level=level, label=batch.label)
+        return attrs.evolve(made, shower=self)
 
     def _between_samples(self, steps: int, seed: int, label: Labels) -> Prediction:
         template, draws = self.modality.template(steps).to(self.device), Draws(seed_of(seed, "between"), 2)
@@ -254,7 +258,7 @@ class Model:
             made = sample(
                 self.pipeline, template, draws, times=self.times(), sampler=self.sampler, label=labels, noise=noise
             )
-        return attrs.evolve(made, observation=made.observation.with_values(made.signal))
+        return attrs.evolve(made, observation=made.observation.with_values(made.signal), shower=self)
 
     def _classed(self, batch: Batch, label: Labels) -> Batch:
         """The batch with the classes that the user names."""
@@ -306,7 +310,7 @@ class Model:
             batch.support.with_values(torch.cat([part.observation.values for part in parts])),
             torch.cat([part.signal for part in parts]),
             self.pipeline,
-            self.places,
+            self,
         )
 
     def places(self, asked: Request | None = None) -> Sequence[Any]:

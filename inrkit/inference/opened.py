@@ -15,6 +15,7 @@ from inrkit.core.measure import Measure
 from inrkit.core.modality import Modality
 from inrkit.core.pipeline import Request
 from inrkit.core.transform import Rendered
+from inrkit.drawing.sheet import png, scale_for, to_image
 from inrkit.errors import DataError, UsageError
 from inrkit.inference.given import places
 from inrkit.machine.precision import choose_device
@@ -39,6 +40,12 @@ class Opened:
 
     def __repr__(self) -> str:
         return f"<Opened {self.file!r}>"
+
+    def _repr_png_(self) -> bytes:
+        """For notebooks: the signal as it was trained, or as its modality wants it looked at."""
+        display = self.modality.display
+        picture = display.pictures(self.render(display.preview)[0][None])[0]
+        return png(to_image(picture, scale_for(*picture.shape[1:])))
 
     @torch.no_grad()
     def render(self, request: Request | None = None, *, progress: Progress = quiet) -> list[Tensor]:

@@ -1,4 +1,7 @@
-"""How far a run is: one bar in a terminal, a plain line now and then elsewhere. Everything goes to standard error."""
+"""How far a run is: one bar in a terminal or a notebook, a plain line now and then elsewhere.
+
+Everything goes to standard error; in a notebook, which shows that as an alarm, to standard output.
+"""
 
 import sys
 import time
@@ -10,8 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column
 from rich.text import Text
 
+from inrkit.progress import TextBar, bar_of, in_notebook
+
 _TASK = TaskID(0)  # the only one
 _PATIENCE = 10.0
+_PAUSE = 0.2  # in a notebook
 _MEMORY = 0.95
 _OTHERS = 10 + 1 + 7 + 4 + 5  # columns of the bar, the slash, the time and its word, and between them
 
@@ -28,6 +34,8 @@ class RunProgress:
         self._silent = shown is False
         console = Console(stderr=True)
         self._bar = None if self._silent or not console.is_terminal else _bar(console, steps)
+        self._line = TextBar() if in_notebook() else None
+        self._patience = _PATIENCE if self._line is None else _PAUSE
         self._begin = self._last = time.monotonic()
         self._expected: float | None = None
         self._phase: str | None = None
@@ -67,7 +75,7 @@ class RunProgress:
         if self._bar is not None:
             self._bar.console.print(text, markup=False, highlight=False)
         elif not self._silent:
-            print(text, file=sys.stderr, flush=True)
+            print(text, file=sys.stderr if self._line is None else sys.stdout, flush=True)
 
     def heldout(self, values: Mapping[str, float]) -> None:
         self._psnr = values.get("psnr", self._psnr)
@@ -88,9 +96,12 @@ class RunProgress:
         if self._bar is not None:
             room = self._bar.console.width - len(phase) - 2 * len(str(self.steps)) - _OTHERS
             self._bar.update(_TASK, completed=number, description=phase, text=_fitting(parts, room), left=left)
-        elif now - self._last >= _PATIENCE or number in (self.start + 1, self.steps):
-            self._last = now
-            self.say(f"step {number}/{self.steps}  {phase}  {'  '.join(parts)}  {_clock(left)} left")
+        elif now - self._last >= self._patience or number in (self.start + 1, self.steps):
+            self._last, rest = now, f"{phase}  {'  '.join(parts)}  {_clock(left)} left"
+            if self._line is None:
+                self.say(f"step {number}/{self.steps}  {rest}")
+            else:
+                self._line.draw(f"{bar_of(number, self.steps)}  {rest}")
 
     def _parts(self, number: int, values: Mapping[str, float], now: float) -> list[str]:
         """What there is to say, the most important first: the loss, how good it is, how fast, and the loss's parts."""

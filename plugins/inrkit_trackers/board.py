@@ -6,7 +6,8 @@ from typing import Any, final
 
 from torch import Tensor
 
-from inrkit import Tracker, UsageError
+from inrkit import Tracker
+from inrkit_trackers.begin import package
 
 
 @final
@@ -16,21 +17,21 @@ class TensorBoardTracker(Tracker):
     name = "tensorboard"
 
     def start(self, run: Path, config: Mapping[str, Any], step: int) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            command = 'pip install "inrkit[tensorboard]"'
-            needed = "the tracker 'tensorboard' needs TensorBoard, which is not installed"
-            raise UsageError(f"{needed}; run: {command}") from error
-        # What a process that was stopped told of later steps is told again.
-        self._writer: Any = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
+        board, folder = package("tensorboard", "torch.utils.tensorboard"), run / "tensorboard"
+        begun = folder.is_dir() and any(folder.iterdir())
+        self._writer: Any = board.SummaryWriter(str(folder))
+        if not begun:
+            keys = "\n".join(f"    {key} = {value!r}" for key, value in config.items())
+            self._writer.add_text("config", keys, step)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
+        self._writer.flush()  # it would keep minutes of them in memory, which a process that is killed loses
 
     def picture(self, step: int, name: str, values: Tensor) -> None:
         self._writer.add_image(name, values, step)
+        self._writer.flush()
 
     def finish(self) -> None:
         self._writer.close()

@@ -1,14 +1,14 @@
 """Weights & Biases."""
 
 import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
 from torch import Tensor
 
-from inrkit import Tracker, UsageError
+from inrkit import Tracker
+from inrkit_trackers.begin import identity, package, pixels_of
 
 
 @final
@@ -22,21 +22,12 @@ class WandbTracker(Tracker):
     name = "wandb"
 
     def start(self, run: Path, config: Mapping[str, Any], step: int) -> None:
-        try:
-            import wandb
-        except ImportError as error:
-            command = 'pip install "inrkit[wandb]"'
-            raise UsageError(f"the tracker 'wandb' needs wandb, which is not installed; run: {command}") from error
-        identity = run / "wandb" / "inrkit-id"  # a resumed run is the same one
-        if not identity.exists():
-            identity.parent.mkdir(exist_ok=True)
-            identity.write_text(uuid.uuid4().hex[:8])
-        self._wandb: Any = wandb
-        self._run: Any = wandb.init(
+        self._wandb = package("wandb", "wandb")
+        self._run: Any = self._wandb.init(
             project=os.environ.get("WANDB_PROJECT", "inrkit"),
             name=run.name,
             dir=str(run),
-            id=identity.read_text(),
+            id=identity(run / "wandb"),
             resume="allow",
             config=dict(config),
             mode=os.environ.get("WANDB_MODE", "offline"),
@@ -46,8 +37,7 @@ class WandbTracker(Tracker):
         self._run.log(dict(values), step=step)
 
     def picture(self, step: int, name: str, values: Tensor) -> None:
-        pixels = values.mul(255).round().byte().permute(1, 2, 0).numpy()
-        self._run.log({name: self._wandb.Image(pixels)}, step=step)
+        self._run.log({name: self._wandb.Image(pixels_of(values))}, step=step)
 
     def finish(self) -> None:
         self._run.finish()

@@ -1,9 +1,13 @@
 """The bar of a run tells the time left from the first step on, and before it where that was expected."""
 
 import re
+import sys
+import types
 
+import pytest
 from terminal import terminal
 
+from inrkit.progress import TextBar
 from inrkit.training.progress import RunProgress
 
 
@@ -26,3 +30,41 @@ def test_the_time_left_is_told_before_the_first_step_of_a_budget() -> None:
             shown.begin(start, ["a run"])
             shown.close()
         assert any(line.endswith(f"{left} left") for line in seen.lines), seen.lines
+
+
+def test_a_notebook_has_one_bar_that_is_redrawn(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One display, updated from then on; what is said goes to standard output, and nothing to standard error."""
+    drawn: list[tuple[str, str]] = []
+
+    class Handle:
+        def update(self, shown: dict[str, str], raw: bool) -> None:
+            drawn.append(("again", shown["text/plain"]))
+
+    def display(shown: dict[str, str], raw: bool, display_id: bool) -> Handle:
+        drawn.append(("first", shown["text/plain"]))
+        return Handle()
+
+    shell = type("ZMQInteractiveShell", (), {})()
+    monkeypatch.setattr("builtins.get_ipython", lambda: shell, raising=False)
+    for name in ("IPython", "IPython.display"):
+        monkeypatch.setitem(sys.modules, name, types.SimpleNamespace(display=display))
+    shown = RunProgress(100, 4, None)
+    shown.begin(0, ["a run"])
+    shown.step(1, "inrct", {"loss": 0.5})
+    shown.step(100, "inrct", {"loss": 0.25})
+    shown.close()
+    assert [how for how, _ in drawn] == ["first", "again"]
+    assert re.fullmatch(r"█{20} 100/100  inrct  loss \S+ .* left", drawn[1][1])
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("a run\n", "")
+
+
+def test_a_text_bar_draws_over_itself() -> None:
+    """In a terminal, until all is done; where nobody looks it says nothing."""
+    with terminal() as seen:
+        bar = TextBar()
+        bar(1, 4, "encoding")
+        bar(4, 4, "encoding")
+    assert seen.lines[-1].endswith("encoding  ████████████████████ 4/4"), seen.lines

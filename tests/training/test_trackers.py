@@ -18,6 +18,7 @@ from inrkit.cli import main
 from inrkit.plugins import Registry, load_plugins
 from inrkit.plugins.registry import Entry
 from inrkit.report.sheets import write_samples
+from inrkit.training.loop import Loop
 from inrkit.training.tracker import Tracker
 
 TOLD: list[tuple[Any, ...]] = []
@@ -93,6 +94,29 @@ def test_a_run_that_goes_on_may_be_followed_by_another_tracker(tmp_path: Path) -
     assert TOLD[0][3] == 10
 
 
+def test_a_run_that_was_killed_tells_no_step_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came after its checkpoint was told before, and is not told again; all else is."""
+    save = Loop._save
+
+    def lost(self: Loop, **more: bool) -> None:  # the process ends before its second checkpoint is written
+        if self.learner.step == 20:
+            raise KeyboardInterrupt
+        save(self, **more)
+
+    keys = {"steps": 30, "log_every": 5, "save_every": 10, "sample_every": 20, "trackers": ("listener",)}
+    monkeypatch.setattr(Loop, "_save", lost)
+    with pytest.raises(KeyboardInterrupt):
+        train_toy(tmp_path, on_sample=write_samples, **keys)
+    monkeypatch.setattr(Loop, "_save", save)
+    train_toy(tmp_path, on_sample=write_samples, **keys)
+    assert [told[3] for told in TOLD if told[0] == "start"] == [0, 10]
+    told = [(told[1], name) for told in TOLD if told[0] == "log" for name in told[2]]
+    assert len(told) == len(set(told))
+    assert [step for step, name in told if name == "loss"][-6:] == [5, 10, 15, 20, 25, 30]
+    assert [step for step, name in told if name == "heldout/psnr"] == [20, 30]
+    assert [told[1] for told in TOLD if told[0] == "picture"] == [20, 30]
+
+
 def test_a_tracker_that_fails_is_dropped_once_and_the_run_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -116,7 +140,8 @@ def test_an_unknown_tracker_is_refused_before_the_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "module"), [("tensorboard", "torch.utils.tensorboard"), ("wandb", "wandb"), ("mlflow", "mlflow")]
+    ("name", "module"),
+    [("tensorboard", "torch.utils.tensorboard"), ("wandb", "wandb"), ("mlflow", "mlflow"), ("trackio", "trackio")],
 )
 def test_a_missing_package_is_named_with_its_extra(
     name: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -128,14 +153,17 @@ def test_a_missing_package_is_named_with_its_extra(
 
 
 def test_tensorboard_gets_scalars_and_pictures(tmp_path: Path) -> None:
-    """In the run directory; a resumed run says again what came after its checkpoint."""
+    """In the run directory, with the config as text, once."""
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    train_toy(tmp_path, trackers=("tensorboard",), steps=20, sample_every=10, on_sample=write_samples)
+    train_toy(tmp_path, trackers=("tensorboard",), steps=10, sample_every=10, on_sample=write_samples)
+    train_toy(tmp_path, trackers=("tensorboard",), steps=20, sample_every=10, on_sample=write_samples, extend=True)
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [event.step for event in events.Scalars("loss")][-1] == 20
     assert [event.step for event in events.Images("samples")] == [10, 20]
+    (text,) = events.Tensors("config/text_summary")
+    assert b"    batch_size = 8\n" in text.tensor_proto.string_val[0]
 
 
 def test_wandb_is_offline_unless_it_was_asked_to_send(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,16 +192,15 @@ def test_wandb_is_offline_unless_it_was_asked_to_send(tmp_path: Path, monkeypatc
     assert begun[1]["id"] == begun[0]["id"]
 
 
-def test_mlflow_has_one_run_and_no_step_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In files of the run directory; what was told before the process was stopped is not told again."""
+def test_mlflow_has_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In files of the run directory, also when it goes on."""
     mlflow = pytest.importorskip("mlflow", reason="needs the extra 'mlflow'")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     train_toy(tmp_path, trackers=("mlflow",), steps=10, log_every=5, sample_every=10, on_sample=write_samples)
     tracker = load_plugins().tracker("mlflow")()
-    tracker.start(tmp_path, {}, 0)  # from a checkpoint before what was told
-    for step in (5, 10, 15):
-        tracker.log(step, {"loss": 1.0})
+    tracker.start(tmp_path, {}, 10)
+    tracker.log(15, {"loss": 1.0})
     tracker.finish()
     client = mlflow.MlflowClient((tmp_path / "mlflow" / "runs").as_uri())
     (found,) = client.search_runs([client.get_experiment_by_name("inrkit").experiment_id])
