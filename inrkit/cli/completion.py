@@ -15,9 +15,9 @@ def completion(shell: Literal["bash", "zsh", "fish"]) -> None:
     """Print the script that lets a shell complete what you type.
 
     \b
-      bash    inrkit completion bash >> ~/.bashrc
-      zsh     inrkit completion zsh >> ~/.zshrc
-      fish    inrkit completion fish > ~/.config/fish/completions/inrkit.fish
+      inrkit completion bash >> ~/.bashrc
+      inrkit completion zsh >> ~/.zshrc
+      inrkit completion fish > ~/.config/fish/completions/inrkit.fish
 
     It completes commands, flags, and the names of presets, objectives, samplers, plugins, runs and trained models.
     Bash 4.4 or newer, zsh and fish read it at their start from the files named here.
