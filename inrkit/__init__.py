@@ -114,6 +114,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.errors import ResourceError as ResourceError
     from inrkit.errors import UsageError as UsageError
     from inrkit.errors import did_you_mean as did_you_mean
+    from inrkit.gridded.augmentation import Augmentation as Augmentation
     from inrkit.gridded.importing import FilesImporter as FilesImporter
     from inrkit.gridded.importing import FilesOptions as FilesOptions
     from inrkit.gridded.modality import GridModality as GridModality
@@ -127,6 +128,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.gridded.published import inrct_preset as inrct_preset
     from inrkit.gridded.published import paper_preset as paper_preset
     from inrkit.gridded.source import DrawnSignals as DrawnSignals
+    from inrkit.gridded.split import read_split as read_split
     from inrkit.gridded.wav import read_wav as read_wav
     from inrkit.gridded.wav import write_wav as write_wav
     from inrkit.hookspecs import Register as Register

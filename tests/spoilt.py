@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from inrkit import (
+    Augmentation,
     Batch,
     DataError,
     Denoiser,
@@ -220,15 +221,31 @@ def in_double(batch: Batch) -> Batch:
     return Batch(*(seen.with_values(seen.values.double()) for seen in (batch.support, batch.query)))
 
 
-def in_place(self: GridModality, values: Tensor, draws: Draws) -> Tensor:
-    return values.mul_(0.5)
+@final
+class Spoils(Augmentation):
+    """Changes values, and says nothing of it."""
+
+    labels = 0
+
+    def __init__(self, change: Callable[[Tensor], Tensor]) -> None:
+        self.change = change
+
+    def draw(self, values: Tensor, draws: Draws) -> Tensor:
+        return values.new_zeros(len(values), 0)
+
+    def apply(self, values: Tensor, amounts: Tensor) -> Tensor:
+        return self.change(values)
 
 
-def by_place_in_the_batch(self: GridModality, values: Tensor, draws: Draws) -> Tensor:
+def augmented(change: Callable[[Tensor], Tensor]) -> dict[str, Any]:
+    return {"augmentations": lambda self: [Spoils(change)]}
+
+
+def by_place_in_the_batch(values: Tensor) -> Tensor:
     return values + torch.arange(len(values))[:, None, None]
 
 
-def by_global_chance(self: GridModality, values: Tensor, draws: Draws) -> Tensor:
+def by_global_chance(values: Tensor) -> Tensor:
     return values + torch.rand(())
 
 
@@ -305,7 +322,7 @@ SPOILT: dict[str, dict[str, Any]] = {
     "both_splits_have_signals": {"source": lambda self, data, split: GridModality.source(self, data, "train")},
     "signals_have_rows_first": {"source": through(OneRow)},
     "signals_depend_on_their_number_alone": {"source": through(ByPlace)},
-    "reading_leaves_chance_alone": {"augment": by_global_chance},
+    "reading_leaves_chance_alone": augmented(by_global_chance),
     "sources_can_be_sent_to_workers": {"source": through(Unsendable)},
     "facts_are_plain": {"source": through(OddFacts)},
     "foreign_data_are_refused": {"source": lambda self, data, split: GridModality.source(self, None, split)},
@@ -315,9 +332,9 @@ SPOILT: dict[str, dict[str, Any]] = {
     "labels_are_numbers_of_classes": {
         "observe": observed(lambda batch: Batch(batch.support, batch.query, torch.rand(len(batch))))
     },
-    "observing_depends_on_the_seed_alone": {"augment": by_global_chance},
-    "observing_in_parts_is_the_same": {"augment": by_place_in_the_batch},
-    "observing_leaves_signals_alone": {"augment": in_place},
+    "observing_depends_on_the_seed_alone": augmented(by_global_chance),
+    "observing_in_parts_is_the_same": augmented(by_place_in_the_batch),
+    "observing_leaves_signals_alone": augmented(lambda values: values.mul_(0.5)),
     "noise_touches_values_alone": {"observe": seen_as(Elsewhere)},
     "noise_is_shared": {"observe": seen_as(Quiet)},
     "rows_can_be_chosen": {"observe": seen_as(Whole)},
@@ -359,7 +376,7 @@ SPOILT: dict[str, dict[str, Any]] = {
     "a_tiny_run_learns": {"build": measured(lambda values: values * 0)},
     "samples_are_finite_and_seeded": {"build": nosy(torch.zeros_like)},
     "sampling_in_steps_is_finite": {"build": measured(lambda values: values * math.nan)},
-    "training_stays_on_its_device": {"augment": lambda self, values, draws: values + torch.rand(len(values), 1, 1)},
+    "training_stays_on_its_device": augmented(lambda values: values + torch.rand(len(values), 1, 1)),
     "a_model_stays_on_its_device": {"build": measured(lambda values: values + torch.zeros(values.shape[1:]))},
 }
 

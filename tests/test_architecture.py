@@ -33,7 +33,7 @@ ROOMS: dict[str, set[str]] = {
     "drawing": {"torch", "attrs", "numpy", "PIL"},
     "machine": {"torch", "attrs", "numpy"},
     "gridded": {"torch", "attrs", "numpy"},
-    "inference": {"torch", "attrs", "numpy", "PIL"},
+    "inference": {"torch", "attrs", "numpy", "PIL", "kornia"},
     "evaluation": {"torch", "attrs", "numpy"},
     "report": {"torch", "attrs", "PIL"},
     "training": {"torch", "attrs", "numpy", "rich"},

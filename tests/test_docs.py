@@ -11,6 +11,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import h5py
@@ -120,6 +121,10 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("data_batch_1.bin", "test_batch.bin"):
         records = b"".join(bytes([i % 10]) + np.full(3072, i, np.uint8).tobytes() for i in range(10))
         (tmp_path / "cifar-10-batches-py" / name).write_bytes(records)
+    (tmp_path / "shards").mkdir()
+    with tarfile.open(tmp_path / "shards" / "0.tar", "w") as shard:
+        for path in sorted((tmp_path / "photos").iterdir()):
+            shard.add(path, path.name)
     nerfstudio(tmp_path / "kitchen-chair")
     colmap(tmp_path / "statue", model="SIMPLE_RADIAL", extra=(0.1,))
     monkeypatch.chdir(tmp_path)

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 
 import inrkit
 from inrkit.cli import main
 from inrkit.drawing.mask import read_mask
+from inrkit.inference.blur import blur
 
 SMALL = ["size=8,8", "patch=4", "width=16", "depth=1", "decoder_depth=1", "heads=2", "hidden=16", "inr_width=16"]
 SMALL += ["inr_inner=16", "inr_depth=2", "count=64"]
@@ -104,6 +106,26 @@ def test_luma_stays(run: Path, face: Path, tmp_path: Path) -> None:
     weights = np.array([0.2989, 0.587, 0.114])
     luma = [np.tensordot(weights / weights.sum(), x, 1) for x in (np.load(tmp_path / "out.npy"), pixels_of(face))]
     assert np.abs(luma[0] - luma[1]).max() < 1e-5
+
+
+@pytest.mark.parametrize("size", [8, 16])
+def test_a_blur_is_undone(run: Path, tmp_path: Path, size: int) -> None:
+    """The result is nearer to the sharp picture than the input is, which it gives when it is blurred again."""
+    sharp = pixels_of(save(tmp_path / "sharp.png", size, size))
+    again = blur("gaussian", 1.0)
+    blurred = again(torch.from_numpy(sharp)[None].float())[0].numpy()
+    picture = ((blurred.transpose(1, 2, 0) + 1) * 127.5).round().astype(np.uint8)
+    Image.fromarray(picture).save(tmp_path / "blurred.png")
+    said = succeed(run, tmp_path / "blurred.png", "--task", "deblur", "--radius", "1", "-o", tmp_path / "out.png")
+    values = np.load(tmp_path / "out.npy")
+    assert "known part preserved to" in said
+    assert np.abs(again(torch.from_numpy(values)[None])[0].numpy() - blurred).max() < 0.03
+    assert np.square(values - sharp).mean() < 0.8 * np.square(blurred - sharp).mean()
+    for kind in ("motion", "box"):
+        words = ["--task", "deblur", "--blur", kind, "--radius", "2", "--angle", "30", "--passes", "1"]
+        succeed(run, tmp_path / "blurred.png", *words, "-o", tmp_path / f"{kind}.png")
+    assert "'--radius' must be > 0" in fail(run, tmp_path / "blurred.png", "--task", "deblur", "--radius", "0")
+    assert "'--radius' must be less for" in fail(run, tmp_path / "blurred.png", "--task", "deblur", "--radius", "9")
 
 
 def test_the_rest_of_the_input_is_not_used(run: Path, face: Path, tmp_path: Path) -> None:

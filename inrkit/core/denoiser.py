@@ -84,6 +84,13 @@ class Denoiser(nn.Module, abc.ABC):
             "denoiser"
         )
 
+    def take_augmentation(self, labels: int) -> None:
+        """Makes room for ``Observation.augmentation`` in a new network: so many numbers that say what training did."""
+        raise UsageError(
+            f"`{type(self).__name__}` cannot be told how signals were augmented; leave 'augment_labels' out, or choose "
+            "another denoiser"
+        )
+
     @abc.abstractmethod
     def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
         """Params for each row.

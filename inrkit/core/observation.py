@@ -21,10 +21,13 @@ class Observation(abc.ABC):
     Args:
         values: (B, C, ...): rows first, channels second, scaled to about [-1, 1].
         where: How the values were measured: an object with the methods ``rows`` and ``to``, else opaque to the core.
+        augmentation: What training did to the signals, in numbers for a denoiser that is told it, (B, labels); None for
+            nothing, or for nothing that is told.
     """
 
     values: Tensor
     where: Any
+    augmentation: Tensor | None = attrs.field(default=None, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -39,11 +42,13 @@ class Observation(abc.ABC):
 
     def rows(self, index: Tensor | slice) -> Self:
         """The observations of these rows only."""
-        return attrs.evolve(self, values=self.values[index], where=self.where.rows(index))
+        said = None if self.augmentation is None else self.augmentation[index]
+        return attrs.evolve(self, values=self.values[index], where=self.where.rows(index), augmentation=said)
 
     def to(self, device: torch.device | str) -> Self:
         """The same observation on another device."""
-        return attrs.evolve(self, values=self.values.to(device), where=self.where.to(device))
+        said = None if self.augmentation is None else self.augmentation.to(device)
+        return attrs.evolve(self, values=self.values.to(device), where=self.where.to(device), augmentation=said)
 
     @abc.abstractmethod
     def share_noise(self, noise: Tensor, query: "Observation", draws: Draws) -> Tensor:

@@ -1,8 +1,13 @@
-"""In words, what was done to a signal so that it fits a model."""
+"""How signals fit a model: in words, what was done to one for that, and how far values are spread."""
 
 from collections.abc import Sequence
 
+from torch import Tensor
+
+from inrkit.errors import DataError
 from inrkit.nn.grid import shown_size
+
+_FAR = 20.0  # from zero: floats of 0 to 255 are farther off
 
 
 def fitting(old: Sequence[int], part: Sequence[slice], new: Sequence[int]) -> str:
@@ -15,3 +20,13 @@ def fitting(old: Sequence[int], part: Sequence[slice], new: Sequence[int]) -> st
         return f"{text}, cropped to the centre, {shown_size(kept)}"
     ratios = [n / m for n, m in zip(new, old, strict=True)]
     return text if max(ratios) < 1.02 * min(ratios) else f"{text}, not in proportion"
+
+
+def spread_of(values: Tensor, title: str) -> float:
+    """The standard deviation of clean values, of data with this title, that a network reckons with."""
+    if (most := float(values.abs().max())) > _FAR:
+        raise DataError(
+            f"expected values on about [-1, 1] from {title}, found up to {most:g}; scale them, or name their range in "
+            "the address, as in 'hdf5://FILE?range=LOW,HIGH'"
+        )
+    return round(max(float(values.std()), 0.01), 3)

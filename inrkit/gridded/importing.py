@@ -12,6 +12,7 @@ import numpy as np
 
 from inrkit.core.option import at_least, option
 from inrkit.errors import DataError
+from inrkit.gridded.split import read_split
 from inrkit.progress import Progress
 from inrkit.storage.entries import Entries, below, open_entries
 from inrkit.storage.importer import Importer
@@ -30,6 +31,9 @@ class FilesOptions:
         "source of class labels: the folder (auto: if all files lie in subfolders), or the name up to the first _",
     )
     inside: str | None = option(None, "import only this folder of the source")
+    split_file: str | None = option(
+        None, "text file of held-out files, one a line by path or name; a second word may say train or test"
+    )
     limit: int | None = option(None, "maximum number of signals, spread evenly over the source", at_least(1))
     skip_broken: bool = option(False, "skip files that cannot be read, instead of stopping")
 
@@ -118,10 +122,12 @@ class FilesImporter(Importer, abc.ABC):
         if classes is not None:
             out.attributes["class_names"] = sorted(set(classes.values()))
         numbers = {name: number for number, name in enumerate(out.attributes.get("class_names", []))}
+        held_out = _held_out(entries, options.split_file)
         form: tuple[int, ...] = ()
         for done, (name, signal) in enumerate(self.signals(entries, names, options, out.skipped), 1):
             if signal is not None:
                 beside = {} if classes is None else {"labels": np.array([numbers[classes[name]]], np.int64)}
+                beside |= {} if held_out is None else {"split": np.array([name in held_out], np.uint8)}
                 form = self.append(out, signal[None], beside, form)
             progress(done, len(names))
         if not len(out):
@@ -149,6 +155,14 @@ class FilesImporter(Importer, abc.ABC):
             more = "; give a 'size' for all" if "size" in known else ""
             found = f"found {one[1]} in '{one[0]}' and {other[1]} in '{other[0]}'"
             raise DataError(f"{path}: expected signals of one shape, {found}{more}")
+
+
+def _held_out(entries: Entries, split: str | None) -> frozenset[str] | None:
+    """The files that a user's split file holds out."""
+    if split is None:
+        return None
+    names = entries.names()
+    return frozenset(name for name, chosen in zip(names, read_split(Path(split), names), strict=True) if chosen)
 
 
 def _classes(path: Path, names: list[str], by: str) -> dict[str, str] | None:

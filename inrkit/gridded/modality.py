@@ -2,6 +2,7 @@
 
 import abc
 import io
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,7 +23,8 @@ from inrkit.core.transform import Transform
 from inrkit.core.view import View
 from inrkit.drawing.sheet import save_png, to_image
 from inrkit.errors import DataError, UsageError
-from inrkit.gridded.fitting import fitting
+from inrkit.gridded.augmentation import Augmentation, Flip, Gain, Shift, augment
+from inrkit.gridded.fitting import fitting, spread_of
 from inrkit.gridded.network import OWN, denoiser, function_options
 from inrkit.gridded.options import GridOptions, sized, tiny_preset
 from inrkit.gridded.picture import pictures_of_grid, view_of_grid
@@ -44,7 +46,7 @@ class GridModality(Modality, Display, abc.ABC):
         values_of    from what a store holds to values in [-1, 1], and
         decode       a file of the user, in the same form as the store; `write`, the other way round
         resize, fit  values, and files of the user, at another size; `part`, what `fit` keeps of a file
-        augment      changes of training signals that leave them as good as new
+        augmentations  changes of training signals that leave them as good as new
         size_at      what a request such as {"rate": "16000"} means, or `places` for what is not a grid
         pictures, presets, Options
     """
@@ -111,25 +113,11 @@ class GridModality(Modality, Display, abc.ABC):
         """What `fit` keeps of a file's signal of this size: a range of each axis. Here, all of it."""
         return tuple(slice(0, n) for n in size)
 
-    def augment(self, values: Tensor, draws: Draws) -> Tensor:
-        """Training values (B, C, *size), changed as nature might have: mirrored, and moved by a share of each axis.
-
-        What leaves a closed axis comes back on the other side; an open one goes on as it begins or ends.
-        """
-        if self.options.flip:
-            flipped = draws.uniform(*[1] * (values.ndim - 1)) < 0.5
-            values = torch.where(flipped, values.flip(-1), values)
-        if not self.options.shift:
-            return values
-        for axis in range(self.axes):
-            n = values.shape[2 + axis]
-            by = ((2 * draws.uniform() - 1) * self.options.shift * n).round().long()
-            index = torch.arange(n, device=values.device) - by[:, None]
-            index = index % n if self.closed[axis] else index.clamp(0, n - 1)
-            shape = [len(values), *[1] * (values.ndim - 1)]
-            shape[2 + axis] = n
-            values = values.gather(2 + axis, index.reshape(shape).expand_as(values))
-        return values
+    def augmentations(self) -> Sequence[Augmentation]:
+        """What training does to values (B, C, *size), in this order: changes that nature might have made as well."""
+        o = self.options
+        flip, shift = [Flip()] if o.flip else [], [Shift(o.shift, self.closed)] if o.shift else []
+        return [*flip, *shift, *([Gain(o.gain)] if o.gain else [])]
 
     # ------------------------------------------------------------------------------------------ data
 
@@ -161,12 +149,16 @@ class GridModality(Modality, Display, abc.ABC):
         if options.sigma_data is None and isinstance(source, DrawnSignals):
             options = attrs.evolve(options, sigma_data=self.invented_sigma)
         if options.sigma_data is None:
-            spread = float(self.values_of(source.read(range(min(256, len(source))))["values"]).std())
-            options = attrs.evolve(options, sigma_data=round(max(spread, 0.01), 3))
+            count = max(1, min(256, len(source), _MEASURED // (facts["channels"] * math.prod(facts["size"]))))
+            some = self.values_of(source.read(range(count))["values"])
+            options = attrs.evolve(options, sigma_data=spread_of(some, facts.get("title") or "the data"))
         own = options.denoiser == OWN
         if own and options.denoiser_options:
             raise UsageError("'options.denoiser_options' are those of another denoiser than 'hyper', which has none")
-        of_function = type(self)(options).function_options
+        fitted = type(self)(options)
+        if options.augment_labels and not fitted.augmentations():
+            raise UsageError("'options.augment_labels' needs an augmentation, found none; set 'options.flip', say")
+        of_function = fitted.function_options
         check_parts(options.function, of_function, None if own else options.denoiser, options.denoiser_options)
         return options
 
@@ -212,9 +204,12 @@ class GridModality(Modality, Display, abc.ABC):
 
     def observe(self, signals: Signals, draws: Draws, *, training: bool) -> Batch:
         values = self.values_of(signals["values"].to(draws.device))
-        if training:
-            values = self.augment(values, draws)
+        said = None
+        if training and (augmentations := self.augmentations()):
+            values, said = augment(values, draws, augmentations, self.options.augment_share)
         support, query = (self.on_grid(self.resize(values, size)) for size in (self.size, self.query_size))
+        if said is not None and self.options.augment_labels:
+            support = attrs.evolve(support, augmentation=said)
         if training:
             query = self._subsampled(query, draws)
         known = self.options.classes and "label" in signals
@@ -249,7 +244,10 @@ class GridModality(Modality, Display, abc.ABC):
         return Measure(function, self.transform(), Preconditioning(o.sigma_data or 0.5), readout)
 
     def denoiser(self, measure: Measure) -> Denoiser:
-        return denoiser(self.options, measure, self.template(1), self.channels, self.space)
+        made = denoiser(self.options, measure, self.template(1), self.channels, self.space)
+        if self.options.augment_labels:
+            made.take_augmentation(sum(augmentation.labels for augmentation in self.augmentations()))
+        return made
 
     def transform(self) -> Transform:
         """How fields are measured."""
@@ -327,4 +325,5 @@ class GridModality(Modality, Display, abc.ABC):
         return size
 
 
+_MEASURED = 1 << 24  # values whose spread is that of the data
 _SIZES: Mapping[int, tuple[int, ...]] = {1: (64,), 2: (32, 32), 3: (16, 16, 16)}

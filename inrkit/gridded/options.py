@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar
 
 import attrs
 
-from inrkit.core.option import at_least, option
+from inrkit.core.option import SHARE, at_least, option
 from inrkit.errors import UsageError
 
 
@@ -30,6 +30,15 @@ class GridOptions:
     sigma_data: float | None = option(None, "standard deviation of the clean values; none: measured", at_least(0.001))
     shift: float = option(0.0, "data augmentation: random shifts by up to this fraction of each axis", at_least(0))
     flip: bool = option(False, "data augmentation: random flips of the last axis")
+    gain: float = option(0.0, "data augmentation: random gains of up to so many decibels, within [-1, 1]", at_least(0))
+    augment_share: float = option(
+        1.0, "probability of each augmentation, for each signal (EDM: .12); what a flip is then half as likely", SHARE
+    )
+    augment_labels: bool = option(
+        False,
+        "non-leaky augmentation (EDM): the network is told what was done to each signal, and when it samples or "
+        "encodes that nothing was; needs 'augment_share' below 1 to know such signals",
+    )
 
     patch: int | None = option(None, "patch size of the transformer's input; none: for 16 or more patches", at_least(1))
     width: int = option(128, "embedding dimension of the transformer", at_least(4))

@@ -20,6 +20,9 @@ Invent = Callable[[torch.Generator], Callable[[Tensor], Tensor]]
 """A generator of chance to a signal: a function of places (P, axes) in [-1, 1] to values (P, channels)."""
 
 
+_FEW_CHANNELS = 4
+
+
 class DrawnSignals(Source, abc.ABC):
     """Signals that are computed when they are first read, and kept while 256 MB hold them; known at every place.
 
@@ -118,6 +121,10 @@ class StoredGrids(Source):
             found = ", ".join(f"{name} {self._store.shape(name)}" for name in self._store.names)
             form = "(N, ..., C)" if channels_last else "(N, C, ...)"
             raise DataError(f"{path}: expected an array '{array}' {form} with {axes} further axes, found {found}")
+        shape = self._store.shape(array)
+        if channels_last and shape[1] <= _FEW_CHANNELS < shape[-1]:
+            advice = "move the axis of channels to the end"
+            raise DataError(f"{path}: expected an array '{array}' (N, ..., C), found {shape}; {advice}")
         count = len(self._store)
         if "split" in self._store.names:
             marks = torch.from_numpy(self._store.read("split", slice(0, count)))

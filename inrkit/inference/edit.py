@@ -69,12 +69,14 @@ class Target:
         hole: What is filled in, on its grid: the result is then the whole of it; else the part that the model sees.
         operator: Measures what is kept of that part, on the grid of the result.
         factor: How many times larger the result is.
+        measured: Whether the file holds what the operator measures, and not the signal itself.
     """
 
     original: Original
     hole: Tensor | None = None
     operator: Operator | None = None
     factor: int = 1
+    measured: bool = False
 
     def finish(self, edited: Prediction) -> tuple[Tensor, float | None]:
         """The result (C, *size) of an edit, one row, and how far at most what it keeps differs from the file.
@@ -94,6 +96,9 @@ class Target:
             return whole, float(((whole - self.original.values) * ~self.hole).abs().max())
         if self.operator is None:
             return values[0], None
+        if self.measured:
+            values = self.operator.project(values.clamp(-1, 1), seen[None])
+            return values[0], float((self.operator.apply(values) - seen).abs().max())
         known = seen[None] if self.factor > 1 else self.operator.apply(seen[None])
         if self.factor > 1 and tuple(edited.observation.values.shape[2:]) != size:
             # What the file knows better than the INR is added smoothly; the projection makes it exact.

@@ -11,6 +11,7 @@ from torch import Tensor
 from inrkit.core.edit.operator import ChannelMean, KnownCells, Operator, PatchMeans
 from inrkit.core.modality import Modality, Original
 from inrkit.errors import UsageError
+from inrkit.inference.blur import BLURS, blur_of
 from inrkit.inference.edit import Target, coarseness, read_originals
 from inrkit.inference.hole import box_hole, cells_of, picture_hole, text_hole
 
@@ -25,12 +26,14 @@ class Plan:
         operator: What is known of them on the grid of the model; None where nothing is kept, or all is known.
         coarse: Whether the files hold no more than the means that the operator measures.
         marked: How a mask was read.
+        measured: Whether the files hold what the operator measures, and not the signals themselves.
     """
 
     targets: Sequence[Target]
     operator: Operator | None = None
     coarse: bool = False
     marked: str = ""
+    measured: bool = False
 
 
 def plan_edit(modality: Modality, task: str, paths: Sequence[Path], given: Mapping[str, Any]) -> Plan:
@@ -44,11 +47,26 @@ def plan_edit(modality: Modality, task: str, paths: Sequence[Path], given: Mappi
         targets = [Target(original, operator=PatchMeans(factor), factor=factor) for original in originals]
         coarse = coarseness(originals, shape[1:])
         return Plan(targets, PatchMeans(coarse) if coarse > 1 else None, coarse=coarse > 1)
+    if task == "deblur":
+        return _deblur(originals, shape, given)
     if task == "colorize":
         operator = ChannelMean()
         operator.check(shape)
         return Plan([Target(original, operator=operator) for original in originals], operator)
     return Plan([Target(original) for original in originals])
+
+
+def _deblur(originals: Sequence[Original], shape: tuple[int, ...], given: Mapping[str, Any]) -> Plan:
+    kind, radius, angle = given["blur"] or BLURS[0], given["radius"], given["angle"] or 0.0
+    radius = 2.0 if radius is None else radius
+    seen = [tuple(original.seen.shape) for original in originals]
+    if len(set(seen)) > 1:
+        raise UsageError("the inputs differ in size, and so does their blur; edit those of one size at a time")
+    targets = [
+        Target(one, operator=blur_of(kind, radius, angle, size), measured=True)
+        for one, size in zip(originals, seen, strict=True)
+    ]
+    return Plan(targets, blur_of(kind, radius, angle, shape, shape[1] / seen[0][1]), measured=True)
 
 
 def _inpaint(

@@ -27,7 +27,7 @@ def label_rows(label: Tensor | None, rows: int, classes: int, device: torch.devi
 
 @final
 class Condition(nn.Module):
-    """The embedded noise level, plus the embedded class, (B, dim); and what `take_until` and `take_guidance` add.
+    """The embedded noise level, plus the embedded class, (B, dim); and what the methods ``take_...`` add.
 
     Args:
         dim: Width of the embedding.
@@ -44,6 +44,7 @@ class Condition(nn.Module):
         self.label = nn.Embedding(classes + 1, dim) if classes else None
         self.until: nn.Sequential | None = None
         self.guidance: nn.Sequential | None = None
+        self.augmentation: nn.Linear | None = None
 
     def take_until(self) -> None:
         """Also embeds the level that an answer leads to; at first it changes nothing."""
@@ -53,19 +54,26 @@ class Condition(nn.Module):
         """Also embeds the guidance scale that an answer is to have; at first it changes nothing."""
         self.guidance = self._silent()
 
+    def take_augmentation(self, labels: int) -> None:
+        """Also embeds so many numbers that say how a signal was augmented; zeros, for not at all, add nothing (EDM)."""
+        self.augmentation = nn.Linear(labels, self.dim, bias=False)
+        nn.init.zeros_(self.augmentation.weight)
+
     def _silent(self) -> nn.Sequential:
         last = nn.Linear(self.dim, self.dim)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         return nn.Sequential(nn.Linear(FEATURES, self.dim), nn.SiLU(), last)
 
-    def forward(self, level: Level, label: Tensor | None = None) -> Tensor:
-        """The condition of each row, for labels (B,) or None."""
+    def forward(self, level: Level, label: Tensor | None = None, augmentation: Tensor | None = None) -> Tensor:
+        """The condition of each row, for labels (B,) or None, and what was done to it, (B, labels) or None."""
         condition: Tensor = self.level(self._features(level.noise_level))
         if self.until is not None and level.until is not None:
             condition = condition + self.until(self._features(level.until))
         if self.guidance is not None and level.guidance is not None:
             condition = condition + self.guidance(noise_level_features(GUIDANCE_SCALE * level.guidance, FEATURES))
+        if self.augmentation is not None and augmentation is not None:
+            condition = condition + self.augmentation(augmentation)
         if self.label is None:
             if label is not None:
                 raise UsageError("a label was given to a network that learned no classes; leave it out")

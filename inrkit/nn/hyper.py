@@ -62,7 +62,7 @@ class HyperTransformer(Denoiser):
     def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
         x = self.tokenizer(observation)
         if not self.skips_encoder:
-            condition = self.condition(level, label)
+            condition = self.condition(level, label, observation.augmentation)
             for block in self.encoder:
                 x = block(x, condition)
         # One row for all: what the first block does before it looks at the observation is done once.
@@ -84,6 +84,9 @@ class HyperTransformer(Denoiser):
     def take_guidance(self, low: float, high: float) -> None:
         self.condition.take_guidance()
         self.guidance_range = low, high
+
+    def take_augmentation(self, labels: int) -> None:
+        self.condition.take_augmentation(labels)
 
 
 def _key(name: str) -> str:

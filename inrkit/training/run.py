@@ -20,6 +20,7 @@ from inrkit.machine.precision import choose_device, choose_precision, tf32
 from inrkit.machine.processes import Ranks, joined
 from inrkit.machine.randomness import preserve_random_state
 from inrkit.nn.grid import shown_size
+from inrkit.plugins import load_plugins
 from inrkit.report.sheets import write_report, write_samples
 from inrkit.storage.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, prune
 from inrkit.storage.named import find_run
@@ -28,6 +29,7 @@ from inrkit.storage.weights import find_checkpoint
 from inrkit.training.budget import within
 from inrkit.training.divergence import LossWatch
 from inrkit.training.fits import check_memory
+from inrkit.training.given import stored
 from inrkit.training.learner import Learner
 from inrkit.training.loader import read_ahead
 from inrkit.training.log import RunLog
@@ -54,7 +56,8 @@ def train(
 ) -> Model:
     """Trains, or goes on with, the run in the directory ``out`` and returns its model.
 
-    ``inrkit.train(modality=M, steps=200, out="runs/first")``: the keys of `RunConfig` may be given by name.
+    ``inrkit.train(modality=M, steps=200, out="runs/first")``: the keys of `RunConfig` may be given by name. As
+    ``data`` also a torch `Dataset`, an array or a list of signals, which are kept as ``OUT.data.h5`` beside the run.
     The process is left as it was: random states, signal handlers, precision of products; see `inrkit.process_setup`.
 
     Args:
@@ -69,6 +72,7 @@ def train(
         extend: Allow another number of steps than the run in ``out`` was begun with.
         on_sample, on_end: In place of writing sample sheets and the report.
     """
+    values = _with_data(values, modality, out)
     resolved = resolve_run(config, modality, preset, overrides, values)
     keys = resolved.config
     run = Path(out) if out is not None else Path("runs") / "-".join(filter(None, (keys.modality, keys.preset)))
@@ -94,6 +98,19 @@ def train(
                 (on_end or write_report)(model, run)
             ranks.barrier()
     return model
+
+
+def _with_data(values: dict[str, Any], modality: str | type[Modality] | None, out: Path | str | None) -> dict[str, Any]:
+    """The values, with the path of a store for data that are no path."""
+    data = values.get("data")
+    if data is None or isinstance(data, str):
+        return values
+    if isinstance(data, Path):
+        return {**values, "data": str(data)}
+    if modality is None or out is None:
+        raise UsageError("'data' in memory needs 'modality' and 'out': it is kept beside the run, as OUT.data.h5")
+    cls = load_plugins().modality(modality) if isinstance(modality, str) else modality
+    return {**values, "data": str(stored(data, cls, Path(f"{out}.data.h5")))}
 
 
 def resolve_run(

@@ -56,7 +56,7 @@ class DiT(GridDenoiser):
         return options.patch
 
     def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
-        condition = self.condition(level, label)
+        condition = self.condition(level, label, observation.augmentation)
         x = self.tokenizer(observation)
         for block in self.blocks:
             x = block(x, condition)

@@ -72,3 +72,7 @@ class GridDenoiser(Denoiser, abc.ABC):
     def take_guidance(self, low: float, high: float) -> None:
         self.condition.take_guidance()
         self.guidance_range = low, high
+
+    @final
+    def take_augmentation(self, labels: int) -> None:
+        self.condition.take_augmentation(labels)

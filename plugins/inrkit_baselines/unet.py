@@ -78,7 +78,7 @@ class UNet(GridDenoiser):
         return 1 << (len(options.multipliers) - 1)
 
     def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
-        condition = F.silu(self.condition(level, label))
+        condition = F.silu(self.condition(level, label, observation.augmentation))
         values = observation.values
         x = self.first(values.contiguous(memory_format=_LAYOUTS.get(values.ndim, torch.contiguous_format)))
         skips = [x]

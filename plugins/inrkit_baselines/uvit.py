@@ -61,7 +61,7 @@ class UViT(GridDenoiser):
         return options.patch
 
     def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
-        condition = self.condition(level, label)[:, None] + self.position
+        condition = self.condition(level, label, observation.augmentation)[:, None] + self.position
         x = torch.cat([condition, self.tokenizer(observation)], dim=1)
         earlier: list[Tensor] = []
         half = len(self.blocks) // 2

@@ -28,3 +28,9 @@ def register_importers(register: Register) -> None:
     register("cifar10", f"{home}.cifar10:Cifar10Importer", "CIFAR-10, as python batches or as folders of images")
     register("idx", f"{home}.arrays:IdxImporter", "idx files, as MNIST and Fashion-MNIST have them")
     register("npz", f"{home}.arrays:NpzImporter", "an .npz file with an array of images, and labels if there are any")
+    register(
+        "webdataset", f"{home}.webdataset:WebDatasetImporter", "webdataset shards: tar files of images and classes"
+    )
+    register(
+        "parquet", f"{home}.tables:ParquetImporter", "parquet files, a local Hugging Face data set (extra 'parquet')"
+    )

@@ -8,7 +8,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from inrkit import GridModality, Source, UsageError, View
+from inrkit import Augmentation, GridModality, Source, UsageError, View
+from inrkit_image.augmentation import Colour, Cutout, Warp
 from inrkit_image.embedded.faces import EmbeddedFaces
 from inrkit_image.formats.decode import SUFFIXES, Channels, Decoding, covered, covering, decode
 from inrkit_image.formats.picture import write_image
@@ -28,11 +29,21 @@ class ImageModality(GridModality):
     Options = ImageOptions
     presets = PRESETS
 
+    options: ImageOptions
+
     def embedded(self, split: str, count: int, size: tuple[int, ...]) -> Source:
         return EmbeddedFaces(split, count, (size[0], size[1]))
 
     def values_of(self, stored: Tensor) -> Tensor:
         return stored.float() * 2 - 1 if stored.is_floating_point() else super().values_of(stored)
+
+    def augmentations(self) -> Sequence[Augmentation]:
+        o, found = self.options, [*super().augmentations()]
+        if o.scale > 1 or o.rotate:
+            found.append(Warp(o.scale, o.rotate))
+        if o.colour:
+            found.append(Colour(o.colour, self.channels))
+        return [*found, Cutout(o.cutout)] if o.cutout else found
 
     def decode(self, data: bytes, name: str) -> Tensor:
         if self.channels not in _CHANNELS:

@@ -5,8 +5,11 @@ from typing import Any
 
 import attrs
 
-from inrkit import GridOptions, at_least, option, tiny_preset
+from inrkit import GridOptions, at_least, bounded, option, tiny_preset
 from inrkit_image.papers import NETWORK, PAPERS
+
+_SHARE = bounded("from 0 to 1", lambda value: 0 <= value <= 1)
+_TURN = bounded("from 0 to 180", lambda value: 0 <= value <= 180)
 
 
 @attrs.frozen
@@ -18,6 +21,16 @@ class ImageOptions(GridOptions):
         64,
         "where 'size' is taken from the data: at most so many pixels along a side; none: any number",
         at_least(1),
+    )
+    scale: float = option(1.0, "data augmentation: random scaling by a factor of up to this, or 1 over it", at_least(1))
+    rotate: float = option(0.0, "data augmentation: random rotations by up to so many degrees, either way", _TURN)
+    colour: float = option(
+        0.0,
+        "data augmentation: random brightness, contrast, saturation and hue; 0: none, .2: a little, 1: a lot",
+        at_least(0),
+    )
+    cutout: float = option(
+        0.0, "data augmentation: a grey rectangle of up to this share of the sides (cutout); for augment_labels", _SHARE
     )
     patch: int | None = option(4, "patch size of the transformer's input, in pixels", at_least(1))
     width: int = option(256, "embedding dimension of the transformer", at_least(4))

@@ -21,10 +21,10 @@ from inrkit import (
     UsageError,
     option,
     parse_options,
+    read_split,
 )
 
 _LARGEST = 1 << 28  # bytes of one signal
-_TEST = ("test", "val", "valid", "validation", "1", "2")
 
 
 @final
@@ -188,15 +188,4 @@ def _held_out(rows: Rows, split: str | None, most: int) -> np.ndarray:
         every = max(10, -(-count // most))
         chosen: np.ndarray = np.arange(count) % every == every - 1
         return chosen
-    path, held_out = Path(split), np.zeros(count, bool)
-    try:
-        lines = [line.replace(",", " ").split() for line in path.read_text().splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: expected a readable text file of held-out signals, found {error}") from error
-    known = {name: i for i, name in enumerate(rows.names())}
-    for words in filter(None, lines):
-        number = known.get(words[0], int(words[0]) if words[0].isdecimal() else -1)
-        if not 0 <= number < count:
-            raise DataError(f"{path}: expected the number or the name of one of {count} signals, found '{words[0]}'")
-        held_out[number] = len(words) == 1 or words[1].lower() in _TEST
-    return held_out
+    return read_split(Path(split), rows.names(), count)

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from inrkit import (
 )
 
 _STAMP = "files"
+_SPLIT = "split_file="
 _SIZE = "64"  # cells along each axis, for signals of several sizes
 _SHOWN = 160  # letters of a reason, where there are several
 _EVERY = 5.0  # seconds between two lines of progress
@@ -45,19 +47,29 @@ class FilesOpener(SourceOpener):
 
     def absolute(self, address: str) -> str:
         path, mark, query = address.partition("?")
-        return f"{Path(path).expanduser().absolute()}{mark}{query}"
+        return f"{_absolute(path)}{mark}{'&'.join(map(_found_anywhere, query.split('&')))}"
 
     def open(self, address: str, modality: Modality, split: str) -> Source:
         text, _, query = address.partition("?")
         path, options = Path(unquote(text)).expanduser(), [unquote(part) for part in query.split("&") if part]
         if not path.exists():
             raise DataError(f"{path}: expected a folder or a file, found none; check the path")
-        store, stamp = _beside(path, modality.name, options), _stamp(path)
+        named = [Path(text.partition("=")[2]) for text in options if text.startswith(_SPLIT)]
+        store, stamp = _beside(path, modality.name, options), _stamp(path, named)
         if not _is_fresh(store, stamp):
             print(f"inrkit: importing {path} into {store}", file=sys.stderr)
             for line in _import(path, store, modality, options, stamp):
                 print(f"inrkit: {line}", file=sys.stderr)
         return modality.source(store, split)
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
+
+
+def _found_anywhere(option: str) -> str:
+    """An option of an address; the path of a split file becomes absolute."""
+    return f"{_SPLIT}{_absolute(option.removeprefix(_SPLIT))}" if option.startswith(_SPLIT) else option
 
 
 def _beside(path: Path, modality: str, options: Sequence[str]) -> Path:
@@ -66,12 +78,15 @@ def _beside(path: Path, modality: str, options: Sequence[str]) -> Path:
     return path.absolute().with_name(f"{path.absolute().name}.{modality}{mark}.h5")
 
 
-def _stamp(path: Path) -> dict[str, str]:
-    """What changes when a file is added, removed or replaced."""
+def _stamp(path: Path, beside: Sequence[Path]) -> dict[str, str]:
+    """What changes when a file is added, removed or replaced, in the path or ``beside`` it."""
     seen = hashlib.sha256()
-    for file in [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file()):
+    inside = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    for file in [*inside, *filter(Path.is_file, beside)]:
         found = file.stat()
-        seen.update(f"{file.relative_to(path.parent)} {found.st_size} {found.st_mtime_ns}\n".encode(errors="replace"))
+        seen.update(
+            f"{os.path.relpath(file, path.parent)} {found.st_size} {found.st_mtime_ns}\n".encode(errors="replace")
+        )
     return {"sha256": seen.hexdigest()}
 
 

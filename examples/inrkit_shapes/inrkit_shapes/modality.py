@@ -1,13 +1,13 @@
 """Solids on three axes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, final
 
 import attrs
 import torch
 from torch import Tensor
 
-from inrkit import Draws, GridModality, GridOptions, Measure, Params, Surface, option, tiny_preset
+from inrkit import Augmentation, Draws, GridModality, GridOptions, Measure, Params, Surface, option, tiny_preset
 from inrkit_shapes import picture, solids
 from inrkit_shapes.distance import REACH
 from inrkit_shapes.importing import MeshesImporter, values_of_file
@@ -35,6 +35,22 @@ _TINY = tiny_preset(
 
 
 @final
+class Turn(Augmentation):
+    """Mirrored along x and along y, and the two exchanged where they are equally long: all turns and reflections."""
+
+    labels = 3
+
+    def draw(self, values: Tensor, draws: Draws) -> Tensor:
+        return (torch.stack([draws.uniform() for _ in range(3)], 1) < 0.5).float()
+
+    def apply(self, values: Tensor, amounts: Tensor) -> Tensor:
+        x, y, exchanged = (amount > 0 for amount in amounts[:, :, None, None, None, None].unbind(1))
+        values = torch.where(x, values.flip(2), values)
+        values = torch.where(y, values.flip(3), values)
+        return torch.where(exchanged, values.transpose(2, 3), values) if values.shape[2] == values.shape[3] else values
+
+
+@final
 class ShapesModality(GridModality):
     """Truncated signed distances, positive inside: see `inrkit_shapes.distance`."""
 
@@ -57,16 +73,8 @@ class ShapesModality(GridModality):
             return found
         return values_of_file(data, name, max(self.query_size))[None]
 
-    def augment(self, values: Tensor, draws: Draws) -> Tensor:
-        values = super().augment(values, draws)
-        if not self.options.turn:
-            return values
-        for axis in (2, 3):  # x and y
-            mirrored = draws.uniform(1, 1, 1, 1) < 0.5
-            values = torch.where(mirrored, values.flip(axis), values)
-        if values.shape[2] != values.shape[3]:
-            return values
-        return torch.where(draws.uniform(1, 1, 1, 1) < 0.5, values.transpose(2, 3), values)
+    def augmentations(self) -> Sequence[Augmentation]:
+        return [*super().augmentations(), *([Turn()] if self.options.turn else [])]
 
     def pictures(self, values: Tensor) -> Tensor:
         return picture.views(values[:, :1])

@@ -87,7 +87,7 @@ def test_turned_solids_are_solids_that_stand(tmp_path: Path) -> None:
     modality = MODALITY(MODALITY.Options(**OPTIONS, turn=True))
     modality = MODALITY(modality.fit_options(modality.source(None, "train")))
     values = torch.randn(1, 1, 4, 4, 4).expand(64, -1, -1, -1, -1)
-    turned = modality.augment(values, inrkit.Draws(0, 64))
+    turned = modality.observe({"values": values}, inrkit.Draws(0, 64), training=True).support.values
     assert torch.allclose(turned.sum((2, 3)), values.sum((2, 3)), atol=1e-5)
     assert len({tuple(v.flatten().tolist()) for v in turned}) == 8
 

@@ -119,10 +119,14 @@ class Measured(Operator):
     Args:
         function: Values (B, C, ...) to what is known (B, ...); linear, differentiable, each row on its own.
         rounds: Of conjugate gradients, at most.
+        damping: λ, where what is known has errors that A⁺ would blow up: Aᵀ (A Aᵀ + λ)⁻¹ leaves out what A hardly
+            measures (Tikhonov), and what is known is kept up to that.
     """
 
-    def __init__(self, function: Callable[[Tensor], Tensor], shape: tuple[int, ...], *, rounds: int = 200) -> None:
-        self.function, self.shape, self.rounds = function, tuple(shape), rounds
+    def __init__(
+        self, function: Callable[[Tensor], Tensor], shape: tuple[int, ...], *, rounds: int = 200, damping: float = 0.0
+    ) -> None:
+        self.function, self.shape, self.rounds, self.damping = function, tuple(shape), rounds, damping
         if function(torch.zeros(1, *shape)).abs().max() > 0:
             raise UsageError("'function' must be linear, but what it makes of zeros is not zero")
 
@@ -141,7 +145,7 @@ class Measured(Operator):
         for _ in range(self.rounds):
             if (size <= enough).all():
                 break
-            curved = self.function(self._adjoint(direction))
+            curved = self.function(self._adjoint(direction)) + self.damping * direction
             curvature = _dot(direction, curved)
             # Rows that are done, or lie outside of what can be measured, stand still.
             step = torch.where((size > enough) & (curvature > 0), size / curvature, torch.zeros_like(size))
