@@ -15,7 +15,6 @@
 Everything is computed a batch at a time; of the signals only small pictures are kept.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -30,6 +29,7 @@ from inrkit.evaluation import classes, consistency, generation, reconstruction
 from inrkit.evaluation.generation import Reference
 from inrkit.evaluation.search import search_middle
 from inrkit.evaluation.training import training_figures
+from inrkit.inference.evaluated import FORMAT, write_evaluation
 from inrkit.inference.model import Model
 from inrkit.inference.signalset import SignalSet
 from inrkit.inference.times import searched
@@ -90,8 +90,8 @@ def evaluate(
     if n < 16:
         raise UsageError(f"'n' must be at least 16 (got {n})")
     signals = SignalSet.choose(model, "test", min(n, generation.MOST), seed, None if data is None else str(data))
-    result: dict[str, Any] = {"step": model.step, "seed": seed, "asked": n, "held_out": len(signals.source)}
-    result["taken"] = len(signals)
+    result: dict[str, Any] = {"format": FORMAT, "step": model.step, "seed": seed}
+    result |= {"asked": n, "held_out": len(signals.source), "taken": len(signals)}
     result["data"] = dict(signals.source.facts)
     found = search_middle(model, min(n, _SEARCHED), seed, progress) if search_times else searched(model.run, model.step)
     if found:
@@ -108,7 +108,7 @@ def evaluate(
         result["resolution"] = reconstruction.resolution_figures(signals[:_ENLARGED], progress)
     if chosen & set(consistency.NAMES):
         result |= consistency.consistency_figures(signals[:_CONSISTENT], seed, chosen, progress)
-    atomic.write_text(model.run / "evaluation.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
+    write_evaluation(model.run, result)
     return result
 
 

@@ -1,6 +1,5 @@
 """A trained model as a folder to hand on, with a card that says what it is, how good, and how it was made."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from torch import Tensor
 import inrkit
 from inrkit.drawing.sheet import png, sheet
 from inrkit.errors import UsageError
+from inrkit.inference.evaluated import read_evaluation
 from inrkit.inference.model import Model
 from inrkit.inference.picture import shown_of
 from inrkit.inference.times import middle_of
@@ -91,11 +91,8 @@ def save(model: Model, folder: Path, dtype: str, license: str, data_terms: str) 
 
 def _evaluation(model: Model) -> dict[str, Any]:
     """What `inrkit evaluate` found for this very checkpoint, if it was asked."""
-    try:
-        found: dict[str, Any] = json.loads((model.run / "evaluation.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) and found.get("step") == model.step else {}
+    found = read_evaluation(model.run)
+    return found if found.get("step") == model.step else {}
 
 
 def _card(model: Model, name: str, dtype: str, license: str, data_terms: str, evaluation: Mapping[str, Any]) -> str:

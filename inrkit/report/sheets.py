@@ -1,6 +1,5 @@
 """What a run shows of itself: a sheet of samples now and then, and the report."""
 
-import json
 import math
 import platform
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from inrkit.drawing.page import Charts, Link, Listing, Report, Rows, Section, Ta
 from inrkit.drawing.sheet import first_row, save_png, sheet
 from inrkit.errors import DataError, UsageError
 from inrkit.evaluation.generation import name_of
+from inrkit.inference.evaluated import read_evaluation
 from inrkit.inference.model import Model
 from inrkit.inference.picture import shown_of
 from inrkit.inference.signalset import SignalSet, source_of
@@ -47,7 +47,7 @@ def write_samples(model: Model, run_dir: Path, step: int, n: int = SHEET) -> Pat
 def write_report(model: Model, run_dir: Path) -> Path:
     """`report.html`: what the run learned, for whoever has five minutes. It can be written anew at any time."""
     run_dir = Path(run_dir)
-    history, evaluation, training = History.read(run_dir), _read_evaluation(run_dir), source_of(model, "train")
+    history, evaluation, training = History.read(run_dir), read_evaluation(run_dir), source_of(model, "train")
     what = training.facts.get("title") or (Path(model.config.data).stem if model.config.data else model.modality.name)
     report = Report(
         title=str(what)[:1].upper() + str(what)[1:],
@@ -179,13 +179,3 @@ def _duration(seconds: float) -> tuple[str, str]:
     if seconds < 90:
         return f"{seconds:.0f}", "s"
     return (f"{seconds / 60:.1f}", "min") if seconds < 5400 else (f"{seconds / 3600:.1f}", "h")
-
-
-def _read_evaluation(run_dir: Path) -> dict[str, Any]:
-    """What was measured of this run; empty when nothing was."""
-    path = run_dir / "evaluation.json"
-    try:
-        found = json.loads(path.read_text()) if path.is_file() else {}
-    except ValueError:
-        return {}  # a damaged file of figures is no reason to have no report
-    return found if isinstance(found, dict) else {}

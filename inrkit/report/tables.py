@@ -197,7 +197,7 @@ def _is_enough(sets: Mapping[str, Any], space: str = "") -> bool:
 def _left_out(evaluation: Mapping[str, Any]) -> list[str]:
     """Which figures are not shown, how many signals they need, and why."""
     said, sets = [], evaluation.get("sets", {})
-    if sets.get("spaces") and not _is_enough(sets):
+    if sets and not _is_enough(sets):
         said.append(
             f"Figures of sets are not shown: they need {ENOUGH} signals in each set, because with fewer noise can "
             f"score better than real signals; here are {sets['count']:,}."

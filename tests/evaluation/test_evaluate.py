@@ -109,6 +109,27 @@ def test_too_few_signals_are_refused(model: Model) -> None:
         evaluate(model, n=3)
 
 
+def test_two_signals_are_no_set(model: Model) -> None:
+    """Nothing is compared, and the note says what it would take."""
+    held = generation.Reference(signals(model, "test", 2), 0)
+    samples = {"1 step": generation.sampled_pictures(held.signals, (80.0,), 0)}
+    found = generation.set_figures(held, samples, {"frechet", "recall"})
+    assert (found["count"], found["spaces"]) == (2, {})
+    table = evaluation_table({"sets": found})
+    assert not table.rows
+    assert f"they need {generation.ENOUGH} signals in each set" in table.note
+    assert "here are 2" in table.note
+
+
+def test_signals_that_are_all_equal_are_told(model: Model) -> None:
+    """Nothing varies that sets could be compared by."""
+    held = generation.Reference(signals(model, "test", 4), 0)
+    held.real = torch.zeros_like(held.real)
+    held.spaces = generation.spaces_of(held.real)
+    with pytest.raises(UsageError, match="at least two different rows; all of them are equal"):
+        generation.set_figures(held, {"1 step": held.real}, {"frechet"})
+
+
 def test_copies_are_found(model: Model) -> None:
     """Whoever hands out training signals is at distance 0 from them, all of it suspicious."""
     real = torch.cat(list(real_pictures(signals(model, "test", 4))))

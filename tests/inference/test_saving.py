@@ -14,6 +14,7 @@ from toy_run import train_toy
 
 import inrkit
 from inrkit.errors import DataError, UsageError
+from inrkit.inference.evaluated import FORMAT
 from inrkit.storage import hub, modelfolder, sealed
 from inrkit.storage.weights import find_checkpoint
 
@@ -22,10 +23,11 @@ from inrkit.storage.weights import find_checkpoint
 def model(tmp_path_factory: pytest.TempPathFactory) -> inrkit.Model:
     run = tmp_path_factory.mktemp("saving") / "run"
     train_toy(run)
-    evaluation = {"step": 20, "seed": 0, "asked": 99, "held_out": 7, "times": {"step": 20, "middle": 0.5}}
+    evaluation = {"format": FORMAT, "step": 20, "seed": 0, "taken": 700, "times": {"step": 20, "middle": 0.5}}
     distances = {name: {"frechet": value} for name, value in (("real", 2.0), ("noise", 9.0), ("1 step", 3.5))}
     evaluation |= {"reconstruction": {"psnr": {"mean": 23.25, "std": 1.0}}}
-    evaluation |= {"sets": {"spaces": {"random-conv": distances}}}
+    needed = {"random-filters": 337, "inception": 2049}
+    evaluation |= {"sets": {"count": 700, "needed": needed, "spaces": dict.fromkeys(needed, distances)}}
     (run / "evaluation.json").write_text(json.dumps(evaluation))
     return inrkit.load(run, modality=ToyModality)
 
@@ -66,8 +68,9 @@ def test_the_card_says_what_is_known(saved: Path, model: inrkit.Model, tmp_path:
     """Figures beside their floors, the command that trains it again, the terms."""
     card = (saved / "README.md").read_text()
     assert "| reconstruction PSNR of held-out signals | 23.25 |  |" in card
-    assert "| Fréchet distance, 1 step, features `random-conv` | 3.5 | 2 |" in card
-    assert "over 7 held-out signals" in card
+    assert "| Fréchet distance, 1 step, features `random-filters` | 3.5 | 2 |" in card
+    assert "over 700 held-out signals" in card
+    assert "inception" not in card  # a Fréchet distance on 2048 features needs more signals than 700
     assert "inrkit train --config config.toml" in card
     assert "no licence is given" in card
     model.save(tmp_path / "licensed", license="Apache-2.0", data_terms="Drawn by us.")

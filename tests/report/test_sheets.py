@@ -86,7 +86,7 @@ def test_a_report_shows_what_the_run_wrote_down(model: Model, tmp_path: Path) ->
     (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 30, "lo')
     (tmp_path / "timing.jsonl").write_text('{"step": 1, "seconds": 5.0}\n{"step": 2, "seconds": 2.0}\n')
     (tmp_path / "evaluation.json").write_text(
-        '{"step": 7, "seed": 0, "reconstruction": {"count": 3, "psnr": {"finite": 1.0}}}'
+        '{"format": 2, "step": 7, "seed": 0, "reconstruction": {"count": 3, "psnr": {"finite": 1.0}}}'
     )
     write_samples(model, tmp_path, 10)
     page = write_report(model, tmp_path).read_text()
@@ -102,9 +102,10 @@ def test_a_report_shows_what_the_run_wrote_down(model: Model, tmp_path: Path) ->
     }
 
 
-def test_a_damaged_evaluation_is_left_out(model: Model, tmp_path: Path) -> None:
-    """Half a file of figures does not keep the report from being written."""
-    (tmp_path / "evaluation.json").write_text('{"step": 7, "enc')
+@pytest.mark.parametrize("text", ['{"step": 7, "enc', '{"format": 1, "step": 7, "seed": 0}'])
+def test_a_damaged_evaluation_is_left_out(text: str, model: Model, tmp_path: Path) -> None:
+    """Half a file of figures, or that of another version, does not keep the report from being written."""
+    (tmp_path / "evaluation.json").write_text(text)
     assert "Evaluation" not in write_report(model, tmp_path).read_text()
 
 
