@@ -25,7 +25,8 @@ def test_both_diagnostics_are_figures_and_curves(model: Model, tmp_path: Path) -
     """Plain JSON, the same for the same seed, and only what is asked for."""
     found = evaluate(model, n=16, metrics=["denoising", "trajectory"])
     assert json.loads((tmp_path / "evaluation.json").read_text()) == found
-    assert set(found) == {"step", "seed", "asked", "held_out", "data", "denoising", "trajectory"}
+    facts = {"format", "step", "seed", "asked", "held_out", "taken", "data"}
+    assert set(found) == facts | {"denoising", "trajectory"}
     assert found["denoising"]["count"] == 4
     assert len(found["denoising"]["curves"]["f"]) == 48
     assert found["trajectory"]["ends"] <= found["trajectory"]["length"]
