@@ -1,9 +1,12 @@
 """On a terminal of 80 columns: what takes its time shows a bar that moves, and no line is wider than the terminal."""
 
 import gzip
+import os
 import pickle
 import re
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -215,3 +218,41 @@ def test_doctor_shows_how_far_it_is_and_fits() -> None:
     with terminal(out=True) as seen:
         main(["doctor"], standalone_mode=False)
     check(seen)
+
+
+# ---------------------------------------------------------------------------------------------- the first second
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("sample", "RUN"), ("encode", "RUN", "a.png"), ("render", "a.inr"), ("compare", "RUN", "RUN", "-o", "out")],
+)
+def test_something_is_said_before_anything_slow_is_imported(tmp_path: Path, line: str) -> None:
+    """A bar stands there when torch is imported, which takes seconds."""
+    (tmp_path / "a.png").touch()
+    code = f"""
+import sys
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            sys.exit("torch" if any("\u2501" in text for text in said) else "torch before a word")
+said = []
+class Terminal:
+    encoding = "utf-8"
+    def isatty(self): return True
+    def write(self, text): said.append(text)
+    def flush(self): pass
+    def fileno(self): return 2
+sys.meta_path.insert(0, Watch())
+real, sys.stderr = sys.stderr, Terminal()
+from inrkit.cli import main
+try:
+    main({line.split()!r}, standalone_mode=False)
+except SystemExit as end:
+    print(end.code)
+"""
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.stdout.splitlines() == ["torch"], done.stderr

@@ -31,6 +31,7 @@ from inrkit.errors import UsageError
 )
 @option.seed("Random seed of the generated signals.")
 @option.device()
+@option.layout(rows=True)
 @option.table
 @option.as_json
 def compare(things: tuple[str, ...], out: Path, seeds: str, sizes: str | None, as_json: bool, **given: Any) -> None:
@@ -39,18 +40,19 @@ def compare(things: tuple[str, ...], out: Path, seeds: str, sizes: str | None, a
     \b
       inrkit compare runs/first runs/unet -o table
       inrkit compare image:tiny image:tiny-unet image:tiny-dit --seeds 0,1,2 --set steps=300 -o table
+      inrkit compare runs/first runs/unet -o table --columns 6 --sheet figure.pdf --table table.tex
       inrkit compare mine.toml other.toml --sizes 32x32,64x64,128x128 -o table
 
     Finished runs are evaluated as they are; runs that differ only in their seed count as one system. TOML files and
     presets are trained first, in OUT/runs, with as much compute as the first system named. The same command resumes a
     comparison that was interrupted. Writes compare.html, compare.json, compare.md and the sheets to OUT.
     """
-    from inrkit.comparison.compare import compare as run_compare
-    from inrkit.comparison.scoreboard import tables_of
-
-    at = [{"size": size.strip()} for size in sizes.split(",")] if sizes else []
+    at, numbers = [{"size": size.strip()} for size in sizes.split(",")] if sizes else [], _numbers(seeds)
     with bar("comparing") as progress:
-        result = run_compare(things, out, seeds=_numbers(seeds), at=at, progress=progress, say=note, **given)
+        from inrkit.comparison.compare import compare as run_compare
+        from inrkit.comparison.scoreboard import tables_of
+
+        result = run_compare(things, out, seeds=numbers, at=at, progress=progress, say=note, **given)
     say_result(result, [Table(table.head, table.rows, table.note) for table in tables_of(result)], as_json=as_json)
     if not as_json:
         say(f"{out}: {', '.join(sorted(path.name for path in out.iterdir() if path.is_file()))}")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from inrkit.core.edit.operator import Operator
     from inrkit.core.edit.task import Edit
     from inrkit.core.observation import Observation
+    from inrkit.drawing.layout import Layout
     from inrkit.inference.edit import Written
     from inrkit.inference.model import Model
     from inrkit.inference.plan import Plan
@@ -83,6 +84,7 @@ _BETWEEN, _STROKE = 9, 1.0
 @option.seed("Random seed; equal seeds give equal results.")
 @option.device()
 @option.out("A folder, or FILE.png. [default: RUN/edited]")
+@option.layout(rows=True)
 @option.as_json
 def edit(
     run: Path,
@@ -94,6 +96,7 @@ def edit(
     device: str,
     out: Path | None,
     as_json: bool,
+    layout: "Layout",
     **given: Any,
 ) -> None:
     """Edit signals with a trained run (zero-shot: no training for the edit).
@@ -101,6 +104,7 @@ def edit(
     \b
       inrkit edit runs/first face.png --task inpaint --box 8,8,16,10 -n 4 -o filled
       inrkit edit runs/first small.png --task superres --factor 4 -o large.png
+      inrkit edit runs/first face.png --task colorize -n 6 --rows known,edited --sheet figure.svg
       inrkit edit runs/first a.png b.png --task interpolate --level 0.5
 
     \b
@@ -122,23 +126,24 @@ def edit(
     with what is filled in marked.
     """
     _check(task, count, given, len(inputs))
-    from inrkit.config.resolve import Resolved
-    from inrkit.inference.model import Model
-    from inrkit.inference.plan import plan_edit
-    from inrkit.storage.named import find_run
-    from inrkit.storage.rundir import read_config
+    with bar("loading the model"):
+        from inrkit.config.resolve import Resolved
+        from inrkit.inference.model import Model
+        from inrkit.inference.plan import plan_edit
+        from inrkit.storage.named import find_run
+        from inrkit.storage.rundir import read_config
 
-    # What needs no weights is checked before they are read.
-    plan = plan_edit(Resolved.of(read_config(find_run(run)[0])).modality, task, inputs, given)
-    model = Model.load(run, device=device)
+        # What needs no weights is checked before they are read.
+        plan = plan_edit(Resolved.of(read_config(find_run(run)[0])).modality, task, inputs, given)
+        model = Model.load(run, device=device)
     folder = out or model.run / "edited"
-    written, levels, sheet = _edited(model, inputs, task, count, label, seed, folder, plan, given)
+    written, levels, sheets = _edited(model, inputs, task, count, label, seed, folder, plan, layout, given)
     if as_json:
         say_json([{**result._asdict(), "level": level} for result, level in zip(written, levels, strict=True)])
         return
     for result, level in zip(written, levels, strict=True):
         say(f"{result.picture}  {_about(result, level, plan.marked)}")
-    say(f"before and after: {sheet}")
+    say(f"before and after: {' and '.join(map(str, sheets))}")
 
 
 def _about(result: "Written", level: float | None, marked: str) -> str:
@@ -166,9 +171,10 @@ def _edited(
     seed: int,
     out: Path,
     plan: "Plan",
+    layout: "Layout",
     given: Mapping[str, Any],
-) -> tuple[list["Written"], list[float | None], Path]:
-    """What was written for each result, the levels of noise that were estimated, and the sheet."""
+) -> tuple[list["Written"], list[float | None], list[Path]]:
+    """What was written for each result, the levels of noise that were estimated, and the files of the sheet."""
     from inrkit.cli.files import made_folder
     from inrkit.core.edit.task import noise_level
     from inrkit.inference.edit import repeated, save_edits, save_sheet
@@ -184,6 +190,8 @@ def _edited(
         shown = repeated(support, count or 1)
         labels = [name for name in names for _ in range(count or 1)]
         targets = [target for target in plan.targets for _ in range(count or 1)]
+    layout.picked(len(labels))
+    layout.chosen_rows(dict.fromkeys(("input", "known", "edited", "its INR")))
     files, sheet = _targets(inputs, labels, out)
     if shown is None:
         edited = model.interpolate(support, len(labels), given["level"], seed, label)
@@ -195,11 +203,11 @@ def _edited(
     options |= {} if label is None else {"label": label}
     origins = [{"kind": "edit", "task": task, "source": Path(name).name, "seed": seed, **options} for name in labels]
     written = save_edits(model, edited, targets, files, origins)
-    save_sheet(model, shown, edited, plan.operator, sheet)
+    sheets = save_sheet(model, shown, edited, plan.operator, sheet, layout)
     levels: list[float | None] = [None] * len(labels)
     if task == "denoise" and given["level"] is None and shown is not None:
         levels = noise_level(shown.values).tolist()
-    return written, levels, sheet
+    return written, levels, sheets
 
 
 def _observed(model: "Model", inputs: Sequence[Path], plan: "Plan") -> tuple["Observation", Sequence[str]]:

@@ -12,7 +12,10 @@ from inrkit.cli.output import bar, note, say, say_json
 from inrkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from inrkit.core.modality import Signals
+    from inrkit.drawing.layout import Layout
     from inrkit.inference.model import Model
     from inrkit.storage.inrfile import InrFile
     from inrkit.storage.rounding import Dtype
@@ -41,6 +44,7 @@ _ON_SHEET = 24
     "A folder, or FILE.inr for all INPUTs in one file; with --data FILE.h5. [default: RUN/encoded or RUN/params.h5]"
 )
 @option.dtype
+@option.layout(rows=True)
 @option.as_json
 def encode(
     run: Path,
@@ -54,6 +58,7 @@ def encode(
     out: Path | None,
     dtype: "Dtype",
     as_json: bool,
+    layout: "Layout",
 ) -> None:
     """Encode files as INRs with a trained run: one forward pass each.
 
@@ -61,6 +66,7 @@ def encode(
       inrkit encode runs/first photo.png -o photo.inr
       inrkit encode runs/first photos/*.png -o encoded
       inrkit encode runs/first photos/*.png -o photos.inr --dtype int8
+      inrkit encode runs/first photos/*.png --pick 0,2,3 --scale 4 --sheet figure.pdf
       inrkit encode runs/first --data embedded -o params.h5
       inrkit train --modality params --data params.h5 --out runs/second
 
@@ -73,25 +79,28 @@ def encode(
         raise UsageError("expected either files or a data set with --data, found " + ("both" if inputs else "neither"))
     if data is not None and label is not None:
         raise UsageError("'--label' is for files; a data set has its own labels")
-    from inrkit.cli.files import about_files, is_file_name, made_folder, save_all
-    from inrkit.inference.given import fittings
-    from inrkit.inference.model import Model
+    with bar("loading the model"):
+        from inrkit.cli.files import about_files, is_file_name, made_folder, save_all
+        from inrkit.inference.given import fittings
+        from inrkit.inference.model import Model
 
+        if data is None and out is not None and out.suffix != ".inr" and is_file_name(out):
+            raise UsageError(f"{out}: expected an .inr file or a folder; 'inrkit render' makes pictures of .inr files")
+        model = Model.load(run, device=device)
     if data is not None:
-        say(str(_encode_set(Model.load(run, device=device), data, split, limit, out)))
+        say(str(_encode_set(model, data, split, limit, out)))
         return
-    if out is not None and out.suffix != ".inr" and is_file_name(out):
-        raise UsageError(f"{out}: expected an .inr file or a folder; 'inrkit render' makes pictures of .inr files")
-    model = Model.load(run, device=device)
     signals, names = _read(model, inputs, skip_broken=skip_broken)
     for line in fittings(model.modality, signals, names):
         note(line)
+    layout.picked(len(names))
+    layout.chosen_rows(dict.fromkeys(("original", "reconstruction")))
     classes = None if label is None else model.labels(len(names), 0, label)
     signals = signals if classes is None else {**signals, "label": classes}
     files, sheet = _targets(model.run, inputs, names, out)
     for folder in {file.parent for file in files}:
         made_folder(folder)
-    rows, inrs = _encode_files(model, signals, names, files, sheet)
+    rows, inrs = _encode_files(model, signals, names, files, sheet, layout)
     save_all(inrs, files, dtype)
     if as_json:
         say_json(rows)
@@ -115,17 +124,25 @@ def _encode_set(model: "Model", data: str, split: str, limit: int | None, out: P
 
 
 def _encode_files(
-    model: "Model", signals: "Signals", names: Sequence[str], files: Sequence[Path], sheet: Path | None
+    model: "Model",
+    signals: "Signals",
+    names: Sequence[str],
+    files: Sequence[Path],
+    sheet: Path | None,
+    layout: "Layout",
 ) -> tuple[list[dict[str, Any]], list["InrFile"]]:
     """What is to be said of each signal, and its INR; writes a sheet of the first."""
+    import torch
+
     from inrkit.cli.files import inrs_of
-    from inrkit.drawing.sheet import labelled_rows, save_png
+    from inrkit.drawing.sheet import save_sheet
     from inrkit.inference.picture import pictures_of
     from inrkit.inference.signalset import batches
     from inrkit.metrics.metric import psnr
 
     decibels: list[float] = []
     inrs: list[InrFile] = []
+    pictures: dict[str, list[Tensor]] = {}
     with bar("encoding") as progress:
         for part in batches(len(names), _BATCH):
             rows = slice(part.start, part.stop)
@@ -136,11 +153,14 @@ def _encode_files(
             inrs += inrs_of(model, prediction, origins)
             # Values lie in [-1, 1].
             decibels += psnr(pair["reconstruction"].clamp(-1, 1), pair["original"], peak=2).tolist()
-            if sheet is not None and not part.start:
-                pictures = {name: pictures_of(model, values[:_ON_SHEET]) for name, values in pair.items()}
-                captions = [f"{value:.1f} dB" for value in decibels[:_ON_SHEET]]
-                save_png(labelled_rows(pictures, captions=captions), sheet)
+            if part.start < (wanted := layout.count(_ON_SHEET)):
+                for name, values in pair.items():
+                    pictures.setdefault(name, []).append(pictures_of(model, values[: wanted - part.start]))
             progress(part.stop, len(names))
+    captions = [f"{value:.1f} dB" for value in decibels]
+    whole = {name: torch.cat(parts) for name, parts in pictures.items()}
+    for path in save_sheet(whole, layout, sheet, captions=captions):
+        note(str(path))
     places = files if len(files) == len(names) else [files[0]] * len(names)
     rows_of = zip(names, places, decibels, strict=True)
     return [{"source": str(name), "file": str(file), "psnr": value} for name, file, value in rows_of], inrs

@@ -1,5 +1,6 @@
 """Arguments and options that several commands have."""
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import click
 
 from inrkit.cli import complete
 from inrkit.cli.table import keep
+from inrkit.drawing.layout import SUFFIXES, Layout
 from inrkit.errors import UsageError
 
 Decorator = Callable[[Any], Any]
@@ -48,6 +50,50 @@ def inputs(*, required: bool) -> Decorator:
     """Files of the user."""
     kind = click.Path(exists=True, path_type=Path)
     return click.argument("inputs", nargs=-1, required=required, type=kind, metavar="INPUT...")
+
+
+_LAYOUT: Sequence[tuple[str, dict[str, Any], str]] = (
+    (
+        "--columns",
+        {"metavar": "N", "type": COUNT},
+        "Pictures beside each other on the sheet. [default: what fits]",
+    ),
+    ("--scale", {"metavar": "N", "type": COUNT}, "Dots of every pixel on the sheet. [default: 96 dots a picture]"),
+    ("--rows", {"metavar": "NAME,..."}, "Rows of the sheet, by their names, in this order. [default: all]"),
+    ("--pick", {"metavar": "K,..."}, "Signals on the sheet, by their numbers from 0. [default: the first ones]"),
+    ("--sheet", {"metavar": "FILE", "type": PATH}, "Also write the sheet to FILE: .pdf, .svg or .png. [default: none]"),
+)
+
+
+def layout(*, rows: bool) -> Decorator:
+    """How the sheet of a command looks, which the command takes as ``layout``; with named rows or not."""
+
+    def decorate(callback: Callable[..., Any]) -> Any:
+        @functools.wraps(callback)
+        def called(**given: Any) -> Any:
+            asked = {flag[2:]: given.pop(flag[2:]) for flag in offered}
+            return callback(**given, layout=_layout(**asked))
+
+        offered = {flag: (kind, text) for flag, kind, text in _LAYOUT if rows or flag != "--rows"}
+        wrapped: Any = called
+        for flag, (kind, text) in reversed(offered.items()):
+            wrapped = click.option(flag, **kind, help=text)(wrapped)
+        return wrapped
+
+    return decorate
+
+
+def _layout(
+    columns: int | None, scale: int | None, pick: str | None, sheet: Path | None, rows: str | None = None
+) -> Layout:
+    """What was asked for, checked before there are pictures."""
+    if sheet is not None and sheet.suffix not in SUFFIXES:
+        raise UsageError(f"'--sheet' ends with {', '.join(SUFFIXES)} (got '{sheet}')")
+    numbers = None if pick is None else [part.strip() for part in pick.split(",")]
+    if numbers is not None and not all(map(str.isdecimal, numbers)):
+        raise UsageError(f"'--pick' is numbers from 0, separated by commas, such as 0,3,5 (got '{pick}')")
+    names = None if rows is None else [part.strip() for part in rows.split(",")]
+    return Layout(columns, scale, names, None if numbers is None else [int(part) for part in numbers], sheet)
 
 
 def device(default: str = "auto") -> Decorator:

@@ -45,15 +45,16 @@ def render(
     A depth picture is brightest where the object is nearest, and black where there is none. The numbers beside it are
     distances along each ray from the camera, in the world's units, (views, height, width), infinite behind the object.
     """
-    import torch
-
-    from inrkit.cli.files import made_folder
-    from inrkit.inference.opened import open_inr
-    from inrkit.storage.npzfile import save_array
-
     request = {key: value for key, value in (("size", size), ("orbit", orbit)) if value is not None}
     request |= option.pairs("--at", places, "azimuth=90")
-    opened = open_inr(file, device, row=row)
+    with bar("opening the file"):
+        import torch
+
+        from inrkit.cli.files import made_folder
+        from inrkit.inference.opened import open_inr
+        from inrkit.storage.npzfile import save_array
+
+        opened = open_inr(file, device, row=row)
     asked = "-".join(value if key == "size" else f"{key}{value}" for key, value in request.items() if "/" not in value)
     stem = file.stem if row is None else f"{file.stem}-{row}"
     path = out or file.with_name(f"{stem}-{asked or 'render'}{opened.modality.display.suffix}")

@@ -14,6 +14,7 @@ from inrkit.errors import UsageError
 
 if TYPE_CHECKING:
     from inrkit.core.sample import Sampler
+    from inrkit.drawing.layout import Layout
     from inrkit.inference.model import Model
     from inrkit.storage.rounding import Dtype
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 @option.device()
 @option.out("A folder, or FILE.inr for all samples in one file.  [default: RUN/generated]")
 @option.dtype
+@option.layout(rows=False)
 @click.option("--overwrite", is_flag=True, help="Remove other samples that are in OUT.")
 @click.option(
     "--npz",
@@ -72,6 +74,7 @@ def sample(
     dtype: "Dtype",
     overwrite: bool,
     npz: Path | None,
+    layout: "Layout",
 ) -> None:
     """Generate new signals with a trained run.
 
@@ -79,6 +82,7 @@ def sample(
       inrkit sample runs/first -n 64 -o new
       inrkit sample runs/first --steps 2 --size 256x256
       inrkit sample runs/first -n 64 -o new.inr --dtype int8
+      inrkit sample runs/first --pick 0,3,5,8 --columns 4 --sheet figure.pdf
       inrkit sample runs/digits --label 3,5 --guidance 1.5
       inrkit sample runs/first -n 50000 --npz many.npz
 
@@ -89,20 +93,22 @@ def sample(
     """
     if times is not None and steps is not None:
         raise UsageError("expected '--steps' or '--times', found both; the times say how many steps there are")
+    layout.picked(count)
     if npz is not None and (out is not None or overwrite):
         raise UsageError("expected '--npz' or '--out', found both; '--npz' writes one file and no folder")
     given = None if times is None else parse_times(times)
-    from inrkit.inference.model import Model
-    from inrkit.inference.times import make_sampler
+    with bar("loading the model"):
+        from inrkit.inference.model import Model
+        from inrkit.inference.times import make_sampler
 
-    model = Model.load(run, device=device)
+        model = Model.load(run, device=device)
     way = make_sampler(model.sampler if sampler is None else sampler)
     levels = model.times(steps, way) if given is None else given
     if size is not None:
         model.modality.display.places({"size": size})  # a mistake in it shows before the work
     if npz is None:
         target = out or model.run / "generated"
-        _write(model, target, count, seed, levels, label, way, guidance, size, dtype, overwrite)
+        _write(model, target, count, seed, levels, label, way, guidance, size, dtype, overwrite, layout)
         return
     from inrkit.inference.sampleset import save_samples
 
@@ -124,10 +130,11 @@ def _write(
     size: str | None,
     dtype: "Dtype",
     overwrite: bool,
+    layout: "Layout",
 ) -> None:
     """A file of each sample with its picture, or one file of all; and the sheet of all."""
     from inrkit.cli.files import about_files, inrs_of, save_all, shown
-    from inrkit.drawing.sheet import save_png, sheet, to_image
+    from inrkit.drawing.sheet import save_png, save_sheet, to_image
 
     known = model.labels(count, seed, label)
     files, others = _targets(out, count, overwrite)
@@ -141,10 +148,10 @@ def _write(
     alone = files == [out]
     for picture, file in zip(pictures, [] if alone else files, strict=False):
         save_png(to_image(picture), file.with_suffix(".png"))
-    seen = save_png(sheet(pictures), out.with_suffix(".png") if alone else out / "sheet.png")
+    seen = save_sheet({"": pictures}, layout, out.with_suffix(".png") if alone else out / "sheet.png")
     for path in (*others, *(other.with_suffix(".png") for other in others)):
         path.unlink(missing_ok=True)
-    say(f"{out}: {count} samples{about_files(model, inrs, files, dtype)}; see {seen}")
+    say(f"{out}: {count} samples{about_files(model, inrs, files, dtype)}; see {' and '.join(map(str, seen))}")
 
 
 def _targets(out: Path, count: int, overwrite: bool) -> tuple[list[Path], list[Path]]:

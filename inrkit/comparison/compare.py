@@ -20,6 +20,7 @@ from inrkit.config.resolve import Resolved, resolve
 from inrkit.config.run import RunConfig
 from inrkit.config.toml import to_toml, unstructure
 from inrkit.core.modality import Display
+from inrkit.drawing.layout import USUAL, Layout
 from inrkit.errors import UsageError
 from inrkit.evaluation.generation import Reference
 from inrkit.inference.model import Model
@@ -62,6 +63,7 @@ def compare(
     at: Sequence[Mapping[str, str]] = (),
     seed: int = 0,
     device: str = "auto",
+    layout: Layout = USUAL,
     progress: Progress = quiet,
     say: Say | None = None,
 ) -> dict[str, Any]:
@@ -76,6 +78,7 @@ def compare(
         sets: "key=value" texts for all configs.
         at: Where else to time rendering, such as {"size": "128x128"}.
         seed: Of what is generated: all start from the same noise.
+        layout: Of the sheets; its further file is one for each, such as figure-1-step.pdf.
         say: Called with a line about each run that is trained.
     """
     out, say = Path(out), say or (lambda text: None)
@@ -107,7 +110,9 @@ def compare(
     result = {"n": len(reference.signals), "seed": seed, "spaces": spaces_of(reference), "needed": needed_in(reference)}
     result |= {"rows": rows, "systems": systems}
     atomic.write_text(out / "compare.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
-    write_scoreboard(result, shown, out)
+    for path in write_scoreboard(result, shown, out, layout):
+        if path.parent != out:
+            say(str(path))
     return result
 
 

@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
+from inrkit.drawing.layout import Layout
 from inrkit.drawing.page import Report, Rows, Section, Table, save_report
-from inrkit.drawing.sheet import CLEAR, labelled_rows, save_png, sheet
+from inrkit.drawing.sheet import CLEAR, save_sheet, sheet
 from inrkit.storage import atomic
 
 _System: TypeAlias = Mapping[str, Any]
@@ -64,9 +65,12 @@ def note_of(result: Mapping[str, Any]) -> str:
     )
 
 
-def write_scoreboard(result: Mapping[str, Any], shown: Mapping[str, Mapping[str, Tensor]], out: Path) -> None:
-    """`compare.md`, `compare.html`, and a sheet for each kind of picture."""
+def write_scoreboard(
+    result: Mapping[str, Any], shown: Mapping[str, Mapping[str, Tensor]], out: Path, layout: Layout
+) -> list[Path]:
+    """`compare.md`, `compare.html`, and a sheet for each kind of picture; returns pictures and page."""
     tables = tables_of(result)
+    written: list[Path] = []
     atomic.write_text(out / "compare.md", "\n".join(_markdown(table) for table in tables))
     sections = [Section("Figures", tables)]
     for kind in dict.fromkeys(name for kinds in shown.values() for name in kinds if name != "original"):
@@ -78,9 +82,10 @@ def write_scoreboard(result: Mapping[str, Any], shown: Mapping[str, Mapping[str,
         pictures = [(name, sheet(part, columns=len(part), paper=CLEAR)) for name, part in rows.items()]
         title = "Reconstruction" if kind == "encode" else f"Samples in {kind}"
         sections.append(Section(title, [Rows(pictures)], lead))
-        save_png(labelled_rows(rows), out / f"{kind.replace(' ', '-')}.png")
+        name = kind.replace(" ", "-")
+        written += save_sheet(rows, layout.further(name), out / f"{name}.png")
     subtitle = f"{len(result['systems'])} systems, {len(result['rows'])} runs, the same signals and the same noise."
-    save_report(Report("Comparison", subtitle, {}, sections), out / "compare.html")
+    return [*written, save_report(Report("Comparison", subtitle, {}, sections), out / "compare.html")]
 
 
 def _table(title: str, columns: Mapping[str, _Cell], systems: list[_System], note: str) -> Table:

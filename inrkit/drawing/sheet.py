@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageFont
 from torch import Tensor
 
+from inrkit.drawing.figure import SIZE, Figure, Tile, Words, save_figure
+from inrkit.drawing.layout import USUAL, Layout
 from inrkit.errors import UsageError
 from inrkit.storage import atomic
 
@@ -23,7 +25,6 @@ LEAST = 96
 GAP = 4
 WHITE = (255, 255, 255, 255)
 CLEAR = (0, 0, 0, 0)
-_INK = (124, 124, 124, 255)  # legible on white and on black
 
 
 class _Row(NamedTuple):
@@ -64,20 +65,42 @@ def sheet(
     """Pictures (N, 3, H, W) row by row, with a caption below each if wanted."""
     if pictures.ndim != 4 or not len(pictures):
         raise UsageError(f"a sheet needs pictures (N, 3, H, W) with N > 0, got {tuple(pictures.shape)}")
-    whole = _row_of(pictures, captions)
-    columns = columns or columns_for(len(pictures))
-    parts = [slice(start, start + columns) for start in range(0, len(pictures), columns)]
-    return _compose([_Row(whole.tiles[part], whole.captions[part]) for part in parts], paper)
+    return laid_out({"": pictures}, Layout(columns), captions=captions).image(paper)
 
 
 def labelled_rows(rows: Mapping[str, Tensor], *, captions: Sequence[str] | None = None) -> Image.Image:
     """One row for each entry (N, 3, H, W), its name on the left; ``captions`` stand below the last row."""
+    return laid_out(rows, USUAL, captions=captions).image()
+
+
+def laid_out(rows: Mapping[str, Tensor], layout: Layout, *, captions: Sequence[str] | None = None) -> Figure:
+    """Rows of pictures (N, 3, H, W) as a layout has them; one without a name is broken into rows about as wide as high.
+
+    ``captions`` stand below the last of the rows that there are, if it is shown.
+    """
     last = list(rows)[-1]
-    return _compose([_row_of(p, captions if label == last else None, label) for label, p in rows.items()], WHITE)
+    shown = layout.chosen_rows(dict(rows))
+    pick = layout.picked(min(len(pictures) for pictures in shown.values()))
+    texts = None if captions is None else [captions[i] for i in pick]
+    whole = [
+        _row_of(pictures[list(pick)], texts if label == last else None, label, layout.scale)
+        for label, pictures in shown.items()
+    ]
+    columns = layout.columns or (columns_for(len(pick)) if last == "" else len(pick))
+    parts = [slice(start, start + columns) for start in range(0, len(pick), columns)]
+    return _compose([[_Row(row.tiles[part], row.captions[part], row.label) for row in whole] for part in parts])
 
 
-def _row_of(pictures: Tensor, captions: Sequence[str] | None, label: str = "") -> _Row:
-    tiles = [to_image(picture, scale_for(*pictures.shape[2:])) for picture in pictures]
+def save_sheet(
+    rows: Mapping[str, Tensor], layout: Layout, sheet: Path | None, *, captions: Sequence[str] | None = None
+) -> list[Path]:
+    """The sheet as a PNG, and in the further file of the layout; what was written."""
+    figure = laid_out(rows, layout, captions=captions)
+    return [save_figure(figure, path, png) for path in dict.fromkeys((sheet, layout.path)) if path is not None]
+
+
+def _row_of(pictures: Tensor, captions: Sequence[str] | None, label: str, scale: int | None) -> _Row:
+    tiles = [to_image(picture, scale or scale_for(*pictures.shape[2:])) for picture in pictures]
     texts = [""] * len(tiles) if captions is None else list(captions)
     if len(texts) != len(tiles):
         raise UsageError(f"a sheet needs as many captions as pictures, {len(tiles)} (got {len(texts)})")
@@ -114,28 +137,32 @@ def first_row(image: Image.Image, count: int) -> Image.Image:
     return image.crop((GAP, GAP, image.width - GAP, GAP + height))
 
 
-def _compose(rows: Sequence[_Row], paper: tuple[int, int, int, int]) -> Image.Image:
-    """Cells of one width; a row is as high as its tallest tile; labels on the left; captions below."""
-    font = ImageFont.load_default(13)
+def _compose(blocks: Sequence[Sequence[_Row]]) -> Figure:
+    """Cells of one width; a row is as high as its tallest tile; labels on the left; captions below.
+
+    Blocks of several rows stand apart.
+    """
+    rows = [row for block in blocks for row in block]
+    font = ImageFont.load_default(SIZE)
     cell = max(tile.width for row in rows for tile in row.tiles)
     margin = max((math.ceil(font.getlength(row.label)) + 3 * GAP for row in rows if row.label), default=0)
-    heights = [max(tile.height for tile in row.tiles) for row in rows]
-    texts = [20 if any(row.captions) else 0 for row in rows]
-    width = margin + GAP + max(len(row.tiles) for row in rows) * (cell + GAP)
-    canvas = Image.new("RGBA", (width, GAP + sum(heights) + sum(texts) + GAP * len(rows)), paper)
-    draw = ImageDraw.Draw(canvas)
+    tiles: list[Tile] = []
+    words: list[Words] = []
     top = GAP
-    for row, height, text in zip(rows, heights, texts, strict=True):
+    for number, row in enumerate(rows):
+        if number and len(blocks[0]) > 1 and number % len(blocks[0]) == 0:
+            top += 2 * GAP
+        height, below = max(tile.height for tile in row.tiles), 20 if any(row.captions) else 0
         if row.label:
-            draw.text((margin - GAP, top + height // 2), row.label, _INK, font, anchor="rm")
+            words.append(Words(margin - GAP, top + height // 2, row.label, "end"))
         for i, (tile, caption) in enumerate(zip(row.tiles, row.captions, strict=True)):
             left = margin + GAP + i * (cell + GAP)
-            canvas.paste(tile, (left, top))
+            tiles.append(Tile(left, top, tile))
             if caption:
-                middle = (left + cell // 2, top + height + text // 2)
-                draw.text(middle, _fitted(caption, cell, font), _INK, font, anchor="mm")
-        top += height + text + GAP
-    return canvas
+                middle = (left + cell // 2, top + height + below // 2)
+                words.append(Words(*middle, _fitted(caption, cell, font), "middle"))
+        top += height + below + GAP
+    return Figure(margin + GAP + max(len(row.tiles) for row in rows) * (cell + GAP), top, tiles, words)
 
 
 def _fitted(text: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:

@@ -15,7 +15,8 @@ from inrkit.core.edit.task import insert
 from inrkit.core.modality import Modality, Original
 from inrkit.core.observation import Observation
 from inrkit.core.pipeline import Prediction
-from inrkit.drawing.sheet import labelled_rows, save_png
+from inrkit.drawing.layout import Layout
+from inrkit.drawing.sheet import save_sheet as save_rows
 from inrkit.inference.model import Model
 from inrkit.inference.picture import pictures_of
 from inrkit.metrics.metric import psnr
@@ -148,13 +149,14 @@ def save_edits(
 
 
 def save_sheet(
-    model: Model, given: Observation | None, edited: Prediction, operator: Operator | None, sheet: Path
-) -> None:
+    model: Model, given: Observation | None, edited: Prediction, operator: Operator | None, sheet: Path, layout: Layout
+) -> list[Path]:
     """At the model's resolution: what went in above what was known, what came out and what the INRs show of it."""
-    first = edited.rows(slice(0, _ON_SHEET))
+    wanted = layout.count(_ON_SHEET)
+    first = edited.rows(slice(0, wanted))
     rows: dict[str, Tensor] = {}
     if given is not None:
-        before = given.values[:_ON_SHEET]
+        before = given.values[:wanted]
         rows["input"] = pictures_of(model, before)
         if operator is not None:
             rows["known"] = _known_part(model, operator, before)
@@ -163,7 +165,7 @@ def save_sheet(
     if any(value is not None for value in fidelity):
         rows["its INR"] = pictures_of(model, first.signal)
         captions = ["the same" if value is None else f"{value:.1f} dB" for value in fidelity]
-    save_png(labelled_rows(rows, captions=captions), sheet)
+    return save_rows(rows, layout, sheet, captions=captions)
 
 
 def _fidelity(edited: Prediction) -> list[float | None]:

@@ -1,0 +1,43 @@
+"""Figures for a paper, by commands."""
+
+from pathlib import Path
+
+import numpy as np
+from click.testing import CliRunner
+from PIL import Image
+
+import inrkit
+from inrkit.cli import main
+
+SMALL = ["size=8,8", "width=16", "depth=1", "decoder_depth=1", "heads=2", "hidden=16", "inr_width=16", "inr_inner=16"]
+
+
+def ran(*args: object, code: int = 0) -> str:
+    result = CliRunner().invoke(main, [str(arg) for arg in args])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_sheets_of_every_command_go_into_a_paper(tmp_path: Path) -> None:
+    """By the ending of --sheet, beside the PNG; every file is named; mistakes show before the work."""
+    run, pictures = tmp_path / "run", [tmp_path / f"{i}.png" for i in range(3)]
+    for path in pictures:
+        Image.fromarray(np.full((8, 8, 3), 99, np.uint8)).save(path)
+    quiet = {"progress": False, "on_sample": lambda *_: None, "on_end": lambda *_: None}
+    sets = [f"options.{option}" for option in (*SMALL, "inr_depth=2", "count=64")]
+    inrkit.train(modality="image", steps=1, batch_size=4, precision="fp32", overrides=sets, out=run, **quiet)
+    figures = {name: tmp_path / f"{name}.pdf" for name in ("sample", "encode", "edit")}
+    args = ("--pick", "0,5", "--scale", 2, "--sheet", figures["sample"], "-o", tmp_path / "s")
+    said = ran("sample", run, "-n", 6, *args)
+    assert f"see {tmp_path / 's' / 'sheet.png'} and {figures['sample']}" in said
+    with Image.open(tmp_path / "s" / "sheet.png") as sheet:
+        assert sheet.size == (2 * 20 + 4, 24)
+    said = ran("encode", run, *pictures, "--columns", 2, "--sheet", figures["encode"], "-o", tmp_path / "all.inr")
+    assert str(figures["encode"]) in said
+    args = ("--task", "colorize", "--rows", "known,edited", "--sheet", figures["edit"], "-o", tmp_path / "e")
+    assert str(figures["edit"]) in ran("edit", run, pictures[0], *args)
+    for name, path in figures.items():
+        assert path.read_bytes().startswith(b"%PDF"), name
+    assert "'--sheet' ends with .png, .pdf, .svg" in ran("sample", run, "--sheet", "a.jpg", code=2)
+    assert "'--pick': expected numbers from 0 to 15" in ran("sample", run, "--pick", "16", code=2)
+    assert "'--rows': no row named 'x'" in ran("encode", run, *pictures, "--rows", "x", code=2)
