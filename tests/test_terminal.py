@@ -224,8 +224,15 @@ def test_doctor_shows_how_far_it_is_and_fits() -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
-    [("sample", "RUN"), ("encode", "RUN", "a.png"), ("render", "a.inr"), ("compare", "RUN", "RUN", "-o", "out")],
+    "line",
+    [
+        "sample RUN",
+        "encode RUN a.png",
+        "edit RUN a.png --task denoise",
+        "render a.inr",
+        "compare RUN RUN -o out",
+        "train",
+    ],
 )
 def test_something_is_said_before_anything_slow_is_imported(tmp_path: Path, line: str) -> None:
     """A bar stands there when torch is imported, which takes seconds."""
