@@ -311,6 +311,16 @@ def shifted_by_chance(whole: Pipeline) -> None:
     whole.transform = Changed(lambda values: values + shift)
 
 
+def looking_at_values(whole: Pipeline) -> None:
+    forward = whole.function.forward
+    whole.function.forward = lambda params, coords: forward(params, coords) if float(coords.sum()) else coords
+
+
+def squared_in_glsl(whole: Pipeline) -> None:
+    glsl = whole.function.glsl
+    whole.function.glsl = lambda params: glsl({name: value**2 for name, value in params.items()})
+
+
 # ---------------------------------------------------------------------------------------------- which law each breaks
 
 SPOILT: dict[str, dict[str, Any]] = {
@@ -377,6 +387,8 @@ SPOILT: dict[str, dict[str, Any]] = {
     "samples_are_finite_and_seeded": {"build": nosy(torch.zeros_like)},
     "sampling_in_steps_is_finite": {"build": measured(lambda values: values * math.nan)},
     "training_stays_on_its_device": augmented(lambda values: values + torch.rand(len(values), 1, 1)),
+    "functions_can_be_exported": {"build": built(looking_at_values)},
+    "shaders_are_well_formed": {"build": built(squared_in_glsl)},
     "a_model_stays_on_its_device": {"build": measured(lambda values: values + torch.zeros(values.shape[1:]))},
 }
 

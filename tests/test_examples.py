@@ -5,11 +5,14 @@ import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 import inrkit
+from inrkit.nn.fourier import grid_centers
+from inrkit.testing import Subject
 from inrkit_image.embedded.faces import EmbeddedFaces
 from inrkit_image.formats.picture import write_image
 
@@ -147,3 +150,27 @@ def test_an_operator_of_ones_own_is_kept(run: Runner, trained: Path) -> None:
     assert kept < 1e-5
     with Image.open(run.folder / "recovered.png") as picture:
         assert picture.size == (2 * 32, 3 * 32)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"function_options": {"threshold": 0.004}},
+        {"function": "mlp", "function_options": {"width": 32, "depth": 3, "frequencies": 5}},
+        {"function": "siren", "function_options": {"width": 32, "latent": 24}},
+    ],
+    ids=["anr", "anr-cut", "mlp", "siren"],
+)
+def test_numpy_alone_reads_an_inr(options: dict[str, object], run: Runner) -> None:
+    """Of each function, in each number format, what numpy finds is what torch finds, to 1e-5."""
+    tiny = {"size": [16, 16], "width": 16, "heads": 2, "hidden": 16, "depth": 1, "decoder_depth": 1}
+    subject = Subject("image", options={**tiny, **options})
+    inrs = [subject.model.inr(subject.encoded, i) for i in range(2)]
+    for dtype in ("fp32", "bf16", "int8"):
+        file = inrkit.save_inr(run.folder / "two.inr", inrs, dtype)
+        run("read_inr.py", file, "--row", 1, "--side", 5)
+        opened = inrkit.open_inr(file, row=1)
+        wanted = opened.measure.function(opened.params, grid_centers((5, 5))[None])[0].view(5, 5, 3)
+        found = torch.from_numpy(np.load(run.folder / "two.npy"))
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)

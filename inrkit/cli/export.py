@@ -25,6 +25,7 @@ def export(file: Path, what: str, sets: tuple[str, ...], row: int | None, out: P
       inrkit export new/0000.inr mesh --set cells=160 --set level=20
       inrkit export photo.inr html -o photo.html
       inrkit export faces html -o gallery.html
+      inrkit export faces onnx -o encoder.onnx
       inrkit export new/0000.inr weights
 
     \b
@@ -34,6 +35,10 @@ def export(file: Path, what: str, sets: tuple[str, ...], row: int | None, out: P
                 turn an object, hear a sound at any speed. --set exact=true: all numbers in 32 bits, twice the size.
                 Of a run: samples and encoded held-out signals, and what lies between; --set count=8 of each
       glsl      the INR as a function in GLSL ES 3.00; its numbers, a texture, in FILE.glsl.f32
+      onnx      the INR for ONNX Runtime: coordinates (points, axes) in, outputs out; with the extra 'onnx'.
+                --set params=true: params are inputs too, for any number of signals.
+                Of a run: the encoder, from values to params, and beside it the function of coordinates and params
+      pt2       the same for torch.export.load, in Python without inrkit
       weights   the params of the INR as .safetensors
 
     Plugins may offer more formats: see 'inrkit plugins list'. 'inrkit render' makes pictures and videos.
@@ -56,6 +61,7 @@ def export(file: Path, what: str, sets: tuple[str, ...], row: int | None, out: P
         raise UsageError(f"{file}: '--row' is for an .inr file of several signals")
     model = Model.load(file)
     with bar("exporting"):
-        written = export_what(model, exporter(), options, out or made_folder(model.run) / f"gallery{exporter.suffix}")
+        target = out or made_folder(model.run) / f"{exporter.of_run}{exporter.suffix}"
+        written = export_what(model, exporter(), options, target)
     for path in written:
         say(str(path))

@@ -27,6 +27,8 @@ class Exporter(abc.ABC):
     suffix: ClassVar[str]
     """Of the file that is written when no name is given."""
     Options: ClassVar[type]
+    of_run: ClassVar[str] = "gallery"
+    """The name of the file that is written of a run when none is given."""
 
     @abc.abstractmethod
     def run(self, opened: Opened, options: Any, path: Path) -> list[Path]:

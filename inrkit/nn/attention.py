@@ -67,7 +67,7 @@ class Attention(nn.Module):
         """x (B or 1, N, dim), to (B, M, dim), result (B, N, dim)."""
         projected = self.q(x), *self.kv(x if to is None else to).chunk(2, -1)
         q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in projected)
-        out: Tensor = self.proj(attend(q.expand(len(k), -1, -1, -1), k, v).transpose(1, 2).flatten(2))
+        out: Tensor = self.proj(attend(q.expand(k.shape[0], -1, -1, -1), k, v).transpose(1, 2).flatten(2))
         return out
 
     if TYPE_CHECKING:

@@ -78,7 +78,7 @@ class Condition(nn.Module):
             if label is not None:
                 raise UsageError("a label was given to a network that learned no classes; leave it out")
             return condition
-        embedded: Tensor = self.label(label_rows(label, len(condition), self.classes, condition.device))
+        embedded: Tensor = self.label(label_rows(label, condition.shape[0], self.classes, condition.device))
         return condition + embedded
 
     def _features(self, level: Tensor) -> Tensor:

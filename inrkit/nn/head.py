@@ -66,7 +66,7 @@ class ColumnHead(WeightHead):
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.linear(self.norm(tokens)).transpose(1, 2)  # (B, fan_in, g)
         columns = F.normalize(self.base * x.repeat(1, 1, self.fan_out // self.count), dim=1) * 2**0.5
-        return torch.cat([columns, self.bias.expand(len(x), -1, -1)], dim=1)
+        return torch.cat([columns, self.bias.expand(x.shape[0], -1, -1)], dim=1)
 
 
 @final

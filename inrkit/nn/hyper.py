@@ -69,7 +69,7 @@ class HyperTransformer(Denoiser):
         tokens = self.tokens[None]
         for block in self.decoder:
             tokens = block(tokens, x)
-        parts = tokens.expand(len(x), -1, -1).split([head.count for head in self.heads.values()], dim=1)
+        parts = tokens.expand(x.shape[0], -1, -1).split([head.count for head in self.heads.values()], dim=1)
         return {
             name: head(part).float() for name, head, part in zip(self.names, self.heads.values(), parts, strict=True)
         }

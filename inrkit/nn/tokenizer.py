@@ -26,16 +26,16 @@ def patchify(values: Tensor, patch: tuple[int, ...]) -> Tensor:
     split = [part for n, p in zip(values.shape[2:], patch, strict=True) for part in (n // p, p)]
     counts, insides = range(2, 2 + 2 * axes, 2), range(3, 3 + 2 * axes, 2)
     parts = values.reshape(*values.shape[:2], *split).permute(0, *counts, 1, *insides)
-    return parts.reshape(len(values), -1, values.shape[1] * math.prod(patch))
+    return parts.reshape(values.shape[0], -1, values.shape[1] * math.prod(patch))
 
 
 def unpatchify(patches: Tensor, grid: tuple[int, ...], patch: tuple[int, ...]) -> Tensor:
     """The inverse of `patchify`: (B, patches, C * prod(patch)) on a grid of so many patches to (B, C, *size)."""
     axes = len(grid)
-    parts = patches.reshape(len(patches), *grid, -1, *patch)  # (B, n..., C, p...)
+    parts = patches.reshape(patches.shape[0], *grid, -1, *patch)  # (B, n..., C, p...)
     order = [part for axis in range(axes) for part in (1 + axis, 2 + axes + axis)]
     size = [n * p for n, p in zip(grid, patch, strict=True)]
-    return parts.permute(0, 1 + axes, *order).reshape(len(patches), -1, *size)
+    return parts.permute(0, 1 + axes, *order).reshape(patches.shape[0], -1, *size)
 
 
 @final

@@ -32,3 +32,6 @@ def register_exporters(register: Register) -> None:
     home = "inrkit.inference.viewer"
     register("html", f"{home}:PageExporter", "a page that evaluates the function in the browser, by WebGL2")
     register("glsl", f"{home}:GlslExporter", "the function as GLSL ES 3.00, with its numbers beside it")
+    home = "inrkit.inference.programs"
+    register("onnx", f"{home}:OnnxExporter", "the function, or a run's encoder, as ONNX; needs the extra 'onnx'")
+    register("pt2", f"{home}:Pt2Exporter", "the function, or a run's encoder, as torch.export writes it")

@@ -8,12 +8,12 @@ import attrs
 
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.plugins import reason_of
-from inrkit.testing import data, declaration, device, model, network, observing
+from inrkit.testing import data, declaration, device, exporting, model, network, observing
 from inrkit.testing.check import CHECKS, Check, NotAskedError, UnmetError
 from inrkit.testing.piece import PIECE_CHECKS, Piece
 from inrkit.testing.subject import Subject
 
-ROOMS = (declaration, data, observing, network, model, device)
+ROOMS = (declaration, data, observing, network, model, exporting, device)
 """The modules whose checks these are, in the order in which they are made: the first failure is the one to look at."""
 
 State = Literal["passed", "failed", "expected", "surprise", "not asked"]

@@ -77,7 +77,7 @@ void field(vec4 x, vec4 v, out vec4 y[OUTPUTS]) {{
 
     def forward(self, params: Params, coords: Tensor) -> Tensor:
         values, axes = params["values"].float(), len(self.size)
-        places = coords.to(values).expand(len(values), -1, -1).flip(-1)  # torch has the last axis first
+        places = coords.to(values).expand(values.shape[0], -1, -1).flip(-1)  # torch has the last axis first
         if axes == 1:  # torch has no interpolation along a line: make it a strip of height 1
             values, places = values[:, :, None], F.pad(places, (0, 1))
         places = places.unflatten(1, (*[1] * (values.ndim - 3), -1))

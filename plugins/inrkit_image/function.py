@@ -86,7 +86,7 @@ class ANR(INRFunction):
 
     def forward(self, params: Params, coords: Tensor) -> Tensor:
         tokens = params["tokens"]
-        q = self._split(self.q(self.features(coords.to(tokens.device)))).expand(len(tokens), -1, -1, -1)
+        q = self._split(self.q(self.features(coords.to(tokens.device)))).expand(tokens.shape[0], -1, -1, -1)
         k, v = self._split(self.k(tokens)), self._split(self.v(tokens))
         look_up = self._attend_above_threshold if self.threshold else attend
         first, *others = self.mlp

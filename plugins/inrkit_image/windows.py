@@ -142,6 +142,6 @@ void field(vec4 x, vec4 v, out vec4 y[OUTPUTS]) {{
         flat = torch.zeros_like(cell[..., 0])
         for axis, (n, closed) in enumerate(zip(self.grid, self.closed, strict=True)):
             flat = flat * n + (cell[..., axis] % n if closed else cell[..., axis].clamp(0, n - 1))
-        if len(flat) == 1:
+        if flat.shape[0] == 1:
             return tokens[:, flat[0]]
         return tokens.gather(1, flat[..., None].expand(-1, -1, self.width))

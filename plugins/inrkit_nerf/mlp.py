@@ -64,7 +64,7 @@ void field(vec4 x, vec4 v, out vec4 y[OUTPUTS]) {{
 
     def forward(self, params: Params, coords: Tensor) -> Tensor:
         parts = coords.tensor_split([self.axes], dim=-1) if self.mip else [coords]
-        x = self.encoding(*parts).expand(len(next(iter(params.values()))), -1, -1)
+        x = self.encoding(*parts).expand(next(iter(params.values())).shape[0], -1, -1)
         for i, name in enumerate(self.shapes):
             weight = params[name]
             x = torch.baddbmm(weight[:, -1:], x if i == 0 else torch.relu_(x), weight[:, :-1])

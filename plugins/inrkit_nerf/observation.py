@@ -46,7 +46,7 @@ class Rays:
         view, pixel = number // each, number % each
         pixel = pixel[None] if self.pixels is None else self.pixels.flatten(1)[:, start:stop]
         cameras = self.cameras[:, view]  # one camera for each ray
-        if len(pixel) > len(cameras.pose):
+        if pixel.shape[0] > cameras.pose.shape[0]:
             cameras = cameras.map(lambda x: x.expand(len(pixel), *x.shape[1:]))
         positions = pixel_positions(self.cameras.size, pixel)
         origins, directions = rays_at(cameras, positions.expand(*cameras.shape, 2)[..., None, :])

@@ -37,7 +37,7 @@ class RayTokenizer(Tokenizer):
         values = observation.values
         origins, directions = where.rays(0, where.count)
         first = torch.linalg.cross(origins, directions, dim=-1) if self.plucker else origins
-        rays = torch.cat([first, directions], -1).mT.unflatten(2, where.shape).expand(len(values), -1, -1, -1, -1)
+        rays = torch.cat([first, directions], -1).mT.unflatten(2, where.shape).expand(values.shape[0], -1, -1, -1, -1)
         pixels = torch.cat([values, rays.to(values)], 1)  # (B, 9, V, H, W)
         tokens: Tensor = self.embed(patchify(pixels, (1, self.patch, self.patch)))
         return tokens

@@ -132,9 +132,9 @@ void field(vec4 x, vec4 v, out vec4 y[OUTPUTS]) {{
             raise UsageError(
                 f"expected coordinates with {self.axes} or {2 * self.axes} columns, got {coords.shape[-1]}"
             )
-        coords = coords.expand(len(planes), -1, -1)
+        coords = coords.expand(planes.shape[0], -1, -1)
         mean, variance = coords[..., : self.axes], coords[..., self.axes :]
-        found = planes.new_zeros(len(planes), coords.shape[1], self.features)
+        found = planes.new_zeros(planes.shape[0], coords.shape[1], self.features)
         for number, pair in enumerate(self.pairs):
             plane, places = planes[:, number], mean[..., list(pair)]
             if variance.shape[-1]:

@@ -1,0 +1,84 @@
+"""Read an .inr file with numpy alone, and evaluate its function: ANR, MLP or SIREN. See docs/inr.md.
+
+python examples/read_inr.py face.inr 0 256        the first signal, 256 places along each axis
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I8": "<i1"}
+
+
+def read(path: Path | str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All tensors by name, as float32, and the facts."""
+    data = Path(path).read_bytes()
+    start = 8 + int.from_bytes(data[:8], "little")
+    header: Any = json.loads(data[8:start])
+    found: dict[str, Any] = {}
+    for name, entry in header.items():
+        if name != "__metadata__":
+            begin, end = (start + offset for offset in entry["data_offsets"])
+            values = np.frombuffer(data[begin:end], TYPES[entry["dtype"]]).reshape(entry["shape"])
+            found[name] = (values.astype("u4") << 16).view("f4") if entry["dtype"] == "BF16" else values.astype("f4")
+    tensors = {name: x * found.get(f"scale.{name}", 1) for name, x in found.items() if not name.startswith("scale.")}
+    return tensors, json.loads(header["__metadata__"]["inr"])
+
+
+def evaluate(path: Path | str, row: int, x: Any) -> Any:
+    """The outputs (P, channels) of a signal of the file at x (P, axes)."""
+    tensors, facts = read(path)
+    p = {name[7:]: value[row] for name, value in tensors.items() if name.startswith("params.")}
+    s = {name[6:]: value for name, value in tensors.items() if name.startswith("state.")}
+    built = facts["built_with"]
+    function: Any = {"anr": anr, "mlp": mlp, "siren": siren}[built["name"]]
+    return function(p, s, built, built["options"], x)
+
+
+def waves(x: Any, frequencies: Any) -> Any:
+    angles = (x[..., None] * frequencies).reshape(len(x), -1)
+    return np.concatenate([np.cos(angles), np.sin(angles)], -1)
+
+
+def anr(p: Any, s: Any, built: Any, o: Any, x: Any) -> Any:
+    w = np.geomspace(1, o.get("max_frequency") or max(built["size"]) / 2, o["width"] // (2 * built["axes"]))
+    q, k, v = waves(x, np.pi * w) @ s["q.weight"].T, p["tokens"] @ s["k.weight"].T, p["tokens"] @ s["v.weight"].T
+    q, k, v = (y.reshape(len(y), o["heads"], -1).swapaxes(0, 1) for y in (q, k, v))
+    a = q @ k.swapaxes(1, 2) / np.sqrt(q.shape[-1])
+    a = np.exp(a - a.max(-1, keepdims=True))
+    a = np.maximum(a / a.sum(-1, keepdims=True) - o["threshold"], 0)
+    x = ((a / (a.sum(-1, keepdims=True) + 1e-8)) @ v).swapaxes(0, 1).reshape(len(x), -1)
+    x = x @ s["out.weight"].T + s["out.bias"]
+    for i in range(o["depth"]):
+        x = (np.maximum(x, 0) if i else x) @ s[f"mlp.{2 * i}.weight"].T + s[f"mlp.{2 * i}.bias"]
+    return x
+
+
+def mlp(p: Any, s: Any, built: Any, o: Any, x: Any) -> Any:
+    x = waves(x, 2 ** np.linspace(0, o["octaves"], o["frequencies"]))
+    for i in range(o["depth"]):
+        x = (np.maximum(x, 0) if i else x) @ p[f"layer{i}"][:-1] + p[f"layer{i}"][-1]
+    return x
+
+
+def siren(p: Any, s: Any, built: Any, o: Any, x: Any) -> Any:
+    shifts = (p["latent"][0] @ s["shifts.weight"].T).reshape(-1, o["width"])
+    for i, shift in enumerate(shifts):
+        x = np.sin(o["frequency"] * (x @ s[f"layers.{i}.weight"].T + s[f"layers.{i}.bias"] + shift))
+    return x @ s["last.weight"].T + s["last.bias"]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--row", type=int, default=0, help="which signal of the file")
+    parser.add_argument("--side", type=int, default=64, help="places along each axis")
+    args = parser.parse_args()
+    axis = (2 * np.arange(args.side) + 1) / args.side - 1
+    places = np.stack(np.meshgrid(*[axis] * read(args.file)[1]["built_with"]["axes"], indexing="ij"), -1)
+    outputs = evaluate(args.file, args.row, places.reshape(-1, places.shape[-1])).reshape(*places.shape[:-1], -1)
+    np.save(args.file.with_suffix(".npy"), outputs.astype("f4"))
+    print(f"written: {args.file.with_suffix('.npy')}, {outputs.shape}")
