@@ -4,7 +4,6 @@ The page is a `Report` of `Section`s of `Block`s. It knows pictures, curves and 
 """
 
 import abc
-import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import final
 import attrs
 from PIL import Image
 
-from inrkit.drawing.sheet import png
+from inrkit.drawing.sheet import data_address
 from inrkit.drawing.style import CSS
 from inrkit.storage import atomic
 
@@ -186,6 +185,5 @@ def _paragraph(text: str, style: str) -> str:
 
 
 def _img(image: Image.Image, alt: str) -> str:
-    data = base64.b64encode(png(image)).decode()
     size = f'width="{image.width}" height="{image.height}"'
-    return f'<img alt="{escape(alt)}" {size} src="data:image/png;base64,{data}">'
+    return f'<img alt="{escape(alt)}" {size} src="{data_address(image)}">'

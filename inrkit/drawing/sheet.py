@@ -4,6 +4,7 @@ Pictures are tensors (N, 3, H, W) or (3, H, W) in [0, 1]. A PNG holds what is dr
 no time, no name of a machine.
 """
 
+import base64
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -105,6 +106,11 @@ def _row_of(pictures: Tensor, captions: Sequence[str] | None, label: str, scale:
     if len(texts) != len(tiles):
         raise UsageError(f"a sheet needs as many captions as pictures, {len(tiles)} (got {len(texts)})")
     return _Row(tiles, texts, label)
+
+
+def data_address(image: Image.Image) -> str:
+    """The image as an address that holds it, for pages that are one file."""
+    return f"data:image/png;base64,{base64.b64encode(png(image)).decode()}"
 
 
 def png(image: Image.Image) -> bytes:

@@ -1,6 +1,5 @@
 """INRs for the browser: a page that evaluates the function on the reader's graphics card, and the function as GLSL."""
 
-import base64
 from pathlib import Path
 from typing import final
 
@@ -15,7 +14,7 @@ from inrkit.core.modality import Modality
 from inrkit.core.option import AT_LEAST_0, AT_LEAST_1, option
 from inrkit.core.pipeline import Prediction
 from inrkit.core.view import View
-from inrkit.drawing.sheet import png, to_image
+from inrkit.drawing.sheet import data_address, to_image
 from inrkit.drawing.viewer import Shown, viewer_page
 from inrkit.errors import DataError, UsageError
 from inrkit.inference.export import Exporter
@@ -135,9 +134,8 @@ def _held_out(model: Model, options: PageOptions) -> list[tuple[str, Prediction,
     except (DataError, UsageError):
         return []
     encoded = signals.encode()
-    pictures = [png(to_image(picture)) for picture in pictures_of(model, encoded.truth)]
+    pictures = pictures_of(model, encoded.truth)
     return [
-        (f"held out {number}", encoded.prediction.rows(slice(i, i + 1)), f"data:image/png;base64,{text}")
+        (f"held out {number}", encoded.prediction.rows(slice(i, i + 1)), data_address(to_image(pictures[i])))
         for i, number in enumerate(signals.numbers)
-        for text in (base64.b64encode(pictures[i]).decode(),)
     ]
