@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from rich.cells import cell_len
 
 from inrkit.cli.failure import printable, rank
 from inrkit.cli.output import note, say, say_json, shown
@@ -73,7 +74,7 @@ def keep(context: click.Context, parameter: click.Parameter, path: Path | None) 
 
 
 def _say_table(found: Table) -> None:
-    """Never wider than a terminal, where a wide one is turned on its side; plain in a pipe."""
+    """Never wider than a terminal, where a wide one is turned on its side, or else broken; plain in a pipe."""
     from rich.console import Console
     from rich.measure import Measurement
 
@@ -83,11 +84,30 @@ def _say_table(found: Table) -> None:
     table, turned = _drawn(cells, terminal=terminal), _drawn(list(zip(*cells, strict=True)), terminal=terminal)
     free = console.options.update(max_width=_PIPED_WIDTH)
     width, other = (Measurement.get(console, free, one).maximum for one in (table, turned))
+    if width <= console.width or len(found.head) <= 3:
+        parts = [table]
+    else:
+        parts = (
+            [turned] if other <= console.width else [_drawn(p, terminal=True) for p in _broken(cells, console.width)]
+        )
     with console.capture() as captured:
-        console.print(turned if len(found.head) > 3 and other <= console.width < width else table)
+        for part in parts:
+            console.print(part)
     lines = [line.rstrip() for line in captured.get().splitlines() if line.strip()]
     if rank() == 0:
         click.echo("\n".join(lines))
+
+
+def _broken(cells: Sequence[Sequence[str]], width: int) -> list[list[list[str]]]:
+    """The first column beside as many of the others as fit, and again beside the next; rows that are empty there go."""
+    widths = [max(map(cell_len, column)) + 3 for column in zip(*cells, strict=True)]
+    groups: list[list[int]] = [[]]
+    for i in range(1, len(widths)):
+        if groups[-1] and widths[0] + sum(widths[k] for k in groups[-1]) + widths[i] > width:
+            groups.append([])
+        groups[-1].append(i)
+    filled = [(group, [row for row in cells[1:] if any(row[i] for i in group)]) for group in groups]
+    return [[[row[0], *(row[i] for i in group)] for row in [cells[0], *rows]] for group, rows in filled]
 
 
 def _drawn(cells: Sequence[Sequence[str]], *, terminal: bool) -> "Drawn":

@@ -31,6 +31,21 @@ def test_a_wide_table_is_turned_on_its_side() -> None:
     assert len(wide.lines) == 2 + len(ROWS)
 
 
+def test_a_table_that_fits_in_neither_way_is_broken() -> None:
+    """Into groups of columns beside the first one, each without the rows that are empty there; no cell is folded."""
+    names = [f"figure number {i} of many more" for i in range(12)]
+    rows = [[name, *("" if (i + k) % 2 else f"{i}.{k} ± 0.123" for k in range(5))] for i, name in enumerate(names)]
+    head = ["", *(f"signals of sort {k}" for k in range(5))]
+    with terminal(80, out=True) as seen:
+        say_result({}, [Table(head, rows)], as_json=False)
+    text = "\n".join(seen.lines)
+    assert max(map(len, seen.lines)) <= 80
+    assert all(cell in text for row in [head, *rows] for cell in row)
+    with terminal(60, out=True) as narrow:
+        say_result({}, [Table(head, rows)], as_json=False)
+    assert sum(line.split("  ")[0].strip() in names for line in narrow.lines) == 12 * 5 // 2
+
+
 def test_long_cells_are_folded_in_a_terminal() -> None:
     """At words, within their column."""
     with terminal(60, out=True) as seen:
