@@ -75,10 +75,7 @@ def encode(
     the resolution of training. With --data, writes the INR params of a whole data set to one file, on which a
     second-stage model can be trained.
     """
-    if (data is None) == (not inputs):
-        raise UsageError("expected either files or a data set with --data, found " + ("both" if inputs else "neither"))
-    if data is not None and label is not None:
-        raise UsageError("'--label' is for files; a data set has its own labels")
+    _check_arguments(inputs, data, label)
     with bar("loading the model"):
         from inrkit.cli.files import about_files, is_file_name, made_folder, save_all
         from inrkit.inference.given import fittings
@@ -109,6 +106,13 @@ def encode(
         say(f"{row['file']}  {row['psnr']:.2f} dB  {row['source']}")
     if about := about_files(model, inrs, files, dtype):
         say(f"{len(inrs)} INRs{about}")
+
+
+def _check_arguments(inputs: tuple[Path, ...], data: str | None, label: list[str] | None) -> None:
+    if (data is None) == (not inputs):
+        raise UsageError("expected either files or a data set with --data, found " + ("both" if inputs else "neither"))
+    if data is not None and label is not None:
+        raise UsageError("'--label' is for files; a data set has its own labels")
 
 
 def _encode_set(model: "Model", data: str, split: str, limit: int | None, out: Path | None) -> Path:

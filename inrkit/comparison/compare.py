@@ -104,16 +104,19 @@ def compare(
         | (figures.get(run.name) or {"failed": failed[run.name]})
         for run in runs
     ]
-    systems = [
-        summary([row for row in rows if row["system"] == name]) for name in dict.fromkeys(run.system for run in runs)
-    ]
     result = {"n": len(reference.signals), "seed": seed, "spaces": spaces_of(reference), "needed": needed_in(reference)}
-    result |= {"rows": rows, "systems": systems}
+    result |= {"rows": rows, "systems": _systems(rows)}
     atomic.write_text(out / "compare.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     for path in write_scoreboard(result, shown, out, layout):
         if path.parent != out:
             say(str(path))
     return result
+
+
+def _systems(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each system, of all its runs."""
+    names = dict.fromkeys(row["system"] for row in rows)
+    return [summary([row for row in rows if row["system"] == name]) for name in names]
 
 
 def compared_runs(
