@@ -27,7 +27,8 @@ def training_figures(
     Held-out signals stand beside them where there are as many.
     """
     signals, spaces, progress = reference.signals, reference.spaces, reference.progress
-    training = SignalSet.choose(signals.model, "train", TRAINING, reference.seed)
+    wanted = min(TRAINING, max(n, FEW))  # reading them all takes longer than the few samples of a quick look
+    training = SignalSet.choose(signals.model, "train", wanted, reference.seed)
     of_training = _summed(real_pictures(training, "training signals", progress), spaces)
     many = attrs.evolve(signals, numbers=[signals.numbers[i % len(signals)] for i in range(n)])
     shown: dict[str, Tensor] = {}
