@@ -39,7 +39,7 @@ class Warp(Augmentation):
 
         height, width = values.shape[2:]
         log_scale, cos_1, sin = amounts.float().unbind(1)
-        centre = values.new_tensor([(width - 1) / 2, (height - 1) / 2]).expand(len(values), 2)
+        centre = torch.stack([torch.full_like(sin, (n - 1) / 2) for n in (width, height)], 1)  # made on the device
         matrix = get_affine_matrix2d(
             torch.zeros_like(centre),
             centre,

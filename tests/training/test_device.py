@@ -25,7 +25,8 @@ from inrkit.training.order import Order, Rows
 
 OBJECTIVES = ("inrct", "ect", "ict", "ct", "cm-func", "diffusion", "reconstruction", "meanflow")
 WINDOWS = {**GRID, "size": [16, 16], "function": "windows"}
-LABELS = {**IMAGE, "classes": 8, "shift": 0.1, "flip": True, "query_points": 20}
+CHANGES = {"shift": 0.1, "flip": True, "gain": 3.0, "rotate": 9.0, "scale": 1.2, "colour": 0.2, "cutout": 0.3}
+LABELS = {**IMAGE, **CHANGES, "classes": 8, "query_points": 20, "augment_labels": True, "augment_share": 0.5}
 GRID_OF_VALUES = {"count": 40, "size": [16, 16], "function": "grid", "denoiser": "unet"}
 
 CASES: list[tuple[str | type[Modality], dict[str, Any]]] = [
