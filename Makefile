@@ -14,7 +14,7 @@ WHEELS_FOR ?= 3.12
 WHEELS := 'attrs>=25.4' 'pluggy>=1.6' 'click>=8.2,<9' 'rich>=13.3.3' 'kornia>=0.9,<0.10' kornia-rs 'nerfacc>=0.5.3,<0.6' \
 	'tomli-w>=1.0' pytest-timeout hypothesis sortedcontainers
 
-.PHONY: help demo test lint types docs picture bench gpu gpu-wheels clean
+.PHONY: help demo test lint types docs site dist picture bench gpu gpu-wheels clean
 
 help:
 	@echo "make demo [MINUTES=5]    train on synthetic faces for about five minutes, on this machine's processor"
@@ -22,6 +22,8 @@ help:
 	@echo "make lint                ruff: rules and format"
 	@echo "make types               mypy"
 	@echo "make docs                write the generated pages of docs/ anew"
+	@echo "make site                the documentation as a site, in build/site; open build/site/index.html"
+	@echo "make dist                wheel and sdist in dist/, each tried in an environment of its own"
 	@echo "make picture             train the demo and make docs/faces.png of it"
 	@echo "make bench               measure this machine, and write the tables of docs/performance.md anew"
 	@echo "make gpu                 figures, tests and a short run on a CUDA GPU, in nine minutes: one gpu.json"
@@ -55,6 +57,14 @@ test: lint types
 
 docs: $(BIN)/.installed
 	$(BIN)/python docs/generate.py
+
+site: $(BIN)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[site]'
+	$(BIN)/python docs/site/build.py
+
+dist: $(BIN)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check build
+	PYTHON=$(BIN)/python scripts/dist.sh
 
 picture: demo
 	$(BIN)/python docs/picture.py $(RUN)

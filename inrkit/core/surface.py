@@ -44,7 +44,7 @@ class Mesh:
 
 @torch.no_grad()
 def mesh_of(surface: Surface, cells: int = 96, chunk: int = 1 << 15) -> Mesh:
-    """The mesh of a surface from its values at the corners of about ``cells``³ equal cubes."""
+    """The mesh of a surface from its values at the corners of equal cubes, ``cells`` of them along the longest side."""
     low, high = torch.tensor(surface.low), torch.tensor(surface.high)
     step = float((high - low).max()) / cells
     counts = [int(n) + 2 for n in ((high - low) / step).ceil()]

@@ -19,7 +19,7 @@ _PIECE = 16 << 20  # bytes of items that are handed over together
 
 @final
 class StoreWriter(contextlib.AbstractContextManager["StoreWriter"]):
-    """A store in the making. It is at ``path`` when the block of ``with`` ends without an error, else nothing is.
+    """A store in the making. It is at ``path`` when the block of ``with`` ends without an error, else nothing is::
 
         with StoreWriter(path, "image") as out:
             for image in images:
