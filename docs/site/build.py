@@ -20,7 +20,7 @@ PAGES = {
     "The method": ["flow", "formulas", "glossary", "papers", "systems", "references"],
     "Machines": ["performance", "devices", "gpu", "distributed"],
     "Plugins": ["pieces", "plugins", "hooks"],
-    "Look up": ["commands", "config", "files", "names"],
+    "Look up": ["commands", "config", "files", "inr", "names"],
     "The project": ["lab", "contributing", "changelog"],
 }
 """Every page of docs/ by the heading of the table of contents that it stands below; further ones come after them."""
