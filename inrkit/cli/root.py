@@ -22,6 +22,7 @@ COMMANDS = {
     "edit": ("inrkit.cli.edit:edit", "Inpaint, super-resolve, colorize, denoise or interpolate signals."),
     "export": ("inrkit.cli.export:export", "Export an .inr file as a mesh or as plain weights."),
     "evaluate": ("inrkit.cli.evaluate:evaluate", "Measure how well a run encodes and generates."),
+    "report": ("inrkit.cli.report:report", "Write a run's report anew, or follow a run while it trains."),
     "compare": ("inrkit.cli.compare:compare", "Compare runs and configs in one table."),
     "data": ("inrkit.cli.data:data", "Import, describe and verify data sets."),
     "models": ("inrkit.cli.models:models", "List trained models by name; save or share one."),

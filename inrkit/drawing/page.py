@@ -147,12 +147,14 @@ class Report:
         title, subtitle: What was trained.
         numbers: What to see first: label to (number, unit).
         sections: From top to bottom.
+        refresh: Seconds after which a browser loads the page anew; 0 for never.
     """
 
     title: str
     subtitle: str
     numbers: Mapping[str, tuple[str, str]]
     sections: Sequence[Section]
+    refresh: int = 0
 
     def html(self) -> str:
         """The page, complete in itself."""
@@ -160,6 +162,7 @@ class Report:
             f"<div><dt>{escape(label)}</dt><dd>{escape(value)} <small>{escape(unit)}</small></dd></div>"
             for label, (value, unit) in self.numbers.items()
         )
+        refresh = f'<meta http-equiv="refresh" content="{self.refresh}">' if self.refresh else ""
         sections = "".join(section.html() for section in self.sections if section.blocks)
         return (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -167,7 +170,7 @@ class Report:
             # Nothing may be fetched or run, whatever a caption or a config contains.
             '<meta http-equiv="Content-Security-Policy" '
             "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
-            f"<title>{escape(self.title)}</title><style>{CSS}</style></head><body>"
+            f"{refresh}<title>{escape(self.title)}</title><style>{CSS}</style></head><body>"
             f'<header><div class="kicker">inrkit run report</div><h1>{escape(self.title)}</h1>'
             f'<p class="subtitle">{escape(self.subtitle)}</p><dl class="numbers">{numbers}</dl></header>'
             f"<main>{sections}</main><footer>Everything on this page is in this one file.</footer></body></html>\n"

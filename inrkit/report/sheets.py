@@ -165,7 +165,7 @@ def _numbers(model: Model, signals: int, history: History, evaluation: Mapping[s
         "Params per INR": (f"{params:,}", ""),
         "Training signals": (f"{signals:,}", ""),
         "Signals seen": (f"{signals_seen(schedule_phases(model.config), model.step):,}", ""),
-        "Time": _duration(history.seconds()),
+        "Time": duration(history.seconds()),
     }
     sets = evaluation.get("sets", {}).get("spaces", {}).get("random-filters", {}).get(name_of(model.times()), {})
     if "frechet_ratio" in sets:
@@ -173,7 +173,8 @@ def _numbers(model: Model, signals: int, history: History, evaluation: Mapping[s
     return {label: value for label, value in numbers.items() if value[0]}
 
 
-def _duration(seconds: float) -> tuple[str, str]:
+def duration(seconds: float) -> tuple[str, str]:
+    """A time and its unit, as a page shows it."""
     if seconds <= 0:
         return "", ""
     if seconds < 90:
