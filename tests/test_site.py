@@ -41,7 +41,7 @@ def test_links_lead_to_pages_of_the_site(build: ModuleType) -> None:
     assert "](flow.md)" in text
     assert "](contributing.md)" in text
     assert "](examples" not in text
-    assert "](papers.md)" in text
+    assert "[The papers as presets](papers.md)" in text
 
 
 def test_what_a_page_loads_from_elsewhere_is_found(build: ModuleType, tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 PAGES = {
-    "Start": ["tutorial", "data", "recipe", "editing", "conditions", "evaluation"],
+    "Start": ["data", "recipe", "editing", "conditions", "evaluation"],
     "The method": ["flow", "formulas", "glossary", "papers", "systems", "references"],
     "Machines": ["performance", "devices", "gpu", "distributed"],
-    "Plugins": ["pieces", "plugins", "hooks"],
+    "Plugins": ["tutorial", "pieces", "plugins", "hooks"],
     "Look up": ["commands", "config", "files", "inr", "names"],
     "The project": ["lab", "contributing", "changelog"],
 }
@@ -41,6 +41,8 @@ def gathered(page: Path) -> str:
         path = (page.parent / target).resolve()
         name = ELSEWHERE.get(path.relative_to(ROOT).as_posix(), path.name)
         known = path.suffix == ".md" and (path.parent == ROOT / "docs" or name != path.name)
+        if known and text == target:  # a reader of the site knows pages by their titles
+            text = path.read_text().partition("\n")[0].lstrip("# ")
         if known or path.suffix in (".png", ".svg"):
             return f"[{text}]({name}{anchor or ''})"
         return text if text.startswith("`") else f"`{text}`"

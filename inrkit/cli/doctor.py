@@ -47,6 +47,7 @@ def examine(progress: Progress = quiet) -> dict[str, Any]:
     device, room = choose_device("auto"), shutil.disk_usage(Path.cwd())
     parts: dict[str, Callable[[], Any]] = {
         "versions": machine.versions,
+        "extras": machine.extras,
         "torch": machine.build,
         "processor": lambda: {**machine.processor(), "gflops": machine.rates(torch.device("cpu"))},
         "gpus": machine.gpus,
@@ -100,6 +101,7 @@ def _rows(facts: dict[str, Any]) -> list[list[str]]:
     cpu, build, disk, demo = (facts[name] for name in ("processor", "torch", "disk", "demo"))
     rows = [
         ["versions", shown(facts["versions"])],
+        ["extras", ", ".join(f"{name}{'' if has else ' (not installed)'}" for name, has in facts["extras"].items())],
         ["torch build", f"CUDA {build['cuda']}" if build["cuda"] else "CPU only"],
         ["processor", f"{cpu['name']}, {shown(cpu['instructions'])}"],
         ["cores", f"{cpu['usable_cores']} usable of {cpu['cores']}; torch uses {cpu['threads']} threads"],

@@ -1,7 +1,9 @@
 """What ``inrkit doctor`` finds out: facts about this machine and this installation."""
 
+import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +23,15 @@ def versions() -> dict[str, Any]:
     """Versions of what we are built on; None for what is missing."""
     ours = {"inrkit": inrkit.__version__, "python": platform.python_version()}
     return {**ours, **{name: version_of(name) for name in PACKAGES}}
+
+
+def extras() -> dict[str, bool]:
+    """Whether all packages of each of our extras are installed."""
+    found: dict[str, bool] = {}
+    for line in importlib.metadata.requires("inrkit") or []:
+        if asked := re.match(r"([\w.-]+).*\bextra == ['\"]([\w-]+)['\"]", line):
+            found[asked[2]] = found.get(asked[2], True) and version_of(asked[1]) is not None
+    return {name: whole for name, whole in found.items() if name != "dev"}
 
 
 def processor() -> dict[str, Any]:
