@@ -3,6 +3,12 @@
 inrkit train --preset faces --steps 3600 --out runs/faces
 inrkit evaluate runs/faces -n 500 --search-times
 inrkit models save runs/faces plugins/inrkit_models/faces --license Apache-2.0
+
+inrkit data import idx FOLDER digits.h5
+inrkit train --preset faces --data digits.h5 --set options.classes=10 --set label_dropout=0.1 --steps 5000 \\
+    --out runs/digits
+inrkit evaluate runs/digits -n 500 --search-times
+inrkit models save runs/digits plugins/inrkit_models/digits --license CC-BY-SA-3.0
 """
 
 from pathlib import Path
@@ -12,8 +18,10 @@ import inrkit
 INRKIT_API = 1
 
 FACES = Path(__file__).parent / "faces"
+DIGITS = Path(__file__).parent / "digits"
 
 
 @inrkit.hookimpl
 def register_models(register: inrkit.Register) -> None:
     register("faces", "inrkit_models:FACES", "synthetic faces, 32x32 pixels")
+    register("digits", "inrkit_models:DIGITS", "handwritten digits of MNIST by class, 28x28 pixels")
