@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-from rich.cells import cell_len
 
 from inrkit.cli.failure import printable, rank
 from inrkit.cli.output import note, say, say_json, shown
@@ -100,6 +99,8 @@ def _say_table(found: Table) -> None:
 
 def _broken(cells: Sequence[Sequence[str]], width: int) -> list[list[list[str]]]:
     """The first column beside as many of the others as fit, and again beside the next; rows that are empty there go."""
+    from rich.cells import cell_len
+
     widths = [max(map(cell_len, column)) + 3 for column in zip(*cells, strict=True)]
     groups: list[list[int]] = [[]]
     for i in range(1, len(widths)):
