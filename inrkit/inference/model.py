@@ -101,7 +101,12 @@ class Model:
         count = sum(p.numel() for p in self.pipeline.parameters())
         return f"<Model of {self.run}, '{self.modality.name}', step {self.step}: {count:,} parameters, {self.device}>"
 
-    png, _repr_html_ = sheet_of, card_of  # what notebooks show of its predictions, and of itself
+    def png(self, prediction: Prediction) -> bytes:
+        """What notebooks show of a prediction: its first signals, as a PNG file."""
+        return sheet_of(self, prediction)
+
+    def _repr_html_(self) -> str:
+        return card_of(self)
 
     def to(self, device: str | torch.device) -> "Model":
         """The same model, its weights moved to a device."""
