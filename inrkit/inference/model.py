@@ -53,9 +53,8 @@ class Model:
         config: Of the run.
         run: The run directory, where what is made with the model lies by default.
         step: Of training, at which the weights were taken.
-        precision: "fp32" or "bf16".
         facts: What the training data are, such as the names of their classes.
-        skipped: Steps of training that were skipped, because something in them was not finite.
+        skipped: Steps of training in which something was not finite.
         middle: The middle noise level of two-step sampling, where no search in the run directory says another.
     """
 
@@ -64,7 +63,7 @@ class Model:
     config: RunConfig
     run: Path
     step: int
-    precision: str = "fp32"
+    precision: str = "fp32"  # or "bf16"
     facts: Mapping[str, Any] = attrs.field(factory=dict)
     skipped: int = 0
     middle: float = MIDDLE
@@ -98,8 +97,8 @@ class Model:
         return model
 
     def __repr__(self) -> str:
-        count = sum(p.numel() for p in self.pipeline.parameters())
-        return f"<Model of {self.run}, '{self.modality.name}', step {self.step}: {count:,} parameters, {self.device}>"
+        size = f"{sum(p.numel() for p in self.pipeline.parameters()):,} parameters"
+        return f"<Model of {self.run}, '{self.modality.name}', step {self.step}: {size}, {self.device}>"
 
     def png(self, prediction: Prediction) -> bytes:
         """What notebooks show of a prediction: its first signals, as a PNG file."""
@@ -147,10 +146,7 @@ class Model:
     def push(
         self, address: str, dtype: Literal["fp32", "bf16"] = "bf16", *, private: bool = True, license: str = ""
     ) -> str:
-        """Upload the model to the Hugging Face hub as "owner/name"; its address there. Needs the extra 'hub'.
-
-        A model that was loaded from a saved folder is uploaded as it lies there, with its card.
-        """
+        """Upload to the Hugging Face hub as "owner/name", a saved folder as it lies there; its address. Extra 'hub'."""
         if is_model(self.run):
             return hub.push(self.run, address, private=private)
         with tempfile.TemporaryDirectory() as folder:
