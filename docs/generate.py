@@ -67,7 +67,10 @@ def config() -> str:
     parts = [
         "# Configuration\n\nMade by `make docs`. Values come from the preset, then the file (`--config`), then the "
         "flags, then\n`--set KEY=VALUE`, where KEY is any key of this page; the later wins. "
-        "`inrkit train --print-config` prints the outcome,\nand the run directory keeps it as `config.toml`.\n",
+        "`inrkit train --print-config` prints the outcome,\nand the run directory keeps it as `config.toml`.\n\n"
+        "Editors that know JSON Schema complete the keys of a TOML file, show the texts of this page and underline\n"
+        "mistakes: write `inrkit train --modality image --print-schema > schema.json`, and begin the file with\n"
+        "`#:schema ./schema.json`.\n",
         f"## Keys of a run\n\n{_table(RunConfig, '')}",
     ]
     registry = load_plugins()

@@ -11,6 +11,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -403,6 +404,32 @@ def test_print_config_prints_a_config_that_gives_itself(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(text)
     assert succeed("train", "--config", tmp_path / "c.toml", "--print-config") == text
     assert list(tmp_path.iterdir()) == [tmp_path / "c.toml"]
+
+
+@pytest.mark.parametrize("modality", ["image", "nerf"])
+def test_print_schema_prints_what_editors_check_a_config_by(modality: str) -> None:
+    """Every key of a complete config is known, with its type and a help text; another is not."""
+    words = ("train", "--modality", modality, "--dry-run")  # both print before a forecast would be made
+    schema = json.loads(succeed(*words, "--print-schema"))
+    named = {"boolean": bool, "integer": int, "number": (int, float), "string": str, "array": list, "object": dict}
+
+    def check(value: object, schema: dict[str, Any]) -> None:
+        assert any(
+            value == kind["const"] if "const" in kind else value in kind.get("enum", [value])
+            for kind in schema.get("anyOf", [schema])
+            if "type" not in kind or isinstance(value, named[kind["type"]])
+        ), (value, schema)
+        if isinstance(value, dict) and "properties" in schema:
+            assert schema["additionalProperties"] is False
+            for key, part in value.items():
+                check(part, schema["properties"][key])
+
+    check(tomllib.loads(succeed(*words, "--print-config")), schema)
+    assert schema["properties"]["steps"]["description"].startswith("training steps")
+    with pytest.raises((AssertionError, KeyError)):
+        check({"step": 3}, schema)
+    with pytest.raises(AssertionError):
+        check({"steps": "many"}, schema)
 
 
 def test_a_run_is_fine_tuned_from_another(run: Path, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ GROUPS = {
     "level label split sets metrics features weights whole sizes at places orbit depth row rows pick only expected "
     "axes dtype license data_terms",
     "How much": "count n steps minutes batch_size lr passes size columns scale limit seeds equal",
-    "How": "seed device precision sampler times guidance search_times skip_broken trackers extend dry_run public",
-    "Where to": "out overwrite npz sheet table as_json print_config no_progress",
+    "How": "live port seed device precision sampler times guidance search_times skip_broken trackers extend dry_run "
+    "public",
+    "Where to": "out overwrite npz sheet table as_json print_config print_schema no_progress",
 }
 """Headings of help, each with the options below it; options of importers and plugins are about what is read."""
 _GROUP_OF = {name: group for group, names in GROUPS.items() for name in names.split()}

@@ -8,7 +8,7 @@ import click
 
 from inrkit.cli import complete, option
 from inrkit.cli.help import command
-from inrkit.cli.output import bar, say, shown, shown_bytes, shown_count, shown_time
+from inrkit.cli.output import bar, say, say_json, shown, shown_bytes, shown_count, shown_time
 from inrkit.cli.table import Table, say_result
 from inrkit.config.toml import read_toml, to_toml, unstructure
 from inrkit.errors import DataError, UsageError
@@ -99,6 +99,11 @@ from inrkit.errors import DataError, UsageError
 @option.table
 @option.as_json
 @click.option("--print-config", is_flag=True, help="Print the complete config as TOML, and stop.")
+@click.option(
+    "--print-schema",
+    is_flag=True,
+    help="Print a JSON Schema of the config, with which editors complete and check TOML files, and stop.",
+)
 @click.option("--no-progress", is_flag=True, help="Show no progress on stderr.")
 def train(
     modality: str | None,
@@ -113,6 +118,7 @@ def train(
     dry_run: bool,
     as_json: bool,
     print_config: bool,
+    print_schema: bool,
     no_progress: bool,
     **flags: Any,
 ) -> None:
@@ -149,8 +155,8 @@ def train(
         _check(minutes, flags["steps"], as_json=as_json and not dry_run)
         resolved = resolve(modality, preset, config, sets, given, theirs)
         choose_device(resolved.config.device)  # refused before anything is computed
-        if print_config:
-            say(to_toml(unstructure(resolved.config)).rstrip("\n"))
+        if print_schema or print_config:
+            _say_config(resolved, as_schema=print_schema)
             return
         if dry_run:
             _say_forecast(resolved, minutes, as_json=as_json)
@@ -158,8 +164,21 @@ def train(
         from inrkit.training.run import train as train_run
 
         model = train_run(resolved, out, minutes=minutes, progress=False if no_progress else None, extend=extend)
-        skipped = f", {model.skipped} steps of which were skipped" if model.skipped else ""
-        say(f"{model.run}: trained to step {model.step}{skipped}; see {model.run / 'report.html'}")
+        _say_trained(model)
+
+
+def _say_trained(model: Any) -> None:
+    skipped = f", {model.skipped} steps of which were skipped" if model.skipped else ""
+    say(f"{model.run}: trained to step {model.step}{skipped}; see {model.run / 'report.html'}")
+
+
+def _say_config(resolved: Any, *, as_schema: bool) -> None:
+    from inrkit.config.jsonschema import config_schema
+
+    if as_schema:
+        say_json(config_schema(resolved))
+    else:
+        say(to_toml(unstructure(resolved.config)).rstrip("\n"))
 
 
 def _check(minutes: float | None, steps: int | None, *, as_json: bool) -> None:
