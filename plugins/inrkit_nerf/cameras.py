@@ -109,7 +109,8 @@ def rays_at(cameras: Cameras, positions: Tensor) -> tuple[Tensor, Tensor]:
     Directions have length 1, so that a number on a ray is the distance from the camera, in every direction.
     """
     toward = torch.nn.functional.normalize(directions_at(cameras, positions), dim=-1)
-    directions = toward @ cameras.pose[..., :3, :3].mT
+    with torch.autocast(toward.device.type, enabled=False):  # in bf16 they would miss by a third of a pixel at 128
+        directions = toward @ cameras.pose[..., :3, :3].mT
     return cameras.position[..., None, :].expand_as(directions), directions
 
 

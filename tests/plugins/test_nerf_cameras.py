@@ -127,3 +127,12 @@ def test_near_must_be_below_far() -> None:
     for near, far in ((1.0, 1.0), (2.0, 1.0), (-1.0, 1.0), (0.0, math.nan)):
         with pytest.raises(UsageError, match="'near' from 0 and below 'far'"):
             check_range(near, far)
+
+
+def test_rays_are_exact_in_mixed_precision() -> None:
+    """Where matrices are multiplied in bfloat16, rays still go through their pixels."""
+    cameras = orbit(3, 1.3, 20.0, size=(8, 8))
+    exact = rays(cameras)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = rays(cameras)
+    assert torch.equal(mixed[1], exact[1])

@@ -126,6 +126,16 @@ def test_all_views_of_an_object_are_measured_when_asked_for() -> None:
     assert [round(values.item(), 3) for name, values in found.items() if "PSNR" in name] == [30.0]
 
 
+def test_rays_are_described_in_either_way_in_mixed_precision() -> None:
+    """By Plücker coordinates or origin and direction: a network reads both in bfloat16."""
+    for plucker in (False, True):
+        modality = fitted(plucker=plucker)
+        pipeline = modality.build(make_readout("direct"))
+        seen = batch(modality)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert pipeline(seen.support, torch.ones(3)).signal.isfinite().all()
+
+
 def test_noise_is_shared_by_pixel_or_independent() -> None:
     """The literal reading of the paper, and the other one."""
     for shared in (True, False):
