@@ -21,7 +21,7 @@ def export(file: Path, what: str, sets: tuple[str, ...], row: int | None, out: P
     """Export an .inr file, or what a trained run has to show, to a format that other programs read.
 
     \b
-      inrkit export new/0000.inr mesh -o car.ply
+      inrkit export new/0000.inr mesh -o car.glb --set faces=5000
       inrkit export new/0000.inr mesh --set cells=160 --set level=20
       inrkit export photo.inr html -o photo.html
       inrkit export faces html -o gallery.html
@@ -29,8 +29,9 @@ def export(file: Path, what: str, sets: tuple[str, ...], row: int | None, out: P
       inrkit export new/0000.inr weights
 
     \b
-      mesh      triangle mesh of the surface: .ply, or .glb, .obj, .stl with the extra 'mesh'; and a picture of it.
-                --set cells=96: resolution along the longest side; --set level=L: iso-value of the surface
+      mesh      triangle mesh of the surface: .ply, .glb or .obj with colours, or .stl; and a picture of it.
+                --set cells=96: resolution along the longest side; --set level=L: iso-value of the surface;
+                --set faces=5000: simplified to at most so many triangles
       html      one self-contained page that evaluates the INR in the browser (WebGL2): zoom into a picture without end,
                 turn an object, hear a sound at any speed. --set exact=true: all numbers in 32 bits, twice the size.
                 Of a run: samples and encoded held-out signals, and what lies between; --set count=8 of each

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, final
 import attrs
 import torch
 
+from inrkit.core.decimate import decimated
 from inrkit.core.option import option
 from inrkit.core.surface import mesh_of
 from inrkit.drawing.meshfile import picture, save_mesh
@@ -44,6 +45,7 @@ class MeshOptions:
     """Options of ``mesh``."""
 
     cells: int = option(96, "marching-cubes resolution along the longest side of the bounding box")
+    faces: int | None = option(None, "simplify to at most this many triangles; none: as many as the cells give")
     level: float | None = option(None, "iso-value of the surface; none: as the modality defines it")
 
 
@@ -52,7 +54,7 @@ class MeshExporter(Exporter):
     """The surface of a solid as triangles, with a picture of it beside the file."""
 
     name = "mesh"
-    summary = "the surface as triangles: .ply, or .glb, .obj, .stl with the extra 'mesh'"
+    summary = "the surface as triangles: .ply, .glb, .obj or .stl"
     suffix = ".ply"
     Options = MeshOptions
 
@@ -65,6 +67,8 @@ class MeshExporter(Exporter):
         if options.level is not None:
             surface = attrs.evolve(surface, level=options.level)
         mesh = mesh_of(surface, options.cells)
+        if options.faces is not None:
+            mesh = decimated(mesh, options.faces)
         return [save_mesh(mesh, path), save_png(picture(mesh), path.with_name(f"{path.name}.png"))]
 
 
