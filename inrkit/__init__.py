@@ -185,6 +185,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.progress import Progress as Progress
     from inrkit.progress import TextBar as TextBar
     from inrkit.progress import quiet as quiet
+    from inrkit.storage.atomic import write_bytes as write_bytes
     from inrkit.storage.entries import Entries as Entries
     from inrkit.storage.entries import OneFile as OneFile
     from inrkit.storage.entries import below as below

@@ -1,15 +1,17 @@
 """Files of the user: pictures to encode, and pictures, animations and films that are written."""
 
 import importlib
+import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from inrkit import DataError, OneFile, Signals, UsageError, open_entries
+from inrkit import DataError, OneFile, Signals, UsageError, open_entries, write_bytes
 from inrkit_nerf.cameras import Cameras
 from inrkit_nerf.formats.posed import decode, read_view, spread
 from inrkit_nerf.formats.posed_images import posed_views
@@ -70,23 +72,30 @@ def write_views(views: Tensor, path: Path) -> Path:
     if kind in _STILL and len(frames) > 1:
         path, kind = path.with_suffix(".gif"), ".gif"
     if kind in _STILL:
-        frames[0].save(path)
+        write_bytes(path, _packed(frames[0], kind))
     elif kind in _MOVING:
         shown = 1000 // _FRAMES_A_SECOND
-        frames[0].save(path, save_all=True, append_images=frames[1:], duration=shown, loop=0)
+        write_bytes(path, _packed(frames[0], kind, save_all=True, append_images=frames[1:], duration=shown, loop=0))
     elif kind == _FILM:
-        _film(levels, path)
+        write_bytes(path, _film(levels))
     elif not kind:
         path.mkdir(parents=True, exist_ok=True)
         for i, frame in enumerate(frames):
-            frame.save(path / f"{i:04d}.png")
+            write_bytes(path / f"{i:04d}.png", _packed(frame, ".png"))
     else:
         known = ", ".join([*_STILL, *_MOVING, _FILM])
         raise UsageError(f"{path}: expected a name ending in {known}, or a folder, found '{path.suffix}'")
     return path
 
 
-def _film(frames: np.ndarray, path: Path) -> None:
+def _packed(frame: Image.Image, kind: str, **how: Any) -> bytes:
+    """A picture, or with others an animation, as a file."""
+    file = io.BytesIO()
+    frame.save(file, Image.registered_extensions()[kind], **how)
+    return file.getvalue()
+
+
+def _film(frames: np.ndarray) -> bytes:
     try:
         import imageio.v3 as imageio
 
@@ -97,4 +106,5 @@ def _film(frames: np.ndarray, path: Path) -> None:
         ) from error
     # films have even sides
     height, width = frames.shape[1] // 2 * 2, frames.shape[2] // 2 * 2
-    imageio.imwrite(path, frames[:, :height, :width], fps=_FRAMES_A_SECOND, macro_block_size=2)
+    even = frames[:, :height, :width]
+    return bytes(imageio.imwrite("<bytes>", even, extension=_FILM, fps=_FRAMES_A_SECOND, macro_block_size=2))
