@@ -35,8 +35,8 @@ from inrkit.errors import UsageError
 @click.option(
     "--whole",
     is_flag=True,
-    help="PSNR and SSIM over all that is known of each signal, such as every view of an object, where usually some of "
-    "it is taken.",
+    help="Reconstruction over all that is known of each signal, such as every view of an object, where usually some of "
+    "it is taken; the nearest training signal beside it; and with '--features' the Fréchet distance of all pictures.",
 )
 @option.seed("Random seed of the generated signals.")
 @option.device()

@@ -91,6 +91,13 @@ class Display(abc.ABC):
     def pictures(self, values: Tensor) -> Tensor:
         """Something to look at for values (B, C, ...) of any place: (B, 3, H, W) in [0, 1]; for sheets and figures."""
 
+    def views(self, values: Tensor) -> Tensor:
+        """All single pictures (B * V, 3, H, W) that values (B, C, ...) consist of, those of a signal side by side.
+
+        For figures that judge pictures one by one; a signal is one picture unless a modality knows of more.
+        """
+        return self.pictures(values)
+
     def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
         """Signals as a source would read them, and names, from files of the user; for ``encode`` and ``edit``.
 

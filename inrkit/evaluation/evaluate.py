@@ -2,6 +2,7 @@
 
     reconstruction  PSNR and SSIM of INRs of held-out signals where they are queried, what else the modality counts, and
                     the PSNR of the best constant answer, the mean of training signals
+    every           with ``whole``, Fréchet distances over all single pictures, such as every view of every object
     sets            generated signals against held-out ones, with real signals (the floor) and noise beside them
     training        Fréchet distances of generated signals from training signals, as papers have them
     classes         what a classifier makes of generated signals, beside what it makes of real ones
@@ -26,6 +27,7 @@ from inrkit.core.draws import seed_of
 from inrkit.drawing.sheet import labelled_rows, save_png
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.evaluation import classes, consistency, generation, reconstruction
+from inrkit.evaluation.every import EveryView
 from inrkit.evaluation.generation import Reference
 from inrkit.evaluation.search import search_middle
 from inrkit.evaluation.training import training_figures
@@ -48,6 +50,9 @@ METRICS = (
     "resolution",
     *consistency.NAMES,
 )
+
+LEAST = 4
+"""Signals that a set consists of, at least, where sets are compared."""
 
 _COMPARED = 256
 _CONSISTENT = 32
@@ -77,8 +82,9 @@ def evaluate(
         metrics: Some of `METRICS`; all by default.
         search_times: First look for the middle noise level of two steps; the figures are then those of samples by way
             of it, and so are later samples of this checkpoint.
-        whole: Whether PSNR and SSIM are over all that is known of a signal, such as every view of an object, where
-            usually some of it is taken.
+        whole: Whether what is reconstructed is all that is known of a signal, such as every view of an object, where
+            usually some of it is taken; with the nearest training signal beside it, and Fréchet distances of all
+            single pictures in the features of ``networks``.
         networks: Further networks by name whose features sets are compared by: see `make_features`. One that is a
             `Classifier` also judges single signals.
     """
@@ -90,6 +96,8 @@ def evaluate(
     if n < 16:
         raise UsageError(f"'n' must be at least 16 (got {n})")
     signals = SignalSet.choose(model, "test", min(n, generation.MOST), seed, None if data is None else str(data))
+    of_pictures = networks if whole and "frechet" in chosen else {}
+    chosen = _possible(chosen, len(signals), asked=metrics is not None and not of_pictures)
     result: dict[str, Any] = {"format": FORMAT, "step": model.step, "seed": seed}
     result |= {"asked": n, "held_out": len(signals.source), "taken": len(signals)}
     result["data"] = dict(signals.source.facts)
@@ -97,9 +105,11 @@ def evaluate(
     if found:
         result["times"] = found
     compared = [x for x in networks.values() if reconstruction.PERCEPTUAL in chosen and has_stages(x)]
-    if chosen & set(reconstruction.NAMES) or compared:
+    if chosen & set(reconstruction.NAMES) or compared or of_pictures:
         measured = attrs.evolve(signals, source=signals.source.whole()) if whole else signals
-        result["reconstruction"] = reconstruction.reconstruction_figures(measured, chosen, progress, compared)
+        every = EveryView(measured, of_pictures, seed, progress) if whole else None
+        result["reconstruction"] = reconstruction.reconstruction_figures(measured, chosen, progress, compared, every)
+        result |= {} if every is None else every.figures(own_times(model, found))
     if chosen & {*generation.FIGURES, classes.NAME, "memorisation"}:
         result |= _generation(Reference(signals, seed, progress, networks), own_times(model, found), chosen, n)
     if "spread" in chosen:
@@ -110,6 +120,19 @@ def evaluate(
         result |= consistency.consistency_figures(signals[:_CONSISTENT], seed, chosen, progress)
     write_evaluation(model.run, result)
     return result
+
+
+def _possible(chosen: set[str], count: int, *, asked: bool) -> set[str]:
+    """The metrics that so many signals have: one object seen from many sides is worth measuring, but is no set."""
+    of_sets = sorted(chosen & set(generation.FIGURES))
+    if count >= LEAST or not of_sets:
+        return chosen
+    if asked:
+        raise UsageError(
+            f"'{of_sets[0]}' compares sets of at least {LEAST} signals, but the data hold out {count}; "
+            "measure psnr and ssim, or all pictures of each by '--whole --features NAME'"
+        )
+    return chosen - set(of_sets)
 
 
 def _check_networks(chosen: set[str], networks: Sequence[FeatureNetwork]) -> None:

@@ -9,9 +9,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inrkit.config.resolve import Resolved
+from inrkit.core.modality import Display
 from inrkit.errors import DataError, UsageError
+from inrkit.evaluation.every import EveryView
 from inrkit.inference.model import Model
-from inrkit.inference.picture import enlarged, pictures_of
+from inrkit.inference.picture import enlarged, pictures_of, views_of
 from inrkit.inference.signalset import SignalSet
 from inrkit.metrics.feature import FeatureNetwork
 from inrkit.metrics.metric import psnr, ssim
@@ -32,10 +34,18 @@ _FACTORS = (2, 4, 8)
 
 @torch.no_grad()
 def reconstruction_figures(
-    signals: SignalSet, chosen: set[str], progress: Progress, networks: Sequence[FeatureNetwork] = ()
+    signals: SignalSet,
+    chosen: set[str],
+    progress: Progress,
+    networks: Sequence[FeatureNetwork] = (),
+    every: EveryView | None = None,
 ) -> dict[str, Any]:
     """PSNR, SSIM and the modality's own figures over these signals, and the PSNR of the best constant answer; how
-    different signals and INRs look to these networks."""
+    different signals and INRs look to these networks.
+
+    Args:
+        every: Is shown all pictures, and says which training signal is nearest: its PSNR is then told too.
+    """
     model = signals.model
     found: dict[str, list[float]] = {name: [] for name in NAMES if name in chosen}
     constant = constant_answer(model) if "psnr" in found else None
@@ -48,10 +58,16 @@ def reconstruction_figures(
                 found.setdefault("constant", []).extend(psnr(constant.expand_as(truth), truth, peak=PEAK).tolist())
         if "ssim" in found:
             found["ssim"] += similarity(model, shown, truth).tolist()
+        views = [(views_of(model, x) * 2 - 1).split(_PICTURES) for x in (shown, truth)] if networks or every else []
         for network in networks:
-            pictures = [(pictures_of(model, x).cpu() * 2 - 1).split(_PICTURES) for x in (shown, truth)]
-            for pair in zip(*pictures, strict=True):
-                found.setdefault(distance_name(network), []).extend(perceptual_distance(network, *pair).tolist())
+            apart = torch.cat([perceptual_distance(network, *pair) for pair in zip(*views, strict=True)])
+            found.setdefault(distance_name(network), []).extend(apart.unflatten(0, (len(part), -1)).mean(1).tolist())
+        if every is not None:
+            every.add(*views)
+            if "psnr" in found:
+                found.setdefault("nearest", []).extend(
+                    psnr(every.copied(start, part).clamp(-1, 1), truth, peak=PEAK).tolist()
+                )
         for name, values in model.modality.display.metrics(shown, truth).items():
             found.setdefault(name, []).extend(values.tolist())
         progress(start + len(part), len(signals), "encoding")
@@ -75,7 +91,12 @@ def constant_answer(model: Model) -> Tensor:
 
 
 def similarity(model: Model, shown: Tensor, truth: Tensor) -> Tensor:
-    """SSIM of the values where they fill a window along every axis, else of their pictures, (B,)."""
+    """SSIM of each picture where a signal has several, else of the values where they fill a window along every axis,
+    else of their pictures, (B,)."""
+    views = model.modality.display.views
+    if type(model.modality.display).views is not Display.views:
+        found = [ssim(views(a), views(b), peak=1).mean() for a, b in zip(shown.split(1), truth.split(1), strict=True)]
+        return torch.stack(found)
     if 3 <= truth.ndim <= 5 and min(truth.shape[2:]) >= 11:
         return ssim(shown, truth, peak=PEAK, lowest=-1)
     return ssim(pictures_of(model, shown), pictures_of(model, truth), peak=1)

@@ -40,6 +40,12 @@ def pictures_of(model: Owner, values: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def views_of(model: Owner, values: Tensor) -> Tensor:
+    """All single pictures (B * V, 3, H, W) in [0, 1] on the CPU."""
+    return model.modality.display.views(values).float().cpu()
+
+
+@torch.no_grad()
 def rendered(model: Owner, prediction: Prediction, request: Mapping[str, str]) -> Tensor | None:
     """Pictures (B, 3, H, W) of INRs at the place that a request means; None where there is no such place."""
     try:

@@ -23,6 +23,7 @@ _KNOWN = {
     "psnr": "reconstruction PSNR, dB ↑",
     "ssim": "reconstruction SSIM ↑",
     "constant": "PSNR of the mean training signal, dB",
+    "nearest": "PSNR of the nearest training signal, dB",
 }
 _NAMES = {
     "frechet": "Fréchet distance ↓",
@@ -110,6 +111,7 @@ def evaluation_table(evaluation: Mapping[str, Any]) -> Table:
     lines = _of_held_out(evaluation) | _of_sets(evaluation) | _of_training(evaluation) | _of_classes(evaluation)
     first = next((column for cells in lines.values() for column in cells if column not in _FIXED), "samples")
     lines |= _beside_training(evaluation, first)
+    lines |= _of_every(evaluation)
     used = dict.fromkeys(column for cells in lines.values() for column in cells)
     columns = sorted(used, key=lambda column: _FIXED.get(column, 1))
     rows = [(name, *(cells.get(column, "") for column in columns)) for name, cells in lines.items()]
@@ -215,6 +217,16 @@ def _left_out(evaluation: Mapping[str, Any]) -> list[str]:
             "without which one in a hundred of them is not known."
         )
     return said
+
+
+def _of_every(evaluation: Mapping[str, Any]) -> _Lines:
+    """Fréchet distances over all single pictures."""
+    found = evaluation.get("every", {})
+    what = f"Fréchet distance of {found.get('count', 0):,} pictures ↓"
+    return {
+        _in_space(what, space): {_COLUMNS.get(kind, kind): _text(value) for kind, value in row.items()}
+        for space, row in found.get("spaces", {}).items()
+    }
 
 
 def _in_space(text: str, space: str) -> str:

@@ -7,7 +7,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from inrkit import Batch, Display, Measure, Params, Signals, Source, Surface, View, heat, psnr, ssim
+from inrkit import Batch, Display, Measure, Params, Signals, Source, Surface, UsageError, View, heat, psnr
 from inrkit_nerf.formats.files import read_objects, write_views
 from inrkit_nerf.observation import Rays, ViewObservation
 from inrkit_nerf.scene import Scene
@@ -35,6 +35,11 @@ class NerfDisplay(Display):
         views = values[:, :, :: -(-values.shape[2] // _SHOWN)]
         return ((views.float() + 1) / 2).clamp(0, 1).transpose(2, 3).flatten(3)
 
+    def views(self, values: Tensor) -> Tensor:
+        if values.ndim != 5:
+            raise UsageError("some pixels of views are no pictures; ask for whole views")
+        return ((values.float() + 1) / 2).clamp(0, 1).transpose(1, 2).flatten(0, 1)
+
     def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
         scene = self.scene
         return read_objects(paths, scene.size, scene.options.views, scene.world_cameras({}), scene.background)
@@ -58,11 +63,7 @@ class NerfDisplay(Display):
         if shown.ndim != 5:
             return {}
         each = [x.clamp(-1, 1).transpose(1, 2).flatten(0, 1) for x in (shown, truth)]
-        found = {
-            "mean PSNR of single views, dB ↑": psnr(*each, peak=2),
-            "mean SSIM of single views ↑": ssim(*each, peak=2, lowest=-1),
-        }
-        return {name: values.unflatten(0, (len(shown), -1)).mean(1) for name, values in found.items()}
+        return {"mean PSNR of single views, dB ↑": psnr(*each, peak=2).unflatten(0, (len(shown), -1)).mean(1)}
 
     def truth(self, source: Source, numbers: Sequence[int], where: Rays) -> Tensor | None:
         if not isinstance(source, ViewSource):
