@@ -293,7 +293,7 @@ def test_the_flag_plugins_loads_only_those() -> None:
 def test_doctor_measures_the_machine() -> None:
     """Versions, rates, the meaning of auto, room and plugins: for people and for programs."""
     facts = json.loads(succeed("doctor", "--json"))
-    assert facts["extras"].keys() >= {"hub", "mesh", "site"}
+    assert facts["extras"].keys() >= {"hub", "site", "video"}
     assert facts["versions"]["torch"]
     assert facts["processor"]["threads"] >= 1
     assert all(rate > 0 for rate in facts["processor"]["gflops"].values())
