@@ -9,6 +9,10 @@ inrkit train --preset faces --data digits.h5 --set options.classes=10 --set labe
     --out runs/digits
 inrkit evaluate runs/digits -n 500 --search-times
 inrkit models save runs/digits plugins/inrkit_models/digits --license CC-BY-SA-3.0
+
+inrkit train --modality nerf --size small --steps 4000 --out runs/cars
+inrkit evaluate runs/cars -n 300
+inrkit models save runs/cars plugins/inrkit_models/cars --license Apache-2.0
 """
 
 from pathlib import Path
@@ -19,9 +23,11 @@ INRKIT_API = 1
 
 FACES = Path(__file__).parent / "faces"
 DIGITS = Path(__file__).parent / "digits"
+CARS = Path(__file__).parent / "cars"
 
 
 @inrkit.hookimpl
 def register_models(register: inrkit.Register) -> None:
     register("faces", "inrkit_models:FACES", "synthetic faces, 32x32 pixels")
     register("digits", "inrkit_models:DIGITS", "handwritten digits of MNIST by class, 28x28 pixels")
+    register("cars", "inrkit_models:CARS", "radiance fields of synthetic cars, from pictures of 32x32 pixels")
