@@ -15,7 +15,7 @@ from inrkit.plugins.registry import KINDS, Entry
 
 RESERVED: Mapping[str, frozenset[str]] = {
     "command": frozenset(
-        {"train", "sample", "encode", "render", "edit", "export", "evaluate", "compare", "data"}
+        {"train", "sample", "encode", "render", "edit", "export", "evaluate", "compare", "report", "data"}
         | {"models", "presets", "plugins", "doctor", "completion"}
     ),
 }

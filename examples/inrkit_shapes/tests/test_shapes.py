@@ -86,9 +86,9 @@ def test_turned_solids_are_solids_that_stand(tmp_path: Path) -> None:
     """Training turns and mirrors about the vertical: heights stay, and every turn occurs."""
     modality = MODALITY(MODALITY.Options(**OPTIONS, turn=True))
     modality = MODALITY(modality.fit_options(modality.source(None, "train")))
-    values = torch.randn(1, 1, 4, 4, 4).expand(64, -1, -1, -1, -1)
+    values = torch.randn(1, 1, 16, 16, 16).expand(64, -1, -1, -1, -1)
     turned = modality.observe({"values": values}, inrkit.Draws(0, 64), training=True).support.values
-    assert torch.allclose(turned.sum((2, 3)), values.sum((2, 3)), atol=1e-5)
+    assert torch.allclose(turned.sum((2, 3)), values.sum((2, 3)), atol=1e-4)
     assert len({tuple(v.flatten().tolist()) for v in turned}) == 8
 
 
