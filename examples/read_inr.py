@@ -1,6 +1,6 @@
 """Read an .inr file with numpy alone, and evaluate its function: ANR, MLP or SIREN. See docs/inr.md.
 
-python examples/read_inr.py face.inr 0 256        the first signal, 256 places along each axis
+python examples/read_inr.py face.inr --row 0 --side 256
 """
 
 import argparse
@@ -13,8 +13,8 @@ import numpy as np
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I8": "<i1"}
 
 
-def read(path: Path | str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """All tensors by name, as float32, and the facts."""
+def read(path: Path | str, model: Path | str | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All tensors by name, as float32, and the facts; a function that was left out is in the folder of its model."""
     data = Path(path).read_bytes()
     start = 8 + int.from_bytes(data[:8], "little")
     header: Any = json.loads(data[8:start])
@@ -25,12 +25,15 @@ def read(path: Path | str) -> tuple[dict[str, Any], dict[str, Any]]:
             values = np.frombuffer(data[begin:end], TYPES[entry["dtype"]]).reshape(entry["shape"])
             found[name] = (values.astype("u4") << 16).view("f4") if entry["dtype"] == "BF16" else values.astype("f4")
     tensors = {name: x * found.get(f"scale.{name}", 1) for name, x in found.items() if not name.startswith("scale.")}
-    return tensors, json.loads(header["__metadata__"]["inr"])
+    if model is not None:
+        whole = read(Path(model) / "model.safetensors")[0]
+        tensors |= {f"state.{name[9:]}": value for name, value in whole.items() if name.startswith("function.")}
+    return tensors, json.loads(header.get("__metadata__", {}).get("inr", "{}"))
 
 
-def evaluate(path: Path | str, row: int, x: Any) -> Any:
+def evaluate(path: Path | str, row: int, x: Any, model: Path | str | None = None) -> Any:
     """The outputs (P, channels) of a signal of the file at x (P, axes)."""
-    tensors, facts = read(path)
+    tensors, facts = read(path, model)
     p = {name[7:]: value[row] for name, value in tensors.items() if name.startswith("params.")}
     s = {name[6:]: value for name, value in tensors.items() if name.startswith("state.")}
     built = facts["built_with"]
@@ -76,9 +79,12 @@ if __name__ == "__main__":
     parser.add_argument("file", type=Path)
     parser.add_argument("--row", type=int, default=0, help="which signal of the file")
     parser.add_argument("--side", type=int, default=64, help="places along each axis")
+    parser.add_argument("--model", type=Path, help="folder of the model, of a file without its function")
     args = parser.parse_args()
     axis = (2 * np.arange(args.side) + 1) / args.side - 1
     places = np.stack(np.meshgrid(*[axis] * read(args.file)[1]["built_with"]["axes"], indexing="ij"), -1)
-    outputs = evaluate(args.file, args.row, places.reshape(-1, places.shape[-1])).reshape(*places.shape[:-1], -1)
+    outputs = evaluate(args.file, args.row, places.reshape(-1, places.shape[-1]), args.model).reshape(
+        *places.shape[:-1], -1
+    )
     np.save(args.file.with_suffix(".npy"), outputs.astype("f4"))
     print(f"written: {args.file.with_suffix('.npy')}, {outputs.shape}")

@@ -12,6 +12,7 @@ from PIL import Image
 
 import inrkit
 from inrkit.nn.fourier import grid_centers
+from inrkit.storage.named import find_run
 from inrkit.testing import Subject
 from inrkit_image.embedded.faces import EmbeddedFaces
 from inrkit_image.formats.picture import write_image
@@ -174,3 +175,14 @@ def test_numpy_alone_reads_an_inr(options: dict[str, object], run: Runner) -> No
         wanted = opened.measure.function(opened.params, grid_centers((5, 5))[None])[0].view(5, 5, 3)
         found = torch.from_numpy(np.load(run.folder / "two.npy"))
         torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_numpy_alone_reads_an_inr_whose_function_lies_with_a_model(run: Runner) -> None:
+    """The weights that a file leaves out are read from the folder of the model that it names."""
+    model = inrkit.load("faces")
+    inr = model.inr(model.sample(1), 0)
+    file = inrkit.save_inr(run.folder / "face.inr", inr, function_of="faces")
+    run("read_inr.py", file, "--side", 5, "--model", find_run("faces")[0])
+    opened = inrkit.open_inr(inr)
+    wanted = opened.measure.function(opened.params, grid_centers((5, 5))[None])[0].view(5, 5, 3)
+    torch.testing.assert_close(torch.from_numpy(np.load(run.folder / "face.npy")), wanted, atol=1e-5, rtol=1e-5)

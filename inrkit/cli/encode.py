@@ -44,6 +44,7 @@ _ON_SHEET = 24
     "A folder, or FILE.inr for all INPUTs in one file; with --data FILE.h5. [default: RUN/encoded or RUN/params.h5]"
 )
 @option.dtype
+@option.without_function
 @option.layout(rows=True)
 @option.as_json
 def encode(
@@ -57,6 +58,7 @@ def encode(
     device: str,
     out: Path | None,
     dtype: "Dtype",
+    without_function: bool,
     as_json: bool,
     layout: "Layout",
 ) -> None:
@@ -66,6 +68,7 @@ def encode(
       inrkit encode runs/first photo.png -o photo.inr
       inrkit encode runs/first photos/*.png -o encoded
       inrkit encode runs/first photos/*.png -o photos.inr --dtype int8
+      inrkit encode faces photo.png -o photo.inr --dtype bf16 --without-function
       inrkit encode runs/first photos/*.png --pick 0,2,3 --scale 4 --sheet figure.pdf
       inrkit encode runs/first --data embedded -o params.h5
       inrkit train --modality params --data params.h5 --out runs/second
@@ -77,13 +80,11 @@ def encode(
     """
     _check_arguments(inputs, data, label)
     with bar("loading the model"):
-        from inrkit.cli.files import about_files, is_file_name, made_folder, save_all
+        from inrkit.cli.files import about_files, made_folder, save_all
         from inrkit.inference.given import fittings
-        from inrkit.inference.model import Model
 
-        if data is None and out is not None and out.suffix != ".inr" and is_file_name(out):
-            raise UsageError(f"{out}: expected an .inr file or a folder; 'inrkit render' makes pictures of .inr files")
-        model = Model.load(run, device=device)
+        function_of = _function_of(run, without_function)
+        model = _loaded(run, device, None if data else out)
     if data is not None:
         say(str(_encode_set(model, data, split, limit, out)))
         return
@@ -98,13 +99,13 @@ def encode(
     for folder in {file.parent for file in files}:
         made_folder(folder)
     rows, inrs = _encode_files(model, signals, names, files, sheet, layout)
-    save_all(inrs, files, dtype)
+    save_all(inrs, files, dtype, function_of)
     if as_json:
         say_json(rows)
         return
     for row in rows:
         say(f"{row['file']}  {row['psnr']:.2f} dB  {row['source']}")
-    if about := about_files(model, inrs, files, dtype):
+    if about := about_files(model, inrs, files, dtype, function_of):
         say(f"{len(inrs)} INRs{about}")
 
 
@@ -113,6 +114,23 @@ def _check_arguments(inputs: tuple[Path, ...], data: str | None, label: list[str
         raise UsageError("expected either files or a data set with --data, found " + ("both" if inputs else "neither"))
     if data is not None and label is not None:
         raise UsageError("'--label' is for files; a data set has its own labels")
+
+
+def _function_of(run: Path, without_function: bool) -> str | None:
+    """The model whose function files leave out, if they do."""
+    from inrkit.storage.reference import check_installed
+
+    return check_installed(str(run)) if without_function else None
+
+
+def _loaded(run: Path, device: str, out: Path | None) -> "Model":
+    """The model, once it is known that what is to be written has a right name."""
+    from inrkit.cli.files import is_file_name
+    from inrkit.inference.model import Model
+
+    if out is not None and out.suffix != ".inr" and is_file_name(out):
+        raise UsageError(f"{out}: expected an .inr file or a folder; 'inrkit render' makes pictures of .inr files")
+    return Model.load(run, device=device)
 
 
 def _encode_set(model: "Model", data: str, split: str, limit: int | None, out: Path | None) -> Path:

@@ -33,24 +33,26 @@ def inrs_of(model: Model, prediction: Prediction, provenance: Sequence[Mapping[s
     return [model.inr(prediction, i, origin) for i, origin in enumerate(provenance)]
 
 
-def save_all(inrs: Sequence[InrFile], paths: Sequence[Path], dtype: Dtype) -> None:
+def save_all(inrs: Sequence[InrFile], paths: Sequence[Path], dtype: Dtype, function_of: str | None = None) -> None:
     """A file of each, or one file of all."""
     if len(paths) == 1:
-        save_inr(paths[0], inrs, dtype)
+        save_inr(paths[0], inrs, dtype, function_of)
         return
     for path, inr in zip(paths, inrs, strict=True):
-        save_inr(path, inr, dtype)
+        save_inr(path, inr, dtype, function_of)
 
 
-def about_files(model: Model, inrs: Sequence[InrFile], files: Sequence[Path], dtype: Dtype) -> str:
+def about_files(
+    model: Model, inrs: Sequence[InrFile], files: Sequence[Path], dtype: Dtype, function_of: str | None
+) -> str:
     """What there is to say of files of another form: ", int8, 6,234 bytes each, PSNR 51.2 dB against fp32".
 
     That is measured on the first few signals, where the modality shows them.
     """
     size = sum(path.stat().st_size for path in files) / len(inrs)
     if dtype == "fp32":
-        return f", {size:,.0f} bytes each" if len(files) < len(inrs) else ""
-    kept = unpack_inrs(pack_inr(inrs[:_COMPARED], dtype), origin="INR")
+        return f", {size:,.0f} bytes each" if len(files) < len(inrs) or function_of else ""
+    kept = unpack_inrs(pack_inr(inrs[:_COMPARED], dtype, function_of), origin="INR")
     cls = type(model.modality) if inrs[0].modality == model.modality.name else None
     errors = []
     for one, other in zip(kept, inrs, strict=False):

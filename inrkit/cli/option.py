@@ -35,6 +35,12 @@ dtype = click.option(
     show_default=True,
     help="Number format of the .inr files, fp32, bf16 (half the bytes) or int8 (a quarter); their error is told.",
 )
+without_function = click.option(
+    "--without-function",
+    is_flag=True,
+    help="Leave out of .inr files the weights that all signals share. For an installed model, such as faces: the files "
+    "open only where it is installed.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 table = click.option(
     "--table",

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 @option.device()
 @option.out("A folder, or FILE.inr for all samples in one file.  [default: RUN/generated]")
 @option.dtype
+@option.without_function
 @option.layout(rows=False)
 @click.option("--overwrite", is_flag=True, help="Remove other samples that are in OUT.")
 @click.option(
@@ -72,6 +73,7 @@ def sample(
     device: str,
     out: Path | None,
     dtype: "Dtype",
+    without_function: bool,
     overwrite: bool,
     npz: Path | None,
     layout: "Layout",
@@ -100,7 +102,9 @@ def sample(
     with bar("loading the model"):
         from inrkit.inference.model import Model
         from inrkit.inference.times import make_sampler
+        from inrkit.storage.reference import check_installed
 
+        function_of = check_installed(str(run)) if without_function else None
         model = Model.load(run, device=device)
     way = make_sampler(model.sampler if sampler is None else sampler)
     levels = model.times(steps, way) if given is None else given
@@ -108,7 +112,7 @@ def sample(
         model.modality.display.places({"size": size})  # a mistake in it shows before the work
     if npz is None:
         target = out or model.run / "generated"
-        _write(model, target, count, seed, levels, label, way, guidance, size, dtype, overwrite, layout)
+        _write(model, target, count, seed, levels, label, way, guidance, size, dtype, function_of, overwrite, layout)
         return
     from inrkit.inference.sampleset import save_samples
 
@@ -129,6 +133,7 @@ def _write(
     guidance: float,
     size: str | None,
     dtype: "Dtype",
+    function_of: str | None,
     overwrite: bool,
     layout: "Layout",
 ) -> None:
@@ -144,14 +149,15 @@ def _write(
     origin = {"kind": "sample", "seed": seed, "times": list(levels), "sampler": way.name, "guidance": guidance}
     classes = [{}] * count if known is None else [{"label": int(k)} for k in known]
     inrs = inrs_of(model, prediction, [{**origin, **classes[i], "number": i} for i in range(count)])
-    save_all(inrs, files, dtype)
+    save_all(inrs, files, dtype, function_of)
     alone = files == [out]
     for picture, file in zip(pictures, [] if alone else files, strict=False):
         save_png(to_image(picture), file.with_suffix(".png"))
     seen = save_sheet({"": pictures}, layout, out.with_suffix(".png") if alone else out / "sheet.png")
     for path in (*others, *(other.with_suffix(".png") for other in others)):
         path.unlink(missing_ok=True)
-    say(f"{out}: {count} samples{about_files(model, inrs, files, dtype)}; see {' and '.join(map(str, seen))}")
+    about = about_files(model, inrs, files, dtype, function_of)
+    say(f"{out}: {count} {'sample' if count == 1 else 'samples'}{about}; see {' and '.join(map(str, seen))}")
 
 
 def _targets(out: Path, count: int, overwrite: bool) -> tuple[list[Path], list[Path]]:

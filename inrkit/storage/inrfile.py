@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from inrkit.errors import DataError, UsageError
-from inrkit.storage import atomic, jsontext, rounding, tensorfile
+from inrkit.storage import atomic, jsontext, reference, rounding, tensorfile
 
 FORMAT = "inrkit-inr"
 VERSION = "3"
@@ -51,17 +51,30 @@ class InrFile:
         return f"<InrFile of '{self.modality}': {self.function} with {count:,} params, made at noise level {self.t:g}>"
 
 
-def save_inr(path: Path | str, inr: InrFile | Sequence[InrFile], dtype: rounding.Dtype = "fp32") -> Path:
+def save_inr(
+    path: Path | str,
+    inr: InrFile | Sequence[InrFile],
+    dtype: rounding.Dtype = "fp32",
+    function_of: str | None = None,
+) -> Path:
     """Write one signal, or several of one function, to a file; atomically, replacing what was there.
 
     Args:
         dtype: Of the numbers in the file: "fp32", "bf16" with half the bytes, or "int8" with a quarter.
+        function_of: The name of an installed model that made it, such as "faces". The file then leaves out the weights
+            that all signals share, and opens only where that model is installed.
     """
-    atomic.write_bytes(Path(path), pack_inr(inr, dtype, what=str(path)))
+    atomic.write_bytes(Path(path), pack_inr(inr, dtype, function_of, what=str(path)))
     return Path(path)
 
 
-def pack_inr(inr: InrFile | Sequence[InrFile], dtype: rounding.Dtype = "fp32", *, what: str = "INR") -> bytes:
+def pack_inr(
+    inr: InrFile | Sequence[InrFile],
+    dtype: rounding.Dtype = "fp32",
+    function_of: str | None = None,
+    *,
+    what: str = "INR",
+) -> bytes:
     """The bytes of the file, for whoever keeps an INR within something else."""
     inrs = [inr] if isinstance(inr, InrFile) else list(inr)
     _check_alike(inrs, what)
@@ -72,7 +85,8 @@ def pack_inr(inr: InrFile | Sequence[InrFile], dtype: rounding.Dtype = "fp32", *
     # A vector of one signal is a matrix of all: whether it is rounded does not depend on their number.
     vectors = {f"params.{name}": value for name, value in params.items() if value.ndim < 3}
     matrices = {f"params.{name}": value for name, value in params.items() if value.ndim >= 3}
-    matrices |= {f"state.{name}": value for name, value in first.function_state.items()}
+    if function_of is None:
+        matrices |= {f"state.{name}": value for name, value in first.function_state.items()}
     for name, tensor in matrices.items():
         tensorfile.check(name, tensor, what=what)
     common = _common([each.provenance for each in inrs], what)
@@ -80,6 +94,8 @@ def pack_inr(inr: InrFile | Sequence[InrFile], dtype: rounding.Dtype = "fp32", *
     plain |= {"t": [float(each.t) for each in inrs], "provenance": common}
     plain["provenances"] = [{k: v for k, v in each.provenance.items() if k not in common} for each in inrs]
     _check_plain(plain, origin=what)
+    if function_of is not None:
+        plain["function_of"] = reference.refer(function_of, first.function_state, what)
     metadata = {"format": FORMAT, "version": VERSION, "sha256": _UNSIGNED}
     metadata["inr"] = jsontext.encode(plain, what=Path(what).name).decode()
     data = tensorfile.pack({**vectors, **rounding.rounded(matrices, dtype)}, metadata, what=what)
@@ -119,12 +135,15 @@ def unpack_inrs(data: bytes, *, origin: str) -> list[InrFile]:
     if expected != digest:
         raise atomic.altered(origin, expected, digest)
     plain = jsontext.decode(metadata.get("inr", "").encode(), origin=origin)
+    left_out = plain.pop("function_of", None) if isinstance(plain, dict) else None
     _check_plain(plain, origin=origin)
     params, state = (
         {name.removeprefix(prefix): value for name, value in group.items() if name.startswith(prefix)}
         for group in [rounding.restored(tensors, origin=origin)]
         for prefix in ("params.", "state.")
     )
+    if left_out is not None:
+        state = reference.resolve(left_out, origin)
     levels, provenances = plain.pop("t"), plain.pop("provenances")
     if wrong := [name for name, value in params.items() if value.shape[:1] != (len(levels),)]:
         raise DataError(

@@ -50,8 +50,8 @@ class TriPlane(INRFunction):
         super().__init__()
         if axes < 2:
             raise UsageError(f"a plane needs two axes (got {axes}); use the function 'mlp'")
-        o = TriPlaneOptions(**options)  # regions are told from points by their columns, whatever it says of ``mip``
-        self.axes, self.grid, self.patch, self.features = axes, o.grid, o.patch, o.features
+        o = TriPlaneOptions(**options)  # `forward` tells regions from points by their columns, a shader by ``mip``
+        self.axes, self.grid, self.patch, self.features, self.mip = axes, o.grid, o.patch, o.features, o.mip
         self.pairs = list(itertools.combinations(range(axes), 2))
         widths = [o.features, *[o.width] * (o.depth - 1), channels]
         layers = [nn.Linear(*pair) for pair in itertools.pairwise(widths)]
@@ -82,11 +82,11 @@ class TriPlane(INRFunction):
         return tokens.permute(0, 1, 6, 2, 4, 3, 5).reshape(-1, n, self.features, self.side, self.side)
 
     def glsl(self, params: Params) -> Shader:
-        """Bilinear look-ups on the planes, for regions on the two copies whose cells are about as wide."""
+        """Bilinear look-ups on the planes; with ``mip`` on the two copies whose cells are about as wide as a region."""
         planes, depth = self.planes(params)[0] / math.sqrt(len(self.pairs)), -(-self.features // 4)
         decoder = [layer for layer in self.decoder if isinstance(layer, nn.Linear)]
         shader = Shader(decoder[-1].out_features)
-        copies = [copy.permute(0, 2, 3, 1) for copy in halved(planes)]
+        copies = [copy.permute(0, 2, 3, 1) for copy in (halved(planes) if self.mip else [planes])]
         sides = [copy.shape[1] for copy in copies]
         shader.table("planes", torch.cat([copy.flatten(0, 2) for copy in copies]))
         starts = [sum(len(self.pairs) * side**2 for side in sides[:i]) * depth for i in range(len(sides))]

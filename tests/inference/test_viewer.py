@@ -35,6 +35,15 @@ FUNCTIONS = {
     "nearest": ("image", {"function": "grid", "function_options": {"interpolation": "nearest"}}),
     "windows": ("image", {"function": "windows", "function_options": {"patch": 4, "width": 18, "hidden": 16}}),
     "triplane": ("image", {"function": "triplane", "function_options": {"grid": 4, "features": 6}}),
+    "blurred": (
+        "nerf",
+        {
+            "function": "triplane",
+            "function_options": {"grid": 4, "patch": 2, "features": 6, "width": 16, "mip": True},
+            "render_samples": 8,
+            "occupancy": 0,
+        },
+    ),
     "object": ("nerf", {"function_options": MLP, "render_samples": 8, "occupancy": 0}),
     "cones": ("nerf", {"function_options": {**MLP, "mip": True}, "render_samples": 8, "occupancy": 0}),
 }
@@ -64,13 +73,19 @@ def seen_in_a_browser(pages: Path, flags: list[str]) -> str:
     frames = []
     for name in FUNCTIONS:
         asked = f"inr.render({N}, {N}).data.join()"
-        told = f"<script>parent.document.getElementById('{name}').textContent = inr.state.zoom && {asked}</script>"
-        wrong = f"<script>if (!document.getElementById('problem').hidden) parent.document.getElementById('{name}')"
-        wrong += ".textContent = document.getElementById('problem').textContent</script>"
-        page = (pages / f"{name}.html").read_text().replace("</body>", f"{told}{wrong}</body>")
+        told = f"const problem = document.getElementById('problem'), said = parent.document.getElementById('{name}');"
+        told += f"inr.ready.then(() => said.textContent = problem.hidden ? {asked} : problem.textContent)"
+        page = (pages / f"{name}.html").read_text().replace("</body>", f"<script>{{{told}}}</script></body>")
         frames.append(f'<p id="{name}"></p><iframe width=80 height=80 srcdoc="{escape(page)}"></iframe>')
     (pages / "all.html").write_text("<!doctype html><body>" + "".join(frames))
-    command = [str(CHROMIUM), *FLAGS, *flags, f"--user-data-dir={pages / 'profile'}", "--dump-dom"]
+    command = [
+        str(CHROMIUM),
+        *FLAGS,
+        *flags,
+        f"--user-data-dir={pages / 'profile'}",
+        "--virtual-time-budget=60000",
+        "--dump-dom",
+    ]
     return subprocess.run(
         [*command, (pages / "all.html").as_uri()], capture_output=True, text=True, timeout=200, check=True
     ).stdout

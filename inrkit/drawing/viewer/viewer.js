@@ -1,26 +1,29 @@
 "use strict";
-// What is shown stands in PAGE (see __init__.py); `inr.render(width, height)` gives the pixels to whoever asks.
+// What is shown stands in PAGE (see __init__.py). Once `inr.ready`, `inr.render(width, height)` gives the pixels to whoever asks.
 const by = id => document.getElementById(id), facts = PAGE.facts, shape = PAGE.shape;
 const clamp = (x, low, high) => Math.min(high, Math.max(low, x)), radians = Math.PI / 180;
 
 // ---------------------------------------------------------------------------- numbers
-function bytesOf(text) {
-  const raw = atob(text), bytes = new Uint8Array(raw.length);
-  for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
-  return bytes.buffer;
+async function unpacked(text) {
+  const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0)), packed = new Blob([bytes]).stream();
+  return new Uint8Array(await new Response(packed.pipeThrough(new DecompressionStream("deflate"))).arrayBuffer());
 }
 function halfToFloat(h) {
   const sign = h & 0x8000 ? -1 : 1, exponent = h >> 10 & 31, rest = h & 1023;
   return sign * (exponent ? (1 + rest / 1024) * 2 ** (exponent - 15) : rest * 2 ** -24);
 }
-function numbersOf(signal) {
+function numbersOf(signal) { // of a table first the lowest byte of each number, at the end the highest
   const found = new Float32Array(4 * PAGE.width * Math.ceil(PAGE.tables.reduce((n, t) => n + t.rows, 0) / PAGE.width));
-  const data = [new DataView(bytesOf(PAGE.shared)), new DataView(bytesOf(signal.data))], at = [0, 0];
+  const word = new Uint32Array(1), exact = new Float32Array(word.buffer), at = [0, 0];
   let to = 0;
   for (const table of PAGE.tables) {
-    const from = table.shared ? 0 : 1, step = table.exact ? 4 : 2;
-    for (let i = 0; i < 4 * table.rows; i++, at[from] += step)
-      found[to++] = table.exact ? data[from].getFloat32(at[from], true) : halfToFloat(data[from].getUint16(at[from], true));
+    const from = table.shared ? 0 : 1, data = from ? signal.data : PAGE.shared, size = table.exact ? 4 : 2, many = 4 * table.rows;
+    for (let i = at[from]; i < at[from] + many; i++) {
+      word[0] = 0;
+      for (let b = size - 1; b >= 0; b--) word[0] = word[0] << 8 | data[i + b * many];
+      found[to++] = table.exact ? exact[0] : halfToFloat(word[0]);
+    }
+    at[from] += size * many;
   }
   return found;
 }
@@ -83,7 +86,7 @@ function fragment() {
 precision highp float; precision highp int; precision highp sampler2D;
 uniform vec2 page_size; uniform float page_gain; out vec4 page_pixel;
 const bool page_mip = ${facts.mip ? "true" : "false"};
-${PAGE.glsl}${GAIN}${PAGE.colours}
+${by("glsl").textContent}${GAIN}${PAGE.colours}
 ${MAINS[shape]}`;
 }
 
@@ -91,6 +94,7 @@ let gl, program, target, places = {};
 function start() {
   gl = document.createElement("canvas").getContext("webgl2", {antialias: false, premultipliedAlpha: false, powerPreference: "high-performance"});
   if (!gl) return "This page needs WebGL2, which this browser does not have or has switched off. A current Firefox, Chrome, Edge or Safari has it; graphics acceleration must be on.";
+  if (!window.DecompressionStream) return "This page needs a newer browser: Firefox 113, Chrome 80, Edge 80 or Safari 16.4.";
   program = gl.createProgram();
   for (const [kind, text] of [[gl.VERTEX_SHADER, "#version 300 es\nvoid main() { gl_Position = vec4(gl_VertexID == 1 ? 3 : -1, gl_VertexID == 2 ? 3 : -1, 0, 1); }"], [gl.FRAGMENT_SHADER, fragment()]]) {
     const shader = gl.createShader(kind);
@@ -196,24 +200,25 @@ function samples(count, from = -1, to = 1, s = state) {
 
 // ---------------------------------------------------------------------------- the screen
 const screen = by("screen"), paint = screen.getContext("2d");
-let job = null, rate = 1e6, told = 0, frames = 0; // pixels per second
+let job = {}, moved = true, rate = 1e4, frames = 0, later = 0; // rate: pixels, or places of a line, per second
 function shown() { return Math.round(clamp(screen.clientWidth * (window.devicePixelRatio || 1), 64, 1024)); }
-function change(what) { Object.assign(state, what); job = null; ask(); label(); }
+function change(what) { Object.assign(state, what); moved = true; ask(); label(); }
 let asked = false;
 function ask() { if (!asked) { asked = true; requestAnimationFrame(frame); } }
 function frame() {
   asked = false;
-  if (shape === "line") return curve();
+  if (shape === "line") return curve(false);
   const began = performance.now(), width = shown();
-  if (!job) {
+  if (moved && !job.first) { // the first picture after a movement is shown, even if another movement overtakes it
     let scale = 1;
-    while (scale < 16 && width * width * H / W / scale / scale > 0.05 * rate) scale *= 2;
-    job = {scale, parts: null};
+    while (scale < 16 && width * width * H / W / scale / scale > 0.06 * rate) scale *= 2;
+    job = {scale, first: true, seen: {...state}};
+    moved = false;
   }
   if (!job.parts) {
     const w = Math.max(8, Math.round(width / job.scale)), h = Math.max(8, Math.round(w * H / W));
-    job.parts = drawing(w, h, state, () => Math.max(1, Math.floor(0.03 * rate / w)));
-    job.began = began;
+    const samples = job.scale > 1 ? Math.ceil(job.seen.samples / 2) : job.seen.samples;
+    job.parts = drawing(w, h, {...job.seen, samples}, () => job.first ? h : Math.max(1, Math.floor(0.03 * rate / w)));
     job.spent = 0;
   }
   let part = {}, image;
@@ -227,25 +232,33 @@ function frame() {
     screen.height = image.height;
     paint.putImageData(image, 0, 0);
     screen.dataset.done = job.scale;
-    job = job.scale > 1 ? {scale: job.scale / 2, parts: null} : {finished: true};
+    job = job.scale > 1 ? {scale: job.scale / 2, seen: job.seen} : {finished: true};
     label();
   }
-  if (!job.finished) ask();
+  if (moved || !job.finished) ask();
 }
-function curve() {
-  const width = shown(), height = Math.round(width / 2), span = 1 / state.zoom;
-  const many = width * 8, values = samples(many, state.x - span, state.x + span);
-  screen.width = width; screen.height = height;
-  const style = getComputedStyle(document.body);
+function curve(whole) {
+  const width = shown(), began = performance.now(), each = whole ? 8 : clamp(Math.floor(0.06 * rate / width), 1, 8);
+  clearTimeout(later);
+  plot(screen, width, Math.round(width / 2), state, each);
+  rate = width * each / Math.max(performance.now() - began, 1) * 1000;
+  if (each < 8) later = setTimeout(curve, 200, true);
+  screen.dataset.done = 1;
+  label();
+}
+function plot(canvas, width, height, s, each) { // so many places to a pixel
+  const paint = canvas.getContext("2d"), style = getComputedStyle(document.body), seen = part(s);
+  const values = samples(width * each, ...seen, s), most = values.reduce((m, v) => Math.max(m, Math.abs(v)), 1);
+  canvas.width = width; canvas.height = height;
   paint.strokeStyle = style.getPropertyValue("--line");
   paint.strokeRect(-1, height / 2, width + 2, 0);
   paint.strokeStyle = style.getPropertyValue("--accent");
   paint.lineWidth = 1.5;
   paint.beginPath();
-  values.forEach((v, i) => paint.lineTo((i + 0.5) / 8, height / 2 * (1 - 0.95 * v)));
+  values.forEach((v, i) => paint.lineTo((i + 0.5) / each, height / 2 * (1 - 0.95 * v / most)));
   paint.stroke();
-  screen.dataset.done = 1;
 }
+function part(s) { return [s.x - 1 / s.zoom, s.x + 1 / s.zoom]; } // of a line, what is seen
 
 // ---------------------------------------------------------------------------- controls
 const labels = [];
@@ -280,6 +293,7 @@ function play() {
   label();
 }
 function controls() {
+  if (shape === "line") screen.style.width = "100%";
   if (shape === "plane") {
     const most = 24;
     slider("Resolution", 0, most, 1, () => state.cells ? Math.round(4 * Math.log2(state.cells / 8)) : most,
@@ -294,17 +308,18 @@ function controls() {
     slider("Speed", -3, 3, 0.1, () => Math.log2(state.speed), v => ({speed: 2 ** v}), () => `${state.speed.toFixed(2)} x`);
     button("Play", play, () => playing !== null);
   }
-  slider("Zoom", 0, 16, 0.01, () => Math.log2(state.zoom), v => ({zoom: 2 ** v}), () => `${state.zoom < 100 ? state.zoom.toFixed(1) : Math.round(state.zoom)} x`);
+  slider("Zoom", shape === "rays" ? -2 : 0, shape === "rays" ? 4 : 16, 0.01, () => Math.log2(state.zoom), v => ({zoom: 2 ** v}), () => `${state.zoom < 100 ? state.zoom.toFixed(1) : Math.round(state.zoom)} x`);
   button("Reset", () => change({...first(), signal: state.signal, other: state.other}));
   by("buttons").appendChild(by("status"));
-  labels.push(() => by("status").textContent = frames ? `${screen.width} x ${screen.height} in ${frames < 1000 ? Math.round(frames) + " ms" : (frames / 1000).toFixed(1) + " s"}` : "");
+  if (seconds) labels.push(() => by("status").textContent = part(state).map(x => +(500 * (x + 1) * seconds).toPrecision(4)).join(" to ") + " ms");
+  else labels.push(() => by("status").textContent = frames ? `${screen.width} x ${screen.height} in ${frames < 1000 ? Math.round(frames) + " ms" : (frames / 1000).toFixed(1) + " s"}` : "");
 }
 function move(dx, dy) { // in widths of the screen
   if (shape === "rays") return change({azimuth: state.azimuth - 180 * dx, elevation: clamp(state.elevation + 180 * dy, -89, 89)});
   change({x: clamp(state.x - 2 * dx / state.zoom, -1, 1), y: clamp(state.y - 2 * dy * W / H / state.zoom, -1, 1)});
 }
 function zoom(factor, px = 0, py = 0) { // the place under the pointer, from -1 to 1, stays where it is
-  const next = clamp(state.zoom * factor, shape === "rays" ? 0.25 : 1, 65536), held = shape === "rays" ? 0 : 1 / state.zoom - 1 / next;
+  const rays = shape === "rays", next = clamp(state.zoom * factor, rays ? 0.25 : 1, rays ? 16 : 65536), held = rays ? 0 : 1 / state.zoom - 1 / next;
   change({zoom: next, x: clamp(state.x + px * held, -1, 1), y: clamp(state.y + py * held, -1, 1)});
 }
 function pointers() {
@@ -333,7 +348,9 @@ function pointers() {
 }
 function gallery() {
   if (PAGE.signals.length < 2) return;
-  slider("Between", 0, 1, 0.01, () => state.share, v => ({share: v}), () => PAGE.signals[state.other].name);
+  slider("Between", 0, 1, 0.01, () => state.share, v => ({share: v}), () => "to " + PAGE.signals[state.other].name);
+  by("choice").textContent = "Choose two, one after the other: the slider \u201cBetween\u201d leads from the second to the first."
+    + (PAGE.signals.some(signal => signal.picture) ? " Lower pictures are the originals." : "");
   PAGE.signals.forEach((signal, i) => {
     const made = by("signals").appendChild(document.createElement("button")), small = document.createElement("canvas");
     made.append(small);
@@ -342,20 +359,25 @@ function gallery() {
     made.onclick = () => change(state.signal === i ? {share: 0} : {signal: i, other: state.signal, share: 0});
     labels.push(() => made.setAttribute("aria-pressed", state.signal === i));
     setTimeout(() => {
-      if (shape === "line") return small.remove();
+      if (shape === "line") return plot(small, 160, 80, {...first(), signal: i}, 1);
       const image = render(48, Math.max(1, Math.round(48 * H / W)), {...first(), signal: i});
       Object.assign(small, {width: image.width, height: image.height});
       small.getContext("2d").putImageData(image, 0, 0);
     }, 50 * i);
   });
 }
-const problem = start();
-if (problem) {
-  by("problem").hidden = false;
-  by("problem").textContent = problem;
-  by("viewer").hidden = true;
-} else {
+async function begin() {
+  const problem = start();
+  if (problem) {
+    by("problem").hidden = false;
+    by("problem").textContent = problem;
+    by("viewer").hidden = true;
+    return;
+  }
+  PAGE.shared = await unpacked(PAGE.shared);
+  for (const signal of PAGE.signals) signal.data = await unpacked(signal.data);
   gl.canvas.addEventListener("webglcontextlost", () => { by("status").textContent = "The graphics card gave up; reload the page, with fewer samples."; });
+  by("hint").textContent = `Drag to ${shape === "rays" ? "turn" : "move"}; scroll, pinch or press + and - to zoom.`;
   controls();
   gallery();
   pointers();
@@ -363,4 +385,4 @@ if (problem) {
   addEventListener("resize", () => change({}));
   ask();
 }
-window.inr = {render, samples, change, get state() { return state; }};
+window.inr = {render, samples, change, ready: begin(), get state() { return state; }};
