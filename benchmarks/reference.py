@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inrkit import Batch, Draws, Inrct
+from inrkit.core.objective.base import clean_rows
 from inrkit.core.objective.distance import DISTANCES
 from inrkit.core.objective.weighting import WEIGHTINGS
 
@@ -180,7 +181,7 @@ class Reference(nn.Module):
     def loss(self, batch: Batch, draws: Draws, objective: Inrct, progress: float) -> Tensor:
         """INRCT's loss, with the numbers that inrkit's objective draws, drawn in the same order."""
         images, coords, pixels = batch.support.values, coords_of(batch), pixels_of(batch)
-        clean = objective.clean_rows(draws.rows)
+        clean = clean_rows(draws.rows, objective.clean_share)
         t = torch.exp(objective.p_mean + objective.p_std * draws.normal())
         r = objective.curriculum.r(t, progress).masked_fill(clean, 0)
         t_in, noise = t.masked_fill(clean, 0), draws.normal(*images.shape[1:])

@@ -35,6 +35,8 @@ class Sampler(abc.ABC):
     name: ClassVar[str]
     few_steps: ClassVar[bool] = False
     """Whether one and two steps give good samples: reports show both, and the middle level of two can be searched."""
+    ends_clean: ClassVar[bool] = False
+    """Whether several steps end at so little noise that f is what came in; the sample is then encoded once more."""
 
     @abc.abstractmethod
     def times(self, steps: int | None = None, middle: float = MIDDLE) -> tuple[float, ...]:
@@ -55,7 +57,7 @@ class Sampler(abc.ABC):
 
     def passes(self, steps: int) -> int:
         """How often the network is asked for one sample of so many steps, without guidance."""
-        return steps
+        return steps + (self.ends_clean and steps > 1)
 
 
 @final
@@ -80,6 +82,8 @@ class ConsistencySampler(Sampler):
 class ODESampler(Sampler):
     """A way along the ODE of a diffusion model."""
 
+    ends_clean = True
+
     def times(self, steps: int | None = None, middle: float = MIDDLE) -> tuple[float, ...]:
         """Karras' levels from 80 to .02, 18 of them unless said otherwise; a single one is 80."""
         steps = _checked(ODE_STEPS if steps is None else steps)
@@ -97,7 +101,7 @@ class HeunSampler(ODESampler):
         return heun(f, (noisy,), t, r)[0]
 
     def passes(self, steps: int) -> int:
-        return 2 * steps - 1
+        return 2 * steps if steps > 1 else 1
 
 
 @final
@@ -133,7 +137,7 @@ def sample(
     """One signal per row of the template, from f at each of ``times``, noisiest first; the last f is the sample.
 
     Where it is not what the INR alone shows, it is encoded once more: after several steps with a read-out that lets
-    much of x_t into f, and under guidance, which mixes two INRs.
+    much of x_t into f or along an ODE, and under guidance, which mixes two INRs.
 
     Args:
         template: Where a generated signal is observed; its values are not used.
@@ -164,7 +168,7 @@ def sample(
         return pipeline.encode(guided, label)
     level = torch.full((len(template),), float(times[-1]), device=noisy.values.device)
     prediction = pipeline(noisy, level, label=label, guidance=told)
-    if len(times) > 1 and pipeline.readout.needs_reencoding:
+    if len(times) > 1 and (sampler.ends_clean or pipeline.readout.needs_reencoding):
         return pipeline.encode(prediction.observation, label)
     return prediction
 

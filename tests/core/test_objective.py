@@ -38,6 +38,7 @@ from inrkit import (
     load_plugins,
     option,
 )
+from inrkit.core.objective.base import clean_rows
 from inrkit.core.objective.pair import consistency_pair
 from inrkit.core.train import backward_step
 
@@ -253,7 +254,7 @@ def test_gradient_agrees_with_finite_differences(objective: Objective, readout: 
 )
 def test_clean_rows_are_spread_evenly(share: float, total: int, count: int) -> None:
     """Law: every stretch of rows has its share of clean ones, give or take one, so that any split is fair."""
-    clean = Inrct(clean_share=share).clean_rows(torch.arange(total))
+    clean = clean_rows(torch.arange(total), share)
     assert int(clean.sum()) == count
     for start in range(total):
         for stop in range(start + 1, total + 1):
@@ -262,9 +263,8 @@ def test_clean_rows_are_spread_evenly(share: float, total: int, count: int) -> N
 
 def test_clean_rows_belong_to_the_global_batch() -> None:
     """Law: which rows are clean depends on their global numbers alone."""
-    objective = Inrct(clean_share=0.3)
-    whole = objective.clean_rows(torch.arange(30))
-    assert torch.equal(torch.cat([objective.clean_rows(torch.arange(a, a + 10)) for a in (0, 10, 20)]), whole)
+    whole = clean_rows(torch.arange(30), 0.3)
+    assert torch.equal(torch.cat([clean_rows(torch.arange(a, a + 10), 0.3) for a in (0, 10, 20)]), whole)
 
 
 def test_clean_rows_are_encoded_without_noise() -> None:
@@ -273,7 +273,7 @@ def test_clean_rows_are_encoded_without_noise() -> None:
     batch = batch_of(torch.randn(10, 1, 2))
     Inrct(clean_share=0.5).loss(Step(student, teacher, batch, Draws(0, 10), 0.0))
     values, level, _ = passes(student)[0]
-    clean = Inrct(clean_share=0.5).clean_rows(torch.arange(10))
+    clean = clean_rows(torch.arange(10), 0.5)
     assert torch.allclose(level[clean], torch.full((5,), 0.003))
     assert passes(teacher) == []
     scaled = values[clean] / math.sqrt(0.25 + 0.003**2) * 0.5
@@ -284,7 +284,7 @@ def test_clean_rows_are_encoded_without_noise() -> None:
 def by_hand(objective: Inrct, pipeline: Pipeline, batch: Batch, seed: int) -> dict[str, Tensor]:
     """INRCT's three terms for direct comparison, row by row, while every r is 0."""
     draws = Draws(seed, len(batch))
-    clean = objective.clean_rows(draws.rows)
+    clean = clean_rows(draws.rows, objective.clean_share)
     t = torch.exp(2 * draws.normal() - 1.1)
     noise = draws.normal(*batch.support.values.shape[1:])
     terms = {"gene": torch.zeros(()), "recon": torch.zeros(()), "diff": torch.zeros(())}
@@ -354,11 +354,25 @@ def test_diffusion_is_ect_without_a_curriculum() -> None:
     """Denoising is ECT at exponent 0 with the same distance, weight and levels."""
     pipeline, batch = transformer_pipeline(), batch_of(torch.randn(10, 1, 8))
     ect = Ect(distance="squared", weight="1/t")
-    diffusion = Diffusion(weight="1/t", p_mean=-1.1, p_std=2.0)
+    diffusion = Diffusion(weight="1/t", p_mean=-1.1, p_std=2.0, lambda_recon=0)
     a, b = (
         float(one.loss(Step(pipeline, pipeline, batch, Draws(0, 10), 0.0)).total.detach()) for one in (ect, diffusion)
     )
     assert a == pytest.approx(b)
+
+
+def test_a_diffusion_model_also_encodes() -> None:
+    """A share of the batch comes without noise and is compared with what its INRs show; the rest is denoised."""
+    pipeline, batch = transformer_pipeline(DirectReadout()), batch_of(torch.randn(10, 1, 8))
+    step = Step(pipeline, pipeline, batch, Draws(0, 10), 0.0)
+    loss = Diffusion(lambda_recon=3.0, clean_share=0.3).loss(step)
+    clean = clean_rows(torch.arange(10), 0.3)
+    assert loss.t is not None
+    assert torch.equal(loss.t == 0, clean)
+    shown = pipeline.encode(batch.support.rows(clean)).signal
+    recon = (shown - batch.query.values[clean]).flatten(1).norm(dim=1).sum() / 10
+    assert torch.allclose(loss.terms["recon"], recon, rtol=1e-4)
+    assert torch.allclose(loss.total, loss.terms["gene"] + 3 * recon, rtol=1e-4)
 
 
 @pytest.mark.parametrize("t_recon", [0.0, 0.007])
@@ -470,7 +484,7 @@ def test_weight_of_denoising_follows_the_data() -> None:
     for sigma in (0.5, 0.2):
         pipeline = transformer_pipeline(DirectReadout())
         pipeline.preconditioning = Preconditioning(sigma_data=sigma)
-        found = Diffusion().loss(Step(pipeline, pipeline, batch, Draws(0, 6), 0.0))
+        found = Diffusion(lambda_recon=0).loss(Step(pipeline, pipeline, batch, Draws(0, 6), 0.0))
         draws = Draws(0, 6)
         t, z = torch.exp(1.2 * draws.normal() - 1.2), draws.normal(1, 8)
         noisy = batch.support.perturb(z, t)

@@ -142,3 +142,8 @@ class Objective(abc.ABC):
 def mean(per_row: Tensor, weight: Tensor) -> Tensor:
     """Mean over all rows; rows of weight 0 count as rows, so that terms do not jump with their number."""
     return (per_row * weight).mean()
+
+
+def clean_rows(rows: Tensor, share: float) -> Tensor:
+    """Which rows (numbers in the global batch) are given to reconstruction, spread evenly; at least the first."""
+    return ((rows + 1) * share).ceil() > (rows * share).ceil()

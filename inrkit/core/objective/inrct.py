@@ -5,10 +5,9 @@ from typing import final
 
 import attrs
 import torch
-from torch import Tensor
 
 from inrkit.core.noise import T_ENCODE, LogNormal
-from inrkit.core.objective.base import Loss, Objective, Step, mean
+from inrkit.core.objective.base import Loss, Objective, Step, clean_rows, mean
 from inrkit.core.objective.continuous import C_HELP, CURRICULUM_HELP, DISTANCE_HELP, P_MEAN_HELP, P_STD_HELP
 from inrkit.core.objective.distance import Distance, distance_of
 from inrkit.core.objective.pair import consistency_pair
@@ -70,13 +69,9 @@ class Inrct(Objective):
         """The noise level below which L_diff acts."""
         return LogNormal(self.p_mean, self.p_std).quantile(0.25) if self.t_diff is None else self.t_diff
 
-    def clean_rows(self, rows: Tensor) -> Tensor:
-        """Which rows (numbers in the global batch) are given to reconstruction, spread evenly; at least the first."""
-        return ((rows + 1) * self.clean_share).ceil() > (rows * self.clean_share).ceil()
-
     def loss(self, step: Step) -> Loss:
         draws = step.draws.on_host
-        clean = self.clean_rows(draws.rows)
+        clean = clean_rows(draws.rows, self.clean_share)
         t = LogNormal(self.p_mean, self.p_std).sample(draws)
         r = self.curriculum.r(t, step.progress).masked_fill(clean, 0)
         prediction, target = consistency_pair(step, t.masked_fill(clean, 0), r)
