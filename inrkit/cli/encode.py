@@ -73,10 +73,10 @@ def encode(
       inrkit encode runs/first --data embedded -o params.h5
       inrkit train --modality params --data params.h5 --out runs/second
 
-    Writes an .inr file for each INPUT to OUT, and a sheet.png with the inputs above their reconstructions; with
-    -o FILE.inr one file of all, which holds what they share only once. Prints the reconstruction PSNR of each in dB, at
-    the resolution of training. With --data, writes the INR params of a whole data set to one file, on which a
-    second-stage model can be trained.
+    Writes an .inr file for each INPUT to OUT, NAME-encoded.wav of a sound, and a sheet.png with the inputs above their
+    reconstructions; with -o FILE.inr one file of all, which holds what they share only once. Prints the reconstruction
+    PSNR of each in dB, at the resolution of training. With --data, writes the INR params of a whole data set to one
+    file, on which a second-stage model can be trained.
     """
     _check_arguments(inputs, data, label)
     with bar("loading the model"):
@@ -156,7 +156,7 @@ def _encode_files(
     """What is to be said of each signal, and its INR; writes a sheet of the first."""
     import torch
 
-    from inrkit.cli.files import inrs_of
+    from inrkit.cli.files import inrs_of, save_own
     from inrkit.drawing.sheet import save_sheet
     from inrkit.inference.picture import pictures_of
     from inrkit.inference.signalset import batches
@@ -171,6 +171,8 @@ def _encode_files(
             batch = model.observe({name: value[rows] for name, value in signals.items()}, part)
             prediction = model.encode(batch)
             pair = {"original": batch.query.values, "reconstruction": prediction.at(batch.query.where)}
+            again = [path.with_name(f"{path.stem}-encoded.inr") for path in files[rows]]
+            save_own(model, pair["reconstruction"], again if sheet else [])
             origins = [{"kind": "encode", "source": Path(name).name} for name in names[rows]]
             inrs += inrs_of(model, prediction, origins)
             # Values lie in [-1, 1].

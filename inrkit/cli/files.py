@@ -42,6 +42,14 @@ def save_all(inrs: Sequence[InrFile], paths: Sequence[Path], dtype: Dtype, funct
         save_inr(path, inr, dtype, function_of)
 
 
+def save_own(model: Model, signals: Tensor, paths: Sequence[Path]) -> None:
+    """Signals (B, C, ...) as files of their kind, such as .wav, named after these; pictures have theirs already."""
+    display = model.modality.display
+    if display.suffix != ".png":
+        for signal, path in zip(signals, paths, strict=False):
+            display.write([signal], path.with_suffix(display.suffix))
+
+
 def about_files(
     model: Model, inrs: Sequence[InrFile], files: Sequence[Path], dtype: Dtype, function_of: str | None
 ) -> str:

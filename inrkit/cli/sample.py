@@ -88,10 +88,10 @@ def sample(
       inrkit sample runs/digits --label 3,5 --guidance 1.5
       inrkit sample runs/first -n 50000 --npz many.npz
 
-    Writes an .inr file and a picture of each sample to OUT, and all of them to sheet.png. With -o FILE.inr all samples
-    are in one file, which holds what they share only once, and FILE.png shows them. A larger -n with the same seed
-    extends the same samples. Two-step sampling uses the intermediate noise level that `inrkit evaluate RUN
-    --search-times` found, or 0.821.
+    Writes an .inr file and a picture of each sample to OUT, of a sound a .wav too, and all of them to sheet.png. With
+    -o FILE.inr all samples are in one file, which holds what they share only once, and FILE.png shows them. A larger
+    -n with the same seed extends the same samples. Two-step sampling uses the intermediate noise level that
+    `inrkit evaluate RUN --search-times` found, or 0.821.
     """
     if times is not None and steps is not None:
         raise UsageError("expected '--steps' or '--times', found both; the times say how many steps there are")
@@ -138,7 +138,7 @@ def _write(
     layout: "Layout",
 ) -> None:
     """A file of each sample with its picture, or one file of all; and the sheet of all."""
-    from inrkit.cli.files import about_files, inrs_of, save_all, shown
+    from inrkit.cli.files import about_files, inrs_of, save_all, save_own, shown
     from inrkit.drawing.sheet import save_png, save_sheet, to_image
 
     known = model.labels(count, seed, label)
@@ -153,9 +153,11 @@ def _write(
     alone = files == [out]
     for picture, file in zip(pictures, [] if alone else files, strict=False):
         save_png(to_image(picture), file.with_suffix(".png"))
+    save_own(model, prediction.signal, [] if alone else files)
     seen = save_sheet({"": pictures}, layout, out.with_suffix(".png") if alone else out / "sheet.png")
-    for path in (*others, *(other.with_suffix(".png") for other in others)):
-        path.unlink(missing_ok=True)
+    for other in others:
+        for suffix in (".inr", ".png", model.modality.display.suffix):
+            other.with_suffix(suffix).unlink(missing_ok=True)
     about = about_files(model, inrs, files, dtype, function_of)
     say(f"{out}: {count} {'sample' if count == 1 else 'samples'}{about}; see {' and '.join(map(str, seen))}")
 

@@ -1,5 +1,6 @@
 """How signals fit a model: in words, what was done to one for that, and how far values are spread."""
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -7,6 +8,7 @@ from torch import Tensor
 from inrkit.errors import DataError
 from inrkit.nn.grid import shown_size
 
+_WITHIN = 1.01  # resampling overshoots a little
 _FAR = 20.0  # from zero: floats of 0 to 255 are farther off
 
 
@@ -22,11 +24,20 @@ def fitting(old: Sequence[int], part: Sequence[slice], new: Sequence[int]) -> st
     return text if max(ratios) < 1.02 * min(ratios) else f"{text}, not in proportion"
 
 
-def spread_of(values: Tensor, title: str) -> float:
-    """The standard deviation of clean values, of data with this title, that a network reckons with."""
+def span_of(values: Tensor) -> float | None:
+    """What values are divided by so that they lie in [-1, 1]; None where they do."""
+    most = float(values.abs().max())
+    if most <= _WITHIN:
+        return None
+    digits = 2 - math.floor(math.log10(most))
+    return float(math.ceil(most * 10**digits) / 10**digits)
+
+
+def spread_of(values: Tensor, title: str, span: float) -> float:
+    """The standard deviation of clean values over span, of data with this title, that a network reckons with."""
     if (most := float(values.abs().max())) > _FAR:
         raise DataError(
             f"expected values on about [-1, 1] from {title}, found up to {most:g}; scale them, or name their range in "
             "the address, as in 'hdf5://FILE?range=LOW,HIGH'"
         )
-    return round(max(float(values.std()), 0.01), 3)
+    return round(max(float(values.std()) / span, 0.01), 3)

@@ -24,7 +24,7 @@ from inrkit.core.view import View
 from inrkit.drawing.sheet import save_png, to_image
 from inrkit.errors import DataError, UsageError
 from inrkit.gridded.augmentation import Augmentation, Flip, Gain, Shift, augment
-from inrkit.gridded.fitting import fitting, spread_of
+from inrkit.gridded.fitting import fitting, span_of, spread_of
 from inrkit.gridded.network import OWN, denoiser, function_options
 from inrkit.gridded.options import GridOptions, sized, tiny_preset
 from inrkit.gridded.picture import pictures_of_grid, view_of_grid
@@ -83,7 +83,7 @@ class GridModality(Modality, Display, abc.ABC):
     def values_of(self, stored: Tensor) -> Tensor:
         """What a store holds, (B, C, *size), as values in [-1, 1]: integers by the range of their type."""
         if stored.is_floating_point():
-            return stored.float()
+            return stored.float() / (self.options.span or 1.0)
         bounds = torch.iinfo(stored.dtype)
         return (stored.float() - bounds.min) / ((bounds.max - bounds.min) / 2) - 1
 
@@ -151,9 +151,11 @@ class GridModality(Modality, Display, abc.ABC):
         if options.sigma_data is None:
             count = max(1, min(256, len(source), _MEASURED // (facts["channels"] * math.prod(facts["size"]))))
             some = self.values_of(source.read(range(count))["values"])
-            options = attrs.evolve(options, sigma_data=spread_of(some, facts.get("title") or "the data"))
-        own = options.denoiser == OWN
-        if own and options.denoiser_options:
+            ours = type(self).values_of is GridModality.values_of and self.suffix == ".npy"  # which keeps any numbers
+            span = span_of(some) if ours and options.span is None else None
+            spread = spread_of(some, facts.get("title") or "the data", span or 1.0)
+            options = attrs.evolve(options, sigma_data=spread, span=options.span or span)
+        if (own := options.denoiser == OWN) and options.denoiser_options:
             raise UsageError("'options.denoiser_options' are those of another denoiser than 'hyper', which has none")
         fitted = type(self)(options)
         if options.augment_labels and not fitted.augmentations():
@@ -286,11 +288,10 @@ class GridModality(Modality, Display, abc.ABC):
         return None if known is None else self.values_of(known)
 
     def write(self, values: Sequence[Tensor], path: Path) -> Path:
-        """The picture; or, for a name that ends in .npy, the values as they are."""
-        path = Path(path)
+        """The picture; or, for a name that ends in .npy, the values, in the units of the data."""
         if path.suffix == ".npy":
             buffer = io.BytesIO()
-            np.save(buffer, values[0].float().cpu().numpy())
+            np.save(buffer, (values[0].float().cpu() * (self.options.span or 1.0)).numpy())
             write_bytes(path, buffer.getvalue())
             return path
         return save_png(to_image(self.pictures(values[0][None])[0]), path)

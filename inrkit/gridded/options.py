@@ -28,6 +28,11 @@ class GridOptions:
     classes: int | None = option(0, "classes that the network is conditioned on; 0: unconditional", at_least(0))
     count: int = option(2000, "number of synthetic training signals, where no data set is given", at_least(1))
     sigma_data: float | None = option(None, "standard deviation of the clean values; none: measured", at_least(0.001))
+    span: float | None = option(
+        None,
+        "floats of the data are divided by this, so that values lie in [-1, 1]; none: measured where 'sigma_data' is",
+        at_least(0.001),
+    )
     shift: float = option(0.0, "data augmentation: random shifts by up to this fraction of each axis", at_least(0))
     flip: bool = option(False, "data augmentation: random flips of the last axis")
     gain: float = option(0.0, "data augmentation: random gains of up to so many decibels, within [-1, 1]", at_least(0))

@@ -14,9 +14,12 @@ _STOPS = ((0.02, 0.15, 0.38), (0.26, 0.57, 0.78), (0.97, 0.97, 0.96), (0.84, 0.3
 # From black over violet and orange to pale yellow, for amounts from 0 to 1.
 _HEAT = ((0.0, 0.0, 0.02), (0.32, 0.07, 0.48), (0.71, 0.21, 0.47), (0.98, 0.53, 0.38), (0.99, 0.99, 0.75))
 
+# Of curves, channel by channel.
+_INKS = (_STOPS[0], (0.84, 0.38, 0.0), (0.0, 0.50, 0.40), (0.60, 0.15, 0.55), (0.35, 0.70, 0.90), (0.45, 0.45, 0.45))
+
 
 def pictures_of_grid(values: Tensor) -> Tensor:
-    """Something to look at for values (B, C, *size) in [-1, 1]: a curve, a map, or three slices through a volume."""
+    """Something to look at for values (B, C, *size) in [-1, 1]: curves, maps, or three slices through a volume."""
     axes = values.ndim - 2
     if axes == 1:
         return curves(values)
@@ -32,8 +35,19 @@ def pictures_of_grid(values: Tensor) -> Tensor:
 
 
 def curves(values: Tensor, height: int = 48, width: int = 128) -> Tensor:
-    """The first channel of values (B, C, N) in [-1, 1] as a curve; each column from its lowest to its highest value."""
-    x = values[:, 0].float().nan_to_num().clamp(-1, 1)[:, None]
+    """Values (B, C, N) in [-1, 1] as a curve for each channel; each column from its lowest to its highest value."""
+    rows = torch.linspace(1, -1, height, device=values.device)[None, :, None]
+    axis = torch.where(rows.abs() <= 1.1 / height, 0.85, 1.0)[:, None]
+    drawn = axis.expand(len(values), 3, height, width)
+    for channel in reversed(range(values.shape[1])):  # the first one lies on top
+        ink = torch.tensor(_INKS[channel % len(_INKS)], device=values.device)[:, None, None]
+        drawn = torch.where(_inked(values[:, channel : channel + 1].float(), rows, width)[:, None], ink, drawn)
+    return drawn
+
+
+def _inked(values: Tensor, rows: Tensor, width: int) -> Tensor:
+    """Where the curve of values (B, 1, N) runs, (B, height, width)."""
+    x = values.nan_to_num().clamp(-1, 1)
     if x.shape[2] < width:
         x = F.interpolate(x, width, mode="linear", align_corners=False)
     top, bottom = F.adaptive_max_pool1d(x, width), -F.adaptive_max_pool1d(-x, width)
@@ -42,12 +56,8 @@ def curves(values: Tensor, height: int = 48, width: int = 128) -> Tensor:
     before, after = (ends[..., :-2] + ends[..., 1:-1]) / 2, (ends[..., 1:-1] + ends[..., 2:]) / 2
     lows = torch.stack([bottom[:, 0], *before.unbind(1), *after.unbind(1)], 1)
     top, bottom = torch.maximum(top[:, 0], lows.amax(1)), torch.minimum(bottom[:, 0], lows.amin(1))
-    rows = torch.linspace(1, -1, height, device=x.device)[None, :, None]
-    half = 1.2 / height
-    inside = (rows <= top[:, None] + half) & (rows >= bottom[:, None] - half)
-    ink = torch.tensor(_STOPS[0], device=x.device)[:, None, None]
-    axis = torch.where(rows.abs() <= 1.1 / height, 0.85, 1.0)[:, None].expand(len(x), 3, height, width)
-    return torch.where(inside[:, None], ink, axis)
+    half = 1.2 / rows.shape[1]
+    return (rows <= top[:, None] + half) & (rows >= bottom[:, None] - half)
 
 
 def spectrograms(values: Tensor, height: int = 64, width: int = 128, window: int = 256) -> Tensor:
@@ -63,14 +73,15 @@ def spectrograms(values: Tensor, height: int = 64, width: int = 128, window: int
 
 
 def maps(values: Tensor) -> Tensor:
-    """Values (B, C, H, W) in [-1, 1]: three channels are colours; one goes from blue over white to red.
+    """Values (B, C, H, W) in [-1, 1]: three channels are colours; any other number lie beside each other, blue to red.
 
-    Where there is nothing (NaN) the paper shows.
+    Zero is white. Where there is nothing (NaN) the paper shows.
     """
-    if values.shape[1] >= 3:
-        return ((values[:, :3].float() + 1) / 2).clamp(0, 1).nan_to_num(1.0)
-    shown = coloured((values[:, 0].float() + 1) / 2, _STOPS)
-    return torch.where(values[:, :1].isnan(), torch.ones_like(shown), shown)
+    if values.shape[1] == 3:
+        return ((values.float() + 1) / 2).clamp(0, 1).nan_to_num(1.0)
+    wide = torch.cat(values.float().unbind(1), dim=2)
+    shown = coloured((wide + 1) / 2, _STOPS)
+    return torch.where(wide[:, None].isnan(), torch.ones_like(shown), shown)
 
 
 def view_of_grid(size: tuple[int, ...], channels: int, rate: int | None) -> View:
@@ -80,8 +91,8 @@ def view_of_grid(size: tuple[int, ...], channels: int, rate: int | None) -> View
 
 
 def glsl_of_maps(channels: int) -> str:
-    """`maps` as a `View` has it."""
-    if channels >= 3:
+    """`maps` as a `View` has it, of the first channel where they are no colours."""
+    if channels == 3:
         return "vec3 colour(vec4 y[OUTPUTS]) { return (y[0].rgb + 1.0) / 2.0; }"
     stops = ", ".join(f"vec3{stop}" for stop in _STOPS)
     return f"""vec3 colour(vec4 y[OUTPUTS]) {{

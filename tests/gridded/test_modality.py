@@ -21,10 +21,15 @@ from inrkit import (
     train,
     write_store,
 )
+from inrkit.cli.files import save_own
 from inrkit.gridded.options import side_for
+from inrkit.gridded.picture import curves, maps
 from inrkit.inference.signalset import SignalSet, source_of
+from inrkit.testing import Subject
 
 SMALL = {"width": 16, "heads": 2, "hidden": 16, "depth": 1, "inr_width": 24, "inr_inner": 16, "count": 32}
+
+TINY = {"width": 16, "heads": 2, "hidden": 16, "depth": 1, "decoder_depth": 1}
 
 
 @final
@@ -232,6 +237,49 @@ def test_written_values_are_a_picture_or_an_array(tmp_path: Path) -> None:
     modality, values = fitted(Maps), torch.rand(2, 5, 4)
     assert np.array_equal(np.load(modality.write([values], tmp_path / "a.npy")), values.numpy())
     assert modality.write([values], tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+@final
+class Volts(GridModality):
+    """Sines of 4.5 V in two channels, in volts."""
+
+    name, summary, axes = "volts", "sines", 1
+
+    def invent(self, chance: torch.Generator) -> Callable[[Tensor], Tensor]:
+        phase = 6.28 * torch.rand(2, generator=chance)
+        return lambda x: 4.5 * torch.sin(9 * x + phase)
+
+
+def test_values_beyond_one_are_scaled_and_files_keep_their_units(tmp_path: Path) -> None:
+    """Nothing is cut off: inside, values lie in [-1, 1]; a file that is written has the numbers of the one read."""
+    modality = fitted(Volts)
+    assert modality.options.span == 4.5
+    read = modality.source(None, "train").read([0, 1])
+    values = modality.observe(read, Draws(0, 2), training=False).query.values
+    assert 0.95 < values.abs().max() <= 1
+    assert abs(float(values.std()) - (modality.options.sigma_data or 0)) < 0.05
+    written = modality.write([values[0]], tmp_path / "a.npy")
+    assert torch.allclose(modality.read([written])[0]["values"][0], read["values"][0], atol=1e-5)
+    assert fitted(Volts, sigma_data=3.0).options.span is None
+    assert fitted(Waves).options.span is None
+
+
+def test_what_a_model_makes_is_kept_in_files_of_its_kind(tmp_path: Path) -> None:
+    """Beside the .inr file, with the ending of the modality; for pictures nothing more than the picture."""
+    values = torch.rand(2, 1, 16)
+    save_own(Subject(Waves, options=SMALL).model, values, [tmp_path / "a.inr", tmp_path / "b.inr"])
+    assert np.array_equal(np.load(tmp_path / "b.npy"), values[1].numpy())
+    save_own(Subject("image", options={"size": [8, 8], **TINY}).model, torch.rand(1, 3, 8, 8), [tmp_path / "c.inr"])
+    assert not list(tmp_path.glob("c.*"))
+
+
+def test_all_channels_are_drawn() -> None:
+    """A curve changes with its second channel; maps lie beside each other, unless three are colours."""
+    two = torch.stack([torch.zeros(1, 64), torch.linspace(-0.9, 0.9, 64)[None]], 1)
+    assert not torch.equal(curves(two), curves(two[:, :1]))
+    assert maps(torch.rand(3, 2, 8, 6)).shape == (3, 3, 8, 12)
+    assert maps(torch.rand(3, 3, 8, 6)).shape == (3, 3, 8, 6)
+    assert maps(torch.rand(3, 5, 8, 6)).shape == (3, 3, 8, 30)
 
 
 def test_sides_of_patches_fit() -> None:
