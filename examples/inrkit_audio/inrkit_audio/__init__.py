@@ -5,7 +5,11 @@ inrkit train --modality audio --data sounds.h5 --out runs/sounds
 inrkit sample runs/sounds -o new && inrkit render new/0000.inr --at rate=16000
 """
 
+from pathlib import Path
+
 import inrkit
+
+STRINGS = Path(__file__).parent / "strings"
 
 
 @inrkit.hookimpl
@@ -16,3 +20,8 @@ def register_modalities(register: inrkit.Register) -> None:
 @inrkit.hookimpl
 def register_importers(register: inrkit.Register) -> None:
     register("wav", "inrkit_audio.modality:WavImporter", "a folder, an archive or a file of .wav recordings")
+
+
+@inrkit.hookimpl
+def register_models(register: inrkit.Register) -> None:
+    register("strings", "inrkit_audio:STRINGS", "plucked strings of 64 milliseconds at 8 kHz")

@@ -15,6 +15,9 @@ import inrkit
 
 SPEECH: Mapping[str, Any] = {"patch": 32, "width": 256, "hidden": 768, "depth": 4, "query_points": 1024, "shift": 0.03}
 
+# The synthetic strings have few dimensions, as the synthetic faces have, and gain from it; recordings do not.
+DIFFUSION_FIRST = [{"objective": "diffusion", "share": 0.6}, {"objective": "inrct", "share": 0.4}]
+
 POSITIVE = inrkit.bounded("> 0", lambda value: value > 0)
 
 
@@ -35,6 +38,11 @@ class AudioModality(inrkit.GridModality):
     Options = AudioOptions
     presets: ClassVar[Mapping[str, Any]] = {
         "tiny": inrkit.tiny_preset(800, patch=16),
+        "strings": {
+            **inrkit.tiny_preset(6000, patch=16),
+            "summary": "tiny for the synthetic strings: first a diffusion model",
+            "phases": DIFFUSION_FIRST,
+        },
         "speech": inrkit.tiny_preset(1700, **SPEECH),
     }
     options: AudioOptions

@@ -73,3 +73,11 @@ def test_a_sound_is_heard_again(tmp_path: Path) -> None:
     inrkit.write_store(store, "audio", {"values": np.zeros((20, 1, 64), np.int16)}, {"rate": 4000})
     empty = MODALITY(MODALITY.Options())
     assert empty.fit_options(empty.source(store, "train")).rate == 4000
+
+
+def test_the_trained_model_makes_tones() -> None:
+    """Plucked strings hold nearly all their power below the fourth overtone of the highest pitch, noise a quarter."""
+    model = inrkit.load("strings")
+    signal = model.sample(8, times=model.times(2)).signal[:, 0]
+    power = torch.fft.rfft(signal).abs().square().sum(0)
+    assert float(power[: len(power) // 4].sum() / power.sum()) > 0.95
