@@ -16,7 +16,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a running program reads it below
     from inrkit.config.parts import check_parts as check_parts
