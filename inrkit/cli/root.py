@@ -106,11 +106,20 @@ class Root(LazyGroup):
 
 def _choose(ctx: click.Context, option: click.Parameter, names: str | None) -> None:
     """Says which plugins load before a command is looked for; also to workers and other processes of ours."""
-    if names is None:
-        return
-    before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = names
-    ctx.call_on_close(lambda: os.environ.pop(VARIABLE) if before is None else os.environ.update({VARIABLE: before}))
+    if names is not None:
+        _set(ctx, VARIABLE, names)
+
+
+def _set(ctx: click.Context, variable: str, value: str) -> None:
+    """An environment variable, for as long as the command runs."""
+    before = os.environ.get(variable)
+    os.environ[variable] = value
+    ctx.call_on_close(lambda: os.environ.pop(variable) if before is None else os.environ.update({variable: before}))
+
+
+_SHORT = ("sample", "encode", "edit", "render", "export")
+"""Commands of small steps: where other programs use the cores, threads that wait for each other must not spin."""
+_WAITING = "OMP_WAIT_POLICY"
 
 
 @click.group(
@@ -128,7 +137,8 @@ def _choose(ctx: click.Context, option: click.Parameter, names: str | None) -> N
     help="Load only these plugins, separated by commas; '' for none.",
 )
 @click.version_option(inrkit.__version__, prog_name="inrkit")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Encode, generate and edit signals as implicit neural representations (INRs).
 
     \b
@@ -143,3 +153,5 @@ def main() -> None:
     usage or config, 3 bad data or checkpoint, 4 a plugin, 5 training diverged, 6 disk, memory or device, 130 or 143
     stopped by a signal.
     """
+    if ctx.invoked_subcommand in _SHORT and _WAITING not in os.environ:
+        _set(ctx, _WAITING, "PASSIVE")
