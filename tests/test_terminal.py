@@ -255,7 +255,11 @@ def test_doctor_shows_how_far_it_is_and_fits() -> None:
 )
 def test_something_is_said_before_anything_slow_is_imported(tmp_path: Path, line: str) -> None:
     """A bar stands there when torch is imported, which takes seconds."""
-    (tmp_path / "a.png").touch()
+    for name in ("RUN", "A", "B"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.toml").touch()
+    for name in ("a.png", "a.inr", "a.h5"):
+        (tmp_path / name).touch()
     code = f"""
 import sys
 class Watch:

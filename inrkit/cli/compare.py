@@ -9,6 +9,7 @@ from inrkit.cli import complete, option
 from inrkit.cli.help import command
 from inrkit.cli.output import bar, note, say
 from inrkit.cli.table import Table, say_result
+from inrkit.comparison.system import check_system
 from inrkit.errors import UsageError
 
 
@@ -47,6 +48,8 @@ def compare(things: tuple[str, ...], out: Path, seeds: str, sizes: str | None, a
     presets are trained first, in OUT/runs, with as much compute as the first system named. The same command resumes a
     comparison that was interrupted. Writes compare.html, compare.json, compare.md and the sheets to OUT.
     """
+    for thing in things:
+        check_system(thing)
     at, numbers = [{"size": size.strip()} for size in sizes.split(",")] if sizes else [], _numbers(seeds)
     with bar("comparing") as progress:
         from inrkit.comparison.compare import compare as run_compare

@@ -51,7 +51,7 @@ def plugins(ctx: Context, word: str) -> Iterable[CompletionItem]:
 def presets(ctx: Context, word: str) -> Iterable[CompletionItem]:
     """Presets of the modality that was given, or of images as `inrkit train` has it."""
     modality = str(ctx.params.get("modality") or "image")
-    return [CompletionItem(name, help=summary) for name, summary in _presets(modality).items()]
+    return [CompletionItem(name, help=summary) for name, summary in summaries(modality).items()]
 
 
 @_complete
@@ -69,7 +69,7 @@ def _item(entry: Entry) -> CompletionItem:
     return CompletionItem(entry.name, help=entry.summary)
 
 
-def _presets(modality: str) -> dict[str, str]:
+def summaries(modality: str) -> dict[str, str]:
     """Each preset with its summary: from the cache as long as the modality's package is unchanged."""
     entry = load_plugins().entry("modality", modality)
     stamp, file = _stamp(entry), cache_folder() / "presets.json"

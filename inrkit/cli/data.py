@@ -39,6 +39,14 @@ class Formats(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command:
         return command_of(load_plugins().importer(name))
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[1:] and not args[1].startswith("-"):  # before the importer, and torch with it, is imported
+            load_plugins().entry("importer", args[0])
+            option.check_file(Path(args[1]))
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, f"{entry.summary} ({entry.plugin})") for name, entry in load_plugins().importers.items()]
         with formatter.section("Formats"):
@@ -149,7 +157,7 @@ def _import(importer: type[Any], source: Path, out: Path, options: Any, *, overw
 
 
 @data.command(cls=Command, short_help="Show what a store contains.")
-@click.argument("file", type=option.PATH)
+@option.file
 @option.table
 @option.as_json
 def info(file: Path, as_json: bool) -> None:
@@ -201,7 +209,7 @@ def _held_out(file: Path, modality: str) -> int | None:
 
 
 @data.command(cls=Command, short_help="Verify a store's hash and read all of it.")
-@click.argument("file", type=option.PATH)
+@option.file
 @option.as_json
 def verify(file: Path, as_json: bool) -> None:
     """Verify a store's hash and read all of it; exit code 3 if anything is wrong.

@@ -28,11 +28,7 @@ _ON_SHEET = 24
 @command()
 @option.run
 @option.inputs(required=False)
-@click.option(
-    "--data",
-    metavar="DATA",
-    help="Encode a whole data set: a store, or 'embedded' (the synthetic signals). [default: none]",
-)
+@option.data("Encode a whole data set: a store, or 'embedded' (the synthetic signals). [default: none]")
 @click.option("--split", type=_SPLIT, default="both", show_default=True, help="Which split of --data.")
 @click.option(
     "-n", "limit", metavar="N", type=option.COUNT, help="Maximum number of signals of each split. [default: all]"
@@ -141,7 +137,7 @@ def _encode_set(model: "Model", data: str, split: str, limit: int | None, out: P
     store = out or made_folder(model.run) / "params.h5"
     splits = SPLITS if split == "both" else (split,)
     with bar("encoding") as progress:
-        path = None if data == "embedded" else data
+        path = None if data == option.EMBEDDED else data
         return encode_set(model, path, store, splits=splits, limit=limit, progress=progress)
 
 

@@ -10,11 +10,12 @@ from inrkit.cli.help import command
 from inrkit.cli.output import bar, note, say
 from inrkit.cli.table import Table, say_result
 from inrkit.errors import UsageError
+from inrkit.evaluation.names import chosen_metrics
 
 
 @command()
 @option.run
-@click.option("--data", metavar="DATA", help="Data set: a store, a folder or NAME://ADDRESS. [default: the run's own]")
+@option.data("Data set: a store, a folder or NAME://ADDRESS. [default: the run's own]")
 @option.signals(2000)
 @click.option("--metrics", metavar="A,B,...", help="Metrics to compute, such as psnr,frechet. [default: all]")
 @click.option(
@@ -27,6 +28,7 @@ from inrkit.errors import UsageError
     "--features",
     metavar="NAME",
     shell_complete=complete.names("feature"),
+    callback=option.known("feature"),
     help="Also compute the figures of sets on the features of this network, and what it makes of single signals if it "
     "is a classifier: see 'inrkit plugins list'. [default: none]",
 )
@@ -67,15 +69,14 @@ def evaluate(
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
     if features is None and (sets or weights):
         raise UsageError(f"'{'--set' if sets else '--weights'}' is for the network of '--features', and none is given")
+    chosen_metrics(names)
     if weights is not None:
         sets = (f"weights={weights}", *sets)
     with bar("loading the model") as progress:
         from inrkit.config.parts import make_features
-        from inrkit.evaluation.evaluate import chosen_metrics
         from inrkit.evaluation.evaluate import evaluate as measure
         from inrkit.inference.model import Model
 
-        chosen_metrics(names)
         networks = {} if features is None else {features: make_features(features, sets)}
         model = Model.load(run, device=device)
         figures = measure(model, metrics=names, networks=networks, progress=progress, **given)

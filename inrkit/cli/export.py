@@ -12,8 +12,8 @@ from inrkit.errors import UsageError
 
 
 @command()
-@click.argument("file", metavar="FILE.inr|RUN", type=option.PATH, shell_complete=complete.runs)
-@click.argument("what", metavar="FORMAT", shell_complete=complete.names("exporter"))
+@option.file_or_run
+@click.argument("what", metavar="FORMAT", shell_complete=complete.names("exporter"), callback=option.known("exporter"))
 @option.keys("--set", "sets", "Set an option of the format; may be repeated.")
 @option.row
 @option.out("[default: beside FILE.inr, with its name; in RUN]", dir_okay=False)

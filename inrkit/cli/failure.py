@@ -7,9 +7,13 @@ stopped by a signal.
 import errno
 import os
 import re
+import shutil
+import sys
+import textwrap
 import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -134,9 +138,19 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
+def folded(text: str, stream: TextIO) -> str:
+    """A line of prose for this stream: in a terminal it is folded at words, and words, such as paths, stay whole."""
+    if "\n" in text or not stream.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(
+        text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False, replace_whitespace=False
+    )
+
+
 def _line(text: str) -> str:
     return " ".join(text.split())
 
 
 def _say(text: str) -> None:
-    click.echo(printable(text), err=True)
+    click.echo(folded(printable(text), sys.stderr), err=True)

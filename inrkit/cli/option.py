@@ -1,6 +1,7 @@
 """Arguments and options that several commands have."""
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,12 @@ import click
 
 from inrkit.cli import complete
 from inrkit.cli.table import keep
+from inrkit.core.option import check_device
 from inrkit.drawing.layout import SUFFIXES, Layout
 from inrkit.errors import UsageError
+from inrkit.plugins import load_plugins
+from inrkit.storage.atomic import no_such_file
+from inrkit.storage.named import check_run
 
 Decorator = Callable[[Any], Any]
 
@@ -18,9 +23,54 @@ PATH = click.Path(path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 DTYPES = ("fp32", "bf16", "int8")
 COUNT = click.IntRange(min=1)
+EMBEDDED = "embedded"
+"""In place of a data set: the synthetic signals."""
 
-run = click.argument("run", type=PATH, shell_complete=complete.runs)
-inr_file = click.argument("file", metavar="FILE.inr", type=PATH)
+
+def _checked(check: Callable[[Any], object]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """A value that was given is looked at when it is read, before anything heavy is imported."""
+
+    def callback(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        if value is not None and not ctx.resilient_parsing:
+            check(value)
+        return value
+
+    return callback
+
+
+def known(kind: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Checks that plugins offer something of this kind by the name that was given."""
+    return _checked(lambda name: load_plugins().entry(kind, name))
+
+
+def check_file(path: Path) -> None:
+    """A file or a folder is there."""
+    if not path.exists():
+        raise no_such_file(path)
+
+
+def _check_file_or_run(path: Path) -> None:
+    if path.suffix == ".inr":
+        check_file(path)
+    elif not path.is_file():
+        check_run(path)
+
+
+def _check_data(data: str) -> None:
+    if data != EMBEDDED and "://" not in data and not Path(data).expanduser().exists():
+        raise no_such_file(data)
+
+
+run = click.argument("run", type=PATH, shell_complete=complete.runs, callback=_checked(check_run))
+file = click.argument("file", type=PATH, callback=_checked(check_file))
+inr_file = click.argument("file", metavar="FILE.inr", type=PATH, callback=_checked(check_file))
+file_or_run = click.argument(
+    "file",
+    metavar="FILE.inr|RUN",
+    type=PATH,
+    shell_complete=complete.runs,
+    callback=_checked(_check_file_or_run),
+)
 row = click.option(
     "--row",
     type=click.IntRange(min=0),
@@ -102,10 +152,27 @@ def _layout(
     return Layout(columns, scale, names, None if numbers is None else [int(part) for part in numbers], sheet)
 
 
+def size(text: str) -> Decorator:
+    """How large pictures are made; how many axes there are, the modality knows."""
+    return click.option("--size", metavar="WxH", help=text, callback=_checked(_check_size))
+
+
+def _check_size(text: str) -> None:
+    if not re.fullmatch(r"0*[1-9]\d*(x0*[1-9]\d*)*", text.lower()):
+        raise UsageError(f"'--size' is positive numbers such as 64x64, or one for all axes (got '{text}')")
+
+
 def device(default: str = "auto") -> Decorator:
     """Where a command computes."""
     text = "Device: auto, cpu, cuda, mps, xpu, or cuda:N."
-    return click.option("--device", metavar="NAME", default=default, show_default=True, help=text)
+    return click.option(
+        "--device", metavar="NAME", default=default, show_default=True, help=text, callback=_checked(check_device)
+    )
+
+
+def data(text: str) -> Decorator:
+    """Signals of the user."""
+    return click.option("--data", metavar="DATA", help=text, callback=_checked(_check_data))
 
 
 def seed(text: str) -> Decorator:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inrkit.cli.failure import printable, rank
+from inrkit.cli.failure import folded, printable, rank
 from inrkit.progress import Progress, quiet
 
 if TYPE_CHECKING:
@@ -24,20 +24,21 @@ _PAUSE = 0.02  # seconds between two looks of a bar
 def say(text: str) -> None:
     """A result, on stdout."""
     if rank() == 0:
-        click.echo(printable(text))
+        click.echo(folded(printable(text), sys.stdout))
 
 
 def note(text: str) -> None:
     """Something by the way, on stderr, above the bar if there is one."""
     if rank() == 0 and _LIVE:
-        _LIVE[-1].console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        _LIVE[-1].console.print(folded(printable(text), sys.stderr), markup=False, highlight=False, soft_wrap=True)
     elif rank() == 0:
-        click.echo(printable(text), err=True)
+        click.echo(folded(printable(text), sys.stderr), err=True)
 
 
 def say_json(value: Any) -> None:
     """A result as JSON, on stdout."""
-    say(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    if rank() == 0:
+        click.echo(printable(json.dumps(value, indent=2, ensure_ascii=False, default=str)))
 
 
 def shown(value: Any) -> str:

@@ -61,6 +61,7 @@ def check(
     the properties that every modality, objective, sampler, source, tracker or feature network must have. Exit code 4
     if a check fails.
     """
+    point = _point_of(name)
     from inrkit.config.toml import apply_overrides
     from inrkit.testing import CHECKS, PIECE_CHECKS, cases_of
 
@@ -68,7 +69,6 @@ def check(
     for wanted in only:
         if wanted not in known:
             raise UsageError(f"no check named '{wanted}'; there are {', '.join(known)}.{did_you_mean(wanted, known)}")
-    point = _point_of(name)
     results = [] if point == GROUP else [(point, _loads(point))]
     registry = load_plugins()
     entries = [entry for entry in registry.entries() if entry.plugin == point]

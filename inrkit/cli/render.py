@@ -11,7 +11,7 @@ from inrkit.cli.output import bar, note, say
 
 @command()
 @option.inr_file
-@click.option("--size", metavar="WxH", help="Resolution, such as 1024x1024. [default: as trained]")
+@option.size("Resolution, such as 1024x1024. [default: as trained]")
 @click.option(
     "--orbit",
     metavar="N",

@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     "--sampler",
     metavar="NAME",
     shell_complete=complete.names("sampler"),
+    callback=option.known("sampler"),
     help="Sampler: consistency, heun, euler or a plugin's. [default: that of the objective; diffusion: heun]",
 )
 @option.seed("Random seed; equal seeds give equal samples.")
-@click.option("--size", metavar="WxH", help="Resolution of the pictures; .inr files have none. [default: as trained]")
+@option.size("Resolution of the pictures; .inr files have none. [default: as trained]")
 @option.label(
     "Class label by number or name, or none; several are used in turn. [default: random, if the run has classes]"
 )

@@ -1,6 +1,7 @@
 """``inrkit train``."""
 
 import contextlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from inrkit.cli import complete, option
 from inrkit.cli.help import command
 from inrkit.cli.output import bar, say, say_json, shown, shown_bytes, shown_count, shown_time
 from inrkit.cli.table import Table, say_result
+from inrkit.config.given import check_given, check_preset
 from inrkit.config.toml import read_toml, to_toml, unstructure
 from inrkit.errors import DataError, UsageError
 
@@ -35,9 +37,7 @@ from inrkit.errors import DataError, UsageError
 )
 @click.option("--config", type=option.FILE, help="TOML file with config keys. [default: none]")
 @option.keys("--set", "sets", "Set any config key, such as options.width=128; may be repeated.")
-@click.option(
-    "--data", metavar="DATA", help="Data set: a store, a folder or NAME://ADDRESS. [default: synthetic signals]"
-)
+@option.data("Data set: a store, a folder or NAME://ADDRESS. [default: synthetic signals]")
 @option.out("Run directory. [default: runs/MODALITY-PRESET]")
 @click.option(
     "--objective",
@@ -137,22 +137,21 @@ def train(
     come from the preset, then --config, then the flags, then --set; the later ones win. The run directory holds the
     config, metrics, checkpoints, sheets of samples and a report.
     """
+    _check(minutes, flags["steps"], as_json=as_json and not dry_run)
+    given = {key: value for key, value in {**flags, "trackers": trackers or None}.items() if value is not None}
     with bar("starting") if not no_progress else contextlib.nullcontext():
+        _check_names(given, modality, preset, config, sets, fresh=base is None)
         from inrkit.config.resolve import resolve
         from inrkit.machine.precision import choose_device
         from inrkit.machine.signals import process_setup
         from inrkit.storage.rundir import read_config
 
     with process_setup():
-        theirs = None
+        theirs = None if base is None else read_config(base)
         if base is not None:
-            theirs, flags["init"] = read_config(base), flags["init"] or str(base)
+            given.setdefault("init", str(base))
         if modality is None:
             modality = _modality(config, flags["data"]) if theirs is None else theirs.modality
-        given = {key: value for key, value in flags.items() if value is not None}
-        if trackers:
-            given["trackers"] = trackers
-        _check(minutes, flags["steps"], as_json=as_json and not dry_run)
         resolved = resolve(modality, preset, config, sets, given, theirs)
         choose_device(resolved.config.device)  # refused before anything is computed
         if print_schema or print_config:
@@ -187,6 +186,23 @@ def _check(minutes: float | None, steps: int | None, *, as_json: bool) -> None:
         raise UsageError("expected '--minutes' or '--steps', found both; leave one out")
     if as_json:
         raise UsageError("'--json' is for '--dry-run', found it alone; metrics.jsonl has the figures of a run")
+
+
+def _check_names(
+    given: Mapping[str, Any],
+    modality: str | None,
+    preset: str | None,
+    file: Path | None,
+    sets: Sequence[str],
+    *,
+    fresh: bool,
+) -> None:
+    """What is misspelt, before torch is imported. Where a run or data say what the modality is, they know the rest."""
+    named = {key: value for key, value in (("modality", modality), ("preset", preset)) if value is not None}
+    given = {**given, **named}
+    values = check_given(file, given, sets, "image")
+    if "preset" in values and ("modality" in given or (fresh and "data" not in values)):
+        check_preset(values["modality"], values["preset"], complete.summaries(values["modality"]))
 
 
 def _modality(config: Path | None, data: str | None) -> str:

@@ -13,9 +13,10 @@ from typing import Any, final
 
 import attrs
 
-from inrkit.comparison.measure import needed_in, run_figures, run_pictures, spaces_of
+from inrkit.comparison.measure import needed_in, refuse_other_kinds, refuse_unlike, run_figures, run_pictures, spaces_of
 from inrkit.comparison.operations import of_training
 from inrkit.comparison.scoreboard import write_scoreboard
+from inrkit.comparison.system import check_system
 from inrkit.config.resolve import Resolved, resolve
 from inrkit.config.run import RunConfig
 from inrkit.config.toml import to_toml, unstructure
@@ -93,10 +94,11 @@ def compare(
         raise UsageError(f"nothing to compare: {'; '.join(failed.values())}")
     load = functools.partial(Model.load, device=device, precision="auto")
     reference = Reference(SignalSet.choose(load(good[0].path), "test", n, seed), seed, progress)
+    for run in good[1:]:
+        refuse_unlike(reference.signals.model, load(run.path))
     figures, shown = {}, {}
     for run in good:
         model = load(run.path)
-        _refuse_other_kinds({one.inr(one.sample(1), 0).modality for one in (reference.signals.model, model)})
         say(f"measuring {run.name}")
         figures[run.name], shown[run.name] = run_figures(model, reference, at), run_pictures(model, seed)
     rows = [
@@ -127,7 +129,7 @@ def compared_runs(
     read = [(Path(one), *_read(one, sets)) for one in given]
     # INRs of two stages may show signals of the other ones' kind: that is known when they are there.
     one_stage = [found for _, found, _ in read if type(found.modality.display).unwrap is Display.unwrap]
-    _refuse_other_kinds({found.config.modality for found in one_stage})
+    refuse_other_kinds({found.config.modality for found in one_stage})
     budget = of_training(read[0][1]) if equal else 0.0
     for path, resolved, name in read:
         config = resolved.config
@@ -167,24 +169,15 @@ def _mean_and_spread(values: Sequence[float | None]) -> dict[str, float]:
     return {"mean": statistics.fmean(known), **spread} if known else {}
 
 
-def _refuse_other_kinds(modalities: set[str]) -> None:
-    if len(modalities) > 1:
-        found = " and ".join(sorted(modalities))
-        raise UsageError(f"expected one kind of signals, found {found}; compare like with like")
-
-
 def _read(one: Path | str, sets: Sequence[str]) -> tuple[Resolved, str]:
     """The config that something given stands for, and its name."""
+    check_system(one)
     path, text = Path(one), str(one)
     if path.is_dir():
         return Resolved.of(read_config(path)), path.name
     if path.suffix == ".toml":
-        if not path.is_file():
-            raise UsageError(f"{path}: expected a config, found none")
         return resolve(file=path, overrides=sets), path.stem
-    modality, colon, preset = text.partition(":")
-    if not colon:
-        raise UsageError(f"{text}: expected a run directory, a .toml file or MODALITY:PRESET, found none of them")
+    modality, _, preset = text.partition(":")
     return resolve(modality, preset, overrides=sets), preset
 
 

@@ -54,14 +54,30 @@ def run_figures(model: Model, reference: Reference, at: Sequence[Mapping[str, st
     }
 
 
+def refuse_unlike(first: Model, other: Model) -> None:
+    """An error, before anything is measured, where one run shows other signals than the first, or at another size."""
+    one, two = (model.sample(1) for model in (first, other))
+    refuse_other_kinds({first.inr(one, 0).modality, other.inr(two, 0).modality})
+    ours, theirs = (
+        "x".join(map(str, small(pictures_of(model, sample.signal)).shape[:1:-1]))
+        for model, sample in ((first, one), (other, two))
+    )
+    if ours != theirs:
+        found = f"its pictures are {theirs}, those of the first run are {ours}"
+        raise UsageError(f"{other.run}: {found}; compare runs of one size")
+
+
+def refuse_other_kinds(modalities: set[str]) -> None:
+    """Signals of one kind are compared."""
+    if len(modalities) > 1:
+        found = " and ".join(sorted(modalities))
+        raise UsageError(f"expected one kind of signals, found {found}; compare like with like")
+
+
 def frechet_of(model: Model, reference: Reference, times: Sequence[float]) -> dict[str, dict[str, float]]:
     """The distance of generated from held-out signals in each space, and, where there are enough to tell, as a multiple
     of what training signals have, with its standard error by the choice of signals."""
     samples = _pictures(model, reference, times)
-    if samples.shape[1:] != reference.real.shape[1:]:
-        ours, theirs = ("x".join(map(str, x.shape[:1:-1])) for x in (reference.real, samples))
-        found = f"its pictures are {theirs}, those of the first run are {ours}"
-        raise UsageError(f"{model.run}: {found}; compare runs of one size")
     figures = {}
     for space in spaces_of(reference):
         rows = reference.compare({"samples": samples}, space)

@@ -9,6 +9,7 @@ import attrs
 import torch
 
 from inrkit.config.data import absolute, absolute_data, absolute_run, open_data
+from inrkit.config.given import check_preset
 from inrkit.config.phases import ScheduledPhase, schedule_phases, signals_seen
 from inrkit.config.run import Phase, RunConfig
 from inrkit.config.toml import apply_overrides, read_toml, structure, unstructure
@@ -18,7 +19,7 @@ from inrkit.core.objective.base import Objective
 from inrkit.core.objective.continuous import Diffusion
 from inrkit.core.pipeline import Pipeline
 from inrkit.core.size import Size
-from inrkit.errors import UsageError, did_you_mean
+from inrkit.errors import UsageError
 from inrkit.plugins import load_plugins
 
 _TABLES: Mapping[str, Callable[[type[Modality], Mapping[str, Any]], type]] = {
@@ -185,9 +186,7 @@ def _preset(cls: type[Modality], name: str | None) -> dict[str, Any]:
     if name is None and not cls.presets:
         return {}
     name = next(iter(cls.presets)) if name is None else name
-    if name not in cls.presets:
-        known = ", ".join(cls.presets) or "none"
-        raise UsageError(f"'{cls.name}' has no preset '{name}'; there are {known}.{did_you_mean(name, cls.presets)}")
+    check_preset(cls.name, name, cls.presets)
     keys = {key: value for key, value in cls.presets[name].items() if key != "summary"}
     return {**copy.deepcopy(keys), "preset": name}
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, final
 import attrs
 from attrs.validators import optional
 
-from inrkit.core.option import AT_LEAST_0, AT_LEAST_1, BELOW_1, POSITIVE, SHARE, bounded, option
+from inrkit.core.option import AT_LEAST_0, AT_LEAST_1, BELOW_1, POSITIVE, SHARE, bounded, check_device, option
 
 Optimizer = Literal["radam", "adamw", "muon"]
 
@@ -81,7 +81,9 @@ class RunConfig:
     precision: Literal["auto", "fp32", "bf16"] = option(
         "auto", "number format of matrix products; bf16 is mixed precision; auto: bf16 where it is fast"
     )
-    device: str = option("auto", "device to train on: auto, cpu, cuda, mps, xpu, or cuda:N")
+    device: str = option(
+        "auto", "device to train on: auto, cpu, cuda, mps, xpu, or cuda:N", lambda _, __, value: check_device(value)
+    )
     compile: bool = option(
         False,
         "compile the network's blocks with torch.compile: it costs a minute or more at the beginning, and pays in long "

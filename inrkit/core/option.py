@@ -1,6 +1,7 @@
 """Options: what one means stands beside it, for the documentation, and a wrong value is refused by name."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ import attrs
 from inrkit.errors import UsageError
 
 T = TypeVar("T")
+_DEVICE = re.compile(r"auto|(cpu|cuda|mps|xpu)(:\d+)?")
 Check = Callable[[Any, Any, Any], None]
 """Called with an instance, its attribute and the value, of which it complains with a `UsageError`."""
 
@@ -45,3 +47,9 @@ AT_LEAST_0 = bounded(">= 0", lambda value: value >= 0)
 AT_LEAST_1, AT_LEAST_2 = at_least(1), at_least(2)
 SHARE = bounded("from 0 to 1", lambda value: 0 <= value <= 1)
 BELOW_1 = bounded("from 0 to less than 1", lambda value: 0 <= value < 1)
+
+
+def check_device(name: str) -> None:
+    """`UsageError` for what is the name of no device; whether this machine has it, `choose_device` knows."""
+    if not _DEVICE.fullmatch(name):
+        raise UsageError(f"'device' must be auto, cpu, cuda, mps, xpu, or one of several as cuda:1 (got '{name}')")

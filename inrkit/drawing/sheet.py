@@ -23,6 +23,8 @@ from inrkit.storage import atomic
 
 LEAST = 96
 """The longer side of a tile is at least this many dots."""
+PAGE = 1200
+"""Named rows are broken where they would be wider than this many dots, a screen or a page."""
 GAP = 4
 WHITE = (255, 255, 255, 255)
 CLEAR = (0, 0, 0, 0)
@@ -44,6 +46,11 @@ def columns_for(count: int) -> int:
     least = max(1, math.isqrt(max(count - 1, 0)) + 1)
     full = [columns for columns in range(least, 2 * least) if count % columns == 0]
     return full[0] if full else least
+
+
+def columns_within(count: int, most: int) -> int:
+    """Columns of named rows that fit on a page, evenly: 24 signals of which 12 fit become 2 blocks of 12, 13 of 7."""
+    return math.ceil(count / math.ceil(count / max(1, most)))
 
 
 def to_image(picture: Tensor, scale: int = 1) -> Image.Image:
@@ -75,7 +82,7 @@ def labelled_rows(rows: Mapping[str, Tensor], *, captions: Sequence[str] | None 
 
 
 def laid_out(rows: Mapping[str, Tensor], layout: Layout, *, captions: Sequence[str] | None = None) -> Figure:
-    """Rows of pictures (N, 3, H, W) as a layout has them; one without a name is broken into rows about as wide as high.
+    """Rows of pictures (N, 3, H, W) as a layout has them, else as wide as a page; one without a name about as high.
 
     ``captions`` stand below the last of the rows that there are, if it is shown.
     """
@@ -87,7 +94,8 @@ def laid_out(rows: Mapping[str, Tensor], layout: Layout, *, captions: Sequence[s
         _row_of(pictures[list(pick)], texts if label == last else None, label, layout.scale)
         for label, pictures in shown.items()
     ]
-    columns = layout.columns or (columns_for(len(pick)) if last == "" else len(pick))
+    wide = max(tile.width for row in whole for tile in row.tiles) + GAP
+    columns = layout.columns or (columns_for(len(pick)) if last == "" else columns_within(len(pick), PAGE // wide))
     parts = [slice(start, start + columns) for start in range(0, len(pick), columns)]
     return _compose([[_Row(row.tiles[part], row.captions[part], row.label) for row in whole] for part in parts])
 

@@ -20,7 +20,6 @@ from inrkit.errors import DataError
 from inrkit.inference.signalset import SignalSet
 from inrkit.metrics.feature import Classifier, extract
 
-NAME = "classes"
 SURE = 0.9
 
 _BATCH = 1000

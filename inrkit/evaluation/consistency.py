@@ -28,8 +28,6 @@ from inrkit.errors import UsageError
 from inrkit.inference.signalset import SignalSet
 from inrkit.progress import Progress, quiet
 
-NAMES = ("denoising", "trajectory")
-
 _AT = (0.1, 1.0, 10.0)  # where the distance is told as a number
 
 

@@ -25,10 +25,11 @@ import attrs
 
 from inrkit.core.draws import seed_of
 from inrkit.drawing.sheet import labelled_rows, save_png
-from inrkit.errors import UsageError, did_you_mean
+from inrkit.errors import UsageError
 from inrkit.evaluation import classes, consistency, generation, reconstruction
 from inrkit.evaluation.every import EveryView
 from inrkit.evaluation.generation import Reference
+from inrkit.evaluation.names import CLASSES, CONSISTENCY, OF_SETS, PERCEPTUAL, RECONSTRUCTION, chosen_metrics
 from inrkit.evaluation.search import search_middle
 from inrkit.evaluation.training import training_figures
 from inrkit.inference.evaluated import FORMAT, write_evaluation
@@ -39,17 +40,6 @@ from inrkit.metrics.feature import Classifier, FeatureNetwork
 from inrkit.metrics.perceptual import has_stages
 from inrkit.progress import Progress, quiet
 from inrkit.storage import atomic
-
-METRICS = (
-    *reconstruction.NAMES,
-    reconstruction.PERCEPTUAL,
-    *generation.FIGURES,
-    classes.NAME,
-    "spread",
-    "memorisation",
-    "resolution",
-    *consistency.NAMES,
-)
 
 LEAST = 4
 """Signals that a set consists of, at least, where sets are compared."""
@@ -79,7 +69,7 @@ def evaluate(
         n: Signals in each set, at most; of held-out ones at most 5000. Fréchet distances from training signals are of
             as many samples in any case, such as 50000, in bounded memory.
         seed: Of the generated signals and of the choice of real ones. The same seed gives the same figures.
-        metrics: Some of `METRICS`; all by default.
+        metrics: Some of `inrkit.evaluation.names.METRICS`; all by default.
         search_times: First look for the middle noise level of two steps; the figures are then those of samples by way
             of it, and so are later samples of this checkpoint.
         whole: Whether what is reconstructed is all that is known of a signal, such as every view of an object, where
@@ -104,19 +94,19 @@ def evaluate(
     found = search_middle(model, min(n, _SEARCHED), seed, progress) if search_times else searched(model.run, model.step)
     if found:
         result["times"] = found
-    compared = [x for x in networks.values() if reconstruction.PERCEPTUAL in chosen and has_stages(x)]
-    if chosen & set(reconstruction.NAMES) or compared or of_pictures:
+    compared = [x for x in networks.values() if PERCEPTUAL in chosen and has_stages(x)]
+    if chosen & set(RECONSTRUCTION) or compared or of_pictures:
         measured = attrs.evolve(signals, source=signals.source.whole()) if whole else signals
         every = EveryView(measured, of_pictures, seed, progress) if whole else None
         result["reconstruction"] = reconstruction.reconstruction_figures(measured, chosen, progress, compared, every)
         result |= {} if every is None else every.figures(own_times(model, found))
-    if chosen & {*generation.FIGURES, classes.NAME, "memorisation"}:
+    if chosen & {*OF_SETS, CLASSES, "memorisation"}:
         result |= _generation(Reference(signals, seed, progress, networks), own_times(model, found), chosen, n)
     if "spread" in chosen:
         result |= generation.spread_figures(signals[:_COMPARED], seed, progress)
     if "resolution" in chosen:
         result["resolution"] = reconstruction.resolution_figures(signals[:_ENLARGED], progress)
-    if chosen & set(consistency.NAMES):
+    if chosen & set(CONSISTENCY):
         result |= consistency.consistency_figures(signals[:_CONSISTENT], seed, chosen, progress)
     write_evaluation(model.run, result)
     return result
@@ -124,7 +114,7 @@ def evaluate(
 
 def _possible(chosen: set[str], count: int, *, asked: bool) -> set[str]:
     """The metrics that so many signals have: one object seen from many sides is worth measuring, but is no set."""
-    of_sets = sorted(chosen & set(generation.FIGURES))
+    of_sets = sorted(chosen & set(OF_SETS))
     if count >= LEAST or not of_sets:
         return chosen
     if asked:
@@ -137,9 +127,9 @@ def _possible(chosen: set[str], count: int, *, asked: bool) -> set[str]:
 
 def _check_networks(chosen: set[str], networks: Sequence[FeatureNetwork]) -> None:
     """An error where a figure was asked for by name that needs another network."""
-    if classes.NAME in chosen and not any(isinstance(network, Classifier) for network in networks):
+    if CLASSES in chosen and not any(isinstance(network, Classifier) for network in networks):
         raise UsageError("'classes' needs a classifier; give '--features resnet20 --weights FILE' or another")
-    if reconstruction.PERCEPTUAL in chosen and not any(map(has_stages, networks)):
+    if PERCEPTUAL in chosen and not any(map(has_stages, networks)):
         raise UsageError(
             "'perceptual' needs a network with stages; give '--features alexnet --weights FILE' or another"
         )
@@ -152,21 +142,6 @@ def own_times(model: Model, found: Mapping[str, Any] | None = None) -> Sequence[
     return model.times(1), model.sampler.times(2, found["middle"]) if found else model.times(2)
 
 
-def chosen_metrics(names: Sequence[str] | None) -> set[str]:
-    """The metrics of these names, or all of them."""
-    if names is None:
-        return set(METRICS)
-    chosen = {name.replace("-", "_") for name in names}
-    for name in sorted(chosen - set(METRICS)):
-        if name.lower() in ("fid", "inception"):
-            raise UsageError(
-                f"no metric named '{name}': 'frechet' is the same distance, but on features of a network with random "
-                "weights instead of Inception's; reported beside its floor, and not comparable with published FIDs"
-            )
-        raise UsageError(f"no metric named '{name}'; there are {', '.join(METRICS)}.{did_you_mean(name, METRICS)}")
-    return chosen
-
-
 def _generation(held: Reference, times: Sequence[Sequence[float]], chosen: set[str], n: int) -> Mapping[str, Any]:
     """All that needs generated signals."""
     signals, progress, own = held.signals, held.progress, seed_of(held.seed, "evaluate")
@@ -175,11 +150,9 @@ def _generation(held: Reference, times: Sequence[Sequence[float]], chosen: set[s
         samples, result["training"] = training_figures(held, times, n, own)
     else:
         samples = {generation.name_of(t): generation.sampled_pictures(signals, t, own, progress) for t in times}
-    if chosen & set(generation.FIGURES):
+    if chosen & set(OF_SETS):
         result["sets"] = generation.set_figures(held, samples, chosen)
-    if classes.NAME in chosen and (
-        found := classes.class_figures(held.networks, samples, held.real, held.floor, signals)
-    ):
+    if CLASSES in chosen and (found := classes.class_figures(held.networks, samples, held.real, held.floor, signals)):
         result["classes"] = found
     if "memorisation" in chosen:
         training = SignalSet.choose(signals.model, "train", generation.TRAINING, held.seed)

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from inrkit.core.draws import seed_of
 from inrkit.errors import DataError
+from inrkit.evaluation.names import OF_SETS
 from inrkit.inference.picture import pictures_of
 from inrkit.inference.signalset import SignalSet
 from inrkit.metrics.feature import Features, RandomConvFeatures, Standardised, WhitenedPCA, centred
@@ -23,7 +24,6 @@ from inrkit.metrics.metric import compare_sets
 from inrkit.metrics.neighbour import nearest
 from inrkit.progress import Progress, quiet
 
-FIGURES = ("frechet", "kid", "precision", "recall", "f1", "density", "coverage", "diversity", "sliced_wasserstein")
 WITH_RATIO = ("frechet", "sliced_wasserstein")
 """Figures that even real signals do not bring to 0: they are given as multiples of that floor as well."""
 ENOUGH = 300
@@ -217,7 +217,7 @@ def set_figures(reference: Reference, samples: Mapping[str, Tensor], chosen: set
 
 
 def _figures(row: Mapping[str, float], floor: Mapping[str, float], chosen: set[str]) -> dict[str, float]:
-    found = {name: float(row[name]) for name in FIGURES if name in chosen}
+    found = {name: float(row[name]) for name in OF_SETS if name in chosen}
     if "frechet" in found and "frechet_error" in row:
         found["frechet_error"] = float(row["frechet_error"])
     for name in WITH_RATIO:

@@ -12,6 +12,7 @@ from inrkit.config.resolve import Resolved
 from inrkit.core.modality import Display
 from inrkit.errors import DataError, UsageError
 from inrkit.evaluation.every import EveryView
+from inrkit.evaluation.names import RECONSTRUCTION
 from inrkit.inference.model import Model
 from inrkit.inference.picture import enlarged, pictures_of, views_of
 from inrkit.inference.signalset import SignalSet
@@ -20,8 +21,6 @@ from inrkit.metrics.metric import psnr, ssim
 from inrkit.metrics.perceptual import perceptual_distance
 from inrkit.progress import Progress
 
-NAMES = ("psnr", "ssim")
-PERCEPTUAL = "perceptual"
 PEAK = 2.0
 """The width of the range of values, [-1, 1]."""
 
@@ -47,7 +46,7 @@ def reconstruction_figures(
         every: Is shown all pictures, and says which training signal is nearest: its PSNR is then told too.
     """
     model = signals.model
-    found: dict[str, list[float]] = {name: [] for name in NAMES if name in chosen}
+    found: dict[str, list[float]] = {name: [] for name in RECONSTRUCTION if name in chosen}
     constant = constant_answer(model) if "psnr" in found else None
     for start, part in signals.parts(_at_once(signals)):
         encoded = part.encode()

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 
 import torch
 
+from inrkit.core.option import check_device
 from inrkit.errors import UsageError
 
 _WORTH_IT = 1.3
@@ -24,12 +25,8 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     Of several accelerators each process of a run has its own, unless the name has a number.
     """
     found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    try:
-        device = torch.device("cpu" if found is None else found.type) if name == "auto" else torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(
-            f"'device' must be auto, cpu, cuda, mps, xpu, or one of several as cuda:1 (got '{name}')"
-        ) from error
+    check_device(name)
+    device = torch.device("cpu" if found is None else found.type) if name == "auto" else torch.device(name)
     if device.type == "cpu":
         return device
     count = torch.accelerator.device_count() if found is not None and found.type == device.type else 0

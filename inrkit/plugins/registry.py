@@ -4,6 +4,7 @@
 import functools
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, final, overload
 
@@ -188,7 +189,9 @@ class Registry:
                 raise PluginError(f"no {kind} named '{name}': {whose} is broken: {broken.reason}")
         installed = ", ".join(f"{entry.name} ({entry.distribution})" for entry in known.values()) or "none"
         also = f"; broken plugins: {', '.join(b.plugin for b in self.broken)}" if self.broken else ""
-        advice = did_you_mean(name, known) or " If a package brings it, install that."
+        told = [repr(entry.name) for entry in known.values() if re.search(rf"\b{re.escape(name)}\b", entry.summary)]
+        meant = did_you_mean(name, known) or (f" Did you mean {' or '.join(told)}?" if told else "")
+        advice = meant or " If a package brings it, install that."
         raise UsageError(f"no {kind} named '{name}'; installed: {installed}{also}.{advice}")
 
 

@@ -3,7 +3,7 @@
 A figure that needs more signals than there are is not shown; the note under the table says how many it needs, and why.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,7 +12,8 @@ from PIL import Image
 from inrkit.drawing.page import Block, Charts, Picture, Table
 from inrkit.evaluation import consistency, search
 from inrkit.evaluation.classes import SURE
-from inrkit.evaluation.generation import COPIES, ENOUGH, FEW, FIGURES
+from inrkit.evaluation.generation import COPIES, ENOUGH, FEW
+from inrkit.evaluation.names import OF_SETS
 
 _Lines: TypeAlias = dict[str, dict[str, str]]  # name of a figure -> column -> text
 
@@ -76,20 +77,25 @@ def evaluation_sentence(evaluation: Mapping[str, Any]) -> str:
     if "step" not in evaluation:
         return ""
     asked, there = int(evaluation.get("asked", 0)), int(evaluation.get("held_out", 0))
-    taken = f"{int(evaluation.get('taken', 0)):,} held-out signals" + (
-        f" ({asked:,} were asked for)" if asked > there else ""
-    )
+    taken = f"{int(evaluation.get('taken', 0)):,} held-out signals"
+    remarks = [f"{asked:,} were asked for"] if asked > there else []
     figures = evaluation.get("reconstruction", {})
     said = []
     if "mean" in figures.get("psnr", {}):
         constant = figures.get("constant", {}).get("mean")
-        beside = f" (constant answer {constant:.1f})" if constant is not None else ""
-        said.append(f"reconstruction {figures['psnr']['mean']:.1f} dB on {taken}{beside}")
+        beside = [*remarks, *([] if constant is None else [f"constant answer {constant:.1f}"])]
+        said.append(f"reconstruction {figures['psnr']['mean']:.1f} dB on {taken}{_in_brackets(beside)}")
     near, by = _nearness(evaluation)
     first = "; ".join([*said, *near])
     first = f"{first[:1].upper()}{first[1:]}. " if first else ""
     origin = f"step {evaluation['step']:,}, seed {evaluation['seed']}"
-    return f"{first}Measured at {', '.join([origin, *([] if said else [f'over {taken}']), *by])}."
+    return (
+        f"{first}Measured at {', '.join([origin, *([] if said else [f'over {taken}{_in_brackets(remarks)}']), *by])}."
+    )
+
+
+def _in_brackets(remarks: Sequence[str]) -> str:
+    return f" ({'; '.join(remarks)})" if remarks else ""
 
 
 def _nearness(evaluation: Mapping[str, Any]) -> tuple[list[str], list[str]]:
@@ -172,7 +178,7 @@ def _of_sets(evaluation: Mapping[str, Any]) -> _Lines:
     spaces = sets.get("spaces", {})
     whole = {*(name for name in spaces if name not in _SPACES), *list(_SPACES)[:1]}
     for space, rows in spaces.items():
-        for figure in FIGURES if space in whole else ("frechet",):
+        for figure in OF_SETS if space in whole else ("frechet",):
             cells = {_COLUMNS.get(k, k): _distance(row, figure) for k, row in rows.items() if figure in row}
             if cells and _is_enough(sets, space if figure == "frechet" else ""):
                 lines[_in_space(_NAMES[figure], space)] = cells

@@ -81,6 +81,11 @@ def sha256_file(path: Path, *, start: int = 0) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def no_such_file(path: Path | str) -> DataError:
+    """Why a path that was given cannot be read."""
+    return DataError(f"{path}: expected a file, found none of that name; check the path")
+
+
 def read_regular_file(path: Path, *, limit: int | None = None) -> bytes:
     """The bytes of an ordinary file; a symbolic link, a device, a folder or more than ``limit`` bytes is refused."""
     try:
@@ -93,7 +98,7 @@ def read_regular_file(path: Path, *, limit: int | None = None) -> bytes:
                 raise DataError(f"{path}: expected at most {limit} bytes, found {status.st_size}")
             return file.read()
     except FileNotFoundError as error:
-        raise DataError(f"{path}: expected a file, found none of that name; check the path") from error
+        raise no_such_file(path) from error
     except OSError as error:
         raise DataError(
             f"{path}: expected a readable file that is no link, found: {error.strerror or error}"

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from inrkit.errors import DataError, did_you_mean
 from inrkit.plugins import load_plugins
-from inrkit.storage import hub
 
 _HUB = re.compile(r"hf:/+(.+)")  # a `Path` has made one slash of two
 
@@ -22,6 +21,8 @@ def find_run(run: Path | str) -> tuple[Path, Path]:
     """
     text, path = str(run), Path(run)
     if found := _HUB.fullmatch(text):
+        from inrkit.storage import hub  # with all that it needs, only for whoever asks for it
+
         return hub.fetch(found[1]), Path(hub.parse(found[1])[0].rpartition("/")[2])
     if (path / "config.toml").is_file() or (path / "checkpoints").is_dir():
         return path, path
@@ -34,3 +35,9 @@ def find_run(run: Path | str) -> tuple[Path, Path]:
         f"{text}: expected a run directory, or the name of a model ({', '.join(models) or 'none is installed'}), "
         f"found neither; train one first.{did_you_mean(text, models)}"
     )
+
+
+def check_run(run: Path | str) -> None:
+    """`DataError` where there is no such run; nothing is fetched, and no torch is needed."""
+    if not _HUB.fullmatch(str(run)) and not (find_run(run)[0] / "config.toml").is_file():
+        raise DataError(f"{run}: expected a run directory with a config.toml, found none; train one first")

@@ -57,7 +57,7 @@ class FilesOpener(SourceOpener):
         named = [Path(text.partition("=")[2]) for text in options if text.startswith(_SPLIT)]
         store, stamp = _beside(path, modality.name, options), _stamp(path, named)
         if not _is_fresh(store, stamp):
-            print(f"inrkit: importing {path} into {store}", file=sys.stderr)
+            print(f"inrkit: importing {path.name} into {store.name}, beside it", file=sys.stderr)
             for line in _import(path, store, modality, options, stamp):
                 print(f"inrkit: {line}", file=sys.stderr)
         return modality.source(store, split)
@@ -139,10 +139,10 @@ def _ways(cls: type, texts: Sequence[str], axes: int) -> list[list[str]]:
 
 def _said(path: Path, out: StoreWriter, more: Sequence[str]) -> list[str]:
     """How many signals there are, and what was done to them or left out."""
-    lines = [f"{len(out)} signals of {path} in {out.path.name}"]
+    lines = [f"{len(out)} signals of {path.name} in {out.path.name}"]
     for text in more:
         if text.startswith("size="):
-            lines[0] += f", brought from several sizes to {text[5:]} ('files://{path.name}?size=WxH' for another)"
+            lines.append(f"brought from several sizes to {text[5:]}; another: --data 'files://{path.name}?size=WxH'")
     if out.skipped:
         lines.append(f"{len(out.skipped)} left out, first {out.skipped[0]}")
     return lines

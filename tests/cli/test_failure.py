@@ -58,8 +58,11 @@ def test_options_are_named_as_they_are_typed(run: Path, picture: Path, tmp_path:
 
 
 def test_options_are_checked_before_a_model_is_loaded(picture: Path, tmp_path: Path) -> None:
-    """A mistake in them is said even where there is no run."""
-    run = tmp_path / "none"
+    """A mistake in them is said even where the run cannot be read."""
+    run = tmp_path / "damaged"
+    run.mkdir()
+    for file in (run / "config.toml", tmp_path / "a.inr"):
+        file.write_text("no")
     assert "'--box' is numbers" in said(2, "edit", run, picture, "--task", "inpaint", "--box", "a,b")
     assert "'--times' must be numbers" in said(2, "sample", run, "--times", "x")
     assert "no metric named 'psrn'" in said(2, "evaluate", run, "--metrics", "psrn")
@@ -189,3 +192,16 @@ def test_samples_of_two_calls_are_not_mixed(run: Path, tmp_path: Path) -> None:
     assert "1 samples of an earlier call would stay" in said(2, "sample", run, "-n", "2", "-o", out)
     assert CliRunner().invoke(main, ["sample", str(run), "-n", "2", "-o", str(out), "--overwrite"]).exit_code == 0
     assert sorted(path.name for path in out.iterdir()) == ["0000.inr", "0000.png", "0001.inr", "0001.png", "sheet.png"]
+
+
+def test_a_single_pixel_is_no_picture(run: Path, tmp_path: Path) -> None:
+    """It is refused by its name, and left out where files may be; it never becomes a black picture."""
+    for side in (1, 8):
+        Image.fromarray(np.full((side, side, 3), 200, np.uint8)).save(tmp_path / f"{side}.png")
+    dot, out = tmp_path / "1.png", tmp_path / "out"
+    assert f"{dot}: expected a picture of at least 2 x 2 pixels, found 1 x 1" in said(3, "encode", run, dot, "-o", out)
+    assert "at least 2 x 2" in said(3, "edit", run, dot, "--task", "colorize", "-o", out)
+    done = CliRunner().invoke(main, ["encode", str(run), str(dot), str(tmp_path / "8.png"), "--skip-broken"])
+    assert done.exit_code == 0, done.output
+    assert "skipped" in done.stderr
+    assert "1.png" not in done.stdout

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from terminal import terminal
 
 from inrkit.cli import option
-from inrkit.cli.output import say_json
+from inrkit.cli.output import note, say, say_json
 from inrkit.cli.table import Table, say_result
 
 HEAD = ["system", "parameters", "FLOPs per sample", "training steps", "reconstruction PSNR", "Fréchet, 1 step"]
@@ -104,3 +104,15 @@ def test_where_tables_go_is_checked_first(tmp_path: Path) -> None:
     for path, why in ((tmp_path / "t.xls", "ends with .csv or .tex"), (tmp_path / "no" / "t.csv", "found none at")):
         done = CliRunner().invoke(shows, ["--table", str(path)])
         assert why in str(done.exception), done.output
+
+
+def test_prose_is_folded_at_words_in_a_terminal_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """Paths stay whole, so that they can be copied; what a pipe gets is one line."""
+    line = f"runs/{'x' * 50}/report.html and 24 words more: {'word ' * 24}".strip()
+    with terminal(60, out=True) as seen:
+        say(line)
+        note(line)
+    assert max(map(len, seen.lines)) <= 67  # the path alone
+    assert sum(f"runs/{'x' * 50}/report.html" in part for part in seen.lines) == 2
+    say(line)
+    assert capsys.readouterr().out == f"{line}\n"

@@ -14,6 +14,7 @@ from inrkit.config.resolve import Resolved, resolve
 from inrkit.config.toml import to_toml, unstructure
 from inrkit.errors import UsageError
 from inrkit.evaluation.generation import ENOUGH, ratio_of
+from inrkit.plugins import load_plugins
 
 OPTIONS = ["size=[8,8]", "patch=4", "width=16", "depth=1", "decoder_depth=1", "heads=2", "hidden=16", "inr_width=16"]
 OPTIONS += ["inr_inner=16", "inr_depth=2", "count=80"]
@@ -226,3 +227,13 @@ def test_tables_fit_a_terminal_of_120_columns() -> None:
             max(map(len, [*(row[i] for row in table.rows), *table.head[i].split()])) for i in range(len(table.head))
         ]
         assert sum(cells) + 2 * len(cells) <= 120
+
+
+def test_runs_of_two_sizes_are_refused_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both sizes are named."""
+    monkeypatch.setattr("inrkit.comparison.compare.run_figures", None)
+    models = [load_plugins().model(name) for name in ("faces", "digits")]
+    with pytest.raises(UsageError, match=r"its pictures are 28x28, those of the first run are 32x32; compare runs of"):
+        compare(models, tmp_path, n=16)

@@ -6,13 +6,17 @@ import pytest
 import torch
 from PIL import Image
 
+from inrkit.drawing.layout import Layout
 from inrkit.drawing.sheet import (
     CLEAR,
     GAP,
     LEAST,
+    PAGE,
     columns_for,
+    columns_within,
     first_row,
     labelled_rows,
+    laid_out,
     png,
     save_png,
     scale_for,
@@ -120,3 +124,14 @@ def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
     """What is not a set of pictures is named in the error."""
     with pytest.raises(UsageError, match="picture"):
         sheet(torch.zeros(shape))
+
+
+def test_named_rows_fit_on_a_page() -> None:
+    """What is wider is broken into even blocks of all rows, each with the labels; columns that are asked for stay."""
+    assert [columns_within(count, 12) for count in (1, 12, 13, 24, 25, 60)] == [1, 12, 7, 12, 9, 12]
+    pictures = torch.rand(24, 3, 32, 32)
+    rows = {"original": pictures, "reconstruction": pictures}
+    found = labelled_rows(rows)
+    assert found.width <= 1.1 * PAGE  # with the labels beside it
+    assert found.height > 4 * (LEAST + GAP)
+    assert laid_out(rows, Layout(24)).width > 24 * LEAST

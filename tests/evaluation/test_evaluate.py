@@ -15,8 +15,9 @@ from inrkit.config.resolve import resolve
 from inrkit.drawing.page import Charts, Picture, Table
 from inrkit.errors import DataError, UsageError
 from inrkit.evaluation import generation
-from inrkit.evaluation.evaluate import METRICS, chosen_metrics, evaluate
+from inrkit.evaluation.evaluate import evaluate
 from inrkit.evaluation.generation import real_pictures
+from inrkit.evaluation.names import METRICS, chosen_metrics
 from inrkit.evaluation.reconstruction import constant_answer, distribution_of, similarity
 from inrkit.evaluation.training import training_figures
 from inrkit.inference.model import Model, build_model
@@ -229,7 +230,7 @@ def test_a_result_is_told_in_words_and_one_table(model: Model) -> None:
     found = evaluate(model, n=100, metrics=["psnr", "frechet"])
     psnr, constant = (found["reconstruction"][name]["mean"] for name in ("psnr", "constant"))
     assert evaluation_sentence(found) == (
-        f"Reconstruction {psnr:.1f} dB on 4 held-out signals (100 were asked for) (constant answer {constant:.1f}). "
+        f"Reconstruction {psnr:.1f} dB on 4 held-out signals (100 were asked for; constant answer {constant:.1f}). "
         "Measured at step 7, seed 0."
     )
     table = evaluation_table(found)

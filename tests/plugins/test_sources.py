@@ -39,7 +39,7 @@ def test_a_folder_of_pictures_trains_as_it_is(photos: Path, capfd: pytest.Captur
     first = CliRunner().invoke(main, words)
     assert first.exit_code == 0, first.output
     store = photos.parent / "my photos.image.h5"
-    assert first.stderr.splitlines()[0] == f"inrkit: importing {photos} into {store}"
+    assert first.stderr.splitlines()[0] == f"inrkit: importing {photos.name} into {store.name}, beside it"
     assert first.stderr.count("importing") == 1
     before = store.stat().st_ino
     again = CliRunner().invoke(main, words)
@@ -70,7 +70,7 @@ def test_pictures_of_several_sizes_and_broken_ones_train_too(photos: Path, capfd
     assert source.facts["size"] == [64, 64]
     said = capfd.readouterr().err
     assert "21 signals of" in said
-    assert "brought from several sizes to 64x64 ('files://my photos?size=WxH' for another)" in said
+    assert "brought from several sizes to 64x64; another: --data 'files://my photos?size=WxH'" in said
     assert "1 left out, first half.png: " in said
     for file in photos.iterdir():
         file.write_text("no picture")

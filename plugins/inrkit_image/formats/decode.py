@@ -15,6 +15,8 @@ from inrkit import DataError, Entries, UsageError
 
 Channels = Literal["rgb", "grey"]
 
+LEAST = 2
+"""Pixels along each axis of a picture; one pixel has no shape that could be enlarged."""
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 EXIF_ORIENTATION = 0x0112
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".jpe", ".jfif", ".apng")
@@ -70,6 +72,9 @@ def decode(data: bytes, how: Decoding) -> np.ndarray:
     except Exception as error:  # Pillow answers damage with a dozen kinds of exceptions
         reason = "not an image" if isinstance(error, UnidentifiedImageError) else str(error) or repr(error)
         raise DataError(f"expected a PNG, JPEG, WebP, GIF or BMP image, found damage: {reason}.") from error
+    if min(array.shape[:2]) < LEAST:
+        found = f"{array.shape[1]} x {array.shape[0]}"
+        raise DataError(f"expected a picture of at least {LEAST} x {LEAST} pixels, found {found}")
     return conform(array, how)
 
 

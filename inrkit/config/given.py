@@ -1,0 +1,46 @@
+"""What can be refused of a run's config before torch is imported: names of plugins and presets, keys of our own.
+
+The options of modalities, objectives and read-outs are known by their own classes, which `inrkit.config.resolve` asks.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from inrkit.config.run import RunConfig
+from inrkit.config.toml import apply_overrides, read_toml, structure
+from inrkit.core.size import Size
+from inrkit.errors import UsageError, did_you_mean
+from inrkit.plugins import load_plugins
+
+TABLES = ("options", "objective_options", "readout_options")
+"""Keys whose tables are for other classes."""
+
+
+def check_given(file: Path | None, flags: Mapping[str, Any], overrides: Sequence[str], modality: str) -> dict[str, Any]:
+    """What the keys of a run are told by a file, flags and ``--set``; `UsageError` for what no run can have.
+
+    ``modality`` is the one that is meant where none of them names one.
+    """
+    given, origin = ({}, "config") if file is None else (read_toml(file), str(file))
+    values = {"modality": modality, **given, **flags}
+    for text in overrides:
+        table, dot, _ = text.partition(".")
+        if not dot or table not in TABLES:
+            values = apply_overrides(RunConfig, values, [text])
+    config = structure(RunConfig, values, origin=origin)
+    if config.size is not None:
+        Size.named(config.size)
+    registry = load_plugins()
+    registry.entry("modality", config.modality)
+    registry.entry("objective", config.objective)
+    for name in config.trackers:
+        registry.entry("tracker", name)
+    return values
+
+
+def check_preset(modality: str, name: str, known: Iterable[str]) -> None:
+    """`UsageError` where a modality has no preset of this name."""
+    if name not in (names := list(known)):
+        there = ", ".join(names) or "none"
+        raise UsageError(f"'{modality}' has no preset '{name}'; there are {there}.{did_you_mean(name, names)}")

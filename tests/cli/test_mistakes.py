@@ -1,0 +1,75 @@
+"""Mistakes that the arguments alone show are answered before torch is imported, which takes most of a start."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from inrkit.cli import complete
+from inrkit.storage.cache import VARIABLE
+
+MISTAKES = {
+    "train --preset nope": "'image' has no preset 'nope'; there are tiny,",
+    "train --modality nope": "no modality named 'nope'",
+    "train --modality nerf --preset tiny-mlpp": "'nerf' has no preset 'tiny-mlpp'",
+    "train --objective nope": "no objective named 'nope'",
+    "train --tracker nope": "no tracker named 'nope'",
+    "train --stepz 4": "No such option '--stepz'",
+    "train --set nope=3": "'nope': no such key",
+    "train --steps -1": "'--steps' must be at least 1 (got -1)",
+    "train --size huge": "huge",
+    "train --device gpu": "'--device' must be auto, cpu, cuda, mps, xpu, or one of several as cuda:1 (got 'gpu')",
+    "train --data no/such": "no/such: expected a file, found none of that name",
+    "evaluate faces --metrics fid": "no metric named 'fid': 'frechet' is the same distance",
+    "evaluate faces --features nope": "no feature named 'nope'",
+    "evaluate nope": "nope: expected a run directory, or the name of a model",
+    "evaluate faces --data no.h5": "no.h5: expected a file",
+    "sample no/such": "no/such: expected a run directory",
+    "sample .": ".: expected a run directory with a config.toml, found none; train one first",
+    "sample facez": "Did you mean 'faces'?",
+    "sample faces --sampler nope": "no sampler named 'nope'",
+    "sample faces --size 3y": "'--size' is positive numbers such as 64x64",
+    "sample faces --device gpu": "'--device' must be auto",
+    "encode nope mistakes.json": "nope: expected a run directory",
+    "encode faces no.png": "Path 'no.png' does not exist",
+    "edit nope mistakes.json --task denoise": "nope: expected a run directory",
+    "edit faces mistakes.json --task inpaint": "'inpaint' needs one of '--mask', '--box' and '--text'",
+    "render no.inr": "no.inr: expected a file, found none of that name; check the path",
+    "export no.inr mesh": "no.inr: expected a file",
+    "export nope mesh": "nope: expected a run directory",
+    "export faces nope": "no exporter named 'nope'",
+    "compare no1 no2 -o out": "no1: expected a run directory, a .toml file or MODALITY:PRESET, found none of them",
+    "compare image:tiny nerv:cars -o out": "Did you mean 'nerf'?",
+    "report nope": "nope: expected a run directory",
+    "models save nope out": "nope: expected a run directory",
+    "data import nope here": "no importer named 'nope'",
+    "data import transforms here": "Did you mean 'nerfstudio'?",
+    "data import images nope out.h5": "nope: expected a file",
+    "data info no.h5": "no.h5: expected a file",
+    "data verify no.h5": "no.h5: expected a file",
+    "plugins check nope": "no plugin or modality named 'nope'",
+    "generate": "Did you mean 'sample'?",
+}
+
+
+def test_mistakes_are_answered_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line that names what is wrong, whatever was mistyped; presets are remembered from the last time."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    assert complete.summaries("image")
+    assert complete.summaries("nerf")
+    (tmp_path / "mistakes.json").write_text(json.dumps(MISTAKES))
+    script = """
+import json, sys
+from pathlib import Path
+from click.testing import CliRunner
+from inrkit.cli import main
+sys.modules["torch"] = None
+for line, said in json.loads(Path("mistakes.json").read_text()).items():
+    done = CliRunner().invoke(main, line.split())
+    assert done.exit_code in (2, 3) and said in done.stderr, (line, done.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
