@@ -12,7 +12,7 @@ from inrkit.core.option import option
 from inrkit.core.surface import mesh_of
 from inrkit.drawing.meshfile import picture, save_mesh
 from inrkit.drawing.sheet import save_png
-from inrkit.errors import UsageError
+from inrkit.errors import DataError, UsageError
 from inrkit.inference.model import Model
 from inrkit.inference.opened import Opened, open_inr
 from inrkit.storage import tensorfile
@@ -66,7 +66,10 @@ class MeshExporter(Exporter):
             raise UsageError(f"'cells' must be at least 2 (got {options.cells})")
         if options.level is not None:
             surface = attrs.evolve(surface, level=options.level)
-        mesh = mesh_of(surface, options.cells)
+        try:
+            mesh = mesh_of(surface, options.cells)
+        except DataError as error:
+            raise DataError(f"{path}: expected the mesh of a solid, found {error}") from error
         if options.faces is not None:
             mesh = decimated(mesh, options.faces)
         return [save_mesh(mesh, path), save_png(picture(mesh), path.with_name(f"{path.name}.png"))]

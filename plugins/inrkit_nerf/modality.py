@@ -1,5 +1,6 @@
 """NeRF objects: one or a few posed views in, a radiance field out, measured along rays."""
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, final
@@ -88,7 +89,23 @@ class NerfModality(Modality):
             raise UsageError(
                 f"'options.views' is {options.views}, but objects have {facts['views']} views; leave some over"
             )
+        self._check_planes(options)
         return options
+
+    @staticmethod
+    def _check_planes(options: NerfOptions) -> None:
+        """`UsageError` if no ray of a camera at the usual distance meets the box between the planes."""
+        box, radius, _, target = Scene(options).measures
+        reach = math.dist(*(
+            [max(abs(low - at), abs(high - at)) for low, high, at in zip(box[:3], box[3:], target, strict=True)],
+            (0.0, 0.0, 0.0),
+        ))  # fmt: skip
+        begin, end = max(0.0, radius - reach), radius + reach
+        if options.near >= end or (options.far is not None and options.far <= begin):
+            raise UsageError(
+                f"'options.near' and 'far' leave nothing to be seen: objects lie between {begin:.3g} and {end:.3g} "
+                f"from their cameras (got {options.near:g} and {options.far})"
+            )
 
     # ------------------------------------------------------------------------------------------ observations
 

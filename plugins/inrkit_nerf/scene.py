@@ -153,7 +153,7 @@ def _poses(path: Path) -> Tensor:
         pose = np.asarray(json.loads(path.read_text()), dtype=np.float32)
     except OSError as error:
         raise UsageError(f"{path}: expected a JSON file with a pose, found: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise DataError(f"{expected}: {error}") from error
     poses = pose[None] if pose.ndim == 2 else pose
     if poses.ndim != 3 or not len(poses):

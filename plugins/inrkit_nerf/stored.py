@@ -39,8 +39,9 @@ class StoredViews(Views):
             every = min(10, max(2, len(starts)))
             test = np.arange(len(starts)) % every == every - 1
         chosen = test if split == "test" else ~test
-        if not chosen.any():
-            raise DataError(f"{path}: no objects for '{split}' among its {len(starts)}")
+        for part, some in (("train", ~test), ("test", test)):  # both of them: a run that begins should end
+            if not some.any():
+                raise DataError(f"{path}: expected objects for '{part}' among its {len(starts)}, found none")
         self._starts, self._counts = torch.from_numpy(starts[chosen]), torch.from_numpy(counts[chosen])
         self.view_count = int(self._counts.min())
         if self.view_count < 2:

@@ -180,6 +180,15 @@ def without(folder: Path, name: str) -> Path:
     return folder
 
 
+def transparent(folder: Path) -> Path:
+    """Pictures whose alpha channel hides all, where an object before a background was expected."""
+    for path in folder.glob("*.png"):
+        picture = Image.open(path).convert("RGBA")
+        picture.putalpha(0)
+        picture.save(path)
+    return folder
+
+
 BAD: dict[str, tuple[str, Callable[[Path], Path], str]] = {
     "not rigid": (
         "nerfstudio",
@@ -219,6 +228,41 @@ BAD: dict[str, tuple[str, Callable[[Path], Path], str]] = {
         "posed-images",
         lambda p: spoilt(posed(p), "cameras.json", lambda table: table.update(near=2.0, far=1.0)),
         r"cameras\.json: expected 'near' from 0 and below 'far', found near 2 and far 1",
+    ),
+    "reflected": (
+        "posed-images",
+        lambda p: spoilt(posed(p), "cameras.json", lambda table: table["images"][2]["pose"][0].__setitem__(0, 5.0)),
+        r"car: 2\.png: expected a rigid pose",
+    ),
+    "lens by other names": (
+        "nerfstudio",
+        lambda p: nerfstudio(p, distortion_params=[0.1, 0.2]),
+        r"a: images/00\.png: expected a lens by k1, .* found 'distortion_params'",
+    ),
+    "fisheye": (
+        "nerfstudio",
+        lambda p: nerfstudio(p, is_fisheye=True),
+        r"a: images/00\.png: expected pictures of a pinhole, found the lens 'OPENCV_FISHEYE'",
+    ),
+    "missing test frame": (
+        "nerfstudio",
+        lambda p: nerfstudio(p, test_filenames=["images/99.png"]),
+        r"a: expected the frame 'images/99\.png' that 'test_filenames' lists",
+    ),
+    "no list of test frames": (
+        "nerfstudio",
+        lambda p: nerfstudio(p, test_filenames=3),
+        r"transforms\.json: expected 'test_filenames' as a list of paths, found 3",
+    ),
+    "nothing but transparent": (
+        "posed-images",
+        lambda p: transparent(posed(p)),
+        r"car: expected an object before a white or transparent background",
+    ),
+    "no name of an object": (
+        "posed-images",
+        lambda p: spoilt(posed(p), "cameras.json", lambda table: table["images"][0].update(object=[1])),
+        r"cameras\.json: image 0: expected the name of an object",
     ),
     "no focal length": (
         "nerfstudio",

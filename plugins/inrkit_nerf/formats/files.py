@@ -35,6 +35,8 @@ def read_objects(
         with open_entries(path) as entries:
             if isinstance(entries, OneFile):
                 pixels = [decode(entries.read_one(entries.names()[0]), str(path), size)]
+                if pixels[0].shape[-1] == 4 and not pixels[0][..., 3].any():
+                    raise DataError(f"{path}: expected an object, found a picture that is transparent everywhere")
                 pose, k = canonical.pose[0], canonical.intrinsics[0]
             else:
                 found = [view for some in posed_views(path, entries).objects for view in some]

@@ -2,6 +2,7 @@
 
 import abc
 import functools
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -45,16 +46,21 @@ class ViewImporter(Importer, abc.ABC):
         with open_entries(source) as entries:
             found = self.find(source, entries, options)
             hull = None if "box" in found.given else Hull()
+            objects = iter(found.objects)
+            first = list(itertools.islice(objects, 2))
+            if len(first) == 1 and not found.split:
+                first = _parts(first[0])
             added = ViewAppender(
                 out,
                 None if size is None else (size[0], size[1]),
-                split=found.split,
+                split=found.split or first[-1][0].test,
                 hull=hull,
                 undistort=options.undistort,
             )
             told = functools.partial(progress, total=found.count, what="reading pictures")
-            for views in found.objects:
+            for views in itertools.chain(first, objects):
                 added.add(entries, views, told)
+            added.settle()
         box = {} if hull is None else {"box": hull.box()}
         title = {"title": source.name.split(".")[0], "format": self.name, "objects": added.names}
         out.attributes.update({**title, **added.like(), **box, **found.given})
@@ -62,15 +68,25 @@ class ViewImporter(Importer, abc.ABC):
 
 def held_out(views: Sequence[View]) -> Iterable[View]:
     """The views of one scene, some of them as a second object of the test split, where nobody says which."""
-    if any(view.test for view in views) or len(views) < 2 * HELD_OUT:
-        return views
-    every = [i % HELD_OUT == HELD_OUT // 2 for i in range(len(views))]
-    return [tested(view) if test else view for view, test in zip(views, every, strict=True)]
+    return views if any(view.test for view in views) or len(views) < 2 * HELD_OUT else _each(views, HELD_OUT)
+
+
+def _parts(views: Sequence[View]) -> list[Sequence[View]]:
+    """The views of an object that is alone: those to train on, and at least two that are held out, if it has four."""
+    if len(views) < 4:
+        return [views]
+    split = _each(views, min(HELD_OUT, len(views) // 2))
+    return [[view for view in split if view.test == test] for test in (False, True)]
+
+
+def _each(views: Sequence[View], count: int) -> list[View]:
+    """The views, each so many-th of them held out."""
+    return [tested(view) if i % count == count // 2 else view for i, view in enumerate(views)]
 
 
 def tested(view: View) -> View:
     """A view of a scene as one of an object that training never sees."""
-    return attrs.evolve(view, thing=f"{view.thing} (test views)", test=True)
+    return attrs.evolve(view, thing=f"{view.thing} (test views)", test=True, scene=view.thing)
 
 
 # ---------------------------------------------------------------------------------------------- parts of files

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, final
 import attrs
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from inrkit import DataError, Entries, Progress, StoreWriter
 from inrkit_nerf.cameras import Cameras, check_intrinsics, check_rigid, scale_intrinsics
@@ -29,6 +29,7 @@ class View:
 
     Args:
         size: Height and width that the intrinsics are of, where the source says so.
+        scene: The object of which this is a test view, where others of it are for training.
     """
 
     thing: str
@@ -38,6 +39,7 @@ class View:
     test: bool = False
     size: tuple[int, int] | None = None
     lens: Lens = PINHOLE
+    scene: str = ""
 
     @property
     def what(self) -> str:
@@ -120,6 +122,8 @@ def _opened(data: bytes, what: str) -> Image.Image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image: Image.Image = Image.open(io.BytesIO(data))
             return image.convert("RGBA" if "A" in image.getbands() or "transparency" in image.info else "RGB")
+    except UnidentifiedImageError as error:  # whose own words name an object of Python
+        raise DataError(f"{what}: expected a picture, found a file of another sort, of {len(data):,} bytes") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(f"{what}: expected a picture, found: {error}") from error
 
@@ -151,11 +155,15 @@ class ViewAppender:
         self.out, self._size, self._split, self._hull, self._undistort = out, size, split, hull, undistort
         self.names: list[str] = []
         self._focal, self._poses = array("f"), array("f")  # focal lengths in image widths; poses
+        self._masks: list[np.ndarray] = []  # of the last object, as are the cameras: pose and intrinsics
+        self._cameras: list[tuple[np.ndarray, np.ndarray]] = []
         self._form = (0, 0, 3)  # height, width and channels of the pictures in the store
 
     def add(self, entries: Entries, views: Sequence[View], done: Progress) -> None:
         """All views of an object. An error names the object and the file where pictures differ in size."""
         looked_at = set(Hull.views(len(views)))
+        if not self.names or views[0].scene != self.names[-1]:
+            self.settle()
         masks, cameras, shown = [], [], False
         for number, (view, (_, data)) in enumerate(zip(views, entries.read([v.file for v in views]), strict=True)):
             if isinstance(data, DataError):
@@ -170,9 +178,15 @@ class ViewAppender:
         if self._hull is not None and not shown:
             expected = "expected an object before a white or transparent background"
             raise DataError(f"{views[0].thing}: {expected}, found nothing in its views")
-        if self._hull is not None:
-            pose, intrinsics = (torch.from_numpy(np.stack(part)).float() for part in zip(*cameras, strict=True))
-            self._hull.add(Cameras(pose, intrinsics, masks[0].shape), torch.from_numpy(np.stack(masks)))
+        self._masks += masks
+        self._cameras += cameras
+
+    def settle(self) -> None:
+        """Tells the hull of the last object: what its training and its test views agree on, if it has both."""
+        if self._hull is not None and self._masks:
+            pose, intrinsics = (torch.from_numpy(np.stack(part)).float() for part in zip(*self._cameras, strict=True))
+            self._hull.add(Cameras(pose, intrinsics, self._masks[0].shape), torch.from_numpy(np.stack(self._masks)))
+        self._masks, self._cameras = [], []
 
     def _append(self, view: View, data: bytes) -> tuple[np.ndarray, np.ndarray]:
         """The pixels of a view, and its intrinsics at the size that they have."""

@@ -67,13 +67,16 @@ def _view(entry: Mapping[str, Any], what: str, name: str, source: Path, known: s
     if convention not in CONVENTIONS:
         raise DataError(f"{what}: expected 'convention' to be one of {', '.join(CONVENTIONS)}, found '{convention}'")
     pose = to_opencv(torch.from_numpy(matrix_in(entry["pose"], f"{what}: {file}")), convention).numpy()
+    thing = entry.get("object", source.name)
+    if not isinstance(thing, str | int):
+        raise DataError(f"{what}: expected the name of an object for 'object', found {thing!r}")
     intrinsics, size = (_numbers(entry, key, n, what) for key, n in (("intrinsics", 4), ("size", 2)))
     given = entry.get("distortion", {})
     if not isinstance(given, dict) or not set(given) <= {*COEFFICIENTS, "model"}:
         raise DataError(f"{what}: expected 'distortion' with 'model' and some of {', '.join(COEFFICIENTS)}")
     coefficients = {key: number_in(given, key, what) or 0.0 for key in given if key != "model"}
     return View(
-        str(entry.get("object", source.name)),
+        str(thing),
         file,
         pose,
         np.zeros(0) if intrinsics is None else intrinsics,

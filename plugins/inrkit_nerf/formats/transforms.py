@@ -2,6 +2,7 @@
 
 import abc
 import math
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, final
@@ -27,6 +28,8 @@ from inrkit_nerf.formats.posed import Posed, View, dimensions, spread
 
 _SPLIT = ("transforms_train.json", "transforms_test.json")
 _WHOLE = "transforms.json"
+# What programs write of lenses, whether we know it or not.
+_LENS = re.compile(r"k\d+$|p\d+$|s\d+$|s[xy]\d$|omega$|xi$|alpha$|distort|ftheta|is_equirect|is_latlong|fisheye_crop")
 
 
 class _Transforms(ViewImporter, abc.ABC):
@@ -84,18 +87,27 @@ class _File:
         if not isinstance(frames, list) or not frames or not all(isinstance(frame, dict) for frame in frames):
             raise DataError(f"{self.name}: expected 'frames', a list of JSON objects, found {_brief(frames)}")
         views = [self._view(i, frame) for i, frame in enumerate(frames)]
-        held = {str(path).removeprefix("./") for path in self.table.get("test_filenames") or ()}
-        if self.test or held:
-            inside = {str(self.folder / path) for path in held}
+        inside = self._held()
+        for file in sorted(inside - {view.file for view in views}):
+            raise DataError(f"{self.thing}: expected the frame '{file}' that 'test_filenames' lists, found none of it")
+        if self.test or inside:
             return [tested(view) if self.test or view.file in inside else view for view in views]
         return held_out(views) if PurePosixPath(self.name).name == _WHOLE else views
+
+    def _held(self) -> set[str]:
+        """The files that the table itself holds out."""
+        listed = self.table.get("test_filenames") or []
+        if not isinstance(listed, list) or not all(isinstance(path, str) for path in listed):
+            raise DataError(f"{self.name}: expected 'test_filenames' as a list of paths, found {listed!r}")
+        return {str(self.folder / path.removeprefix("./")) for path in listed}
 
     def _view(self, number: int, frame: Mapping[str, Any]) -> View:
         for key in ("file_path", "transform_matrix"):
             if key not in frame:
                 raise DataError(f"{self.name}: frame {number}: expected 'file_path' and 'transform_matrix', no '{key}'")
         file = str(self.folder / str(frame["file_path"]).removeprefix("./"))
-        file = file if file in self.names else f"{file}.png"
+        if file not in self.names and (f"{file}.png" in self.names or not PurePosixPath(file).suffix):
+            file = f"{file}.png"
         if file not in self.names:
             raise DataError(f"{self.thing}: expected the picture '{file}' that '{self.name}' lists, found no such file")
         what = f"{self.thing}: {file}"
@@ -115,8 +127,11 @@ class _File:
         fx = found["fl_x"] or _focal(w, angles[0], what)
         fy = found["fl_y"] or (fx if angles[1] is None or found["fl_x"] else _focal(h, angles[1], what))
         centre = [w / 2 if found["cx"] is None else found["cx"], h / 2 if found["cy"] is None else found["cy"]]
+        for key in sorted(key for key in table if _LENS.match(key) and key not in COEFFICIENTS and table[key]):
+            known = ", ".join(COEFFICIENTS)
+            raise DataError(f"{what}: expected a lens by {known}, found '{key}'; undistort the pictures before")
         given = {key: number_in(table, key, what) or 0.0 for key in COEFFICIENTS if key in table}
-        model = str(table.get("camera_model", "OPENCV_FISHEYE" if table.get("is_fisheye") else "OPENCV"))
+        model = "OPENCV_FISHEYE" if table.get("is_fisheye") else str(table.get("camera_model", "OPENCV"))
         return np.array([fx, fy, *centre]), (int(h), int(w)), lens_of(model, given, what)
 
 

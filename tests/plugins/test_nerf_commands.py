@@ -1,0 +1,162 @@
+"""Objects on the command line: what cannot be is said in a line, with the object and the file, and leaves nothing."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from posed_files import posed
+
+from inrkit.cli import main
+
+SMALL = {
+    "batch_size": 2,
+    "sample_every": 1000,
+    "options.size": "16,16",
+    "options.count": 4,
+    "options.object_views": 4,
+    "options.query_rays": 8,
+    "options.samples": 4,
+    "options.render_samples": 6,
+    "options.occupancy": 0,
+    "options.width": 16,
+    "options.heads": 2,
+    "options.hidden": 16,
+    "options.depth": 1,
+    "options.decoder_depth": 1,
+    "options.groups": 4,
+    "options.function_options": "{width = 8, depth = 3, frequencies = 2, octaves = 2.0}",
+}
+
+
+def trained(out: Path, *more: str, **changes: object) -> list[str]:
+    """The arguments of a training of two steps."""
+    keys = {**SMALL, **{f"options.{key}": value for key, value in changes.items()}}
+    sets = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
+    return ["train", "--modality", "nerf", "--steps", "2", "--no-progress", *sets, *more, "--out", str(out)]
+
+
+def code_of(*arguments: object) -> int:
+    try:
+        main(list(map(str, arguments)))
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run and a sample of it."""
+    folder = tmp_path_factory.mktemp("objects")
+    assert code_of(*trained(folder / "run")) == 0
+    assert code_of("sample", folder / "run", "-n", "2", "-o", folder / "new") == 0
+    return folder
+
+
+def bent(folder: Path) -> Path:
+    table = json.loads((folder / "cameras.json").read_text())
+    table["images"][0]["pose"][0][0] = 5.0
+    (folder / "cameras.json").write_text(json.dumps(table))
+    return folder
+
+
+def unreadable(folder: Path) -> Path:
+    (folder / "0.png").write_bytes(b"no picture")
+    return folder
+
+
+def poses(path: Path, pose: object) -> Path:
+    path.write_text(json.dumps(pose))
+    return path
+
+
+def clear(path: Path) -> Path:
+    Image.new("RGBA", (16, 16)).save(path)
+    return path
+
+
+def alone(folder: Path) -> Path:
+    """A data set of one object with three views: nothing of it can be held out."""
+    table = json.loads((posed(folder) / "cameras.json").read_text())
+    table["images"] = table["images"][:3]
+    (folder / "cameras.json").write_text(json.dumps(table))
+    assert code_of("data", "import", "posed-images", folder, folder.with_suffix(".h5")) == 0
+    return folder.with_suffix(".h5")
+
+
+BAD: dict[str, tuple[Callable[[Path, Path], list[object]], int, str]] = {
+    "near behind far": (
+        lambda home, out: [*trained(out, near=2, far=1)],
+        2,
+        "'near' must be below 'far' (got 2.0 and 1.0)",
+    ),
+    "near behind the objects": (
+        lambda home, out: [*trained(out, near=50)],
+        2,
+        "'options.near' and 'far' leave nothing to be seen: objects lie between",
+    ),
+    "far before the objects": (lambda home, out: [*trained(out, far=0.1)], 2, "leave nothing to be seen"),
+    "no opacity for a background": (
+        lambda home, out: [*trained(out, background="random")],
+        2,
+        "'options.background' is random, but the data's views have no opacity",
+    ),
+    "nothing to hold out": (
+        lambda home, out: [*trained(out, "--data", str(alone(out.with_name("three"))))],
+        3,
+        "three.h5: expected objects for 'test' among its 1, found none",
+    ),
+    "an object with a bent pose": (
+        lambda home, out: ["encode", home / "run", bent(posed(out.with_name("a"))), "-o", out],
+        3,
+        "car: 0.png: expected a rigid pose",
+    ),
+    "an object with a broken picture": (
+        lambda home, out: ["encode", home / "run", unreadable(posed(out.with_name("a"))), "-o", out],
+        3,
+        "car: 0.png: expected a picture, found a file of another sort, of 10 bytes",
+    ),
+    "a picture of nothing": (
+        lambda home, out: ["encode", home / "run", clear(out.with_name("a.png")), "-o", out],
+        3,
+        "a.png: expected an object, found a picture that is transparent everywhere",
+    ),
+    "a camera that shears": (
+        lambda home, out: [
+            *("render", home / "new/0000.inr", "-o", out, "--at"),
+            f"pose={poses(out.with_name('p.json'), np.diag([2.0, 1, 1, 1]).tolist())}",
+        ],
+        3,
+        "p.json: pose 0: expected a rigid pose",
+    ),
+    "a camera of another form": (
+        lambda home, out: [
+            *("render", home / "new/0000.inr", "-o", out, "--at"),
+            f"pose={poses(out.with_name('p.json'), {})}",
+        ],
+        3,
+        "p.json: expected a pose as 4 x 4 numbers in JSON",
+    ),
+    "the mesh of an empty field": (
+        lambda home, out: ["export", home / "new/0000.inr", "mesh", "-o", out, "--set", "level=1e9"],
+        3,
+        "out: expected the mesh of a solid, found no surface at level 1e+09",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_is_said_and_leaves_nothing(
+    case: str, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line with the object and the file, or with both options; exit code 2 for those, 3 for files."""
+    arguments, code, message = BAD[case]
+    words = arguments(home, tmp_path / "out")
+    capsys.readouterr()
+    assert code_of(*words) == code
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
