@@ -31,6 +31,7 @@ from inrkit.inference.model import load
 from inrkit.plugins import load_plugins
 from inrkit.report.sheets import write_report
 from inrkit.storage.inrfile import load_inrs
+from inrkit.storage.storewriter import write_store
 
 SMALL = ["size=8,8", "width=16", "depth=1", "decoder_depth=1", "heads=2", "hidden=16", "inr_width=16", "inr_inner=16"]
 SMALL += ["inr_depth=2", "count=64"]
@@ -600,6 +601,14 @@ def test_what_was_done_to_a_file_is_said(run: Path, tmp_path: Path) -> None:
     result = inrkit("render", tmp_path / "wide.inr", "--size", "64x48", "-o", tmp_path / "large.png")
     assert result.stderr.strip() == "64x48 stretches the signal, which is 8 x 8; --size 48x48 keeps its proportion"
     assert inrkit("render", tmp_path / "wide.inr", "--size", "64x64", "-o", tmp_path / "large.png").stderr == ""
+
+
+def test_what_was_done_to_the_data_that_are_evaluated_is_said(run: Path, tmp_path: Path) -> None:
+    """Held-out signals of another size are cropped and scaled as files are."""
+    write_store(tmp_path / "wide.h5", "image", {"images": np.full((40, 12, 16, 3), 90, np.uint8)})
+    result = inrkit("evaluate", run, "--data", tmp_path / "wide.h5", "-n", "16", "--metrics", "psnr")
+    assert result.exit_code == 0, result.output
+    assert "wide.h5: the model sees 8 x 8 from 16 x 12, cropped to the centre, 12 x 12" in result.stderr
 
 
 def test_presets_are_those_of_the_plugins() -> None:

@@ -21,6 +21,7 @@ MISTAKES = {
     "train --steps -1": "'--steps' must be at least 1 (got -1)",
     "train --size huge": "huge",
     "train --device gpu": "'--device' must be auto, cpu, cuda, mps, xpu, or one of several as cuda:1 (got 'gpu')",
+    "train --dry-run --device gpu": "'--device' must be auto",
     "train --data no/such": "no/such: expected a file, found none of that name",
     "evaluate faces --metrics fid": "no metric named 'fid': 'frechet' is the same distance",
     "evaluate faces --features nope": "no feature named 'nope'",

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ from PIL import Image
 from posed_files import CAMERAS, colmap, nerfstudio, posed, scene, srn, views
 from stored import Stored, stored
 
-from inrkit import DataError, load_plugins, write_store
+from inrkit import DataError, UsageError, load_plugins, write_store
 from inrkit_nerf.cameras import Cameras, project
 from inrkit_nerf.embedded.cars import BOX
+from inrkit_nerf.formats.files import write_views
 from inrkit_nerf.stored import StoredViews
 from inrkit_nerf.views import ViewSource
 
@@ -177,3 +179,11 @@ def test_too_few_views_are_named(tmp_path: Path) -> None:
     path = write_store(tmp_path / "cars.h5", found.modality, found.arrays, found.attributes)
     with pytest.raises(DataError, match="at least 2 views of each object, found 1 of 'car0'"):
         StoredViews(path, "train")
+
+
+def test_films_without_the_extra_lead_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And to what needs none; nothing is written."""
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    with pytest.raises(UsageError, match=r"the extra 'video': pip install 'inrkit\[video\]'; or write a .gif or .webp"):
+        write_views(torch.zeros(3, 2, 8, 8), tmp_path / "car.mp4")
+    assert not list(tmp_path.iterdir())
