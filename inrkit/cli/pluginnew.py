@@ -40,4 +40,6 @@ def new(name: str, axes: int, out: Path | None) -> None:
     folder = out or Path(f"inrkit-{name}")
     for path in write_plugin(name, axes, folder):
         say(str(path))
-    say(f"next: pip install -e {folder}; inrkit plugins check {name}; inrkit train --modality {name}")
+    say("next:")
+    for line in (f"pip install -e {folder}", f"inrkit plugins check {name}", f"inrkit train --modality {name}"):
+        say(f"  {line}")
