@@ -204,9 +204,12 @@ def test_make_targets_exist() -> None:
     assert targets - {"help"} == set(re.findall(r'@echo "make ([a-z]+)', makefile))
 
 
-def test_demo_names_commands_that_parse() -> None:
+def test_demo_names_commands_that_parse(tmp_path: Path) -> None:
     """What `make demo` suggests next consists of commands and flags that exist."""
-    recipe = (ROOT / "Makefile").read_text().replace("$(RUN)", "runs/demo")
+    (tmp_path / "generated").mkdir()
+    for made in ("config.toml", "generated/0000.inr"):
+        (tmp_path / made).touch()
+    recipe = (ROOT / "Makefile").read_text().replace("$(RUN)", str(tmp_path))
     suggested = re.findall(r"@echo \"  \$\(BIN\)/inrkit (.*)\"", recipe)
     assert len(suggested) == 3
     for line in suggested:
