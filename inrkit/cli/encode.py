@@ -35,6 +35,7 @@ _ON_SHEET = 24
 )
 @option.label("Class label of the INPUTs by number or name; several are used in turn. [default: none]")
 @click.option("--skip-broken", is_flag=True, help="Leave out files that cannot be read, instead of stopping.")
+@option.depth
 @option.device()
 @option.out(
     "A folder, or FILE.inr for all INPUTs in one file; with --data FILE.h5. [default: RUN/encoded or RUN/params.h5]"
@@ -51,6 +52,7 @@ def encode(
     limit: int | None,
     label: list[str] | None,
     skip_broken: bool,
+    depth: bool,
     device: str,
     out: Path | None,
     dtype: "Dtype",
@@ -74,7 +76,7 @@ def encode(
     PSNR of each in dB, at the resolution of training. With --data, writes the INR params of a whole data set to one
     file, on which a second-stage model can be trained.
     """
-    _check_arguments(inputs, data, label)
+    _check_arguments(inputs, data, label, depth)
     with bar("loading the model"):
         from inrkit.cli.files import about_files, made_folder, save_all
         from inrkit.inference.given import fittings
@@ -87,14 +89,13 @@ def encode(
     signals, names = _read(model, inputs, skip_broken=skip_broken)
     for line in fittings(model.modality, signals, names):
         note(line)
-    layout.picked(len(names))
-    layout.chosen_rows(dict.fromkeys(("original", "reconstruction")))
+    _check_layout(layout, len(names), depth)
     classes = None if label is None else model.labels(len(names), 0, label)
     signals = signals if classes is None else {**signals, "label": classes}
     files, sheet = _targets(model.run, inputs, names, out)
     for folder in {file.parent for file in files}:
         made_folder(folder)
-    rows, inrs = _encode_files(model, signals, names, files, sheet, layout)
+    rows, inrs = _encode_files(model, signals, names, files, sheet, layout, depth)
     save_all(inrs, files, dtype, function_of)
     if as_json:
         say_json(rows)
@@ -105,11 +106,18 @@ def encode(
         say(f"{len(inrs)} INRs{about}")
 
 
-def _check_arguments(inputs: tuple[Path, ...], data: str | None, label: list[str] | None) -> None:
+def _check_layout(layout: "Layout", count: int, depth: bool) -> None:
+    layout.picked(count)
+    layout.chosen_rows(dict.fromkeys(["original", "reconstruction", *(["depth"] if depth else [])]))
+
+
+def _check_arguments(inputs: tuple[Path, ...], data: str | None, label: list[str] | None, depth: bool) -> None:
     if (data is None) == (not inputs):
         raise UsageError("expected either files or a data set with --data, found " + ("both" if inputs else "neither"))
     if data is not None and label is not None:
         raise UsageError("'--label' is for files; a data set has its own labels")
+    if data is not None and depth:
+        raise UsageError("'--depth' is for files; '--data' writes params alone")
 
 
 def _function_of(run: Path, without_function: bool) -> str | None:
@@ -148,17 +156,19 @@ def _encode_files(
     files: Sequence[Path],
     sheet: Path | None,
     layout: "Layout",
+    depth: bool,
 ) -> tuple[list[dict[str, Any]], list["InrFile"]]:
     """What is to be said of each signal, and its INR; writes a sheet of the first."""
     import torch
 
-    from inrkit.cli.files import inrs_of, save_own
+    from inrkit.cli.files import depths_of, inrs_of, save_own, with_depths
     from inrkit.drawing.sheet import save_sheet
     from inrkit.inference.picture import pictures_of
     from inrkit.inference.signalset import batches
     from inrkit.metrics.metric import psnr
 
     decibels: list[float] = []
+    depths: list[Tensor] = []
     inrs: list[InrFile] = []
     pictures: dict[str, list[Tensor]] = {}
     with bar("encoding") as progress:
@@ -171,6 +181,7 @@ def _encode_files(
             save_own(model, pair["reconstruction"], again if sheet else [])
             origins = [{"kind": "encode", "source": Path(name).name} for name in names[rows]]
             inrs += inrs_of(model, prediction, origins)
+            depths += depths_of(model, prediction, batch.query) if depth else []
             # Values lie in [-1, 1].
             decibels += psnr(pair["reconstruction"].clamp(-1, 1), pair["original"], peak=2).tolist()
             if part.start < (wanted := layout.count(_ON_SHEET)):
@@ -179,7 +190,8 @@ def _encode_files(
             progress(part.stop, len(names))
     captions = [f"{value:.1f} dB" for value in decibels]
     whole = {name: torch.cat(parts) for name, parts in pictures.items()}
-    for path in save_sheet(whole, layout, sheet, captions=captions):
+    shown = with_depths(whole, model, depths, files if sheet else [])
+    for path in save_sheet(shown, layout, sheet, captions=captions):
         note(str(path))
     places = files if len(files) == len(names) else [files[0]] * len(names)
     rows_of = zip(names, places, decibels, strict=True)

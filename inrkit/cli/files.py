@@ -5,9 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 import torch
 from torch import Tensor
 
+from inrkit.core.modality import Display
+from inrkit.core.observation import Observation
 from inrkit.core.pipeline import Prediction
 from inrkit.errors import UsageError
 from inrkit.inference.model import Model
@@ -16,6 +19,7 @@ from inrkit.inference.picture import pictures_of, rendered
 from inrkit.metrics.metric import psnr
 from inrkit.storage.atomic import disk_errors
 from inrkit.storage.inrfile import InrFile, pack_inr, save_inr, unpack_inrs
+from inrkit.storage.npzfile import save_array
 from inrkit.storage.rounding import Dtype
 
 _COMPARED = 8
@@ -78,6 +82,47 @@ def shown(model: Model, prediction: Prediction, size: str | None) -> Tensor:
     if pictures is None:
         raise UsageError(f"'--size' means nothing to the modality '{model.modality.name}'")
     return pictures
+
+
+@torch.no_grad()
+def depths_of(model: Model, prediction: Prediction, seen: Observation) -> list[Tensor]:
+    """How far away each signal is where it is observed, (1, ...) each."""
+    found = []
+    for i in range(len(prediction.t)):
+        rows = slice(i, i + 1)
+        row, where = prediction.rows(rows), seen.rows(rows).where
+        found.append(model.pipeline.measure.with_depth(row.params, where, row.t).depth[0].float().cpu())
+    return found
+
+
+def seen_at(model: Model, count: int, size: str | None) -> Observation:
+    """So many signals where they are sampled, or at another size; its values mean nothing."""
+    template = model.modality.template(count)
+    if size is not None:
+        template = attrs.evolve(template, where=model.modality.display.places({"size": size})[0])
+    return template.to(model.device)
+
+
+def save_depth(display: Display, depth: Sequence[Tensor], path: Path) -> list[Path]:
+    """Beside a picture one of how far away the signal is at each place, (1, ...), and the numbers: NAME-depth.npy."""
+    picture = display.write(display.depth_values(depth), path.with_name(f"{path.stem}-depth{path.suffix}"))
+    return [picture, save_array(torch.cat([one[0] for one in depth]), path.with_name(f"{path.stem}-depth.npy"))]
+
+
+def with_depths(
+    rows: Mapping[str, Tensor], model: Model, depths: Sequence[Tensor], files: Sequence[Path]
+) -> dict[str, Tensor]:
+    """Rows of a sheet, and how far away (1, ...) the signals are, each from its nearest to its farthest point.
+
+    Depths are also written beside the files of the signals.
+    """
+    if not depths:
+        return dict(rows)
+    display = model.modality.display
+    for depth, file in zip(depths, files, strict=False):
+        save_depth(display, [depth], file.with_suffix(display.suffix))
+    shown = depths[: len(next(iter(rows.values())))]
+    return {**rows, "depth": torch.cat([display.pictures(display.depth_values([one])[0][None]) for one in shown])}
 
 
 def is_file_name(path: Path) -> bool:

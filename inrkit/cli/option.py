@@ -91,6 +91,9 @@ without_function = click.option(
     help="Leave out of .inr files the weights that all signals share. For an installed model, such as faces: the files "
     "open only where it is installed.",
 )
+depth = click.option(
+    "--depth", is_flag=True, help="Also write how far away an object is: a picture, and numbers in NAME-depth.npy."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 table = click.option(
     "--table",

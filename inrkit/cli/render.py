@@ -17,7 +17,7 @@ from inrkit.cli.output import bar, note, say
     metavar="N",
     help="N views on a circle around an object, as a GIF or in the format of OUT. [default: one view]",
 )
-@click.option("--depth", is_flag=True, help="Also write how far away an object is: a picture, and NAME-depth.npy.")
+@option.depth
 @option.keys("--at", "places", "Further coordinates, as the modality defines them; may be repeated.")
 @option.row
 @option.device("cpu")
@@ -48,11 +48,8 @@ def render(
     request = {key: value for key, value in (("size", size), ("orbit", orbit)) if value is not None}
     request |= option.pairs("--at", places, "azimuth=90")
     with bar("opening the file"):
-        import torch
-
-        from inrkit.cli.files import made_folder
+        from inrkit.cli.files import made_folder, save_depth
         from inrkit.inference.opened import open_inr
-        from inrkit.storage.npzfile import save_array
 
         opened = open_inr(file, device, row=row)
     asked = "-".join(value if key == "size" else f"{key}{value}" for key, value in request.items() if "/" not in value)
@@ -66,7 +63,5 @@ def render(
     made_folder(path.parent)
     say(str(opened.modality.display.write(values, path)))
     if seen is not None:
-        depths = [each.depth for each in seen]
-        beside = path.with_name(f"{path.stem}-depth{path.suffix}")
-        say(str(opened.modality.display.write_depth(depths, beside)))
-        say(str(save_array(torch.cat([depth[0] for depth in depths]), path.with_name(f"{path.stem}-depth.npy"))))
+        for beside in save_depth(opened.modality.display, [each.depth for each in seen], path):
+            say(str(beside))

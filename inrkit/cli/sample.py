@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     metavar="W",
     help="Scale of classifier-free guidance, 1: none. Needs a run trained with label_dropout or guidance_range.",
 )
+@option.depth
 @option.device()
 @option.out("A folder, or FILE.inr for all samples in one file.  [default: RUN/generated]")
 @option.dtype
@@ -71,6 +72,7 @@ def sample(
     size: str | None,
     label: list[str] | None,
     guidance: float,
+    depth: bool,
     device: str,
     out: Path | None,
     dtype: "Dtype",
@@ -87,6 +89,7 @@ def sample(
       inrkit sample runs/first -n 64 -o new.inr --dtype int8
       inrkit sample runs/first --pick 0,3,5,8 --columns 4 --sheet figure.pdf
       inrkit sample runs/digits --label 3,5 --guidance 1.5
+      inrkit sample runs/cars -n 4 --depth                  of objects
       inrkit sample runs/first -n 50000 --npz many.npz
 
     Writes an .inr file and a picture of each sample to OUT, of a sound a .wav too, and all of them to sheet.png. With
@@ -97,8 +100,8 @@ def sample(
     if times is not None and steps is not None:
         raise UsageError("expected '--steps' or '--times', found both; the times say how many steps there are")
     layout.picked(count)
-    if npz is not None and (out is not None or overwrite):
-        raise UsageError("expected '--npz' or '--out', found both; '--npz' writes one file and no folder")
+    if npz is not None and (out is not None or overwrite or depth):
+        raise UsageError("expected '--npz' alone, found '--out' or '--depth' with it; it writes one file of pictures")
     given = None if times is None else parse_times(times)
     with bar("loading the model"):
         from inrkit.inference.model import Model
@@ -113,7 +116,9 @@ def sample(
         model.modality.display.places({"size": size})  # a mistake in it shows before the work
     if npz is None:
         target = out or model.run / "generated"
-        _write(model, target, count, seed, levels, label, way, guidance, size, dtype, function_of, overwrite, layout)
+        _write(
+            model, target, count, seed, levels, label, way, guidance, size, dtype, function_of, overwrite, layout, depth
+        )
         return
     from inrkit.inference.sampleset import save_samples
 
@@ -137,9 +142,10 @@ def _write(
     function_of: str | None,
     overwrite: bool,
     layout: "Layout",
+    depth: bool,
 ) -> None:
     """A file of each sample with its picture, or one file of all; and the sheet of all."""
-    from inrkit.cli.files import about_files, inrs_of, save_all, save_own, shown
+    from inrkit.cli.files import about_files, depths_of, inrs_of, save_all, save_own, seen_at, shown, with_depths
     from inrkit.drawing.sheet import save_png, save_sheet, to_image
 
     known = model.labels(count, seed, label)
@@ -147,6 +153,7 @@ def _write(
     with bar("sampling") as progress:
         prediction = model.sample(count, seed, levels, label, sampler=way, guidance=guidance, progress=progress)
     pictures = shown(model, prediction, size)
+    depths = depths_of(model, prediction, seen_at(model, count, size)) if depth else []
     origin = {"kind": "sample", "seed": seed, "times": list(levels), "sampler": way.name, "guidance": guidance}
     classes = [{}] * count if known is None else [{"label": int(k)} for k in known]
     inrs = inrs_of(model, prediction, [{**origin, **classes[i], "number": i} for i in range(count)])
@@ -155,10 +162,13 @@ def _write(
     for picture, file in zip(pictures, [] if alone else files, strict=False):
         save_png(to_image(picture), file.with_suffix(".png"))
     save_own(model, prediction.signal, [] if alone else files)
-    seen = save_sheet({"": pictures}, layout, out.with_suffix(".png") if alone else out / "sheet.png")
+    rows = with_depths({"": pictures}, model, depths, [] if alone else files)
+    seen = save_sheet(rows, layout, out.with_suffix(".png") if alone else out / "sheet.png")
     for other in others:
         for suffix in (".inr", ".png", model.modality.display.suffix):
             other.with_suffix(suffix).unlink(missing_ok=True)
+        for path in out.glob(f"{other.stem}-depth.*"):
+            path.unlink()
     about = about_files(model, inrs, files, dtype, function_of)
     say(f"{out}: {count} {'sample' if count == 1 else 'samples'}{about}; see {' and '.join(map(str, seen))}")
 

@@ -123,8 +123,11 @@ class Display(abc.ABC):
         """Saves one signal, a tensor (C, ...) for each place; returns the path. For ``render`` and ``edit``."""
         raise UsageError("signals of this modality are not written to files; export their INRs")
 
-    def write_depth(self, depth: Sequence[Tensor], path: Path) -> Path:
-        """Saves pictures of how far away one solid is, (1, ...) for each place as in `Rendered`; for ``render``."""
+    def depth_values(self, depth: Sequence[Tensor]) -> Sequence[Tensor]:
+        """How far away one solid is, (1, ...) for each place as in `Rendered`, as values (C, ...) to be looked at.
+
+        `pictures` and `write` take them like those of signals; for ``--depth``.
+        """
         raise UsageError("these signals have no depth; render them without it")
 
     def reference(self, batch: Batch) -> Observation:

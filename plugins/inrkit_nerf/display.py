@@ -47,13 +47,14 @@ class NerfDisplay(Display):
     def write(self, values: Sequence[Tensor], path: Path) -> Path:
         return write_views(torch.cat([(value + 1) / 2 for value in values], 1), path)
 
-    def write_depth(self, depth: Sequence[Tensor], path: Path) -> Path:
+    def depth_values(self, depth: Sequence[Tensor]) -> Sequence[Tensor]:
         """Near is bright and behind the object is black, alike in all views."""
         distance = torch.cat(list(depth), 1)[0]
         known = distance[distance.isfinite()]
         low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
         brightness = 1 - 0.8 * (distance - low) / max(high - low, 1e-6)  # 0 where it is infinite, which heat clamps
-        return write_views(heat(brightness.clamp_min(0)).transpose(0, 1), path)
+        values = heat(brightness.clamp_min(0)).transpose(0, 1) * 2 - 1
+        return list(torch.split(values, [part.shape[1] for part in depth], 1))
 
     def reference(self, batch: Batch) -> ViewObservation:
         return self.scene.seen(batch.support.values[:, :, :1], Rays(batch.support.where.cameras[:, :1]))

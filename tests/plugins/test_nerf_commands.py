@@ -46,6 +46,11 @@ def code_of(*arguments: object) -> int:
     return 0
 
 
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as picture:
+        return picture.size
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run and a sample of it."""
@@ -160,3 +165,18 @@ def test_what_cannot_be_is_said_and_leaves_nothing(
     assert message in said
     assert said.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_depth_is_beside_the_colours_in_every_command(home: Path, tmp_path: Path) -> None:
+    """`sample`, `encode` and `render` write the same two files, with the same numbers for the same camera."""
+    assert code_of("sample", home / "run", "-n", "2", "--depth", "-o", tmp_path / "new") == 0
+    assert code_of("render", tmp_path / "new/0001.inr", "--depth", "-o", tmp_path / "one.png") == 0
+    depth, again = (np.load(tmp_path / name) for name in ("new/0001-depth.npy", "one-depth.npy"))
+    assert depth.shape == (1, 16, 16)
+    np.testing.assert_allclose(depth, again, rtol=1e-3)
+    for name in ("new/0000-depth.png", "one-depth.png"):
+        assert size_of(tmp_path / name) == (16, 16)
+    assert size_of(tmp_path / "new/sheet.png")[1] > 1.5 * size_of(home / "new/sheet.png")[1]
+    assert code_of("encode", home / "run", posed(tmp_path / "car"), "--depth", "-o", tmp_path / "codes") == 0
+    assert np.load(tmp_path / "codes/car-depth.npy").shape[1:] == (16, 16)
+    assert code_of("sample", home / "run", "--npz", tmp_path / "a.npz", "--depth") == 2
