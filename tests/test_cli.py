@@ -354,7 +354,7 @@ def test_a_damaged_or_foreign_store_is_refused_with_3(pictures: Path, tmp_path: 
     assert "sha256" in fail(3, "data", "verify", store)
     assert "sha256" in fail(3, "data", "info", store)
     assert "expected a store" in fail(3, "data", "info", pictures / "a.png")
-    assert "No such file" in fail(3, "data", "verify", tmp_path / "none")
+    assert "found none of that name" in fail(3, "data", "verify", tmp_path / "none")
 
 
 def test_data_import_names_what_is_wrong(pictures: Path, tmp_path: Path) -> None:
@@ -362,7 +362,7 @@ def test_data_import_names_what_is_wrong(pictures: Path, tmp_path: Path) -> None
     out = tmp_path / "p.h5"
     assert "Did you mean 'images'?" in fail(2, "data", "import", "imges", pictures, out)
     for name in ("images", "cifar10", "idx", "npz"):
-        assert "found nothing there" in fail(3, "data", "import", name, tmp_path / "none", out)
+        assert "found none of that name" in fail(3, "data", "import", name, tmp_path / "none", out)
     assert "--limit: expected int" in fail(2, "data", "import", "images", pictures, out, "--limit", "many")
     assert "a size is 2 positive numbers" in fail(2, "data", "import", "images", pictures, out, "--size", "4x4x4")
     assert "expected to write into an existing folder" in fail(
@@ -510,7 +510,7 @@ def test_sample_names_what_is_wrong(run: Path, tmp_path: Path) -> None:
     assert "must be positive and descend" in fail(2, "sample", run, "--times", "1,80", *out)
     for times in ("a", "nan", "inf,1", "80,,1", ""):
         assert "'--times' must be numbers" in fail(2, "sample", run, "--times", times, *out)
-    assert "a size is 2 positive numbers" in fail(2, "sample", run, "--size", "big", *out)
+    assert "'--size' is positive numbers" in fail(2, "sample", run, "--size", "big", *out)
     assert "-n" in fail(2, "sample", run, "-n", "0", *out)
     assert "found both" in fail(2, "sample", run, "--times", "80", "--steps", "1", *out)
     assert "learned no classes" in fail(2, "sample", run, "--label", "3", *out)
@@ -564,7 +564,7 @@ def test_render_needs_no_run_and_knows_any_size(run: Path, pictures: Path, tmp_p
         assert image.size == (20, 10)
     succeed("render", pictures / "a.inr")
     assert (pictures / "a.png").read_bytes() == before
-    assert "a size is 2 positive numbers" in fail(2, "render", pictures / "a.inr", "--size", "0x4")
+    assert "'--size' is positive numbers" in fail(2, "render", pictures / "a.inr", "--size", "0x4")
     assert "expected" in fail(3, "render", pictures / "a.png")
     assert "none.inr" in fail(3, "render", tmp_path / "none.inr")
     assert "that is a directory" in fail(2, "render", pictures / "a.inr", "-o", tmp_path)
