@@ -89,7 +89,6 @@ def sample(
       inrkit sample runs/first -n 64 -o new.inr --dtype int8
       inrkit sample runs/first --pick 0,3,5,8 --columns 4 --sheet figure.pdf
       inrkit sample runs/digits --label 3,5 --guidance 1.5
-      inrkit sample runs/cars -n 4 --depth                  of objects
       inrkit sample runs/first -n 50000 --npz many.npz
 
     Writes an .inr file and a picture of each sample to OUT, of a sound a .wav too, and all of them to sheet.png. With
@@ -97,11 +96,9 @@ def sample(
     -n with the same seed extends the same samples. Two-step sampling uses the intermediate noise level that
     `inrkit evaluate RUN --search-times` found, or 0.821.
     """
-    if times is not None and steps is not None:
-        raise UsageError("expected '--steps' or '--times', found both; the times say how many steps there are")
     layout.picked(count)
-    if npz is not None and (out is not None or overwrite or depth):
-        raise UsageError("expected '--npz' alone, found '--out' or '--depth' with it; it writes one file of pictures")
+    others = [name for name, given in (("--out", out), ("--overwrite", overwrite), ("--depth", depth)) if given]
+    _check_arguments(steps, times, npz, others)
     given = None if times is None else parse_times(times)
     with bar("loading the model"):
         from inrkit.inference.model import Model
@@ -115,10 +112,8 @@ def sample(
     if size is not None:
         model.modality.display.places({"size": size})  # a mistake in it shows before the work
     if npz is None:
-        target = out or model.run / "generated"
-        _write(
-            model, target, count, seed, levels, label, way, guidance, size, dtype, function_of, overwrite, layout, depth
-        )
+        shown = (size, depth, layout)
+        _write(model, out, count, seed, levels, label, way, guidance, dtype, function_of, overwrite, *shown)
         return
     from inrkit.inference.sampleset import save_samples
 
@@ -128,26 +123,34 @@ def sample(
     say(f"{npz}: {count} samples")
 
 
+def _check_arguments(steps: int | None, times: str | None, npz: Path | None, others: Sequence[str]) -> None:
+    if times is not None and steps is not None:
+        raise UsageError("expected '--steps' or '--times', found both; the times say how many steps there are")
+    if npz is not None and others:
+        raise UsageError(f"expected '--npz' or '{others[0]}', found both; '--npz' writes one file of pictures alone")
+
+
 def _write(
     model: "Model",
-    out: Path,
+    out: Path | None,
     count: int,
     seed: int,
     levels: Sequence[float],
     label: list[str] | None,
     way: "Sampler",
     guidance: float,
-    size: str | None,
     dtype: "Dtype",
     function_of: str | None,
     overwrite: bool,
-    layout: "Layout",
+    size: str | None,
     depth: bool,
+    layout: "Layout",
 ) -> None:
     """A file of each sample with its picture, or one file of all; and the sheet of all."""
     from inrkit.cli.files import about_files, depths_of, inrs_of, save_all, save_own, seen_at, shown, with_depths
     from inrkit.drawing.sheet import save_png, save_sheet, to_image
 
+    out = out or model.run / "generated"
     known = model.labels(count, seed, label)
     files, others = _targets(out, count, overwrite)
     with bar("sampling") as progress:

@@ -24,6 +24,7 @@ from inrkit import (
     Size,
     Source,
     UsageError,
+    make_denoiser,
     make_function,
     make_heads,
 )
@@ -85,6 +86,12 @@ class NerfModality(Modality):
                 options = attrs.evolve(options, **{name: read.get(name, float)(facts[name])})
         if options.background == "random" and facts["channels"] != 4:
             raise UsageError("'options.background' is random, but the data's views have no opacity; use white or black")
+        if options.classes is None:
+            options = attrs.evolve(options, classes=facts["classes"])
+        elif options.classes not in (0, facts["classes"]):
+            raise UsageError(
+                f"'options.classes' is {options.classes}, but the data have {facts['classes']} classes; set that, or 0"
+            )
         if facts["views"] <= options.views:
             raise UsageError(
                 f"'options.views' is {options.views}, but objects have {facts['views']} views; leave some over"
@@ -119,12 +126,13 @@ class NerfModality(Modality):
             cameras = cameras.resized(self.scene.size)
         values = images.transpose(1, 2)  # (B, 3, V, H, W)
         count = min(o.views, values.shape[2])
+        label = signals["label"].to(device) if o.classes and "label" in signals else None
         support = self.scene.seen(values[:, :, :count], Rays(cameras[:, :count], background=background))
         if values.shape[2] == count:  # nothing else is known
-            return Batch(support, support)
+            return Batch(support, support, label)
         values, where = values[:, :, count:], Rays(cameras[:, count:], background=background)
         query = self._some(values, where, draws) if training else self.scene.seen(values, where)
-        return Batch(support, query)
+        return Batch(support, query, label)
 
     def _some(self, values: Tensor, where: Rays, draws: Draws) -> ViewObservation:
         """Rays drawn evenly among those that meet the box: the others show the background, whatever the params."""
@@ -167,6 +175,15 @@ class NerfModality(Modality):
 
     def denoiser(self, measure: Measure) -> Denoiser:
         o, function = self.options, measure.function
+        if o.denoiser != "hyper":
+            return make_denoiser(
+                o.denoiser,
+                o.denoiser_options,
+                template=self.template(1),
+                shapes=function.param_shapes,
+                classes=o.classes or 0,
+                measure=measure,
+            )
         return HyperTransformer(
             RayTokenizer(o.patch, o.width, plucker=o.plucker),
             make_heads(function.param_shapes, function.head, o.width, groups=o.groups),
@@ -176,4 +193,5 @@ class NerfModality(Modality):
             attention_heads=o.heads,
             hidden=o.hidden,
             dropout=o.dropout,
+            classes=o.classes or 0,
         )

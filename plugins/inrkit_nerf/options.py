@@ -42,6 +42,7 @@ class NerfOptions:
     query_rays: int = option(96, "rays per object in a training step, sampled from its query views", at_least(1))
     test_views: int = option(24, "novel views of each held-out object used in evaluation, at most", at_least(1))
     shared_noise: bool = option(True, "query views share the noise of the first support view")
+    classes: int | None = option(0, "classes that the network is conditioned on; 0: unconditional", at_least(0))
     sigma_data: float = option(0.5, "standard deviation of the clean pixel values in [-1, 1] (EDM's sigma_data)")
     count: int = option(2000, "number of synthetic training objects (cars), where no data set is given", at_least(1))
     object_views: int = option(10, "views of each synthetic object", at_least(2))
@@ -62,6 +63,8 @@ class NerfOptions:
     render_samples: int = option(48, "samples per ray in rendering and evaluation", at_least(1))
     occupancy: int = option(32, "resolution, at most, of the occupancy grid, which skips what is not seen; 0: none")
 
+    denoiser: str = option("hyper", "network that predicts the params, by its registered name: hyper, functa")
+    denoiser_options: dict[str, Any] = attrs.field(factory=dict, metadata={"help": "options of another denoiser"})
     patch: int = option(8, "patch size of the transformer's input, in pixels", at_least(1))
     plucker: bool = option(False, "describe rays by Plücker coordinates instead of origin and direction")
     width: int = option(256, "embedding dimension of the transformer", at_least(4))

@@ -20,6 +20,7 @@ class StoredViews(Views):
         pose        (M, 4, 4) camera to world, OpenCV
         intrinsics  (M, 4) fx, fy, cx, cy in pixels
         object      (M,) number of the object, ascending
+        labels      (M,) number of its class, if there are classes
         split       (M,) 0 train, 1 test; without it every tenth object is held out
 
     Where objects have different numbers of views, the least of them counts, spread evenly over those of each object.
@@ -62,12 +63,19 @@ class StoredViews(Views):
         read = torch.from_numpy(self._store.read("images", self._rows(numbers, views)))
         return torch.unflatten(read.movedim(-1, 1), 0, views.shape)
 
+    def labels(self, numbers: Tensor) -> Tensor | None:
+        if "labels" not in self._store.names:
+            return None
+        return torch.from_numpy(self._store.read("labels", self._starts[numbers].tolist())).long()
+
     @property
     def facts(self) -> dict[str, object]:
         known = self._store.attributes
         found: dict[str, object] = {"target": (0.0, 0.0, 0.0)}  # of stores that do not say
         found |= {name: known[name] for name in ("box", "radius", "focal", "target") if name in known}
-        return {"title": known.get("title", ""), "channels": self._channels, **found}
+        names = list(known.get("class_names", []))
+        classes = {"classes": len(names), "class_names": names}
+        return {"title": known.get("title", ""), "channels": self._channels, **classes, **found}
 
     def _rows(self, numbers: Tensor, views: Tensor) -> list[int]:
         count = self._counts[numbers][:, None]

@@ -37,6 +37,10 @@ class Views(abc.ABC):
     def images(self, numbers: Tensor, views: Tensor) -> Tensor:
         """Images (B, V, C, H, W) uint8 of objects (B,) and views (B, V), with 3 channels, or 4 with opacity."""
 
+    def labels(self, numbers: Tensor) -> Tensor | None:
+        """Class numbers (B,) of objects; None where they have no classes."""
+        return None
+
     def truth(self, numbers: Tensor, cameras: Cameras) -> Tensor | None:
         """Images (B, V, 3, H, W) in [0, 1] as other cameras (B or 1, V) would take them, where that is known."""
         return None
@@ -63,11 +67,13 @@ class ViewSource(Source):
         """Images (B, V, C, H, W) uint8, and their cameras' pose (B, V, 4, 4) and intrinsics (B, V, 4)."""
         index, views = self.chosen(numbers)
         cameras = self.objects.cameras(index, views)
+        labels = self.objects.labels(index)
         return {
             "images": self.objects.images(index, views),
             "pose": cameras.pose,
             "intrinsics": cameras.intrinsics,
             "number": index,
+            **({} if labels is None else {"label": labels}),
         }
 
     def chosen(self, numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -90,7 +96,7 @@ class ViewSource(Source):
     def facts(self) -> dict[str, object]:
         objects = self.objects
         shared = {"count": len(objects), "views": objects.view_count, "size": list(objects.size)}
-        return {**objects.facts, **shared, "classes": 0, "class_names": []}
+        return {"classes": 0, "class_names": [], **objects.facts, **shared}
 
 
 def _shuffled(seeds: Tensor, count: int) -> Tensor:

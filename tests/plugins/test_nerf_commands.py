@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
-from posed_files import posed
+from posed_files import posed, srn
 
+from inrkit import load_inr
 from inrkit.cli import main
+from inrkit_nerf.stored import StoredViews
 
 SMALL = {
     "batch_size": 2,
@@ -180,3 +183,46 @@ def test_depth_is_beside_the_colours_in_every_command(home: Path, tmp_path: Path
     assert code_of("encode", home / "run", posed(tmp_path / "car"), "--depth", "-o", tmp_path / "codes") == 0
     assert np.load(tmp_path / "codes/car-depth.npy").shape[1:] == (16, 16)
     assert code_of("sample", home / "run", "--npz", tmp_path / "a.npz", "--depth") == 2
+
+
+def test_classes_are_the_folders_that_objects_lie_in(tmp_path: Path) -> None:
+    """Imported with CLASS/OBJECT, learned with dropped labels, sampled by name with guidance."""
+    cars, others = srn(tmp_path / "sets/cars"), srn(tmp_path / "sets/boxes", 2)
+    assert (cars / "cars_train").is_dir()
+    (others / "cars_train").rename(others / "boxes_train")
+    data, run = tmp_path / "both.h5", tmp_path / "run"
+    assert code_of("data", "import", "srn", tmp_path / "sets", data) == 0
+    assert stored_classes(data) == (["boxes", "cars"], [0, 0, 1, 1, 1])
+    assert code_of(*trained(run, "--data", str(data), "--set", "label_dropout=.3", classes=2)) == 0
+    guided = ("--label", "cars,boxes", "--guidance", "1.5")
+    assert code_of("sample", run, "-n", "2", *guided, "-o", tmp_path / "new") == 0
+    assert load_inr(tmp_path / "new/0000.inr").provenance["label"] == 1
+    assert code_of(*trained(tmp_path / "three", "--data", str(data), classes=3)) == 2
+    assert code_of("data", "import", "srn", tmp_path / "sets", tmp_path / "none.h5", "--labels", "none") == 0
+    assert stored_classes(tmp_path / "none.h5") == ([], [])
+
+
+def stored_classes(path: Path) -> tuple[list[str], list[int]]:
+    """Names of classes, and the class of each object."""
+    found = [StoredViews(path, split) for split in ("train", "test")]
+    labels = [views.labels(torch.arange(len(views))) for views in found]
+    return list(found[0].facts["class_names"]), sorted(int(k) for some in labels if some is not None for k in some)
+
+
+def test_functa_and_two_stages_work_on_objects(tmp_path: Path) -> None:
+    """INRCT's baselines: latents fitted along rays, then a model of these; its samples are objects again."""
+    first = (
+        *("--objective", "reconstruction", "--set", "options.denoiser=functa", "--set", "options.function=siren"),
+        *("--set", "optimizer=adamw", "--set", "share=1"),
+    )
+    size = {"function_options": "{latent = 16, width = 16, depth = 3}", "count": 12}
+    steps = ["--steps", "20"]
+    assert code_of(*trained(tmp_path / "first", *first, **size), *steps) == 0
+    params, second = tmp_path / "params.h5", tmp_path / "second"
+    assert code_of("encode", tmp_path / "first", "--data", "embedded", "-n", "12", "-o", params) == 0
+    network = ("--set", "batch_size=4", "--set", "options.denoiser_options={width = 16, depth = 1, heads = 2}")
+    words = ("train", "--modality", "params", "--data", params, *steps, *network, "--no-progress", "--out", second)
+    assert code_of(*words) == 0
+    assert code_of("sample", second, "-n", "1", "-o", tmp_path / "new") == 0
+    assert code_of("render", tmp_path / "new/0000.inr", "--depth", "--orbit", "2", "-o", tmp_path / "turn.webp") == 0
+    assert size_of(tmp_path / "turn.webp") == (16, 16)

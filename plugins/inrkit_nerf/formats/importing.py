@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Literal, final
 
 import attrs
 import numpy as np
@@ -27,6 +27,9 @@ class ViewOptions:
     size: str | None = option(None, "resize all pictures to WIDTHxHEIGHT, such as 64x64")
     views: int | None = option(None, "maximum number of views of each object, spread evenly", at_least(1))
     limit: int | None = option(None, "maximum number of objects, spread evenly", at_least(1))
+    labels: Literal["none", "auto"] = option(
+        "auto", "class labels; auto: of objects that lie in the folders of several classes, CLASS/OBJECT"
+    )
     undistort: bool = option(False, "undo the distortion of lenses; without it distorted pictures are refused")
 
 
@@ -46,6 +49,7 @@ class ViewImporter(Importer, abc.ABC):
         with open_entries(source) as entries:
             found = self.find(source, entries, options)
             hull = None if "box" in found.given else Hull()
+            classes = list(found.classes) if options.labels == "auto" else []
             objects = iter(found.objects)
             first = list(itertools.islice(objects, 2))
             if len(first) == 1 and not found.split:
@@ -56,6 +60,7 @@ class ViewImporter(Importer, abc.ABC):
                 split=found.split or first[-1][0].test,
                 hull=hull,
                 undistort=options.undistort,
+                classes=classes,
             )
             told = functools.partial(progress, total=found.count, what="reading pictures")
             for views in itertools.chain(first, objects):
@@ -63,6 +68,7 @@ class ViewImporter(Importer, abc.ABC):
             added.settle()
         box = {} if hull is None else {"box": hull.box()}
         title = {"title": source.name.split(".")[0], "format": self.name, "objects": added.names}
+        title |= {"class_names": classes} if classes else {}
         out.attributes.update({**title, **added.like(), **box, **found.given})
 
 

@@ -29,6 +29,7 @@ class View:
 
     Args:
         size: Height and width that the intrinsics are of, where the source says so.
+        category: The class of the object, where the source says so.
         scene: The object of which this is a test view, where others of it are for training.
     """
 
@@ -40,6 +41,7 @@ class View:
     size: tuple[int, int] | None = None
     lens: Lens = PINHOLE
     scene: str = ""
+    category: str = ""
 
     @property
     def what(self) -> str:
@@ -54,19 +56,28 @@ class Posed:
 
     Args:
         split: Whether the source says which objects are held out.
+        classes: Names of the objects' classes, sorted; none where not every object has one, or all have the same.
     """
 
     count: int
     objects: Iterable[Sequence[View]]
     split: bool
     given: dict[str, Any] = attrs.field(factory=dict)
+    classes: Sequence[str] = ()
 
     @classmethod
     def of(cls, views: Sequence[View], given: dict[str, Any] | None = None) -> "Posed":
         """Views in any order, checked before a picture is read."""
         ordered = sorted((checked(view) for view in views), key=lambda view: (view.thing, view.test))
         groups = [list(some) for _, some in itertools.groupby(ordered, key=lambda view: (view.thing, view.test))]
-        return cls(len(ordered), groups, any(view.test for view in ordered), given or {})
+        classes = classes_of(view.category for view in ordered)
+        return cls(len(ordered), groups, any(view.test for view in ordered), given or {}, classes)
+
+
+def classes_of(categories: Iterable[str]) -> Sequence[str]:
+    """The names of classes, if all objects have one and they are not all the same."""
+    found = sorted(set(categories))
+    return found if len(found) > 1 and all(found) else ()
 
 
 def checked(view: View) -> View:
@@ -145,13 +156,22 @@ class ViewAppender:
     Args:
         size: To resize the pictures to, if any.
         split: Whether the store says which objects are held out.
+        classes: Names of the objects' classes, if the store has labels.
         hull: Is told what each object looks like.
         undistort: Whether lenses that bend lines are undone instead of refused.
     """
 
     def __init__(
-        self, out: StoreWriter, size: tuple[int, int] | None, *, split: bool, hull: Hull | None, undistort: bool
+        self,
+        out: StoreWriter,
+        size: tuple[int, int] | None,
+        *,
+        split: bool,
+        hull: Hull | None,
+        undistort: bool,
+        classes: Sequence[str],
     ) -> None:
+        self._labels = {name: label for label, name in enumerate(classes)}
         self.out, self._size, self._split, self._hull, self._undistort = out, size, split, hull, undistort
         self.names: list[str] = []
         self._focal, self._poses = array("f"), array("f")  # focal lengths in image widths; poses
@@ -207,6 +227,8 @@ class ViewAppender:
         }
         if self._split:
             row["split"] = np.uint8(view.test)
+        if self._labels:
+            row["labels"] = np.int64(self._labels[view.category])
         self.out.append({name: values[None] for name, values in row.items()})
         self._focal.append(float(k[0]) / width)
         self._poses.extend(view.pose.reshape(-1).tolist())

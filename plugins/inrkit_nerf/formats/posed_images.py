@@ -83,7 +83,14 @@ def _view(entry: Mapping[str, Any], what: str, name: str, source: Path, known: s
         entry.get("split") == "test",
         None if size is None else (int(size[1]), int(size[0])),
         lens_of(str(given.get("model", "OPENCV")), coefficients, what),
+        category=str(entry["class"]) if "class" in entry else _folder(file),
     )
+
+
+def _folder(file: str) -> str:
+    """The folder CLASS of CLASS/OBJECT/0.png; "" where there is none."""
+    parts = PurePosixPath(file).parts
+    return parts[-3] if len(parts) > 2 else ""
 
 
 def _numbers(entry: Mapping[str, Any], key: str, count: int, what: str) -> np.ndarray | None:

@@ -1,6 +1,7 @@
 """Importer of the folders of scene representation networks."""
 
 import bisect
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import final
@@ -10,9 +11,10 @@ import numpy as np
 
 from inrkit import DataError, Entries
 from inrkit_nerf.formats.importing import ViewImporter, ViewOptions, numbers_of, read_texts
-from inrkit_nerf.formats.posed import Posed, View, spread
+from inrkit_nerf.formats.posed import Posed, View, classes_of, spread
 
 _ABOUT = "intrinsics.txt"
+_SPLIT = re.compile(r"_?(train|test|val)$")
 
 
 @final
@@ -33,7 +35,8 @@ class SrnImporter(ViewImporter):
         found = [_Folder(source.name, name, names) for name in spread(folders, options.limit)]
         count = sum(len(spread(range(one.pictures.stop - one.pictures.start), options.views)) for one in found)
         views = (list(one.views(names, entries, options.views)) for one in found)
-        return Posed(count, views, any(one.test for one in found))
+        classes = classes_of(one.category for one in found)
+        return Posed(count, views, any(one.test for one in found), classes=classes)
 
 
 @final
@@ -43,6 +46,7 @@ class _Folder:
 
     path: str
     thing: str
+    category: str
     test: bool
     pictures: slice
     poses: slice
@@ -51,9 +55,11 @@ class _Folder:
         parts = path.split("/")[:-1]
         test = any("test" in part or "val" in part for part in parts[:-1])
         thing = parts[-1] if parts else source
+        # "cars_train" and "cars/train" are of the class "cars"
+        above = [name for part in parts[:-1] if (name := _SPLIT.sub("", part))]
         # "0" comes after "/"
         ends = [bisect.bisect_left(names, f"{path}{end}") for end in ("pose/", "pose0", "rgb/", "rgb0")]
-        self.__attrs_init__(path, thing, test, slice(*ends[2:]), slice(*ends[:2]))
+        self.__attrs_init__(path, thing, above[-1] if above else "", test, slice(*ends[2:]), slice(*ends[:2]))
         if not len(names[self.pictures]):
             raise DataError(f"{thing}: expected pictures in '{path}rgb', found none")
 
@@ -79,7 +85,9 @@ class _Folder:
             if len(row) != 16:
                 raise DataError(f"{file}: expected 16 numbers, a pose row by row, found {len(row)}")
             intrinsics = np.array([focal, focal, x, y])
-            yield View(self.thing, picture, np.reshape(row, (4, 4)), intrinsics, self.test, size)
+            yield View(
+                self.thing, picture, np.reshape(row, (4, 4)), intrinsics, self.test, size, category=self.category
+            )
 
 
 def _pose_of(picture: str) -> str:
