@@ -211,10 +211,12 @@ def stored_classes(path: Path) -> tuple[list[str], list[int]]:
 
 def test_functa_and_two_stages_work_on_objects(tmp_path: Path) -> None:
     """INRCT's baselines: latents fitted along rays, then a model of these; its samples are objects again."""
-    first = (
-        *("--objective", "reconstruction", "--set", "options.denoiser=functa", "--set", "options.function=siren"),
-        *("--set", "optimizer=adamw", "--set", "share=1"),
+    config = tmp_path / "functa.toml"
+    config.write_text(
+        'optimizer = "adamw"\nlr = 1e-3\n[[phases]]\nobjective = "reconstruction"\nshare = 1.0\n'
+        '[options]\nfunction = "siren"\ndenoiser = "functa"\n'
     )
+    first = ("--config", str(config))
     size = {"function_options": "{latent = 16, width = 16, depth = 3}", "count": 12}
     steps = ["--steps", "20"]
     assert code_of(*trained(tmp_path / "first", *first, **size), *steps) == 0
