@@ -1,6 +1,7 @@
 """``inrkit data``: from the layouts people keep their data in to a store, and what a store holds."""
 
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,10 @@ def import_() -> None:
     """
 
 
+_METAVARS = {"size": "WxH", "split_file": "FILE", "inside": "FOLDER", "column": "NAME", "label": "NAME"}
+_OF_TYPES = {int: "N", float: "X", Path: "FILE"}
+
+
 class Typed(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click alone
     """A value of an options field, read as ``--set`` reads it."""
 
@@ -95,8 +100,21 @@ def _option(field: schema.Field) -> click.Option:
     choices = typing.get_args(kinds[0])
     if len(kinds) == 1 and typing.get_origin(kinds[0]) is typing.Literal and all(type(o) is str for o in choices):
         return click.Option([flag, field.key], type=click.Choice(choices), help=text)
-    metavar = " or ".join(map(schema.type_text, kinds)).upper()
-    return click.Option([flag, field.key], type=Typed(field), metavar=metavar, help=text)
+    short = ["-n"] if field.key == "limit" else []  # as in all commands
+    return click.Option([*short, flag, field.key], type=Typed(field), metavar=_metavar(field, kinds), help=text)
+
+
+def _metavar(field: schema.Field, kinds: Sequence[Any]) -> str:
+    """What stands for the value in help, as other commands have it."""
+    if field.key in _METAVARS:
+        return _METAVARS[field.key]
+    each = [
+        ",".join(_OF_TYPES.get(item, "TEXT") for item in typing.get_args(kind) if item is not ...) or "TEXT"
+        if typing.get_origin(kind) is tuple
+        else _OF_TYPES.get(kind, "TEXT")
+        for kind in kinds
+    ]
+    return "|".join(dict.fromkeys(each))
 
 
 def _text(default: Any) -> str:

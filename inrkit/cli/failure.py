@@ -83,6 +83,9 @@ def explain(error: BaseException) -> tuple[str, int]:
         if isinstance(error, click.NoSuchOption) and error.option_name in _NOT_NEEDED:
             return f"there is no '{error.option_name}': {_NOT_NEEDED[error.option_name]}", 2
         context = getattr(error, "ctx", None)
+        if isinstance(error, click.NoSuchOption) and error.option_name in ("-o", "--out") and context:
+            call = " ".join([context.command_path, *context.command.collect_usage_pieces(context)[1:]])
+            return f"there is no '{error.option_name}' here: the call is '{call}'", 2
         advice = f" See '{context.command_path} --help'." if context else ""
         return _line(error.format_message()) + advice, 2
     text = f"{type(error).__name__}: {error}"

@@ -12,7 +12,14 @@ from inrkit.cli.output import bar, say
 @command()
 @option.run
 @click.option("--live", is_flag=True, help="Serve a page on this machine that follows a run while it trains.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8321, show_default=True, help="Port of --live; 0: any.")
+@click.option(
+    "--port",
+    metavar="N",
+    type=click.IntRange(0, 65535),
+    default=8321,
+    show_default=True,
+    help="Port of --live; 0: any.",
+)
 @option.device()
 def report(run: Path, live: bool, port: int, device: str) -> None:
     """Write the report of a run anew, or follow a run while it trains.

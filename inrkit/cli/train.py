@@ -77,6 +77,7 @@ from inrkit.errors import DataError, UsageError
 )
 @click.option(
     "--init",
+    metavar="RUN",
     shell_complete=complete.runs,
     type=click.Path(path_type=str),
     help="Run whose weights initialise the model. [default: none]",

@@ -25,6 +25,8 @@ LEAST = 96
 """The longer side of a tile is at least this many dots."""
 PAGE = 1200
 """Named rows are broken where they would be wider than this many dots, a screen or a page."""
+WIDEST = 8
+"""Named rows are at most so many pictures wide: more are no longer looked at one by one."""
 GAP = 4
 WHITE = (255, 255, 255, 255)
 CLEAR = (0, 0, 0, 0)
@@ -49,7 +51,7 @@ def columns_for(count: int) -> int:
 
 
 def columns_within(count: int, most: int) -> int:
-    """Columns of named rows that fit on a page, evenly: 24 signals of which 12 fit become 2 blocks of 12, 13 of 7."""
+    """Columns of named rows that fit on a page, evenly: 24 signals of which 8 fit become 3 blocks of 8, 9 of 5."""
     return math.ceil(count / math.ceil(count / max(1, most)))
 
 
@@ -95,7 +97,9 @@ def laid_out(rows: Mapping[str, Tensor], layout: Layout, *, captions: Sequence[s
         for label, pictures in shown.items()
     ]
     wide = max(tile.width for row in whole for tile in row.tiles) + GAP
-    columns = layout.columns or (columns_for(len(pick)) if last == "" else columns_within(len(pick), PAGE // wide))
+    columns = layout.columns or (
+        columns_for(len(pick)) if last == "" else columns_within(len(pick), min(WIDEST, PAGE // wide))
+    )
     parts = [slice(start, start + columns) for start in range(0, len(pick), columns)]
     return _compose([[_Row(row.tiles[part], row.captions[part], row.label) for row in whole] for part in parts])
 

@@ -86,6 +86,8 @@ def test_other_programs_words_lead_to_ours() -> None:
     assert "Did you mean 'sample'?" in said(2, "generate")
     assert "Did you mean 'evaluate'?" in said(2, "eval")
     assert "the same command, with the same OUT, resumes a run" in said(2, "train", "--resume")
+    call = "there is no '-o' here: the call is 'inrkit models save RUN"
+    assert call in said(2, "models", "save", "faces", "-o", "mine")
 
 
 def test_changed_keys_are_said_with_both_values(run: Path) -> None:

@@ -57,6 +57,16 @@ def test_options_stand_in_groups(path: str) -> None:
     assert heads[-1] == "Help"
 
 
+def test_values_are_named_in_words_of_the_user() -> None:
+    """A number is N, a size WxH, a file FILE: never the name of a type."""
+    shown = {p.make_metavar(c) for c in OURS.values() for p in options(c) if not p.is_flag}
+    words = {word for metavar in shown if "[" not in metavar for word in re.split(r"[^A-Za-z]+", metavar)}
+    assert not words & {"STR", "INT", "INTEGER", "FLOAT", "RANGE", "LIST", "PATH", "BOOLEAN", "NONE"}
+    takes = {p.opts[-1]: p.make_metavar(c) for path, c in OURS.items() if "import images" in path for p in options(c)}
+    found = [takes[name] for name in ("--size", "--limit", "--background", "--split-file")]
+    assert found == ["WxH", "N", "N,N,N", "FILE"]
+
+
 def test_one_name_for_one_thing() -> None:
     """A short flag has one long name; a flag that several commands have takes the same kind of value in all."""
     longs: dict[str, set[str]] = {}
@@ -66,12 +76,12 @@ def test_one_name_for_one_thing() -> None:
             names = [*parameter.opts, *parameter.secondary_opts]
             for short in (name for name in names if not name.startswith("--")):
                 longs.setdefault(short, set()).update(name for name in names if name.startswith("--"))
-            if path.startswith("inrkit data import"):  # WIDTHxHEIGHT, by the importer's own words
-                continue
             for name in names:
+                if path.startswith("inrkit data import") and name in ("--labels", "--label", "--split"):
+                    continue  # words of a format, such as the name of a column
                 takes.setdefault(name, set()).add(parameter.make_metavar(context))
     assert {short: names for short, names in longs.items() if len(names) > 1} == {}
-    assert longs["-o"] == {"--out"}
+    assert (longs["-o"], longs["-n"]) == ({"--out"}, {"--limit"})
     # The size of a network is a word, the size of pictures two numbers.
     assert takes.pop("--size") == {"WxH", "NAME"}
     assert {name: kinds for name, kinds in takes.items() if len(kinds) > 1} == {}
