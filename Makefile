@@ -6,6 +6,7 @@ MINUTES ?= 5
 STEPS ?=
 RUN ?= runs/demo$(if $(STEPS),-$(STEPS),$(if $(filter-out 5,$(MINUTES)),-$(MINUTES)min))
 # Threads that wait for a core slow down all the others: no more than there are free cores, and 4 at most.
+SCALE ?= 1
 THREADS ?= $(shell $(PYTHON) scripts/free_cores.py --most 4)
 
 # For `make gpu`: where its results go; and for `make gpu-wheels`, whose Python and which packages.
@@ -14,7 +15,7 @@ WHEELS_FOR ?= 3.12
 WHEELS := 'attrs>=25.4' 'pluggy>=1.6' 'click>=8.2,<9' 'rich>=13.3.3' 'kornia>=0.9,<0.10' kornia-rs 'nerfacc>=0.5.3,<0.6' \
 	'tomli-w>=1.0' pytest-timeout hypothesis sortedcontainers
 
-.PHONY: help demo test lint types docs site dist picture bench gpu gpu-wheels clean
+.PHONY: help demo test lint types docs site dist picture bench soak gpu gpu-wheels clean
 
 help:
 	@echo "make demo [MINUTES=5]    train on synthetic faces for about five minutes, on this machine's processor"
@@ -26,6 +27,7 @@ help:
 	@echo "make dist                wheel and sdist in dist/, each tried in an environment of its own"
 	@echo "make picture             train the demo and make docs/faces.png of it"
 	@echo "make bench               measure this machine, and write the tables of docs/performance.md anew"
+	@echo "make soak [SCALE=1]      kill, damage, fill up, lie to and interrupt the program, for hours: soak.json"
 	@echo "make gpu                 figures, tests and a short run on a CUDA GPU, in nine minutes: one gpu.json"
 	@echo "make gpu-wheels          packages for a machine that has a GPU and no network, into wheels/"
 	@echo "make clean               remove the environment and caches (runs/ stays)"
@@ -72,6 +74,9 @@ picture: demo
 bench: $(BIN)/.installed
 	$(BIN)/python benchmarks/all.py --json docs/performance.json
 	$(BIN)/python docs/performance.py
+
+soak: $(BIN)/.installed
+	$(BIN)/python -m soak --scale $(SCALE)
 
 # With the Python that has PyTorch for the GPU; nothing is installed.
 gpu:

@@ -60,8 +60,8 @@ TABLES = {
 STUDIES = {"readouts", "systems", "classifier"}
 # The code of others, which is not here, and what runs all the others.
 ELSEWHERE = {"peers", "all"}
-# Those with tests of their own, below and in test_gpu.py.
-OTHERS = {"killing", "gpu_tests"} | STUDIES | ELSEWHERE
+# Those with tests of their own, in test_gpu.py.
+OTHERS = {"gpu_tests"} | STUDIES | ELSEWHERE
 # For a GPU: columns that hold positive numbers, in rows that have them.
 GPU = {
     "gpu_facts": ["fp32 TFLOP/s", "copy GB/s", "encoder both TFLOP/s", "ms/face"],
@@ -84,7 +84,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
     before = set(sys.modules)
     yield importlib.import_module
     for name in set(sys.modules) - before:
-        if name in SHARED | TABLES.keys() | GPU.keys() | {"killing"}:
+        if name in SHARED | TABLES.keys() | GPU.keys():
             del sys.modules[name]
 
 
@@ -130,18 +130,6 @@ def test_start_up_loads_no_torch(load: Load, capsys: pytest.CaptureFixture[str])
     """Neither `import inrkit` nor `inrkit --help` nor a list of plugins pays for torch."""
     load("startup").main(["--rounds", "1", "--json"])
     assert not any(row["torch"] for row in json.loads(capsys.readouterr().out)["rows"])
-
-
-@pytest.mark.parametrize("processes", [1, 2])
-def test_the_killed_run_is_identical(processes: int, load: Load, capsys: pytest.CaptureFixture[str]) -> None:
-    """kill -9 of a process and the same call again leave what an undisturbed run leaves."""
-    with pytest.raises(SystemExit) as ended:
-        load("killing").main(["--kills", "1", "--steps", "6", "--processes", str(processes), "--json"])
-    found = json.loads(capsys.readouterr().out)
-    assert ended.value.code == 0
-    assert found["kills"] == 1
-    assert found["identical"] == found["runs"] > 0
-    assert not found["different"]
 
 
 @pytest.mark.parametrize("path", sorted((FOLDER / "tables").rglob("*.toml")), ids=lambda path: path.stem)

@@ -18,7 +18,7 @@ BUILD = ROOT / "build"
 PAGES = {
     "Start": ["data", "recipe", "editing", "conditions", "evaluation"],
     "The method": ["flow", "formulas", "glossary", "papers", "systems", "references"],
-    "Machines": ["performance", "devices", "gpu", "distributed"],
+    "Machines": ["performance", "devices", "gpu", "distributed", "reliability"],
     "Plugins": ["tutorial", "pieces", "plugins", "hooks"],
     "Look up": ["commands", "config", "files", "inr", "names"],
     "The project": ["lab", "contributing", "changelog"],

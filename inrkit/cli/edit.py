@@ -178,7 +178,9 @@ def _edited(
     from inrkit.cli.files import made_folder
     from inrkit.core.edit.task import noise_level
     from inrkit.inference.edit import repeated, save_edits, save_sheet
+    from inrkit.inference.given import require_set
 
+    require_set(model.modality, model.pipeline, (count or 1) * max(1, len(inputs)), model.device)
     support, names = _observed(model, inputs, plan) if inputs else (None, [])
     if task == "interpolate":
         if inputs and len(names) != 2:

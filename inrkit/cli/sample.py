@@ -110,7 +110,8 @@ def sample(
     way = make_sampler(model.sampler if sampler is None else sampler)
     levels = model.times(steps, way) if given is None else given
     if size is not None:
-        model.modality.display.places({"size": size})  # a mistake in it shows before the work
+        # A mistake in it, or too much of it, shows before the work; '--npz' holds a part of the samples at a time.
+        model.places({"size": size}, count if npz is None else 1)
     if npz is None:
         shown = (size, depth, layout)
         _write(model, out, count, seed, levels, label, way, guidance, dtype, function_of, overwrite, *shown)
@@ -149,8 +150,10 @@ def _write(
     """A file of each sample with its picture, or one file of all; and the sheet of all."""
     from inrkit.cli.files import about_files, depths_of, inrs_of, save_all, save_own, seen_at, shown, with_depths
     from inrkit.drawing.sheet import save_png, save_sheet, to_image
+    from inrkit.inference.given import require_set
 
     out = out or model.run / "generated"
+    require_set(model.modality, model.pipeline, count, model.device)
     known = model.labels(count, seed, label)
     files, others = _targets(out, count, overwrite)
     with bar("sampling") as progress:

@@ -42,8 +42,9 @@ def _array(data: str) -> str | None:
     path = Path(data).expanduser()
     if path.suffix in _ENDINGS:
         return _ENDINGS[path.suffix]
-    with contextlib.suppress(OSError), open(path, "rb") as file:
-        return "hdf5" if file.read(len(_HDF5)) == _HDF5 else None
+    if path.is_file():  # a pipe would be waited for
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            return "hdf5" if file.read(len(_HDF5)) == _HDF5 else None
     return None
 
 

@@ -29,6 +29,9 @@ from inrkit.errors import UsageError
 
 Settings = TypeVar("Settings")
 
+_LARGEST, _DEEPEST = 1 << 20, 32
+"""Bytes of a file, and parts of a key such as a.b.c, whose time and memory grow with their square."""
+
 
 class Key(NamedTuple):
     """One line of the documentation of a settings class; a required key has ``default`` `attrs.NOTHING`."""
@@ -60,13 +63,28 @@ def parse_options(cls: type[Settings], texts: Sequence[str], *, origin: str) -> 
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file; `UsageError` where there is none or it is malformed."""
+    """The tables of a TOML file; `UsageError` where there is none, or it is malformed or no config of anybody's."""
+    path = Path(path)
     try:
-        return tomllib.loads(Path(path).read_bytes().decode())
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise UsageError(f"{path}: expected an ordinary TOML file, found a folder, a pipe or a device")
+        if (size := path.stat().st_size) > _LARGEST:
+            raise UsageError(f"{path}: expected a TOML file of at most {_LARGEST:,} bytes, found {size:,}")
+        return parse_toml(path.read_bytes(), origin=str(path))
     except OSError as error:
         raise UsageError(f"{path}: expected a readable TOML file, found: {error.strerror}") from error
+
+
+def parse_toml(data: bytes, *, origin: str) -> dict[str, Any]:
+    """The tables of a TOML text, which must not ask for more than it is large: keys have few parts."""
+    try:
+        text = data.decode()
+        lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+        if any(part.count(".") >= _DEEPEST for line in lines for part in line.split(",")):
+            raise UsageError(f"{origin}: expected keys of at most {_DEEPEST} parts, found a longer one")
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
-        raise UsageError(f"{path}: expected TOML, found: {error}") from error
+        raise UsageError(f"{origin}: expected TOML, found: {error}") from error
 
 
 def to_toml(mapping: Mapping[str, Any]) -> str:

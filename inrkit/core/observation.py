@@ -20,7 +20,8 @@ class Observation(abc.ABC):
 
     Args:
         values: (B, C, ...): rows first, channels second, scaled to about [-1, 1].
-        where: How the values were measured: an object with the methods ``rows`` and ``to``, else opaque to the core.
+        where: How the values were measured: an object with the methods ``rows`` and ``to``, else opaque to the core;
+            ``count``, if it has that, is its number of places, by which too large a render is refused.
         augmentation: What training did to the signals, in numbers for a denoiser that is told it, (B, labels); None for
             nothing, or for nothing that is told.
     """

@@ -47,10 +47,11 @@ class Layout:
 
     def picked(self, count: int) -> Sequence[int]:
         """The numbers of the signals that are shown, of so many."""
-        pick = range(count) if self.pick is None else self.pick
-        if max(pick) >= count:
-            raise UsageError(f"'pick': expected numbers from 0 to {count - 1}, found {max(pick)}")
-        return pick
+        if self.pick is None:
+            return range(count)
+        if max(self.pick) >= count:
+            raise UsageError(f"'pick': expected numbers from 0 to {count - 1}, found {max(self.pick)}")
+        return self.pick
 
     def further(self, about: str) -> "Layout":
         """The same for one of several sheets, each in a file of its own: figure-1-step.pdf."""

@@ -33,6 +33,8 @@ def read_mask(path: Path) -> tuple[np.ndarray, str]:
     it is painted, or where white is, if black is too. A photo with a part erased: where it is transparent.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise DataError(f"{path}: expected a picture for a mask, found a folder, a pipe or a device")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of size, which is judged here
             with Image.open(path) as opened:

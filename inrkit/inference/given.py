@@ -4,6 +4,7 @@ files, pictures ──Modality.read──▶ signals ──Modality.observe─�
 values          ──at the place of the template─────────────────▶ batch
 """
 
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from inrkit.core.modality import Modality, Signals
 from inrkit.core.observation import Batch, Observation
 from inrkit.core.pipeline import Pipeline, Request
 from inrkit.errors import UsageError
+from inrkit.machine.memory import require_memory
 
 File = Path | str | Image.Image
 Given = Batch | Observation | Signals | Tensor | np.ndarray | File | Sequence[File]
@@ -26,6 +28,7 @@ Given = Batch | Observation | Signals | Tensor | np.ndarray | File | Sequence[Fi
 as tensors or arrays; raw signals as a source reads them; or what was observed."""
 
 _FAR = 20.0  # times the standard deviation of the data: 0 to 255 is farther off
+_COPIES = 2  # of what is rendered, that there are at once: in parts and joined, or as values and as a picture
 
 
 def observe(modality: Modality, pipeline: Pipeline, given: Given, numbers: Sequence[int] | None = None) -> Batch:
@@ -116,11 +119,20 @@ def fittings(modality: Modality, signals: Signals, names: Sequence[str]) -> list
     ]
 
 
-def places(modality: Modality, asked: Request | None, device: torch.device) -> Sequence[Any]:
-    """The places that a request means, on a device."""
+def places(modality: Modality, asked: Request | None, device: torch.device, signals: int = 1) -> Sequence[Any]:
+    """The places that a request means, on a device; refused where so many signals do not fit into memory there."""
     table = {} if asked is None else asked if isinstance(asked, Mapping) else {"size": asked}
     found = modality.display.places({str(key): _text(value) for key, value in table.items()})
+    cells = sum(getattr(place, "count", 0) for place in found)
+    needed = _COPIES * 4 * signals * modality.template(1).values.shape[1] * cells
+    require_memory(needed, device, "a render", "ask for a smaller size, or a part at a time")
     return [place.to(device) if hasattr(place, "to") else place for place in found]
+
+
+def require_set(modality: Modality, pipeline: Pipeline, n: int, device: torch.device) -> None:
+    """Refuses samples whose params and values cannot all be held at once."""
+    numbers = sum(map(math.prod, pipeline.function.param_shapes.values())) + 2 * modality.template(1).values.numel()
+    require_memory(4 * n * numbers, device, "a set of samples", "make fewer, or a part at a time, as '--npz' does")
 
 
 def _text(value: Any) -> str:

@@ -23,7 +23,7 @@ from inrkit.core.observation import Batch, Observation
 from inrkit.core.pipeline import Pipeline, Prediction, Request
 from inrkit.core.sample import MIDDLE, Sampler, sample
 from inrkit.errors import UsageError
-from inrkit.inference.given import Given, observe, places
+from inrkit.inference.given import Given, observe, places, require_set
 from inrkit.inference.labels import Labels, labels_for
 from inrkit.inference.picture import card_of, sheet_of
 from inrkit.inference.times import make_sampler, middle_of, sampler_of
@@ -188,6 +188,7 @@ class Model:
             raise UsageError(f"'n' must be at least 1, a whole number (got {n!r})")
         if first % BLOCK or first < 0:
             raise UsageError(f"'first' must be a multiple of {BLOCK} (got {first})")
+        require_set(self.modality, self.pipeline, n, self.device)
         labels = self.labels(first + n, seed, label)
         told = self.pipeline.denoiser.guidance_range is not None
         if guidance != 1 and not told and not self.config.label_dropout:
@@ -314,9 +315,9 @@ class Model:
             self,
         )
 
-    def places(self, asked: Request | None = None) -> Sequence[Any]:
-        """The places that a request such as {"size": "64x64"} or "64x64" means, on our device."""
-        return places(self.modality, asked, self.device)
+    def places(self, asked: Request | None = None, signals: int = 1) -> Sequence[Any]:
+        """The places that a request such as {"size": "64x64"} or "64x64" means, on our device, for so many signals."""
+        return places(self.modality, asked, self.device, signals)
 
 
 def build_model(resolved: Resolved, run: Path, step: int, device: torch.device) -> Model:

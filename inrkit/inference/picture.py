@@ -6,7 +6,6 @@ from html import escape
 from pathlib import Path
 from typing import Any, Protocol
 
-import attrs
 import torch
 from PIL import Image
 from torch import Tensor
@@ -17,6 +16,7 @@ from inrkit.core.pipeline import Pipeline, Prediction
 from inrkit.drawing.page import Picture
 from inrkit.drawing.sheet import png, sheet
 from inrkit.errors import UsageError
+from inrkit.inference.given import places
 
 
 class Owner(Protocol):
@@ -49,10 +49,9 @@ def views_of(model: Owner, values: Tensor) -> Tensor:
 def rendered(model: Owner, prediction: Prediction, request: Mapping[str, str]) -> Tensor | None:
     """Pictures (B, 3, H, W) of INRs at the place that a request means; None where there is no such place."""
     try:
-        where = model.modality.display.places(request)[0]
+        where = places(model.modality, request, model.device, len(prediction.t))[0]
     except UsageError:
         return None
-    where = attrs.evolve(model.modality.template(1), where=where).to(model.device).where
     shown = [prediction.rows(slice(i, i + 1)).at(where) for i in range(len(prediction.t))]
     return pictures_of(model, torch.cat(shown))
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from inrkit.errors import ResourceError
+
 # glibc's names for what is set, and the values: blocks of up to 32 MiB come from the heap, which is never trimmed.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _LARGEST_BLOCK, _NEVER = 1 << 25, (1 << 31) - 1
@@ -53,6 +55,21 @@ def peak_memory(device: torch.device) -> int | None:
         return None
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else 1024 * most
+
+
+def require_memory(needed: int, device: torch.device, what: str, advice: str) -> None:
+    """`ResourceError` for what cannot fit into the memory that is free, with the bytes of both; before it is begun."""
+    free = free_memory(device)
+    if free is not None and needed > free:
+        raise ResourceError(
+            f"expected {what} that fits into the memory of '{device}', {shown_gib(free)} of which are free; found one "
+            f"that needs {shown_gib(needed)} or more; {advice}"
+        )
+
+
+def shown_gib(count: float) -> str:
+    """A number of bytes as people read it."""
+    return f"{count / 2**30:,.1f} GiB"
 
 
 def free_memory(device: torch.device) -> int | None:

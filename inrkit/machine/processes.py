@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from inrkit.errors import InrkitError
 from inrkit.machine.precision import choose_device
+from inrkit.machine.signals import ended_at_once
 
 T = TypeVar("T")
 
@@ -90,9 +91,10 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
     if place.type != "cpu":
         torch.accelerator.set_device_index(place.index or 0)
         backend = f"cpu:gloo,{place.type}:{dist.get_default_backend_for_device(place)}"
-    store, rank, world = next(rendezvous("env://"))
-    attempt = PrefixStore(f"attempt_{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
-    dist.init_process_group(backend, store=attempt, rank=rank, world_size=world)
+    with ended_at_once():  # while processes wait for others
+        store, rank, world = next(rendezvous("env://"))
+        attempt = PrefixStore(f"attempt_{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+        dist.init_process_group(backend, store=attempt, rank=rank, world_size=world)
     try:
         yield Ranks(rank, world, local)
     finally:

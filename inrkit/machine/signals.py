@@ -13,6 +13,9 @@ from typing import Any, ClassVar, final
 from inrkit.errors import InrkitError
 from inrkit.machine.memory import keep_freed_memory
 
+_ALWAYS = signal.SIGINT, signal.SIGTERM
+_NUMBERS = (*_ALWAYS, signal.SIGHUP) if hasattr(signal, "SIGHUP") else _ALWAYS  # Windows has none
+
 
 class StoppedError(InrkitError):
     """A command was stopped by a signal. The same command goes on from what was saved."""
@@ -56,16 +59,15 @@ class StopRequest:
         outer, StopRequest.current = StopRequest.current, self
         try:
             if threading.current_thread() is threading.main_thread():
-                for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-                    number = getattr(signal, name, None)  # Windows has no SIGHUP
-                    if number is None or (name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN):  # nohup
+                for number in _NUMBERS:
+                    if number not in _ALWAYS and signal.getsignal(number) == signal.SIG_IGN:  # nohup
                         continue
                     handlers[number] = signal.signal(number, self._note)
             yield self
         finally:
             StopRequest.current = outer
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+            for caught, handler in handlers.items():
+                signal.signal(caught, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if not self._defers or (number == signal.SIGINT and self.signal == signal.SIGINT):
@@ -74,6 +76,24 @@ class StopRequest:
 
 
 StopRequest.current = StopRequest()
+
+
+@contextlib.contextmanager
+def ended_at_once() -> Iterator[None]:
+    """Inside, signals end the process at once: our handlers would have to wait for code that is not Python's.
+
+    For waiting before there is anything to save.
+    """
+    handlers: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {number: handler for number in _NUMBERS if callable(handler := signal.getsignal(number))}
+    for number in handlers:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ stored.
 """
 
 import contextlib
+import logging
 import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 import attrs
 from torch import Tensor
 
-from inrkit.errors import DataError, UsageError
+from inrkit.errors import DataError, InrkitError, UsageError
 from inrkit.storage import atomic, jsontext, sealed, tensorfile
 from inrkit.storage.sealed import MANIFEST
 
@@ -101,20 +102,37 @@ def latest_checkpoint(directory: Path) -> tuple[Checkpoint | None, list[str]]:
     for path in reversed(list_checkpoints(directory)):
         try:
             return _load(path), skipped
-        except DataError as error:
+        except InrkitError as error:
+            if not path.exists():  # whoever trains beside us has removed it, and there are newer ones
+                return latest_checkpoint(directory)
+            if not isinstance(error, DataError):
+                raise
             skipped.append(str(error))
     if skipped:
         raise DataError(f"{directory}: no intact checkpoint among {len(skipped)}: {'; '.join(skipped)}")
     return None, skipped
 
 
-def clean_stale(directory: Path) -> list[Path]:
+def newest_checkpoint(directory: Path) -> Checkpoint | None:
+    """The newest intact checkpoint; of each newer one that is passed over it is said in a line why."""
+    found, passed_over = latest_checkpoint(directory)
+    for reason in passed_over:
+        logging.getLogger("inrkit").warning("passed over a damaged checkpoint: %s", reason)
+    return found
+
+
+def clean_stale(directory: Path, name: str | None = None) -> list[Path]:
     """Remove what ended processes left unfinished; call it at start, holding the run's lock. Returns what was removed.
 
     A checkpoint that was set aside for one of the same step, but whose successor never came, is put back.
+
+    Args:
+        name: Only what was to be the folder of this name, or was set aside for it.
     """
     removed = []
     for path, what in atomic.stale_temporaries(directory):
+        if name not in (None, what.removeprefix("aside-")):
+            continue
         with atomic.disk_errors(path):
             home = directory / what.removeprefix("aside-")
             if what.startswith("aside-") and not home.exists():

@@ -20,6 +20,9 @@ from inrkit.storage import atomic
 # Larger members are cut off here and then fail to decode: a small archive can promise any number of bytes.
 LARGEST = 1 << 28
 
+# An archive may be unpacked to so many bytes, and to so many times its own: pictures hardly become smaller.
+_UNPACKED, _TIMES = 64 << 20, 30
+
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError, OSError)
 
 
@@ -156,8 +159,11 @@ def _decompressed(file: typing.IO[bytes]) -> typing.IO[bytes]:
     kinds: dict[bytes, typing.Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
     opened = next((opener for magic, opener in kinds.items() if start.startswith(magic)), lzma.open)(file)
     target = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed on exit
+    left = _allowed(file)
     try:
         while data := opened.read(1 << 20):
+            if (left := left - len(data)) < 0:
+                raise _bomb(file.name)
             with atomic.disk_errors(Path(tempfile.gettempdir())):
                 target.write(data)
     except BaseException:
@@ -165,6 +171,18 @@ def _decompressed(file: typing.IO[bytes]) -> typing.IO[bytes]:
         raise
     target.seek(0)
     return target
+
+
+def _allowed(file: typing.IO[bytes]) -> int:
+    """Bytes that a compressed file may be unpacked to."""
+    return _UNPACKED + _TIMES * os.fstat(file.fileno()).st_size
+
+
+def _bomb(path: Path | str) -> DataError:
+    return DataError(
+        f"{path}: expected an archive that unpacks to at most {_UNPACKED >> 20} MiB and {_TIMES} times its own bytes, "
+        "found more; unpack it, and give the folder"
+    )
 
 
 def _places(file: typing.IO[bytes]) -> dict[str, tuple[int, int]]:
@@ -183,8 +201,12 @@ class ZipArchive(Entries):
     """A zip archive; of equal names the last counts."""
 
     def __init__(self, path: Path):
-        with _archive_errors(path):
+        with _archive_errors(path), path.open("rb") as file:
+            allowed = _allowed(file)
             self._zip = zipfile.ZipFile(path)  # closed on exit
+        if sum(member.file_size for member in self._zip.filelist) > allowed:  # no member is read beyond what it says
+            self._zip.close()
+            raise _bomb(path)
         # there may be a million members: what zipfile keeps of them is enough
         members = self._zip.NameToInfo
         found = [n for n, m in members.items() if not (m.is_dir() or _is_link(m) or _is_hidden(n))]

@@ -21,7 +21,7 @@ from inrkit.config.toml import to_toml, unstructure
 from inrkit.errors import DataError, UsageError
 from inrkit.plugins import load_plugins
 from inrkit.storage import atomic, sealed, tensorfile
-from inrkit.storage.checkpoint import Checkpoint
+from inrkit.storage.checkpoint import Checkpoint, clean_stale
 
 FORMAT = "inrkit-model"
 VERSION = 1
@@ -42,6 +42,7 @@ def save_model(
 ) -> Path:
     """Write the folder, whole or not at all; only another model is replaced."""
     folder = folder.absolute()
+    clean_stale(folder.parent, folder.name)
     if folder.exists() and not is_model(folder):
         raise UsageError(f"{folder}: expected a new folder, or one with a model to replace, found another; choose one")
     whole = {**texts, CONFIG: to_toml(unstructure(without_paths(config))).encode()}

@@ -1,6 +1,5 @@
 """The run directory: `config.toml`, `checkpoints/`, `metrics.jsonl`, `samples/`, `report.html`, and a lock."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
@@ -8,7 +7,7 @@ from typing import Any, final
 import attrs
 
 from inrkit.config.run import MACHINE, RunConfig
-from inrkit.config.toml import difference, read_toml, structure, to_toml, unstructure
+from inrkit.config.toml import difference, parse_toml, read_toml, structure, to_toml, unstructure
 from inrkit.errors import DataError, UsageError
 from inrkit.storage import atomic
 from inrkit.storage.checkpoint import clean_stale, list_checkpoints
@@ -76,7 +75,9 @@ def check_config(run: Path, trained: str) -> None:
 
     The number of steps may have been extended since.
     """
-    old = structure(RunConfig, tomllib.loads(trained), origin="the checkpoint's config")
+    old = structure(
+        RunConfig, parse_toml(trained.encode(), origin="the checkpoint's config"), origin="the checkpoint's config"
+    )
     if changed := changes(old, attrs.evolve(read_config(run), steps=old.steps)):
         path = run / "config.toml"
         raise DataError(f"{path}: expected the config that the checkpoint was trained by, found {'; '.join(changed)}")

@@ -23,6 +23,7 @@ from inrkit.errors import DataError
 from inrkit.storage import atomic, jsontext
 
 _HEADER_LIMIT = 16 << 20
+_MOST_NAMES = 20_000
 _ALIASES = "aliases"
 
 
@@ -121,6 +122,8 @@ def _read_header(read: Callable[[int], bytes], size: int, origin: str) -> dict[s
     header = jsontext.decode(read(length), origin=f"{origin} (header)")
     if not isinstance(header, dict):
         raise DataError(f"{origin}: expected a safetensors header, found {type(header).__name__}")
+    if len(header) > _MOST_NAMES:
+        raise DataError(f"{origin}: expected at most {_MOST_NAMES:,} tensors, found {len(header):,}")
     return header
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from inrkit.core.shard import part_of, rows_of
 from inrkit.errors import DataError
-from inrkit.storage.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
+from inrkit.storage.checkpoint import Checkpoint, load_checkpoint, newest_checkpoint
 from inrkit.storage.modelfolder import is_model, load_model
 from inrkit.storage.rundir import check_config
 
@@ -52,7 +52,7 @@ def find_checkpoint(path: Path, step: int | None = None) -> Checkpoint:
         if step is None and (path / "manifest.json").exists():
             return load_checkpoint(path)
         raise DataError(f"{path}: expected a run directory with 'checkpoints', found none; train first")
-    checkpoint = latest_checkpoint(folder)[0] if step is None else load_checkpoint(folder / f"step-{step:08d}")
+    checkpoint = newest_checkpoint(folder) if step is None else load_checkpoint(folder / f"step-{step:08d}")
     if checkpoint is None:
         raise DataError(f"{path}: expected a checkpoint, found none yet; train on until one is saved")
     if (path / "config.toml").is_file() and "config" in checkpoint.meta:

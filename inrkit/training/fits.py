@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from inrkit.config.resolve import Resolved, imagined
 from inrkit.errors import ResourceError
-from inrkit.machine.memory import free_memory
+from inrkit.machine.memory import free_memory, shown_gib
 from inrkit.machine.speed import operations
 
 _OPTIMIZER = {"muon": 1, "adamw": 2, "radam": 2}  # numbers that are kept for a weight
@@ -91,11 +91,7 @@ def check_memory(resolved: Resolved, device: torch.device, processes: int = 1) -
         most = max(1, (free - weights) // max(1, need.signal))
         advice = f"at most {most:,} fit: a smaller 'batch_size', or a larger 'accumulate', computes fewer at once"
     raise ResourceError(
-        f"expected a run that fits into the memory of '{device}', {_shown(free)} of which are free; found one that "
-        f"needs {_shown(weights)} for weights, gradients, averages and optimizer, and {_shown(rows * need.signal)} or "
-        f"more for {rows:,} signals at once; {advice}"
+        f"expected a run that fits into the memory of '{device}', {shown_gib(free)} of which are free; found one that "
+        f"needs {shown_gib(weights)} for weights, gradients, averages and optimizer, and "
+        f"{shown_gib(rows * need.signal)} or more for {rows:,} signals at once; {advice}"
     )
-
-
-def _shown(count: float) -> str:
-    return f"{count / 2**30:,.1f} GiB"

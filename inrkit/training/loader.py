@@ -1,9 +1,13 @@
 """Reads the signals of each step, in this process or ahead of time in others, and brings them to the device."""
 
+import contextlib
 import itertools
 import signal
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
 from typing import Any, final
 
 import torch
@@ -124,10 +128,22 @@ def _read(source: Source, numbers: Iterator[list[int]], workers: int, device: to
         worker_init_fn=_calm,
         generator=torch.Generator().manual_seed(0),  # else the loader would draw from the global one
     )
-    for signals in loader:
-        if isinstance(signals, InrkitError):
-            raise signals
-        yield signals
+    with _lost_at_once():
+        for signals in loader:
+            if isinstance(signals, InrkitError):
+                raise signals
+            yield signals
+
+
+@contextlib.contextmanager
+def _lost_at_once() -> Iterator[None]:
+    """A worker that is lost while it hands over signals is told as torch tells of one lost elsewhere, and only once."""
+    try:
+        yield
+    except (EOFError, ConnectionError) as error:
+        if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would raise once more, wherever we are then
+        raise RuntimeError("DataLoader worker exited while it handed over signals") from error
 
 
 @final
@@ -150,3 +166,10 @@ def _calm(worker: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if hasattr(signal, "SIGHUP"):  # Windows has none
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    sys.excepthook = _unless_lost
+
+
+def _unless_lost(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Where another worker was lost, it is the trainer who says so."""
+    if not isinstance(error, ConnectionError | EOFError):
+        sys.__excepthook__(kind, error, trace)

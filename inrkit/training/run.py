@@ -22,7 +22,7 @@ from inrkit.machine.randomness import preserve_random_state
 from inrkit.nn.grid import shown_size
 from inrkit.plugins import load_plugins
 from inrkit.report.sheets import write_report, write_samples
-from inrkit.storage.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, prune
+from inrkit.storage.checkpoint import Checkpoint, load_checkpoint, newest_checkpoint, prune
 from inrkit.storage.named import find_run
 from inrkit.storage.rundir import RunDirectory
 from inrkit.storage.weights import find_checkpoint
@@ -143,9 +143,7 @@ def _train(
     facts = json.loads(json.dumps(dict(source.facts)))
     with contextlib.ExitStack() as stack:
         # From now on the directory is ours.
-        path, passed_over, ended = ranks.broadcast(
-            lambda: _enter(stack.enter_context(RunDirectory(run)), config, extend)
-        )
+        path, ended = ranks.broadcast(lambda: _enter(stack.enter_context(RunDirectory(run)), config, extend))
         checkpoint = None if path is None else load_checkpoint(Path(path), verified=True)  # by the first process
         if checkpoint is None:
             precision = ranks.broadcast(lambda: choose_precision(config.precision, device))
@@ -168,8 +166,6 @@ def _train(
         stack.callback(trackers.finish)
         log = RunLog(run if ranks.first else None, device, trackers)
         log.resume(None if checkpoint is None else checkpoint.state["log"], learner.step)
-        for reason in passed_over:
-            progress.say(f"passed over a damaged checkpoint: {reason}")
         progress.begin(learner.step, summary(resolved, source, learner.pipeline, f"{device}, {precision}", run))
         steps, resident = range(learner.step, config.steps), config.device_data << 20
         signals = read_ahead(source, order, learner.rows_at, steps, config.workers, device, resident)
@@ -211,16 +207,16 @@ def _check_processes(config: RunConfig, ranks: Ranks) -> None:
         )
 
 
-def _enter(directory: RunDirectory, config: RunConfig, extend: bool) -> tuple[str | None, list[str], bool]:
-    """The newest intact checkpoint, why newer ones are passed over, and whether the run was stopped early."""
+def _enter(directory: RunDirectory, config: RunConfig, extend: bool) -> tuple[str | None, bool]:
+    """The newest intact checkpoint, and whether the run was stopped early."""
     directory.admit(config, extend=extend)
     ended = finish(directory.path, watched=config.early_stop > 0)
-    found, passed_over = latest_checkpoint(directory.checkpoints)
+    found = newest_checkpoint(directory.checkpoints)
     if found is None:
-        return None, passed_over, ended
+        return None, ended
     best = found.state.get("early_stopping", {}).get("best_step")
     prune(directory.checkpoints, keep=config.keep, protect=() if best is None else (best,))
-    return str(found.path), passed_over, ended
+    return str(found.path), ended
 
 
 def _check_facts(checkpoint: Checkpoint, facts: dict[str, Any]) -> None:
@@ -255,13 +251,12 @@ def machine_errors(config: RunConfig) -> Iterator[None]:
             f"{config.accumulate}) computes the same batch in smaller parts "
             f"({str(error).splitlines()[0][:120] if str(error) else 'no details'})"
         ) from error
-    except RuntimeError as error:
+    except (RuntimeError, DataError) as error:  # torch raises wherever the trainer happens to be when a worker ends
         if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
             raise ResourceError(
                 f"'compile' = true needs a C++ compiler, and Triton on a GPU: install them, or leave it off "
                 f"({' '.join(str(error).split())[:120]})"
             ) from error
-        # Raised by torch wherever the trainer happens to be when a worker ends.
         if "DataLoader worker" not in str(error):
             raise
         raise ResourceError(

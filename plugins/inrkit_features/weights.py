@@ -34,6 +34,8 @@ def read(options: WeightsOptions, name: str) -> tuple[Path, dict[str, Tensor]]:
 
 def tensors_of(path: Path, name: str, sha256: str | None = None) -> dict[str, Tensor]:
     """All numbers of a file as float32, all of them finite; counters are left out."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise DataError(f"{path}: expected weights of '{name}', found a folder, a pipe or a device")
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -19,6 +19,10 @@ class Shown:
 
     where: Any
 
+    @property
+    def count(self) -> int:
+        return int(getattr(self.where, "count", 0))
+
     def to(self, device: torch.device | str) -> "Shown":
         return Shown(self.where.to(device) if hasattr(self.where, "to") else self.where)
 

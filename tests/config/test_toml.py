@@ -1,6 +1,7 @@
 """Configuration is strict, comes back as it was, and every error names the key."""
 
 import contextlib
+import os
 import subprocess
 import sys
 import tomllib
@@ -364,3 +365,30 @@ def test_config_needs_no_torch() -> None:
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
     assert config.__doc__
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b".".join([b"a"] * 20_000) + b" = 1\n", "keys of at most 32 parts"),
+        (b"[" + b".".join([b"a"] * 20_000) + b"]\n", "keys of at most 32 parts"),
+        (b"a = { " + b".".join([b"a"] * 40) + b" = 1 }\n", "keys of at most 32 parts"),
+        (b"steps = 1" + b"0" * 900_000 + b"\n", "expected TOML"),
+        (b"a = " + b"[" * 100_000 + b"\n", "expected TOML"),
+        (b"# \n" * 400_000, "at most 1,048,576 bytes, found 1,200,000"),
+    ],
+)
+def test_a_file_that_asks_for_more_than_it_is_large_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
+    """Depth, digits and length are bounded."""
+    (tmp_path / "config.toml").write_bytes(data)
+    with pytest.raises(UsageError, match=f"config.toml: .*{said}"):
+        read_toml(tmp_path / "config.toml")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes in folders")
+def test_only_ordinary_files_are_read(tmp_path: Path) -> None:
+    """A pipe would be waited for."""
+    os.mkfifo(tmp_path / "config.toml")
+    for path in (tmp_path / "config.toml", tmp_path, Path("/dev/zero")):
+        with pytest.raises(UsageError, match="expected an ordinary TOML file, found a folder, a pipe or a device"):
+            read_toml(path)

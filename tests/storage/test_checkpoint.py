@@ -281,6 +281,24 @@ def test_a_damaged_checkpoint_is_named_and_another_offered(tmp_path: Path) -> No
     assert "ema.safetensors" in skipped[0]
 
 
+def test_what_a_trainer_removes_meanwhile_is_looked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever samples beside it gets the newer one, and hears nothing of damage."""
+    save(tmp_path, 1)
+    read = atomic.read_regular_file
+
+    def trained(path: Path, **limits: int) -> bytes:
+        if path.parent.name == "step-00000001" and not (tmp_path / "step-00000002").exists():
+            monkeypatch.setattr(atomic, "read_regular_file", read)
+            save(tmp_path, 2)
+            atomic.remove(tmp_path / "step-00000001")
+        return read(path, **limits)
+
+    monkeypatch.setattr(atomic, "read_regular_file", trained)
+    found, skipped = latest_checkpoint(tmp_path)
+    assert_is(found, 2)
+    assert not skipped
+
+
 def test_training_does_not_begin_anew_where_all_is_damaged(tmp_path: Path) -> None:
     """No checkpoints is nothing; only damaged ones is an error."""
     assert latest_checkpoint(tmp_path) == (None, [])

@@ -79,3 +79,10 @@ def test_lying_headers_are_data_errors(header: bytes) -> None:
     """Shapes, offsets, types and aliases that fit nothing there are refused."""
     with pytest.raises(DataError):
         tensorfile.unpack(bomb(len(header), header) + bytes(4), origin="x")
+
+
+def test_too_many_names_are_refused_before_they_are_looked_at() -> None:
+    """A header is short, but what is made of each name is not."""
+    names = {f"n{i}": torch.empty(0) for i in range(20_001)}
+    with pytest.raises(DataError, match="x: expected at most 20,000 tensors, found 20,0"):
+        tensorfile.unpack(tensorfile.pack(names), origin="x")
