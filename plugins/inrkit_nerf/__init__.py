@@ -28,4 +28,4 @@ def register_importers(register: Register) -> None:
     register("nerf-synthetic", f"{home}.transforms:NerfSyntheticImporter", "scenes with transforms_*.json")
     register("nerfstudio", f"{home}.transforms:NerfstudioImporter", "scenes with one transforms.json")
     register("colmap", f"{home}.colmap:ColmapImporter", "models of COLMAP, text or binary, and their pictures")
-    register("posed-images", f"{home}.posed_images:PosedImagesImporter", "pictures with a file cameras.json")
+    register("posed-images", f"{home}.posed_images:PosedImagesImporter", "pictures with a file cameras.json or .csv")

@@ -56,6 +56,17 @@ def in_json(folder: Path) -> Path:
     return folder
 
 
+def in_csv(folder: Path) -> Path:
+    """A line for each picture, here in OpenGL's convention."""
+    one_picture(folder)
+    names = [f"m{row}{column}" for row in range(3) for column in range(4)]
+    values = [str(x) for row in OPENGL[:3] for x in row]
+    head = ["file", "convention", "width", "height", "fx", "fy", "cx", "cy", *names]
+    row = ["a.png", "opengl", "40", "20", "30", "32", "21", "9", *values]
+    (folder / "cameras.csv").write_text(f"{','.join(head)}\n{','.join(row)}\n")
+    return folder
+
+
 def in_nerfstudio(folder: Path) -> Path:
     frame = {"file_path": "a.png", "transform_matrix": OPENGL, "fl_x": 30, "fl_y": 32, "cx": 21, "cy": 9}
     one_picture(folder)
@@ -74,7 +85,13 @@ def in_colmap(folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "make"),
-    [("srn", in_srn), ("posed-images", in_json), ("nerfstudio", in_nerfstudio), ("colmap", in_colmap)],
+    [
+        ("srn", in_srn),
+        ("posed-images", in_json),
+        ("posed-images", in_csv),
+        ("nerfstudio", in_nerfstudio),
+        ("colmap", in_colmap),
+    ],
 )
 def test_a_point_is_at_the_pixel_that_it_has_in_every_format(
     name: str, make: Callable[[Path], Path], tmp_path: Path
@@ -180,6 +197,11 @@ def without(folder: Path, name: str) -> Path:
     return folder
 
 
+def replaced(path: Path, old: str, new: str) -> Path:
+    path.write_text(path.read_text().replace(old, new))
+    return path.parent
+
+
 def transparent(folder: Path) -> Path:
     """Pictures whose alpha channel hides all, where an object before a background was expected."""
     for path in folder.glob("*.png"):
@@ -263,6 +285,16 @@ BAD: dict[str, tuple[str, Callable[[Path], Path], str]] = {
         "posed-images",
         lambda p: spoilt(posed(p), "cameras.json", lambda table: table["images"][0].update(object=[1])),
         r"cameras\.json: image 0: expected the name of an object",
+    ),
+    "a column that is missing": (
+        "posed-images",
+        lambda p: replaced(in_csv(p) / "cameras.csv", "m12", "up"),
+        r"cameras\.csv: expected the columns file, fx, .* found no 'm12'",
+    ),
+    "a number that is missing": (
+        "posed-images",
+        lambda p: replaced(in_csv(p) / "cameras.csv", ",32,", ",,"),
+        r"cameras\.csv: line 2: expected a value for each column, found no fy",
     ),
     "no focal length": (
         "nerfstudio",

@@ -20,16 +20,17 @@ from inrkit_nerf.formats.importing import (
 )
 from inrkit_nerf.formats.lens import COEFFICIENTS, lens_of
 from inrkit_nerf.formats.posed import Posed, View, spread
+from inrkit_nerf.formats.table import table_of
 
-_NAME = "cameras.json"
+_NAMES = ("cameras.json", "cameras.csv")
 
 
 @final
 class PosedImagesImporter(ViewImporter):
-    """Pictures and a file ``cameras.json``."""
+    """Pictures and a file ``cameras.json`` or ``cameras.csv``."""
 
     name = "posed-images"
-    summary = "pictures with a file cameras.json; see docs/data.md"
+    summary = "pictures with a file cameras.json or cameras.csv; see docs/data.md"
 
     def find(self, source: Path, entries: Entries, options: ViewOptions) -> Posed:
         found = posed_views(source, entries)
@@ -42,11 +43,12 @@ class PosedImagesImporter(ViewImporter):
 def posed_views(source: Path, entries: Entries) -> Posed:
     """The views that ``cameras.json`` lists, and the box if it gives one."""
     names = entries.names()
-    found = [n for n in names if PurePosixPath(n).name == _NAME]
+    found = [n for n in names if PurePosixPath(n).name in _NAMES]
     if len(found) != 1:
-        raise DataError(f"{source}: expected one file '{_NAME}', found {len(found)}")
+        raise DataError(f"{source}: expected one file '{_NAMES[0]}' or '{_NAMES[1]}', found {len(found)}")
     name, known = found[0], set(names)
-    table = json_of(read_texts(entries, [name])[name], name)
+    text = read_texts(entries, [name])[name]
+    table = table_of(text, name) if name.endswith(".csv") else json_of(text, name)
     check_planes(table, name)
     listed = table.get("images")
     if not isinstance(listed, list) or not listed or not all(isinstance(entry, dict) for entry in listed):
