@@ -184,6 +184,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.plugins.registry import Registry as Registry
     from inrkit.progress import Progress as Progress
     from inrkit.progress import TextBar as TextBar
+    from inrkit.progress import folded as folded
     from inrkit.progress import quiet as quiet
     from inrkit.storage.atomic import write_bytes as write_bytes
     from inrkit.storage.entries import Entries as Entries

@@ -2,9 +2,11 @@
 
 import builtins
 import importlib
+import shutil
 import sys
+import textwrap
 import time
-from typing import Any, Protocol, final
+from typing import Any, Protocol, TextIO, final
 
 
 class Progress(Protocol):
@@ -67,6 +69,19 @@ def bar_of(done: int, total: int | None) -> str:
         return str(done)
     full = round(_WIDTH * done / total)
     return f"{'█' * full}{'░' * (_WIDTH - full)} {done}/{total}"
+
+
+def folded(text: str, stream: TextIO, *, indent: int = 2) -> str:
+    """A line of prose for this stream: in a terminal it is folded at words, and words, such as paths, stay whole.
+
+    ``indent`` is that of all lines but the first.
+    """
+    if "\n" in text or not stream.isatty():
+        return text
+    width, hang = shutil.get_terminal_size().columns, " " * indent
+    return textwrap.fill(
+        text, width, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False, replace_whitespace=False
+    )
 
 
 _WIDTH = 20  # characters of a bar

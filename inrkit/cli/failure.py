@@ -7,18 +7,16 @@ stopped by a signal.
 import errno
 import os
 import re
-import shutil
 import sys
-import textwrap
 import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TextIO
 
 import click
 
 from inrkit.errors import InrkitError, PluginError, ResourceError
 from inrkit.plugins import GROUP, load_plugins
+from inrkit.progress import folded
 from inrkit.storage.atomic import disk_errors
 
 DEBUG = "INRKIT_DEBUG"
@@ -139,16 +137,6 @@ def printable(text: str) -> str:
     """Text that does nothing to a terminal: control characters and bytes that are no text are shown as codes."""
     text = text.encode("utf-8", "backslashreplace").decode()
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
-
-
-def folded(text: str, stream: TextIO) -> str:
-    """A line of prose for this stream: in a terminal it is folded at words, and words, such as paths, stay whole."""
-    if "\n" in text or not stream.isatty():
-        return text
-    width = shutil.get_terminal_size().columns
-    return textwrap.fill(
-        text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False, replace_whitespace=False
-    )
 
 
 def _line(text: str) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inrkit.cli.failure import folded, printable, rank
-from inrkit.progress import Progress, quiet
+from inrkit.cli.failure import printable, rank
+from inrkit.progress import Progress, folded, quiet
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars

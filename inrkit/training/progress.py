@@ -13,11 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column
 from rich.text import Text
 
-from inrkit.progress import TextBar, bar_of, in_notebook
+from inrkit.progress import TextBar, bar_of, folded, in_notebook
 
 _TASK = TaskID(0)  # the only one
 _PATIENCE = 10.0
 _PAUSE = 0.2  # in a notebook
+_ABOUT = len("network   ")
 _MEMORY = 0.95
 _OTHERS = 10 + 1 + 7 + 4 + 5  # columns of the bar, the slash, the time and its word, and between them
 
@@ -54,7 +55,7 @@ class RunProgress:
         """The run begins, or goes on, at this step; lines say what it is about."""
         self.start, self._begin = start, time.monotonic()
         for line in about:
-            self.say(line)
+            self.say(line, indent=_ABOUT)
         if self._bar is not None:
             self._bar.start()
             left = None if self._expected is None else self._expected * (1 - start / self.steps)
@@ -70,10 +71,11 @@ class RunProgress:
             self._bar.start()
             self._bar.update(_TASK, description=text, total=None, text="", left=None)
 
-    def say(self, text: str) -> None:
-        """A line of its own."""
+    def say(self, text: str, *, indent: int = 2) -> None:
+        """A line of its own, indented where a terminal folds it."""
         if self._bar is not None:
-            self._bar.console.print(text, markup=False, highlight=False)
+            text = folded(text, sys.stderr, indent=indent)
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         elif not self._silent:
             print(text, file=sys.stderr if self._line is None else sys.stdout, flush=True)
 

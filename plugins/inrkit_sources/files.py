@@ -22,6 +22,7 @@ from inrkit import (
     Store,
     StoreWriter,
     UsageError,
+    folded,
     load_plugins,
     parse_options,
 )
@@ -57,10 +58,14 @@ class FilesOpener(SourceOpener):
         named = [Path(text.partition("=")[2]) for text in options if text.startswith(_SPLIT)]
         store, stamp = _beside(path, modality.name, options), _stamp(path, named)
         if not _is_fresh(store, stamp):
-            print(f"inrkit: importing {path.name} into {store.name}, beside it", file=sys.stderr)
+            _say(f"importing {path.name} into {store.name}, beside it")
             for line in _import(path, store, modality, options, stamp):
-                print(f"inrkit: {line}", file=sys.stderr)
+                _say(line)
         return modality.source(store, split)
+
+
+def _say(text: str) -> None:
+    print(folded(f"inrkit: {text}", sys.stderr), file=sys.stderr)
 
 
 def _absolute(path: str) -> str:
@@ -156,6 +161,6 @@ def _told() -> Progress:
         nonlocal last
         if time.monotonic() - last > _EVERY:
             last = time.monotonic()
-            print(f"inrkit: {what or 'read'} {done}{'' if total is None else f' of {total}'}", file=sys.stderr)
+            _say(f"{what or 'read'} {done}{'' if total is None else f' of {total}'}")
 
     return progress

@@ -8,6 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from terminal import terminal
 
 from inrkit import DataError, UsageError, load_plugins, resolve, write_store
 from inrkit.cli import main
@@ -76,6 +77,17 @@ def test_pictures_of_several_sizes_and_broken_ones_train_too(photos: Path, capfd
         file.write_text("no picture")
     with pytest.raises(DataError, match=r"importers can read, .*images: .*options stand in the address"):
         open_data(str(photos), modality(), "train")
+
+
+def test_what_is_said_of_an_import_is_folded_at_words_in_a_terminal(photos: Path) -> None:
+    """Each remark within the terminal, its words whole, so that what can be copied is."""
+    Image.new("RGB", (20, 10)).save(photos / "other.png")
+    (photos / "half.png").write_bytes((photos / "00.png").read_bytes()[:40])
+    with terminal(60) as seen:
+        open_data(str(photos), modality(), "train")
+    assert max(map(len, seen.lines)) <= 60
+    assert any("photos?size=WxH'" in line for line in seen.lines)
+    assert any(line.startswith("  ") for line in seen.lines)
 
 
 def test_the_size_is_that_of_the_data(tmp_path: Path) -> None:

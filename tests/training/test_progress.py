@@ -32,6 +32,18 @@ def test_the_time_left_is_told_before_the_first_step_of_a_budget() -> None:
         assert any(line.endswith(f"{left} left") for line in seen.lines), seen.lines
 
 
+def test_what_a_run_is_about_goes_on_below_itself() -> None:
+    """In a narrow terminal, folded at words."""
+    with terminal(60) as seen:
+        shown = RunProgress(1000, 4, None)
+        shown.begin(0, [f"signals   data.h5: {' '.join(f'{i} words' for i in range(20))}"])
+        shown.close()
+    first, *others = (line for line in seen.lines if "words" in line)
+    assert first.startswith("signals   ")
+    assert others
+    assert all(line.startswith(" " * 10 + line.strip()[0]) and len(line) <= 60 for line in others)
+
+
 def test_a_notebook_has_one_bar_that_is_redrawn(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
