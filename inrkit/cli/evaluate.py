@@ -21,7 +21,8 @@ from inrkit.evaluation.names import chosen_metrics
 @click.option(
     "--search-times",
     is_flag=True,
-    help="First search the intermediate noise level of two-step sampling (takes minutes: 12 sets of samples). "
+    help="First search the intermediate noise level of two-step sampling more finely than the end of training did "
+    "(takes minutes: 12 sets of samples). "
     "'inrkit sample --steps 2' then uses it with this checkpoint.",
 )
 @click.option(

@@ -25,7 +25,7 @@ import attrs
 
 from inrkit.core.draws import seed_of
 from inrkit.drawing.sheet import labelled_rows, save_png
-from inrkit.errors import UsageError
+from inrkit.errors import DataError, UsageError
 from inrkit.evaluation import classes, consistency, generation, reconstruction
 from inrkit.evaluation.every import EveryView
 from inrkit.evaluation.generation import Reference
@@ -146,6 +146,11 @@ def _generation(held: Reference, times: Sequence[Sequence[float]], chosen: set[s
     """All that needs generated signals."""
     signals, progress, own = held.signals, held.progress, seed_of(held.seed, "evaluate")
     result: dict[str, Any] = {}
+    if chosen & set(OF_SETS) and bool((held.real == held.real[:1]).all()):
+        raise DataError(
+            f"figures of sets compare signals that differ, found {len(held.real)} held-out signals that are all equal; "
+            "'--metrics psnr,ssim' measures reconstruction alone"
+        )
     if "frechet" in chosen and n >= generation.ENOUGH:
         samples, result["training"] = training_figures(held, times, n, own)
     else:

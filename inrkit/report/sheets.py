@@ -94,11 +94,13 @@ def _steps_and_ways(model: Model) -> list[Section]:
     """What only a consistency function can show."""
     if not model.sampler.few_steps:
         return []
-    two_steps, between = gallery.samples(model, 24, model.times(2)), gallery.samples_between(model)
+    times = model.times(2)
+    two_steps, between = gallery.samples(model, 24, times), gallery.samples_between(model)
+    way = f"From the same noise as the samples in one step, by way of noise level {times[-1]:.3g}."
     lead = "Between two samples, spherically in the noise that they start from."
     return [
         Section("Interpolation of samples", between, lead),
-        Section("Generated in two steps", two_steps, "From the same noise as the samples in one step."),
+        Section("Generated in two steps", two_steps, way),
     ]
 
 

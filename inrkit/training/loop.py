@@ -14,6 +14,7 @@ from inrkit.config.toml import to_toml, unstructure
 from inrkit.core.modality import Signals
 from inrkit.errors import DivergedError
 from inrkit.evaluation.reconstruction import Score
+from inrkit.evaluation.search import LEAST, affordable, coarse_middle
 from inrkit.inference.model import Model, build_model
 from inrkit.machine.randomness import preserve_random_state
 from inrkit.machine.signals import StoppedError, StopRequest
@@ -31,6 +32,29 @@ OnSample = Callable[[Model, Path, int], object]
 
 
 @final
+@attrs.define
+class Middle:
+    """The middle noise level of two-step sampling, as the end of the run found it; None before."""
+
+    level: float | None = None
+
+    def search(self, model: Model, seen: int) -> str:
+        """Sets it, for this model too, and says what was found; "" where the run was too short, or samples otherwise.
+
+        Args:
+            seen: Signals that the run has learned from.
+        """
+        if not model.sampler.few_steps or (count := affordable(model, seen)) < LEAST:
+            return ""
+        self.level, two, one = coarse_middle(model, count)
+        model.middle = self.level
+        return (
+            f"two steps are best by way of noise level {self.level:g}: distance {two:.3g} from {count} training "
+            f"signals, one step {one:.3g}"
+        )
+
+
+@final
 @attrs.frozen
 class Loop:
     """Everything that a run needs besides what learns.
@@ -41,6 +65,7 @@ class Loop:
         watch: Watches for losses that become larger.
         facts: What the training data are; a resumed run must find the same.
         shares: Watches for losses and noise levels that have nearly all of the gradient.
+        middle: Of two-step sampling, searched at the end.
         on_sample: Called with a model of the averaged weights, the run directory and the step.
     """
 
@@ -55,6 +80,7 @@ class Loop:
     facts: dict[str, object]
     on_sample: OnSample
     shares: ShareWatch = attrs.field(factory=ShareWatch)
+    middle: Middle = attrs.field(factory=Middle)
 
     def train(self) -> None:
         """From where the learner is to the end of the run."""
@@ -138,6 +164,10 @@ class Loop:
                 self._write({"samples/frechet": value})
                 # After the last step of a phase its own stage, not the next phase's, made the samples.
                 best = self.early.see(learner.step, phase.number, value, counts=phase.is_hard(learner.step))
+            if learner.step == learner.config.steps and not self.early.stop:
+                self.progress.stage("searching the noise level of two steps")
+                if found := self.middle.search(model, learner.resolved.seen(learner.step)):
+                    self.progress.say(found)
             self.log.trackers.sheet(learner.step, self.on_sample(model, self.run, learner.step))
         if self.early.stop:
             stop_early(self.run, learner.step, self.early)
@@ -159,6 +189,8 @@ class Loop:
                 "config": to_toml(unstructure(config)),
             }
             state |= {"log": self.log.state(), "facts": self.facts, "finished": finished, "watch": self.watch.state()}
+            if self.middle.level is not None:
+                state["middle"] = self.middle.level
             if self.early.patience:
                 state["early_stopping"] = self.early.state()
             folder, best = self.run / "checkpoints", self.early.best_step

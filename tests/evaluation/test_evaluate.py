@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 import torch
-from toy import ToyModality
+from toy import ToyModality, ToySource
 
 import inrkit
 from inrkit.config.resolve import resolve
@@ -55,6 +55,15 @@ def test_an_evaluation_is_plain_json_and_is_written_down(evaluated: tuple[Model,
     assert (model.run / "nearest.png").is_file()
     assert result["step"] == 7
     assert {"encoding", "held-out signals", "noise levels"} <= set(recorder.calls)
+
+
+def test_held_out_signals_that_are_all_equal_are_no_set(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line that names the figures which can be measured all the same; and they can."""
+    read = ToySource.read
+    monkeypatch.setattr(ToySource, "read", lambda source, numbers: read(source, [0] * len(numbers)))
+    with pytest.raises(DataError, match=r"found 4 held-out signals that are all equal; '--metrics psnr,ssim'"):
+        evaluate(model, n=16)
+    assert "psnr" in evaluate(model, n=16, metrics=["psnr"])["reconstruction"]
 
 
 def test_sets_of_equal_size_stand_beside_floor_and_noise(model: Model) -> None:
