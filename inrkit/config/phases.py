@@ -33,7 +33,7 @@ class ScheduledPhase:
     ema: bool = True
     """Whether the weights are averaged."""
     teacher_ema: float | None = None
-    """The decay of the teacher's moving average, 0 for no average; None: the objective's own."""
+    """The decay of the teacher's moving average, 0 for no average, None for the objective's own."""
     rises: bool = False
     """Whether that decay rises from there towards 1."""
 

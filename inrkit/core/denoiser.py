@@ -39,12 +39,12 @@ class Denoiser(nn.Module, abc.ABC):
 
     Options: ClassVar[type]
     skips_encoder: bool = False
-    """Set while a phase trains the decoder alone: the parts that `encoder_parts` names are then passed over."""
+    """Set while a phase trains the decoder alone; the parts that `encoder_parts` names are then passed over."""
     two_times: bool = False
-    """Whether it is told until which level its answer leads: see `take_until`."""
+    """Whether it is told until which level its answer leads (`take_until`)."""
 
     guidance_range: tuple[float, float] | None = None
-    """The lowest and highest guidance scale that it learns to give when told: see `take_guidance`."""
+    """The lowest and highest guidance scale that it learns to give when told (`take_guidance`)."""
 
     def encoder_parts(self) -> Sequence[nn.Module]:
         """What learns from noisy signals and can be skipped at first; empty for networks without such parts."""

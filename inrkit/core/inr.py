@@ -29,11 +29,11 @@ class INRFunction(nn.Module, abc.ABC):
 
     Options: ClassVar[type]
     head: ClassVar[Literal["tokens", "columns", "grid"]] = "columns"
-    """What a hyper-network writes the params with: see `inrkit.make_heads`."""
+    """What a hyper-network writes the params with; see `inrkit.make_heads`."""
     token_grid: tuple[int, ...] | None = None
     """The grid that the tokens of a function lie on, for one whose params are tokens with a place each."""
     built_with: Mapping[str, Any] = {}
-    """What `inrkit.make_function` built it with, for readers of files: name, options, axes, channels, size."""
+    """What `inrkit.make_function` built it with, for readers of files (name, options, axes, channels, size)."""
 
     @classmethod
     def build(cls, options: Any, *, axes: int, channels: int, size: tuple[int, ...]) -> Self:

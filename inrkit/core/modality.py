@@ -76,9 +76,9 @@ class Display(abc.ABC):
     """
 
     preview: ClassVar[Mapping[str, str]] = {}
-    """The request whose place generated signals are shown at, in sheets and reports; empty: as they were observed."""
+    """The request whose place generated signals are shown at, in sheets; if empty, as they were observed."""
     suffix: ClassVar[str] = ".png"
-    """What ``inrkit render`` names a file by where no name is given: see `write`."""
+    """What ``inrkit render`` names a file by where no name is given; see `write`."""
 
     @abc.abstractmethod
     def places(self, request: Mapping[str, str]) -> Sequence[Any]:

@@ -34,7 +34,7 @@ class Sampler(abc.ABC):
 
     name: ClassVar[str]
     few_steps: ClassVar[bool] = False
-    """Whether one and two steps give good samples: reports show both, and the middle level of two can be searched."""
+    """Whether one and two steps give good samples. Reports show both; the middle level can be searched."""
     ends_clean: ClassVar[bool] = False
     """Whether several steps end at so little noise that f is what came in; the sample is then encoded once more."""
 

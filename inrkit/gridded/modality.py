@@ -55,7 +55,7 @@ class GridModality(Modality, Display, abc.ABC):
     Options: ClassVar[type[GridOptions]] = GridOptions
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"tiny": tiny_preset()}
     space: ClassVar[str] = "line"
-    """Where coordinates live: "line", "circle" for closed axes, a word for each axis, or "sphere"."""
+    """Where coordinates live, "line", "circle" for closed axes, a word for each axis, or "sphere"."""
     suffix: ClassVar[str] = ".npy"
     invented_size: ClassVar[tuple[int, ...]] = ()
     """The grid of invented signals; by default 64, 32 x 32 or 16 x 16 x 16."""

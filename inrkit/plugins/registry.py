@@ -153,7 +153,7 @@ class Registry:
     offers: Mapping[str, Mapping[str, Entry]] = attrs.field(factory=dict)
     """By kind, then by name."""
     loaded: Mapping[tuple[str, str], tuple[str, ...]] = attrs.field(factory=dict)
-    """By (plugin, distribution): what each plugin that works should leave alone while it is imported."""
+    """By (plugin, distribution), what each plugin that works should leave alone while it is imported."""
     broken: tuple[Broken, ...] = ()
 
     modality, modalities = _names(Kind["type[Modality]"]("inrkit.core.modality:Modality"))

@@ -112,9 +112,9 @@ class Objective(abc.ABC):
     sampler: ClassVar[str] = "consistency"
     """The name of the sampler of what it trains."""
     needs_until: ClassVar[bool] = False
-    """Whether it trains denoisers of two times: see `inrkit.Level`."""
+    """Whether it trains denoisers of two times; see `inrkit.Level`."""
     begins_with: ClassVar[Literal["all", "decoder"] | None] = None
-    """What trains in a first phase of reconstruction alone; None: there is no such phase unless a run lists it."""
+    """What trains in a first phase of reconstruction alone; with None there is no such phase unless a run lists it."""
 
     @property
     def distils(self) -> "Distilled | None":
