@@ -25,7 +25,13 @@ _NOT_NEEDED = {"--resume": "the same command, with the same OUT, resumes a run"}
 """Options that other programs have."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tabs and ends of lines
-_LOST = ("Connection reset by peer", "Connection closed by peer", "DistBackendError", "gloo/transport")
+_LOST = (
+    "Connection reset by peer",
+    "Connection closed by peer",
+    "DistBackendError",
+    "DistNetworkError",
+    "gloo/transport",
+)
 _OUT_OF_MEMORY = (
     "OutOfMemoryError",
     "can't allocate memory",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch.distributed as dist
 from click.testing import CliRunner
 from PIL import Image
 
@@ -149,6 +150,14 @@ def test_a_full_disk_is_no_bug() -> None:
         6,
     )
     assert explain(KeyboardInterrupt()) == ("stopped", 130)
+
+
+@pytest.mark.parametrize("error", [dist.DistNetworkError("Failed to recv, got 0 bytes"), dist.DistBackendError("x")])
+def test_a_lost_process_is_no_bug(error: Exception) -> None:
+    """Whenever it is killed, also while the processes find each other."""
+    text, code = explain(error)
+    assert text.startswith("lost another process, whose own message says why")
+    assert code == 6
 
 
 def piped(reader: Callable[[int], object], *args: str) -> tuple[int, str]:
