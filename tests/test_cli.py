@@ -313,7 +313,10 @@ def test_a_damaged_or_foreign_store_is_refused_with_3(pictures: Path, tmp_path: 
     store.write_bytes(data)
     assert "sha256" in fail(3, "data", "verify", store)
     assert "sha256" in fail(3, "data", "info", store)
-    assert "expected a store" in fail(3, "data", "info", pictures / "a.png")
+    assert "expected a store, found a PNG file" in fail(3, "data", "info", pictures / "a.png")
+    folder = f"one signal is no data set, but a folder of them is: '--data {pictures}'"
+    assert folder in fail(3, "train", "--no-progress", "--data", pictures / "a.png", "--out", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
     assert "found none of that name" in fail(3, "data", "verify", tmp_path / "none")
 
 

@@ -30,6 +30,7 @@ _WRONG_PLACE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, Permis
 _WRONG_NAME = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTEMPTY}
 PLAIN = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 """How files of ours are opened, as far as the system knows such flags: no link, no waiting, bytes as they are."""
+_SIGNALS = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"RIFF": "WAV or WebP"}
 _TEMPORARY = re.compile(r"\.tmp-(?P<what>.+)-(?P<pid>\d+)")
 
 
@@ -113,6 +114,11 @@ def altered(origin: Path | str, expected: str, found: str, advice: str = "the fi
 def other_version(origin: Path | str, expected: object, found: object) -> DataError:
     """A file of another program."""
     return DataError(f"{origin}: expected format version {expected}, found {found}; use a matching inrkit")
+
+
+def signal_kind(head: bytes) -> str:
+    """What a file holds that people give in place of one of ours, by how it begins: a PNG, say; else ""."""
+    return next((kind for begin, kind in _SIGNALS.items() if head.startswith(begin)), "")
 
 
 def may_be_pickle(start: bytes) -> bool:

@@ -19,8 +19,6 @@ from inrkit.storage import atomic, jsontext, reference, rounding, tensorfile
 FORMAT = "inrkit-inr"
 VERSION = "3"
 _UNSIGNED = "0" * 64
-_PICTURES = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"RIFF": "WAV or WebP"}
-"""What people give in place of an .inr file, by how it begins."""
 _TEXTS = ("function", "modality")
 _MAPPINGS = ("built_with", "modality_options", "readout", "provenance")
 _LISTS = ("t", "provenances")
@@ -121,10 +119,9 @@ def unpack_inrs(data: bytes, *, origin: str) -> list[InrFile]:
     """The inverse of `pack_inr`."""
     if atomic.may_be_pickle(data[:8]):
         raise DataError(f"{origin}: expected an .inr file, found what may hold a pickle; it is never opened")
-    for begin, kind in _PICTURES.items():
-        if data.startswith(begin):
-            hint = f"'inrkit encode RUN {origin}' makes one"
-            raise DataError(f"{origin}: expected an .inr file, found a {kind} file; {hint}")
+    if kind := atomic.signal_kind(data):
+        hint = f"'inrkit encode RUN {origin}' makes one"
+        raise DataError(f"{origin}: expected an .inr file, found a {kind} file; {hint}")
     tensors, metadata = tensorfile.unpack(data, origin=origin)
     if (found := metadata.get("format", "none")) != FORMAT:
         raise DataError(f"{origin}: expected format '{FORMAT}', found '{found}'; not an .inr file")
