@@ -13,7 +13,7 @@ from inrkit.core.size import Size
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.plugins import load_plugins
 
-TABLES = ("options", "objective_options", "readout_options")
+TABLES = ("options", "objective_options", "readout_options", "features_options")
 """Keys whose tables are for other classes."""
 
 
@@ -34,6 +34,8 @@ def check_given(file: Path | None, flags: Mapping[str, Any], overrides: Sequence
     registry = load_plugins()
     registry.entry("modality", config.modality)
     registry.entry("objective", config.objective)
+    if config.features is not None:
+        registry.entry("feature", config.features)
     for name in config.trackers:
         registry.entry("tracker", name)
     return values

@@ -8,7 +8,9 @@ from inrkit.core.denoiser import Denoiser
 from inrkit.core.inr import INRFunction
 from inrkit.core.measure import Measure
 from inrkit.core.observation import Observation
+from inrkit.errors import UsageError
 from inrkit.metrics.feature import FeatureNetwork
+from inrkit.metrics.perceptual import has_stages
 from inrkit.plugins import load_plugins
 
 _FUNCTION = "options.function_options"
@@ -58,6 +60,19 @@ def make_features(name: str, texts: Sequence[str] = ()) -> FeatureNetwork:
     """The feature network of this name, with options as "key=value" texts."""
     cls = load_plugins().feature(name)
     return cls.build(parse_options(cls.Options, texts, origin="--set"))
+
+
+def training_features(name: str | None, options: Mapping[str, Any]) -> FeatureNetwork | None:
+    """The network that a run compares pictures by, fixed, its weights in place; None without a name."""
+    if name is None:
+        return None
+    cls = load_plugins().feature(name)
+    network = cls.build(structure(cls.Options, options, origin="features_options"))
+    if not has_stages(network):
+        raise UsageError(
+            f"'features': '{name}' has no stages that pictures could be compared by; take alexnet or vgg16"
+        )
+    return network.eval().requires_grad_(False)
 
 
 def check_parts(

@@ -10,6 +10,7 @@ import torch
 
 from inrkit.config.data import absolute, absolute_data, absolute_run, open_data
 from inrkit.config.given import check_preset
+from inrkit.config.parts import training_features
 from inrkit.config.phases import ScheduledPhase, schedule_phases, signals_seen
 from inrkit.config.run import Phase, RunConfig
 from inrkit.config.toml import apply_overrides, read_toml, structure, unstructure
@@ -17,15 +18,19 @@ from inrkit.core.modality import Modality, Source
 from inrkit.core.noise import Readout, readout_class
 from inrkit.core.objective.base import Objective
 from inrkit.core.objective.continuous import Diffusion
+from inrkit.core.objective.distance import NO_FEATURES
 from inrkit.core.pipeline import Pipeline
 from inrkit.core.size import Size
 from inrkit.errors import UsageError
+from inrkit.metrics.feature import FeatureNetwork
+from inrkit.metrics.perceptual import check_pictures
 from inrkit.plugins import load_plugins
 
 _TABLES: Mapping[str, Callable[[type[Modality], Mapping[str, Any]], type]] = {
     "options": lambda cls, values: cls.Options,
     "objective_options": lambda cls, values: load_plugins().objective(values["objective"]),
     "readout_options": lambda cls, values: readout_class(values["readout"]),
+    "features_options": lambda cls, values: _features_class(values.get("features")).Options,
 }
 """Which class knows what may stand in a table, by the modality and what the keys are so far."""
 
@@ -137,21 +142,50 @@ def complete(config: RunConfig, cls: type[Modality]) -> Resolved:
     if phases and abs(sum(phase.share for phase in phases) - 1) > 1e-6:
         raise UsageError(f"the 'share's of 'phases' must add up to 1 (got {sum(phase.share for phase in phases):g})")
     _check_distilled(each or [objective])
+    features = _features(config, cls(options), each or [objective])
     config = attrs.evolve(
         config,
         phases=phases,
         options=unstructure(options),
         objective_options=unstructure(objective),
         readout_options=unstructure(readout),
+        features_options=features,
     )
     return Resolved(config, cls(options), readout, tuple(schedule_phases(config)))
 
 
 def _objective(name: str, table: Mapping[str, Any], origin: str) -> Objective:
     """The objective with its options; paths among them are made absolute."""
-    objective = structure(load_plugins().objective(name), table, origin=origin)
-    paths = [field.name for field in attrs.fields(type(objective)) if field.metadata.get("path")]
-    return attrs.evolve(objective, **{path: absolute(getattr(objective, path)) for path in paths})
+    objective: Objective = _located(structure(load_plugins().objective(name), table, origin=origin))
+    return objective
+
+
+def _located(options: Any) -> Any:
+    """The same options with absolute paths."""
+    paths = [field.name for field in attrs.fields(type(options)) if field.metadata.get("path")]
+    return attrs.evolve(options, **{path: absolute(getattr(options, path)) for path in paths})
+
+
+def _features(config: RunConfig, modality: Modality, objectives: Sequence[Objective]) -> dict[str, Any]:
+    """The options of the network that pictures are compared by, if an objective asks for it; its weights are read."""
+    if all(getattr(objective, "distance", None) != "features" for objective in objectives):
+        if config.features is None:
+            return {}
+        raise UsageError(
+            f"'features' = \"{config.features}\" is a network that no objective compares by; "
+            "set objective_options.distance to features, or leave it out"
+        )
+    cls = _features_class(config.features)
+    table = unstructure(_located(structure(cls.Options, config.features_options, origin="features_options")))
+    training_features(config.features, table)
+    check_pictures(modality.template(1).values)
+    return table
+
+
+def _features_class(name: str | None) -> type[FeatureNetwork]:
+    if name is None:
+        raise UsageError(NO_FEATURES)
+    return load_plugins().feature(name)
 
 
 def _of_phase(config: RunConfig, phase: Phase) -> Objective:
@@ -232,13 +266,15 @@ def _kept_of(base: RunConfig, chosen: Mapping[str, Any]) -> dict[str, Any]:
     A network that is told its guidance scale goes on being told one.
     """
     table = unstructure(base)
-    keys = ("modality", "data", "readout", "options", "readout_options", "label_dropout")
-    kept = {key: table[key] for key in keys if key in table}
+    keys = ["modality", "data", "readout", "options", "readout_options", "label_dropout"]
     last = base.phases[-1] if base.phases else Phase(base.objective, 1.0, options=base.objective_options)
     name, options = str(chosen.get("objective", last.objective)), last.options
     if name != last.objective:
         known = attrs.fields_dict(load_plugins().objective(name))
         options = {key: value for key, value in options.items() if key == "guidance_range" and key in known}
+    if options.get("distance") == "features":
+        keys += ["features", "features_options"]
+    kept = {key: table[key] for key in keys if key in table}
     return {**kept, "objective": name, "objective_options": options}
 
 

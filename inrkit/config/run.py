@@ -56,6 +56,10 @@ class RunConfig:
         0.1, "fraction of the steps that pre-train by reconstruction (inrct, cm-func)", BELOW_1
     )
 
+    features: str | None = option(
+        None, "feature network that 'distance' = \"features\" compares pictures by: alexnet, vgg16, resnet20, ..."
+    )
+
     lr: float = option(1e-3, "peak learning rate", POSITIVE)
     schedule: Literal["cosine", "constant", "linear"] = option("cosine", "learning-rate schedule")
     warmup: int = option(100, "learning-rate warm-up steps", AT_LEAST_0)
@@ -135,6 +139,9 @@ class RunConfig:
     options: dict[str, Any] = attrs.field(factory=dict, metadata={"help": "options of the modality"})
     objective_options: dict[str, Any] = attrs.field(factory=dict, metadata={"help": "options of the objective"})
     readout_options: dict[str, Any] = attrs.field(factory=dict, metadata={"help": "options of the read-out"})
+    features_options: dict[str, Any] = attrs.field(
+        factory=dict, metadata={"help": "options of the feature network, such as the file of its 'weights'"}
+    )
 
 
 MACHINE = frozenset(

@@ -26,6 +26,21 @@ def perceptual_distance(network: FeatureNetwork, x: Tensor, y: Tensor) -> Tensor
     return total
 
 
+def training_distance(network: FeatureNetwork, x: Tensor, y: Tensor) -> Tensor:
+    """`perceptual_distance` of what a training step compares: values (B, C, H, W) of one channel or three, (B,)."""
+    check_pictures(x)
+    return perceptual_distance(network, *(values.float().expand(-1, 3, -1, -1) for values in (x, y)))
+
+
+def check_pictures(values: Tensor) -> None:
+    """`UsageError` where values (B, C, ...) are no pictures."""
+    if values.ndim != 4 or values.shape[1] not in (1, 3):
+        raise UsageError(
+            "'distance' = \"features\" compares whole pictures of 1 or 3 channels, found values of shape "
+            f"{tuple(values.shape)} in a batch; take another distance, or leave 'query_points' at 0"
+        )
+
+
 def has_stages(network: FeatureNetwork) -> bool:
     """Whether pictures can be compared by it."""
     return type(network).stages is not FeatureNetwork.stages

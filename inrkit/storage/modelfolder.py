@@ -71,18 +71,25 @@ def load_model(folder: Path) -> Checkpoint:
 
 def without_paths(config: RunConfig) -> RunConfig:
     """The config with the names of files and folders alone, for where they lay is nobody's business."""
+    objective = load_plugins().objective
     return attrs.evolve(
         config,
-        objective_options=_without_paths(config.objective, config.objective_options),
-        phases=tuple(attrs.evolve(p, options=_without_paths(p.objective, p.options)) for p in config.phases),
+        objective_options=_without_paths(objective(config.objective), config.objective_options),
+        phases=tuple(attrs.evolve(p, options=_without_paths(objective(p.objective), p.options)) for p in config.phases),
+        features_options=_of_features(config),
         data=_name(config.data),
         init=_name(config.init),
     )
 
 
-def _without_paths(objective: str, table: Mapping[str, Any]) -> dict[str, Any]:
-    fields = attrs.fields(load_plugins().objective(objective))
-    paths = {field.name for field in fields if field.metadata.get("path")}
+def _of_features(config: RunConfig) -> dict[str, Any]:
+    if config.features is None:
+        return {}
+    return _without_paths(load_plugins().feature(config.features).Options, config.features_options)
+
+
+def _without_paths(options: type[attrs.AttrsInstance], table: Mapping[str, Any]) -> dict[str, Any]:
+    paths = {field.name for field in attrs.fields(options) if field.metadata.get("path")}
     return {key: _name(value) if key in paths and value else value for key, value in table.items()}
 
 

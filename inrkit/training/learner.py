@@ -10,6 +10,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
+from inrkit.config.parts import training_features
 from inrkit.config.phases import ScheduledPhase, at
 from inrkit.config.resolve import Resolved
 from inrkit.core.draws import seed_of
@@ -17,6 +18,7 @@ from inrkit.core.gradient import gradient_norms
 from inrkit.core.guide import drop_labels
 from inrkit.core.modality import Signals
 from inrkit.core.objective.base import Loss, Step
+from inrkit.core.objective.distance import Compare
 from inrkit.core.observation import Batch
 from inrkit.core.shard import is_sharded, part_of, rows_of, whole
 from inrkit.core.train import Average, ConstantEMA, PowerEMA, backward_step, check_finite, clip_gradients
@@ -26,6 +28,8 @@ from inrkit.machine.precision import autocast
 from inrkit.machine.processes import Ranks
 from inrkit.machine.randomness import preserve_random_state
 from inrkit.machine.sharding import average_whole, norm_of
+from inrkit.metrics.feature import FeatureNetwork
+from inrkit.metrics.perceptual import training_distance
 from inrkit.plugins import load_plugins
 from inrkit.storage import atomic
 from inrkit.storage.checkpoint import Checkpoint
@@ -57,6 +61,7 @@ class Learner:
         if self.sharded:
             shard_pipeline(self.pipeline, device)
         self.teachers = Teachers(resolved, device, sharded=self.sharded)
+        self.features = _compared_by(training_features(config.features, config.features_options), device)
         self.optimizer = self._optimizer(self.phases[0])
         self.ema = self._average()
         self.order = order
@@ -175,7 +180,8 @@ class Learner:
             batch = drop_labels(batch, draws.fork("label"), self.config.label_dropout)
             with self._exchange(last=i == len(parts) - 1):
                 progress, together = phase.progress(self.step), self.sharded
-                step = Step(student, teacher, batch, draws.fork("loss"), progress, diffusion, together)
+                chance = draws.fork("loss")
+                step = Step(student, teacher, batch, chance, progress, diffusion, together, self.features)
                 losses.append(backward_step(phase.objective, step, share=1 / len(parts)))
             if measured and i == 0:
                 self._measure(phase, step, losses[0])
@@ -309,3 +315,8 @@ class Learner:
                 number = self.order.numbers(self.step, *part)[int((~finite).nonzero()[0])]
                 return f"signal {number} of the training data is the first; {advice}"
         return advice
+
+
+def _compared_by(network: FeatureNetwork | None, device: torch.device) -> Compare | None:
+    """The distance of pictures by this network."""
+    return None if network is None else functools.partial(training_distance, network.to(device))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrkit import DataError, FeatureNetwork, option
+from inrkit import DataError, FeatureNetwork
 from inrkit_features.weights import WeightsOptions, put, read, tensors_of
 
 _LEAST = 64  # values a side that smaller pictures are enlarged to
@@ -26,7 +26,10 @@ _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 class LPIPSOptions(WeightsOptions):
     """Which weights, and which heads."""
 
-    heads: str | None = option(None, "file with the LPIPS heads of this network; none: all channels count alike")
+    heads: str | None = attrs.field(
+        default=None,
+        metadata={"help": "file with the LPIPS heads of this network; none: all channels count alike", "path": True},
+    )
 
 
 class _Fire(nn.Module):

@@ -20,7 +20,10 @@ from inrkit import DataError, UsageError, option
 class WeightsOptions:
     """Which weights."""
 
-    weights: str | None = option(None, "file with the weights of the network, .safetensors or .npz (required)")
+    weights: str | None = attrs.field(
+        default=None,
+        metadata={"help": "file with the weights of the network, .safetensors or .npz (required)", "path": True},
+    )
     sha256: str | None = option(None, "SHA-256 that the file must have; none: not checked")
 
 

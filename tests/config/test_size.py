@@ -67,7 +67,7 @@ def test_the_page_says_what_the_default_recipe_is() -> None:
 
 
 def test_the_page_s_config_begins_as_a_diffusion_model(tmp_path: Path) -> None:
-    (block,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    block, *_ = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "first.toml").write_text(block)
     phases = resolve("image", file=tmp_path / "first.toml").phases
     assert [(phase.name, phase.start, phase.stop) for phase in phases] == [("diffusion", 0, 400), ("inrct", 400, 1000)]

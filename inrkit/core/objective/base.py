@@ -16,6 +16,7 @@ from torch import Tensor
 from inrkit.core.draws import Draws
 from inrkit.core.dropout import shared_dropout
 from inrkit.core.guide import Estimate
+from inrkit.core.objective.distance import Compare
 from inrkit.core.observation import Batch
 from inrkit.core.pipeline import Prediction
 from inrkit.core.send import send
@@ -37,6 +38,7 @@ class Step:
         progress: From 0 to 1 through the phase.
         diffusion: The trained diffusion model, where the objective ``distils`` one.
         together: Whether several processes share the weights, so that every pass is one of all processes.
+        features: The distance of pictures by a feature network, where the run has one.
     """
 
     student: Callable[..., Prediction]
@@ -46,6 +48,7 @@ class Step:
     progress: float = 0.0
     diffusion: Estimate | None = None
     together: bool = False
+    features: Compare | None = None
 
     def asked(self, wanted: Tensor) -> Tensor:
         """The numbers of our rows that a teacher is asked about: those ``wanted``, (B,), best known on the host.

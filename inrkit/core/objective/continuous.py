@@ -13,7 +13,10 @@ from inrkit.core.objective.weighting import WEIGHTINGS, Weighting
 from inrkit.core.option import AT_LEAST_0, POSITIVE, SHARE, option
 from inrkit.core.timing import SigmoidPairing
 
-DISTANCE_HELP = "distance between the student's and the teacher's output: l2 (not squared), pseudo-huber, squared"
+DISTANCE_HELP = (
+    "distance between the student's and the teacher's output: l2 (not squared), pseudo-huber, squared; "
+    "features: that of LPIPS, by the network of the key 'features'"
+)
 C_HELP = "constant c of the pseudo-Huber distance; none: 0.00054 sqrt(d) for d values, as in iCT"
 WEIGHT_HELP = "loss weighting, as a function of the two noise levels t and r"
 P_MEAN_HELP = "mean of ln t; t is drawn from a log-normal distribution"
@@ -39,7 +42,8 @@ class Ect(Objective):
 
     def loss(self, step: Step) -> Loss:
         t = LogNormal(self.p_mean, self.p_std).sample(step.draws.on_host)
-        return pair_loss(step, t, self.curriculum.r(t, step.progress), distance_of(self.distance, self.c), self.weight)
+        distance = distance_of(self.distance, self.c, step.features)
+        return pair_loss(step, t, self.curriculum.r(t, step.progress), distance, self.weight)
 
 
 @final
@@ -67,12 +71,13 @@ class Diffusion(Objective):
     def loss(self, step: Step) -> Loss:
         draws = step.draws.on_host
         t = LogNormal(self.p_mean, self.p_std).sample(draws)
+        distance = distance_of(self.distance, self.c, step.features)
         if not self.lambda_recon:
-            return pair_loss(step, t, torch.zeros_like(t), distance_of(self.distance, self.c), self.weight)
+            return pair_loss(step, t, torch.zeros_like(t), distance, self.weight)
         clean = clean_rows(draws.rows, self.clean_share)
         prediction, target = consistency_pair(step, t.masked_fill(clean, 0), torch.zeros_like(t))
         t, clean = step.sent(t, clean)
-        gene = distance_of(self.distance, self.c)(prediction.observation.values, target)
+        gene = distance(prediction.observation.values, target)
         weight = WEIGHTINGS[self.weight](t, torch.zeros_like(t), prediction.sigma_data)
         terms = {
             "gene": mean(gene, weight * ~clean),

@@ -99,7 +99,7 @@ class OnGrid(Objective):
             student, teacher = passes
             step = attrs.evolve(step, student=student, teacher=teacher)
         move = self.move(step.diffusion, guidance)
-        return pair_loss(step, t, r, distance_of(self.distance, self.c), self.weight, move)
+        return pair_loss(step, t, r, distance_of(self.distance, self.c, step.features), self.weight, move)
 
 
 @attrs.frozen
@@ -132,7 +132,7 @@ class Ct(Song):
     """Consistency training (arXiv:2303.01469): f at a level should be f at the next lower one, under the same noise.
 
     N(k) levels, i uniform; the teacher is a moving average with decay mu(k). The paper compares with LPIPS, which needs
-    another trained network; here the distance is one of values.
+    another trained network: ``distance`` = "features".
     """
 
     name = "ct"

@@ -6,6 +6,8 @@ from typing import Literal
 
 from torch import Tensor
 
+from inrkit.errors import UsageError
+
 _EPS = 1e-12  # keeps the gradient of the norm finite where student and target agree exactly
 
 
@@ -25,14 +27,30 @@ def pseudo_huber(x: Tensor, y: Tensor, c: float | None = None) -> Tensor:
     return (squared(x, y) + c**2).sqrt() - c
 
 
-Distance = Literal["l2", "pseudo-huber", "squared"]
-DISTANCES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+NO_FEATURES = (
+    "'distance' = \"features\" needs a feature network, found none; name one as the config key 'features', such as "
+    "alexnet, with its weights as features_options.weights"
+)
+
+Compare = Callable[[Tensor, Tensor], Tensor]
+"""A number for each row of two tensors of the same shape."""
+Distance = Literal["l2", "pseudo-huber", "squared", "features"]
+DISTANCES: Mapping[str, Compare] = {
     "l2": l2_norm,
     "pseudo-huber": pseudo_huber,
     "squared": squared,
 }
 
 
-def distance_of(name: Distance, c: float | None = None) -> Callable[[Tensor, Tensor], Tensor]:
-    """The distance of this name; ``c`` is the constant of pseudo-huber, None for iCT's."""
+def distance_of(name: Distance, c: float | None = None, features: Compare | None = None) -> Compare:
+    """The distance of this name.
+
+    Args:
+        c: The constant of pseudo-huber; None for iCT's.
+        features: The distance by a feature network, for "features".
+    """
+    if name == "features":
+        if features is None:
+            raise UsageError(NO_FEATURES)
+        return features
     return functools.partial(pseudo_huber, c=c) if name == "pseudo-huber" else DISTANCES[name]

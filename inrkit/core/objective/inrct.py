@@ -77,7 +77,7 @@ class Inrct(Objective):
         prediction, target = consistency_pair(step, t.masked_fill(clean, 0), r)
         t, r, clean = step.sent(t, r, clean)
 
-        distance, signal = distance_of(self.distance, self.c), step.batch.query.values
+        distance, signal = distance_of(self.distance, self.c, step.features), step.batch.query.values
         sigma = prediction.sigma_data
         gene = distance(prediction.observation.values, target)
         recon = distance(prediction.signal, signal)
@@ -111,5 +111,5 @@ class Reconstruction(Objective):
     def loss(self, step: Step) -> Loss:
         t = step.draws.on_host.uniform() * self.t_recon
         prediction, target = consistency_pair(step, t, torch.zeros_like(t))
-        recon = distance_of(self.distance, self.c)(prediction.signal, target).mean()
+        recon = distance_of(self.distance, self.c, step.features)(prediction.signal, target).mean()
         return Loss(recon, {"recon": recon}, t=t)
