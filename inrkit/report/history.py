@@ -13,6 +13,8 @@ from inrkit.drawing.curve import chart, stacked_chart
 from inrkit.storage.atomic import set_aside
 
 _GRADIENT = "gradient/"
+STEPS = "steps/"
+"""Distances of samples in one step and in two, from the end of the run."""
 
 Lines = Sequence[Mapping[str, Any]]
 
@@ -94,7 +96,11 @@ class History:
             drawn[title] = stacked_chart(named, title=title, marks=self.phases())
         for name in names:
             known = {"loss", "lr", "norm", "samples/frechet", *terms, *held_out}
-            if name not in known and not name.startswith(_GRADIENT) and any(value for _, value in self.points(name)):
+            if (
+                name not in known
+                and not name.startswith((_GRADIENT, STEPS))
+                and any(value for _, value in self.points(name))
+            ):
                 drawn[_spelled(name).capitalize()] = self._chart([name], log_y=False)
         return drawn
 

@@ -20,8 +20,9 @@ from inrkit.inference.evaluated import read_evaluation
 from inrkit.inference.model import Model
 from inrkit.inference.picture import shown_of
 from inrkit.inference.signalset import SignalSet, source_of
+from inrkit.inference.times import searched
 from inrkit.report import gallery
-from inrkit.report.history import History
+from inrkit.report.history import STEPS, History
 from inrkit.report.tables import evaluation_blocks, evaluation_sentence
 from inrkit.storage.atomic import disk_errors
 from inrkit.storage.rundir import STOPPED
@@ -58,7 +59,7 @@ def write_report(model: Model, run_dir: Path) -> Path:
             *_encoded(model),
             Section("Training", [Charts(charts)] if (charts := history.charts()) else []),
             Section("Samples over training", samples_over_time(run_dir), "From the same noise at every step."),
-            *_steps_and_ways(model),
+            *_steps_and_ways(model, history),
             *_in_the_browser(run_dir),
             Section("Evaluation", evaluation_blocks(evaluation, run_dir), evaluation_sentence(evaluation)),
             Section("Config", [Listing(to_toml(unstructure(model.config)))], folded=True),
@@ -90,13 +91,19 @@ def _encoded(model: Model) -> list[Section]:
     ]
 
 
-def _steps_and_ways(model: Model) -> list[Section]:
+def _steps_and_ways(model: Model, history: History) -> list[Section]:
     """What only a consistency function can show."""
     if not model.sampler.few_steps:
         return []
     times = model.times(2)
     two_steps, between = gallery.samples(model, 24, times), gallery.samples_between(model)
     way = f"From the same noise as the samples in one step, by way of noise level {times[-1]:.3g}."
+    one, two = (history.last(f"{STEPS}{steps}") for steps in ("one", "two"))
+    if one is not None and two is not None and two >= one and searched(model.run, model.step) is None:
+        way += (
+            f" Two steps are no better than one here: distance {two:.3g} from training signals by way of the best noise "
+            f"level that was tried when training ended, {one:.3g} in one step."
+        )
     lead = "Between two samples, spherically in the noise that they start from."
     return [
         Section("Interpolation of samples", between, lead),

@@ -18,6 +18,7 @@ from inrkit.evaluation.search import LEAST, affordable, coarse_middle
 from inrkit.inference.model import Model, build_model
 from inrkit.machine.randomness import preserve_random_state
 from inrkit.machine.signals import StoppedError, StopRequest
+from inrkit.report.history import STEPS
 from inrkit.storage import tensorfile
 from inrkit.storage.checkpoint import save_checkpoint
 from inrkit.training.divergence import LossWatch
@@ -38,20 +39,20 @@ class Middle:
 
     level: float | None = None
 
-    def search(self, model: Model, seen: int) -> str:
-        """Sets it, for this model too, and says what was found; "" where the run was too short, or samples otherwise.
+    def search(self, model: Model, seen: int) -> tuple[str, dict[str, object]]:
+        """Sets it, for this model too, and says what was found, in words and in numbers to write down; nothing where
+        the run was too short, or samples otherwise.
 
         Args:
             seen: Signals that the run has learned from.
         """
         if not model.sampler.few_steps or (count := affordable(model, seen)) < LEAST:
-            return ""
+            return "", {}
         self.level, two, one = coarse_middle(model, count)
         model.middle = self.level
-        return (
-            f"two steps are best by way of noise level {self.level:g}: distance {two:.3g} from {count} training "
-            f"signals, one step {one:.3g}"
-        )
+        how = "are best" if two < one else "are no better than one, and best"
+        text = f"two steps {how} by way of noise level {self.level:g}: distance {two:.3g} from {count} training signals"
+        return f"{text}, one step {one:.3g}", {f"{STEPS}one": one, f"{STEPS}two": two}
 
 
 @final
@@ -164,10 +165,12 @@ class Loop:
                 self._write({"samples/frechet": value})
                 # After the last step of a phase its own stage, not the next phase's, made the samples.
                 best = self.early.see(learner.step, phase.number, value, counts=phase.is_hard(learner.step))
-            if learner.step == learner.config.steps and not self.early.stop:
+            if learner.step == learner.config.steps and learner.config.search_times and not self.early.stop:
                 self.progress.stage("searching the noise level of two steps")
-                if found := self.middle.search(model, learner.resolved.seen(learner.step)):
-                    self.progress.say(found)
+                text, distances = self.middle.search(model, learner.resolved.seen(learner.step))
+                if text:
+                    self._write(distances)
+                    self.progress.say(text)
             self.log.trackers.sheet(learner.step, self.on_sample(model, self.run, learner.step))
         if self.early.stop:
             stop_early(self.run, learner.step, self.early)
