@@ -101,8 +101,8 @@ def _steps_and_ways(model: Model, history: History) -> list[Section]:
     one, two = (history.last(f"{STEPS}{steps}") for steps in ("one", "two"))
     if one is not None and two is not None and two >= one and searched(model.run, model.step) is None:
         way += (
-            f" Two steps are no better than one here: distance {two:.3g} from training signals by way of the best noise "
-            f"level that was tried when training ended, {one:.3g} in one step."
+            f" Two steps are no better than one here: by way of the best level that was tried when training ended, "
+            f"their distance from training signals is {two:.3g}, and {one:.3g} in one step."
         )
     lead = "Between two samples, spherically in the noise that they start from."
     return [

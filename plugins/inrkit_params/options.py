@@ -34,13 +34,5 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "warmup_share": 0.0,
         "sample_every": 250,
         "save_every": 250,
-        "objective_options": {
-            "distance": "squared",
-            "weight_gene": "t/(t-r)",
-            "p_mean": 0.0,
-            "p_std": 1.8,
-            "curriculum": {"stages": 6},
-            "clean_share": 0.05,
-        },
     },
 }
