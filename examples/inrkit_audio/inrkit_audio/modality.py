@@ -38,11 +38,7 @@ class AudioModality(inrkit.GridModality):
     Options = AudioOptions
     presets: ClassVar[Mapping[str, Any]] = {
         "tiny": inrkit.tiny_preset(800, patch=16),
-        "strings": {
-            **inrkit.tiny_preset(6000, patch=16),
-            "summary": "tiny for the synthetic strings: first a diffusion model",
-            "phases": DIFFUSION_FIRST,
-        },
+        "strings": {**inrkit.tiny_preset(6000, patch=16), "phases": DIFFUSION_FIRST},
         "speech": inrkit.tiny_preset(1700, **SPEECH),
     }
     options: AudioOptions
