@@ -2,7 +2,6 @@
 
 inrkit data import wav recordings.zip sounds.h5 --seconds 0.5
 inrkit train --modality audio --data sounds.h5 --out runs/sounds
-inrkit sample runs/sounds -o new && inrkit render new/0000.inr --at rate=16000
 """
 
 from pathlib import Path

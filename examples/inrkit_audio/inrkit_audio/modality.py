@@ -15,9 +15,7 @@ import inrkit
 
 SPEECH: Mapping[str, Any] = {"patch": 32, "width": 256, "hidden": 768, "depth": 4, "query_points": 1024, "shift": 0.03}
 
-# The synthetic strings have few dimensions, as the synthetic faces have, and gain from it; recordings do not.
-DIFFUSION_FIRST = [{"objective": "diffusion", "share": 0.6}, {"objective": "inrct", "share": 0.4}]
-
+PHASES = [{"objective": "diffusion", "share": 0.6}, {"objective": "inrct", "share": 0.4}]
 POSITIVE = inrkit.bounded("> 0", lambda value: value > 0)
 
 
@@ -38,7 +36,7 @@ class AudioModality(inrkit.GridModality):
     Options = AudioOptions
     presets: ClassVar[Mapping[str, Any]] = {
         "tiny": inrkit.tiny_preset(800, patch=16),
-        "strings": {**inrkit.tiny_preset(6000, patch=16), "phases": DIFFUSION_FIRST},
+        "strings": {**inrkit.tiny_preset(6000, patch=16), "phases": PHASES},
         "speech": inrkit.tiny_preset(1700, **SPEECH),
     }
     options: AudioOptions
