@@ -140,6 +140,7 @@ def _train(
 ) -> None:
     """Everything but the report; nothing where the run is finished."""
     config, source = resolved.config, resolved.source("train")
+    resolved.source("test")  # too few signals to hold any out are refused before anything is written
     facts = json.loads(json.dumps(dict(source.facts)))
     with contextlib.ExitStack() as stack:
         # From now on the directory is ours.
