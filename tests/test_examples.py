@@ -139,7 +139,10 @@ def test_posed_pictures_become_a_model_and_its_turntable(run: Runner) -> None:
     )
     assert said.splitlines()[-1] == f"written: {run.folder / 'posed' / 'new.gif'}"
     said = run("turntable.py", run.folder / "posed", folder / "0/1.png", "--views", 3, "--size", "12x12")
-    assert said.startswith("written: turn.webp\nno mesh: no surface at level 15")  # it has learned nothing yet
+    no_mesh = (
+        "no mesh: object.glb: expected the mesh of a solid, found no surface at level 15"  # it has learned nothing
+    )
+    assert said.startswith(f"written: turn.webp\n{no_mesh}")
     with Image.open(run.folder / "turn.webp") as animation:
         assert (animation.n_frames, animation.size) == (3, (12, 12))
 

@@ -83,7 +83,7 @@ class GridModality(Modality, Display, abc.ABC):
     def values_of(self, stored: Tensor) -> Tensor:
         """What a store holds, (B, C, *size), as values in [-1, 1]: integers by the range of their type."""
         if stored.is_floating_point():
-            return stored.float() / (self.options.span or 1.0)
+            return stored.float() if self.options.span is None else stored.float() / self.options.span
         bounds = torch.iinfo(stored.dtype)
         return (stored.float() - bounds.min) / ((bounds.max - bounds.min) / 2) - 1
 
