@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from inrkit.errors import DataError
+from inrkit.storage.atomic import require_ordinary
 
 _MOST = 89_478_485  # pixels, as of other pictures
 _MIDDLE = 128
@@ -33,8 +34,7 @@ def read_mask(path: Path) -> tuple[np.ndarray, str]:
     it is painted, or where white is, if black is too. A photo with a part erased: where it is transparent.
     """
     try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for
-            raise DataError(f"{path}: expected a picture for a mask, found a folder, a pipe or a device")
+        require_ordinary(path, "a picture for a mask")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of size, which is judged here
             with Image.open(path) as opened:

@@ -87,6 +87,12 @@ def no_such_file(path: Path | str) -> DataError:
     return DataError(f"{path}: expected a file, found none of that name; check the path")
 
 
+def require_ordinary(path: Path, what: str) -> None:
+    """An error where a path is there and no file: a pipe would be waited for."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: expected {what}, found a folder, a pipe or a device")
+
+
 def read_regular_file(path: Path, *, limit: int | None = None) -> bytes:
     """The bytes of an ordinary file; a symbolic link, a device, a folder or more than ``limit`` bytes is refused."""
     try:

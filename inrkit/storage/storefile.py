@@ -115,8 +115,7 @@ def header(digest: str, size: int) -> bytes:
 
 def read_header(path: Path) -> tuple[int, str]:
     """(size, sha256) of what follows the header; every byte of the header is accounted for."""
-    if path.exists() and not path.is_file():  # a pipe would be waited for
-        raise DataError(f"{path}: expected a store, found a folder, a pipe or a device")
+    atomic.require_ordinary(path, "a store")
     try:
         with open(path, "rb") as file:
             block = file.read(BLOCK)
