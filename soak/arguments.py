@@ -55,10 +55,7 @@ class Arguments(Stage):
 
     name = "arguments"
     summary = "random words on the command line: help, a result or one line, never a traceback"
-
-    @property
-    def count(self) -> int:
-        return 10_000
+    count = 10_000
 
     def case(self, number: int, folder: Path) -> str:
         line = words(self.chance(number), self._found)

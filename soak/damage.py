@@ -70,14 +70,11 @@ class Damage(Stage):
 
     name = "damage"
     summary = "flipped bits, truncations, zeroed blocks and additions in every kind of file that is read"
+    count = 15_000
 
     def __init__(self, given: Prepared, scale: float = 1.0, seed: int = 0) -> None:
         super().__init__(given, scale, seed)
         self._whole: dict[int, tuple[dict[str, str], str]] = {}
-
-    @property
-    def count(self) -> int:
-        return 15_000
 
     def case(self, number: int, folder: Path) -> str:
         which = number % len(TARGETS)

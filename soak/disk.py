@@ -120,10 +120,7 @@ class Full(Undisturbed):
 
     name = "full"
     summary = "files that may not grow beyond a random size (RLIMIT_FSIZE), as on a full disk"
-
-    @property
-    def count(self) -> int:
-        return 240
+    count = 240
 
     def case(self, number: int, folder: Path) -> str:
         name, chance = self.commands[number % len(self.commands)], self.chance(number)

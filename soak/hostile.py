@@ -226,10 +226,7 @@ class Hostile(Stage):
     name = "hostile"
     summary = "pickles, bombs, names that lead elsewhere, links, pipes and HDF5 that reads other files"
     cases: Sequence[tuple[str, str, Make]] = list(_cases())
-
-    @property
-    def count(self) -> int:
-        return len(self.cases)
+    count = len(cases)
 
     def case(self, number: int, folder: Path) -> str:
         # A step that is coprime to their number mixes them, so that the first ones are a fair sample.

@@ -25,10 +25,7 @@ class Signals(Undisturbed):
 
     name = "signals"
     summary = "SIGINT, SIGTERM and SIGHUP at random moments of every command that writes, SIGINT twice too"
-
-    @property
-    def count(self) -> int:
-        return 600
+    count = 600
 
     def case(self, number: int, folder: Path) -> str:
         chance, name = self.chance(number), ["train", *self.commands][number % (len(self.commands) + 1)]
@@ -66,10 +63,7 @@ class Writers(Stage):
 
     name = "writers"
     summary = "two trainers of one run directory, and samplers beside a trainer that removes checkpoints"
-
-    @property
-    def count(self) -> int:
-        return 60
+    count = 60
 
     def case(self, number: int, folder: Path) -> str:
         chance, words = self.chance(number), [*IMAGE, *LONGER, "--out", "run"]
@@ -100,10 +94,7 @@ class Workers(Stage):
 
     name = "workers"
     summary = "processes that read data, killed at random moments of training"
-
-    @property
-    def count(self) -> int:
-        return 40
+    count = 40
 
     def case(self, number: int, folder: Path) -> str:
         chance, words = self.chance(number), [*IMAGE, *LONGER, "--set", "workers=2", "--out", "run"]

@@ -55,10 +55,7 @@ class Numbers(Stage):
 
     name = "numbers"
     summary = "NaN and infinities in a weight, a gradient, a network's answer or an average, at a random step"
-
-    @property
-    def count(self) -> int:
-        return 120
+    count = 120
 
     def case(self, number: int, folder: Path) -> str:
         place, chance = PLACES[number % len(PLACES)], self.chance(number)
@@ -77,12 +74,9 @@ class Endurance(Stage):
 
     name = "endurance"
     summary = "20,000 steps in flat memory, with as many open files at the end as at the beginning"
+    count = 1
     steps, slope = 20_000, 1 << 20
     """In all; and the bytes that a thousand steps may add."""
-
-    @property
-    def count(self) -> int:
-        return 1
 
     def case(self, number: int, folder: Path) -> str:
         steps = max(200, round(self.steps * self.scale))
