@@ -82,6 +82,8 @@ def train(
         contextlib.closing(RunProgress(keys.steps, keys.batch_size, progress if ranks.first else False)) as shown,
     ):
         _check_processes(keys, ranks)
+        for name in keys.trackers:
+            load_plugins().tracker(name).check()
         device = choose_device(keys.device, ranks.local_rank)
         check_memory(resolved, device, ranks.world)
         with preserve_random_state(device), tf32(device):

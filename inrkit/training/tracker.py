@@ -19,11 +19,15 @@ from inrkit.storage import atomic
 class Tracker(abc.ABC):
     """Is told what a run writes down, as it goes. One is made, without arguments, for each run, in its first process.
 
-    A tracker that raises is dropped with a warning, and the run goes on. Only an `inrkit.UsageError` in ``start``, such
-    as that a package is missing, ends the run, before its first step.
+    A tracker that raises is dropped with a warning, and the run goes on. Only an `inrkit.UsageError` in ``check`` or
+    ``start`` ends the run, before its first step.
     """
 
     name: ClassVar[str]
+
+    @classmethod  # noqa: B027  # most have nothing to look for
+    def check(cls) -> None:
+        """An `inrkit.UsageError` where a package is missing; asked before anything of a run is written."""
 
     @abc.abstractmethod
     def start(self, run: Path, config: Mapping[str, Any], step: int) -> None:

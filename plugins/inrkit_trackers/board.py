@@ -16,6 +16,10 @@ class TensorBoardTracker(Tracker):
 
     name = "tensorboard"
 
+    @classmethod
+    def check(cls) -> None:
+        package("tensorboard", "torch.utils.tensorboard")
+
     def start(self, run: Path, config: Mapping[str, Any], step: int) -> None:
         board, folder = package("tensorboard", "torch.utils.tensorboard"), run / "tensorboard"
         begun = folder.is_dir() and any(folder.iterdir())

@@ -22,6 +22,10 @@ class MlflowTracker(Tracker):
 
     name = "mlflow"
 
+    @classmethod
+    def check(cls) -> None:
+        package("mlflow", "mlflow")
+
     def start(self, run: Path, config: Mapping[str, Any], step: int) -> None:
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         mlflow = package("mlflow", "mlflow")

@@ -23,6 +23,10 @@ class TrackioTracker(Tracker):
 
     name = "trackio"
 
+    @classmethod
+    def check(cls) -> None:
+        package("trackio", "trackio")
+
     def start(self, run: Path, config: Mapping[str, Any], step: int) -> None:
         self._trackio = package("trackio", "trackio")
         with contextlib.redirect_stdout(sys.stderr):

@@ -21,6 +21,10 @@ class WandbTracker(Tracker):
 
     name = "wandb"
 
+    @classmethod
+    def check(cls) -> None:
+        package("wandb", "wandb")
+
     def start(self, run: Path, config: Mapping[str, Any], step: int) -> None:
         self._wandb = package("wandb", "wandb")
         self._run: Any = self._wandb.init(

@@ -61,7 +61,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
         for cls in (Listener, Failing)
     }
     found = Registry({**ours.offers, "tracker": {**ours.trackers, **theirs}}, ours.loaded)
-    for module in ("inrkit.training.tracker", "inrkit.config.resolve"):
+    for module in ("inrkit.training.tracker", "inrkit.config.resolve", "inrkit.training.run"):
         monkeypatch.setattr(f"{module}.load_plugins", lambda: found)
 
 
@@ -146,10 +146,11 @@ def test_an_unknown_tracker_is_refused_before_the_run(tmp_path: Path) -> None:
 def test_a_missing_package_is_named_with_its_extra(
     name: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before the first step."""
+    """Before anything of the run is written."""
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UsageError, match=rf"pip install .inrkit\[{name}\]"):
-        train_toy(tmp_path, trackers=(name,))
+        train_toy(tmp_path / "run", trackers=(name,))
+    assert not (tmp_path / "run").exists()
 
 
 def test_tensorboard_gets_scalars_and_pictures(tmp_path: Path) -> None:
