@@ -12,6 +12,7 @@ from torch import Tensor
 from inrkit.core.modality import Display
 from inrkit.core.observation import Observation
 from inrkit.core.pipeline import Prediction
+from inrkit.drawing.depthmap import save_depth_map
 from inrkit.errors import UsageError
 from inrkit.inference.model import Model
 from inrkit.inference.opened import open_inr
@@ -104,9 +105,11 @@ def seen_at(model: Model, count: int, size: str | None) -> Observation:
 
 
 def save_depth(display: Display, depth: Sequence[Tensor], path: Path) -> list[Path]:
-    """Beside a picture one of how far away the signal is at each place, (1, ...), and the numbers: NAME-depth.npy."""
+    """Beside a picture one of how far away the signal is at each place, (1, ...), and the numbers in two formats."""
+    distance = torch.cat([one[0] for one in depth])
     picture = display.write(display.depth_values(depth), path.with_name(f"{path.stem}-depth{path.suffix}"))
-    return [picture, save_array(torch.cat([one[0] for one in depth]), path.with_name(f"{path.stem}-depth.npy"))]
+    numbers = save_array(distance, path.with_name(f"{path.stem}-depth.npy"))
+    return [picture, save_depth_map(distance, path.with_name(f"{path.stem}-depth16.png")), numbers]
 
 
 def with_depths(

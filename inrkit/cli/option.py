@@ -92,7 +92,9 @@ without_function = click.option(
     "open only where it is installed.",
 )
 depth = click.option(
-    "--depth", is_flag=True, help="Also write how far away an object is: a picture, and numbers in NAME-depth.npy."
+    "--depth",
+    is_flag=True,
+    help="Also write how far away an object is: a picture, NAME-depth16.png of 16 bits, and numbers in NAME-depth.npy.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 table = click.option(

@@ -39,11 +39,13 @@ def render(
       inrkit render photo.inr --size 640x640 -o large.png
       inrkit render new.inr --row 3 --size 512x512             one of several signals in a file
       inrkit render car.inr --orbit 60 -o car.gif              or .webp, .mp4, or a folder of frames
-      inrkit render car.inr --depth --size 256x256             also car-256x256-depth.png and .npy
+      inrkit render car.inr --depth --size 256x256             also car-256x256-depth.png, and numbers
       inrkit render car.inr --at elevation=60 --at azimuth=120 --size 256x256
 
     A depth picture is brightest where the object is nearest, and black where there is none. The numbers beside it are
-    distances along each ray from the camera, in the world's units, (views, height, width), infinite behind the object.
+    distances along each ray from the camera, in the world's units: in NAME-depth.npy (views, height, width), infinite
+    where nothing is met; in NAME-depth16.png levels of 16 bits, 0 where nothing is met, times the 'scale' that the file
+    tells. Of several views there is a folder of those, NAME-depth16.
     """
     request = {key: value for key, value in (("size", size), ("orbit", orbit)) if value is not None}
     request |= option.pairs("--at", places, "azimuth=90")

@@ -173,7 +173,7 @@ def _write(
     for other in others:
         for suffix in (".inr", ".png", model.modality.display.suffix):
             other.with_suffix(suffix).unlink(missing_ok=True)
-        for path in out.glob(f"{other.stem}-depth.*"):
+        for path in [*out.glob(f"{other.stem}-depth*.*"), *out.glob(f"{other.stem}-depth16/*.png")]:
             path.unlink()
     about = about_files(model, inrs, files, dtype, function_of)
     say(f"{out}: {count} {'sample' if count == 1 else 'samples'}{about}; see {' and '.join(map(str, seen))}")

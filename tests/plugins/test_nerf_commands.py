@@ -171,16 +171,21 @@ def test_what_cannot_be_is_said_and_leaves_nothing(
 
 
 def test_depth_is_beside_the_colours_in_every_command(home: Path, tmp_path: Path) -> None:
-    """`sample`, `encode` and `render` write the same two files, with the same numbers for the same camera."""
+    """`sample`, `encode` and `render` write the same three files, with the same numbers for the same camera."""
     assert code_of("sample", home / "run", "-n", "2", "--depth", "-o", tmp_path / "new") == 0
     assert code_of("render", tmp_path / "new/0001.inr", "--depth", "-o", tmp_path / "one.png") == 0
+    assert code_of("encode", home / "run", posed(tmp_path / "car"), "--depth", "-o", tmp_path / "codes") == 0
     depth, again = (np.load(tmp_path / name) for name in ("new/0001-depth.npy", "one-depth.npy"))
     assert depth.shape == (1, 16, 16)
     np.testing.assert_allclose(depth, again, rtol=1e-3)
-    for name in ("new/0000-depth.png", "one-depth.png"):
-        assert size_of(tmp_path / name) == (16, 16)
+    for name in ("new/0000", "one", "codes/car"):
+        assert size_of(tmp_path / f"{name}-depth.png") == size_of(tmp_path / f"{name}-depth16.png") == (16, 16)
+    page = (Path(__file__).parents[2] / "docs/files.md").read_text()
+    (code,) = (block for block in page.split("```") if "depth16" in block and block.startswith("python"))
+    found: dict[str, np.ndarray] = {}
+    exec(code.removeprefix("python").replace("car-depth16", str(tmp_path / "one-depth16")), found)
+    np.testing.assert_allclose(found["depth"], np.where(np.isinf(again[0]), 0, again[0]), atol=1e-4)
     assert size_of(tmp_path / "new/sheet.png")[1] > 1.5 * size_of(home / "new/sheet.png")[1]
-    assert code_of("encode", home / "run", posed(tmp_path / "car"), "--depth", "-o", tmp_path / "codes") == 0
     assert np.load(tmp_path / "codes/car-depth.npy").shape[1:] == (16, 16)
     assert code_of("sample", home / "run", "--npz", tmp_path / "a.npz", "--depth") == 2
 

@@ -12,6 +12,7 @@ import inrkit
 from inrkit import Draws, UsageError, load_inr, load_plugins, make_readout, save_inr
 from inrkit.cli.render import render
 from inrkit.config.resolve import resolve
+from inrkit.drawing.depthmap import save_depth_map
 from inrkit.evaluation.evaluate import evaluate
 from inrkit.evaluation.generation import floor_pictures, real_pictures, small
 from inrkit.inference.export import export
@@ -247,6 +248,31 @@ def test_a_field_says_how_far_away_it_is(run: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.load(tmp_path / "turn-depth.npy"), seen.depth[0].numpy())
     with Image.open(tmp_path / "turn-depth.webp") as animation:
         assert animation.n_frames == 3
+    for number, depth in enumerate(seen.depth[0].numpy()):
+        with Image.open(tmp_path / f"turn-depth16/{number:04d}.png") as picture:
+            scale, levels = float(picture.info["scale"]), np.asarray(picture)
+        assert levels.dtype == np.uint16
+        assert_levels_are(levels, depth, scale)
+
+
+def assert_levels_are(levels: np.ndarray, depth: np.ndarray, scale: float) -> None:
+    """Within half a level of the field's own distances, and 0 where those are infinite."""
+    np.testing.assert_array_equal(levels == 0, np.isinf(depth))
+    met = np.isfinite(depth)
+    np.testing.assert_allclose(levels[met] * scale, depth[met], atol=0.51 * scale)
+
+
+@pytest.mark.parametrize("far", [2e-3, 1.7, 650.0])
+def test_a_depth_map_resolves_any_world(far: float, tmp_path: Path) -> None:
+    """Law: 16 bits tell distances within half a level, which is at most a 6,500th of the farthest; 0 is nothing."""
+    depth = torch.linspace(far / 4, far, 30).view(1, 5, 6)
+    depth[0, 0, :2] = torch.inf
+    path = save_depth_map(depth, tmp_path / "map.png")
+    with Image.open(path) as picture:
+        assert float(picture.info["scale"]) < far / 6500
+        assert_levels_are(np.asarray(picture), depth[0].numpy(), float(picture.info["scale"]))
+    with Image.open(save_depth_map(torch.full((1, 2, 2), torch.inf), path)) as empty:
+        assert not np.asarray(empty).any()
 
 
 def test_depth_is_told_in_the_units_of_the_world() -> None:
