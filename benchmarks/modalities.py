@@ -18,7 +18,6 @@ processor or its memory sets the limit (docs/roofline.png); "GB/s" is how fast t
 
 import argparse
 import functools
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,6 @@ from inrkit.machine.speed import operations
 from inrkit.training.trial import Trial
 
 CPU = torch.device("cpu")
-AUDIO = Path(__file__).parents[1] / "examples" / "inrkit_audio"
 RENDERED = {"image": "size=256x256", "nerf": "orbit=1&size=128x128", "audio": "rate=16000"}
 TASKS = ("training", "sampling", "encoding", "rendering")
 
@@ -58,16 +56,9 @@ class Traffic(TorchDispatchMode):
 
 
 def resolved_of(name: str, precision: str, batch: int | None, sets: Sequence[str]) -> Resolved:
-    """The default preset; sound is an example, and no plugin unless it is installed."""
-    if name == "audio":
-        sys.path.insert(0, str(AUDIO))
-        from inrkit_audio.modality import AudioModality
-
-        kind: str | type[inrkit.Modality] = AudioModality
-    else:
-        kind = name
+    """The default preset."""
     flags = {"precision": precision, "device": "cpu", **({} if batch is None else {"batch_size": batch})}
-    return inrkit.resolve(kind, overrides=sets, flags=flags)
+    return inrkit.resolve(name, overrides=sets, flags=flags)
 
 
 def tasks(resolved: Resolved, precision: str, wanted: Sequence[str]) -> dict[str, tuple[Callable[[], object], int]]:

@@ -17,6 +17,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 from posed_files import colmap, nerfstudio
@@ -34,12 +35,14 @@ SMALL += ["inr_heads=2"]
 NERF = ["size=16,16", "width=16", "heads=2", "hidden=16", "depth=1", "decoder_depth=1", "count=8", "object_views=3"]
 NERF += ["query_views=1", "query_rays=8", "samples=4", "render_samples=4", "groups=4", "function_options.width=16"]
 UNET = ["denoiser_options.width=8"]
+SOUND = ["width=16", "heads=2", "hidden=16", "depth=1", "count=64"]
 DIT = [
     "denoiser_options.width=16",
     "denoiser_options.heads=2",
     "denoiser_options.hidden=16",
     "denoiser_options.depth=1",
 ]
+NARROW = {"nerf": NERF, "audio": SOUND, "params": DIT}
 SMALL_FLAGS = ["--steps", "2", "--batch-size", "8", "--precision", "fp32", "--no-progress"]
 
 
@@ -49,7 +52,7 @@ def small_flags(words: list[str]) -> list[str]:
         return ["--set", "level=0.1", "--set", "cells=16"]
     if words[1] != "train":
         return []
-    options = NERF if "nerf" in words else DIT if "params" in words else SMALL
+    options = next((few for kind, few in NARROW.items() if kind in words), SMALL)
     options = options + (UNET if "tiny-unet" in words else DIT if "options.denoiser=dit" in words else [])
     steps = SMALL_FLAGS if "--minutes" not in words else SMALL_FLAGS[2:]
     return [*steps, *(part for option in options for part in ("--set", f"options.{option}"))]
@@ -125,6 +128,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with tarfile.open(tmp_path / "shards" / "0.tar", "w") as shard:
         for path in sorted((tmp_path / "photos").iterdir()):
             shard.add(path, path.name)
+    (tmp_path / "recordings").mkdir()
+    for name in ("hello", *(f"recordings/{i:02d}" for i in range(12))):
+        (tmp_path / f"{name}.wav").write_bytes(inrkit.write_wav(torch.rand(3000) - 0.5, 8000))
     nerfstudio(tmp_path / "kitchen-chair")
     colmap(tmp_path / "statue", model="SIMPLE_RADIAL", extra=(0.1,))
     monkeypatch.chdir(tmp_path)

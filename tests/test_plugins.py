@@ -179,8 +179,8 @@ def test_an_unknown_name_is_answered_with_the_installed_ones(install: Install) -
     """The nearest name is suggested."""
     with pytest.raises(
         UsageError,
-        match=r"no modality named 'imgae'; installed: image \(inrkit\), nerf \(inrkit\), params \(inrkit\)\. "
-        r"Did you mean 'image'\?",
+        match=r"no modality named 'imgae'; installed: audio \(inrkit\), image \(inrkit\), nerf \(inrkit\), "
+        r"params \(inrkit\)\. Did you mean 'image'\?",
     ):
         found().modality("imgae")
     with pytest.raises(UsageError, match=r"no modality named 'sonar'; .*\. If a package brings it, install that\.$"):

@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 PAGES = {
-    "Start": ["data", "recipe", "editing", "conditions", "evaluation"],
+    "Start": ["data", "sound", "recipe", "editing", "conditions", "evaluation"],
     "The method": ["flow", "formulas", "glossary", "papers", "systems", "references"],
     "Machines": ["performance", "devices", "gpu", "distributed", "reliability"],
     "Plugins": ["tutorial", "pieces", "plugins", "hooks"],

@@ -13,6 +13,10 @@ inrkit models save runs/digits plugins/inrkit_models/digits --license CC-BY-SA-3
 inrkit train --modality nerf --size small --steps 4000 --out runs/cars
 inrkit evaluate runs/cars -n 300
 inrkit models save runs/cars plugins/inrkit_models/cars --license Apache-2.0
+
+inrkit train --modality audio --preset strings --out runs/strings
+inrkit evaluate runs/strings -n 500 --search-times
+inrkit models save runs/strings plugins/inrkit_models/strings --license Apache-2.0
 """
 
 from pathlib import Path
@@ -24,6 +28,7 @@ INRKIT_API = 1
 FACES = Path(__file__).parent / "faces"
 DIGITS = Path(__file__).parent / "digits"
 CARS = Path(__file__).parent / "cars"
+STRINGS = Path(__file__).parent / "strings"
 
 
 @inrkit.hookimpl
@@ -31,3 +36,4 @@ def register_models(register: inrkit.Register) -> None:
     register("faces", "inrkit_models:FACES", "synthetic faces, 32x32 pixels")
     register("digits", "inrkit_models:DIGITS", "handwritten digits of MNIST by class, 28x28 pixels")
     register("cars", "inrkit_models:CARS", "radiance fields of synthetic cars, from pictures of 32x32 pixels")
+    register("strings", "inrkit_models:STRINGS", "plucked strings, 64 milliseconds at 8 kHz")

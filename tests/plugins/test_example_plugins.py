@@ -78,9 +78,3 @@ def test_an_objective_a_sampler_a_tracker_and_a_source_take_150_lines_of_code() 
     """All four together, and the hooks."""
     files = sorted((ROOT / "examples/inrkit_extras/inrkit_extras").glob("*.py"))
     assert sum(bool(line.strip()) for file in files for line in file.read_text().splitlines()) <= 150
-
-
-def test_sound_takes_a_hundred_lines_of_code() -> None:
-    """At most, without blank ones: that is what the shared pieces are for."""
-    files = sorted((ROOT / "examples/inrkit_audio/inrkit_audio").glob("*.py"))
-    assert sum(bool(line.strip()) for file in files for line in file.read_text().splitlines()) <= 100

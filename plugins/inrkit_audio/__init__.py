@@ -4,11 +4,7 @@ inrkit data import wav recordings.zip sounds.h5 --seconds 0.5
 inrkit train --modality audio --data sounds.h5 --out runs/sounds
 """
 
-from pathlib import Path
-
 import inrkit
-
-STRINGS = Path(__file__).parent / "strings"
 
 
 @inrkit.hookimpl
@@ -19,8 +15,3 @@ def register_modalities(register: inrkit.Register) -> None:
 @inrkit.hookimpl
 def register_importers(register: inrkit.Register) -> None:
     register("wav", "inrkit_audio.modality:WavImporter", "a folder, an archive or a file of .wav recordings")
-
-
-@inrkit.hookimpl
-def register_models(register: inrkit.Register) -> None:
-    register("strings", "inrkit_audio:STRINGS", "plucked strings of 64 milliseconds at 8 kHz")
