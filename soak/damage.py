@@ -54,11 +54,11 @@ OPEN = [
     Target("pictures/a.png", ENCODE),
     Target("a.jpg", "encode run a.jpg --device cpu -o encoded"),
     Target("mask.png", "edit run pictures/a.png --task inpaint --mask mask.png --device cpu -o edited"),
-    Target("arrays.npz", "data import npz arrays.npz new.h5"),
-    Target("pictures.zip", "data import images pictures.zip new.h5"),
-    Target("pictures.tar.gz", "data import images pictures.tar.gz new.h5"),
-    Target("scene/transforms.json", "data import nerfstudio scene new.h5"),
-    Target("scene/a.png", "data import nerfstudio scene new.h5"),
+    Target("arrays.npz", "data import npz arrays.npz -o new.h5"),
+    Target("pictures.zip", "data import images pictures.zip -o new.h5"),
+    Target("pictures.tar.gz", "data import images pictures.tar.gz -o new.h5"),
+    Target("scene/transforms.json", "data import nerfstudio scene -o new.h5"),
+    Target("scene/a.png", "data import nerfstudio scene -o new.h5"),
 ]
 TARGETS = [*SEALED, *(attrs.evolve(target, sealed=False) for target in OPEN)]
 REFUSED = (UsageError.exit_code, DataError.exit_code)

@@ -21,7 +21,7 @@ Make = Callable[[Path], object]
 SECRET = b"what no command may show"
 RENDER = "render evil.inr -o out.png"
 SAMPLE = "sample run -n 1 --device cpu -o samples"
-IMAGES = "data import images evil new.h5"
+IMAGES = "data import images evil -o new.h5"
 MEGABYTE = bytes(1 << 20)
 
 
@@ -61,11 +61,11 @@ PLACES: dict[str, tuple[str, str]] = {
     "store": ("evil.h5", "data info evil.h5"),
     "training data": ("evil.h5", "train --print-config --data evil.h5"),
     "model folder": ("model/model.safetensors", "sample model -n 1 --device cpu -o samples"),
-    "npz": ("evil.npz", "data import npz evil.npz new.h5"),
+    "npz": ("evil.npz", "data import npz evil.npz -o new.h5"),
     "picture": ("evil.png", "encode run evil.png --device cpu -o encoded"),
     "mask": ("evil.png", "edit run pictures/a.png --task inpaint --mask evil.png --device cpu -o edited"),
     "archive": ("evil", IMAGES),
-    "scene": ("scene/transforms.json", "data import nerfstudio scene new.h5"),
+    "scene": ("scene/transforms.json", "data import nerfstudio scene -o new.h5"),
     "weights of features": ("evil.npz", "evaluate run -n 16 --features lenet --weights evil.npz --device cpu"),
     "start of a run": ("evil.ckpt", "train --print-config --init evil.ckpt"),
 }

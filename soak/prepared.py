@@ -34,10 +34,10 @@ _COMMANDS = {
     "edit": "edit run pictures/a.png --task inpaint --box 1,1,3,3 --device cpu -o edited",
     "render": "render a.inr --size 20x20 -o large.png",
     "export": "export a.inr html -o a.html",
-    "import": "data import images pictures new.h5 --overwrite",
+    "import": "data import images pictures -o new.h5 --overwrite",
     "evaluate": "evaluate run -n 16 --metrics psnr --device cpu",
     "gallery": "export run html --set count=1",
-    "save": "models save run saved",
+    "save": "models save run -o saved",
 }
 COMMANDS: dict[str, Sequence[object]] = {
     "train": [*IMAGE, "--out", "new"],
@@ -60,9 +60,9 @@ class Prepared:
         self._pictures()
         self.make([*IMAGE, "--out", "run"])
         for text in (
-            "data import images pictures store.h5",
+            "data import images pictures -o store.h5",
             "encode run pictures/a.png --device cpu -o a.inr",
-            "models save run model",
+            "models save run -o model",
         ):
             self.make(text.split())
 

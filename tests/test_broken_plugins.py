@@ -138,7 +138,7 @@ def test_every_other_command_works_beside_them(all_installed: None) -> None:
         assert found.exit_code == 0, found.output
     found = run(main, ["train", "--modality", "image", "--print-config", "--set", "options.count=50"])
     assert found.exit_code == 0, found.output
-    asked = run(main, ["data", "import", "half", "source", "out.h5"])
+    asked = run(main, ["data", "import", "half", "source", "-o", "out.h5"])
     assert asked.exit_code == 4
     assert "plugin 'raises_in_a_hook' of broken-raises-in-a-hook is broken: KeyError: 'gone'" in asked.output
 

@@ -288,7 +288,7 @@ def test_doctor_warns_of_a_torchvision_that_fails(tmp_path: Path, monkeypatch: p
 def test_data_import_info_and_verify(pictures: Path, tmp_path: Path) -> None:
     """What is imported can be described and verified, and is not overwritten unawares."""
     store = tmp_path / "p.h5"
-    assert "3 items for 'image'" in succeed("data", "import", "images", pictures, store, "--size", "4x6")
+    assert "3 items for 'image'" in succeed("data", "import", "images", pictures, "-o", store, "--size", "4x6")
     facts = json.loads(succeed("data", "info", store, "--json"))
     images = facts["arrays"]["images"]
     assert (images["shape"], images["dtype"]) == ([3, 6, 4, 3], "uint8")
@@ -299,15 +299,15 @@ def test_data_import_info_and_verify(pictures: Path, tmp_path: Path) -> None:
     assert "held out" in told
     assert "whole; 3 items" in succeed("data", "verify", store)
     assert json.loads(succeed("data", "verify", store, "--json"))["sha256"] == facts["sha256"]
-    assert "found an existing one" in fail(2, "data", "import", "images", pictures, store)
-    succeed("data", "import", "images", pictures, store, "--overwrite")
+    assert "found an existing one" in fail(2, "data", "import", "images", pictures, "-o", store)
+    succeed("data", "import", "images", pictures, "-o", store, "--overwrite")
     assert json.loads(succeed("data", "info", store, "--json"))["arrays"]["images"]["shape"] == [3, 8, 8, 3]
 
 
 def test_a_damaged_or_foreign_store_is_refused_with_3(pictures: Path, tmp_path: Path) -> None:
     """One flipped bit is found."""
     store = tmp_path / "p.h5"
-    succeed("data", "import", "images", pictures, store)
+    succeed("data", "import", "images", pictures, "-o", store)
     data = bytearray(store.read_bytes())
     data[-100] ^= 1
     store.write_bytes(data)
@@ -323,17 +323,17 @@ def test_a_damaged_or_foreign_store_is_refused_with_3(pictures: Path, tmp_path: 
 def test_data_import_names_what_is_wrong(pictures: Path, tmp_path: Path) -> None:
     """Formats, flags and sources are checked, each with its own message."""
     out = tmp_path / "p.h5"
-    assert "Did you mean 'images'?" in fail(2, "data", "import", "imges", pictures, out)
+    assert "Did you mean 'images'?" in fail(2, "data", "import", "imges", pictures, "-o", out)
     for name in ("images", "cifar10", "idx", "npz"):
-        assert "found none of that name" in fail(3, "data", "import", name, tmp_path / "none", out)
-    assert "--limit: expected int" in fail(2, "data", "import", "images", pictures, out, "--limit", "many")
-    assert "a size is 2 positive numbers" in fail(2, "data", "import", "images", pictures, out, "--size", "4x4x4")
+        assert "found none of that name" in fail(3, "data", "import", name, tmp_path / "none", "-o", out)
+    assert "--limit: expected int" in fail(2, "data", "import", "images", pictures, "-o", out, "--limit", "many")
+    assert "a size is 2 positive numbers" in fail(2, "data", "import", "images", pictures, "-o", out, "--size", "4x4x4")
     assert "expected to write into an existing folder" in fail(
-        2, "data", "import", "images", pictures, tmp_path / "no" / "p.h5"
+        2, "data", "import", "images", pictures, "-o", tmp_path / "no" / "p.h5"
     )
     (pictures / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
-    assert "broken.png" in fail(3, "data", "import", "images", pictures, out)
-    result = inrkit("data", "import", "images", pictures, out, "--skip-broken")
+    assert "broken.png" in fail(3, "data", "import", "images", pictures, "-o", out)
+    result = inrkit("data", "import", "images", pictures, "-o", out, "--skip-broken")
     assert result.exit_code == 0
     assert "1 skipped" in result.stdout
     assert "broken.png" in result.stderr
@@ -348,13 +348,13 @@ def test_data_import_of_idx_and_npz_keeps_labels_and_splits(tmp_path: Path) -> N
         labels = struct.pack(">HBBI", 0, 8, 1, count) + bytes(i % 3 for i in range(count))
         (source / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(images))
         (source / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
-    succeed("data", "import", "idx", source, tmp_path / "all.h5")
+    succeed("data", "import", "idx", source, "-o", tmp_path / "all.h5")
     arrays = json.loads(succeed("data", "info", tmp_path / "all.h5", "--json"))["arrays"]
     assert {name: array["shape"][0] for name, array in arrays.items()} == {"images": 17, "labels": 17, "split": 17}
-    succeed("data", "import", "idx", source, tmp_path / "test.h5", "--split", "test")
+    succeed("data", "import", "idx", source, "-o", tmp_path / "test.h5", "--split", "test")
     assert json.loads(succeed("data", "info", tmp_path / "test.h5", "--json"))["items"] == 5
     np.savez(tmp_path / "a.npz", images=np.zeros((6, 4, 4, 3), np.uint8), labels=np.arange(6))
-    assert "6 items" in succeed("data", "import", "npz", tmp_path / "a.npz", tmp_path / "npz.h5")
+    assert "6 items" in succeed("data", "import", "npz", tmp_path / "a.npz", "-o", tmp_path / "npz.h5")
 
 
 # ------------------------------------------------------------------------------------------------ train

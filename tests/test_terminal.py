@@ -160,7 +160,7 @@ def test_imports_show_how_far_they_are(name: str, tmp_path: Path, monkeypatch: p
     command = command_of(importer_of(name, monkeypatch))
     source = IMPORTERS[name](tmp_path / "source")
     with terminal() as seen:
-        command.main([str(source), str(tmp_path / "a.h5")], standalone_mode=False)
+        command.main([str(source), "-o", str(tmp_path / "a.h5")], standalone_mode=False)
     if name.endswith("VoxelsImporter") or name == "webdataset":  # nobody knows how many there are before the end
         assert "3/?" in seen.counts
         assert max(map(len, seen.lines)) <= 80

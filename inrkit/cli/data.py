@@ -22,7 +22,7 @@ def data() -> None:
     """Import, describe and verify data sets.
 
     \b
-      inrkit data import images ~/photos photos.h5 --size 64x64
+      inrkit data import images ~/photos -o photos.h5 --size 64x64
       inrkit data info photos.h5
       inrkit data verify photos.h5
 
@@ -58,19 +58,19 @@ class Formats(click.Group):
     "import",
     cls=Formats,
     short_help="Import files of a known format into a store.",
-    subcommand_metavar="FORMAT SOURCE OUT [OPTIONS]",
+    subcommand_metavar="FORMAT SOURCE -o OUT [OPTIONS]",
 )
 def import_() -> None:
     """Import SOURCE, files in the given FORMAT, into one store OUT.
 
     \b
-      inrkit data import images ~/photos photos.h5
-      inrkit data import images ~/photos photos.h5 --size 64x64 --skip-broken
+      inrkit data import images ~/photos -o photos.h5
+      inrkit data import images ~/photos -o photos.h5 --size 64x64 --skip-broken
       inrkit data import images --help            the flags of a format
     """
 
 
-_METAVARS = {"size": "WxH", "split_file": "FILE", "inside": "FOLDER", "column": "NAME", "label": "NAME"}
+_METAVARS = {"size": "WxH", "split_file": "FILE", "inside": "FOLDER", "column": "NAME", "label_column": "NAME"}
 _OF_TYPES = {int: "N", float: "X", Path: "FILE"}
 
 
@@ -96,7 +96,8 @@ def _option(field: schema.Field) -> click.Option:
     flag, text = _flag(field.key), f"{field.help or field.key} [default: {_text(field.default)}]"
     kinds = schema.some(field.kind)
     if kinds == [bool]:
-        return click.Option([f"{flag}/--no-{flag[2:]}", field.key], default=None, help=text)
+        other = f"/--no-{flag[2:]}" if field.default else ""
+        return click.Option([f"{flag}{other}", field.key], is_flag=True, default=None, help=text)
     choices = typing.get_args(kinds[0])
     if len(kinds) == 1 and typing.get_origin(kinds[0]) is typing.Literal and all(type(o) is str for o in choices):
         return click.Option([flag, field.key], type=click.Choice(choices), help=text)
@@ -138,19 +139,17 @@ def command_of(importer: type[Any]) -> click.Command:
             raise type(error)(as_flags(str(error), fields)) from error
 
     call = f"inrkit data import {importer.name}"
-    return Command(
+    command = Command(
         importer.name,
         callback=run,
         help=f"{importer.summary[:1].upper()}{importer.summary[1:]}, as a store for the modality "
-        f"'{importer.modality}'.\n\n\b\n  {call} SOURCE data.h5\n  {call} SOURCE data.h5 --overwrite\n"
+        f"'{importer.modality}'.\n\n\b\n  {call} SOURCE -o data.h5\n  {call} SOURCE -o data.h5 --overwrite\n"
         "  inrkit train --data data.h5",
-        params=[
-            click.Argument(["source"], type=option.PATH),
-            click.Argument(["out"], type=click.Path(dir_okay=False, path_type=Path)),
-            *(_option(field) for field in fields.values()),
-            click.Option(["--overwrite"], is_flag=True, help="Replace OUT if it exists."),
-        ],
+        params=[click.Argument(["source"], type=option.PATH), *(_option(field) for field in fields.values())],
     )
+    written = option.out("Store to write, such as data.h5.", required=True, dir_okay=False)(command)
+    replaced: click.Command = click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")(written)
+    return replaced
 
 
 def _import(importer: type[Any], source: Path, out: Path, options: Any, *, overwrite: bool) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from inrkit.storage.inrfile import InrFile
     from inrkit.storage.rounding import Dtype
 
-_SPLIT = click.Choice(["train", "test", "both"])
+_SPLIT = click.Choice(["train", "test", "all"])
 _BATCH = 64
 _ON_SHEET = 24
 
@@ -29,7 +29,7 @@ _ON_SHEET = 24
 @option.run
 @option.inputs(required=False)
 @option.data("Encode a whole data set: a store, or 'embedded' (the synthetic signals). [default: none]")
-@click.option("--split", type=_SPLIT, default="both", show_default=True, help="Which split of --data.")
+@click.option("--split", type=_SPLIT, default="all", show_default=True, help="Which split of --data.")
 @click.option(
     "-n", "limit", metavar="N", type=option.COUNT, help="Maximum number of signals of each split. [default: all]"
 )
@@ -143,7 +143,7 @@ def _encode_set(model: "Model", data: str, split: str, limit: int | None, out: P
     from inrkit.inference.encodeset import SPLITS, encode_set
 
     store = out or made_folder(model.run) / "params.h5"
-    splits = SPLITS if split == "both" else (split,)
+    splits = SPLITS if split == "all" else (split,)
     with bar("encoding") as progress:
         path = None if data == option.EMBEDDED else data
         return encode_set(model, path, store, splits=splits, limit=limit, progress=progress)

@@ -1,12 +1,15 @@
 """Help that teaches: a summary, the commonest calls, what the command does, and its options by what they are about."""
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
+from inrkit.errors import UsageError
+
 GROUPS = {
-    "What": "modality preset size_name config set data base init objective readout task mask box text invert factor "
+    "What": "modality preset network config set data base init objective readout task mask box text invert factor "
     "level label split sets metrics features weights whole sizes at places orbit depth row rows pick only expected "
     "axes dtype license data_terms",
     "How much": "count n steps minutes batch_size lr passes size columns scale limit seeds equal",
@@ -19,7 +22,14 @@ _GROUP_OF = {name: group for group, names in GROUPS.items() for name in names.sp
 
 
 class Command(click.Command):
-    """A command of ours."""
+    """A command of ours; what it writes is named with -o and never by a word of its own."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing and any(parameter.name == "out" for parameter in self.params):
+            given, rest, _ = self.make_parser(ctx).parse_args(list(args))
+            if len(rest) == 1 and not given.keys() & {"out", "help"}:
+                raise UsageError(_with_out(ctx.command_path, args, rest[0]))
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         grouped: dict[str, list[tuple[str, str]]] = {group: [] for group in (*GROUPS, "Help")}
@@ -33,6 +43,13 @@ class Command(click.Command):
             if records:
                 with formatter.section(group):
                     formatter.write_dl(records)
+
+
+def _with_out(path: str, args: Sequence[str], word: str) -> str:
+    """What to say of a word that is most likely the name of what is to be written."""
+    last = len(args) - 1 - args[::-1].index(word)
+    call = shlex.join([*path.split(), *args[:last], *args[last + 1 :], "-o", word])
+    return f"what is written is named with '-o', found '{word}' without it. Did you mean '{call}'?"
 
 
 def command(name: str | None = None) -> Callable[[Callable[..., Any]], Command]:

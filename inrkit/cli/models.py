@@ -39,7 +39,7 @@ def models() -> None:
     \b
       inrkit models list
       inrkit sample faces -n 16
-      inrkit models save runs/first first
+      inrkit models save runs/first -o first
       inrkit encode first photo.png
 
     Wherever a command asks for a RUN, the name of a model does: 'inrkit sample faces'. So does the folder of a saved
@@ -81,7 +81,6 @@ def _described(name: str) -> dict[str, Any]:
 
 @command()
 @option.run
-@click.argument("folder", type=option.PATH)
 @_DTYPE
 @_LICENSE
 @click.option(
@@ -92,23 +91,24 @@ def _described(name: str) -> dict[str, Any]:
     help="What it was trained on, and under which terms.",
 )
 @option.device("cpu")
-def save(run: Path, folder: Path, dtype: Any, license: str, data_terms: str, device: str) -> None:
-    """Save the model of RUN as FOLDER: config, averaged weights, a sheet of samples, and a card.
+@option.out("Folder for the model.", required=True, file_okay=False)
+def save(run: Path, out: Path, dtype: Any, license: str, data_terms: str, device: str) -> None:
+    """Save the model of RUN as a folder: config, averaged weights, a sheet of samples, and a card.
 
     \b
-      inrkit models save runs/first first
-      inrkit models save runs/first first --license Apache-2.0 --data-terms "photographs of mine"
+      inrkit models save runs/first -o first
+      inrkit models save runs/first -o first --license Apache-2.0 --data-terms "photographs of mine"
       inrkit sample first -n 16
 
     The card (README.md) takes the figures that 'inrkit evaluate RUN' found. A manifest holds a hash of every file. Of
-    the files that the run read, such as its data, only the names are kept. A model in FOLDER is replaced.
+    the files that the run read, such as its data, only the names are kept. A model in OUT is replaced.
     """
     from inrkit.inference.model import Model
 
     with bar("saving"):
-        made = Model.load(run, device=device).save(folder, dtype, license=license, data_terms=data_terms)
+        made = Model.load(run, device=device).save(out, dtype, license=license, data_terms=data_terms)
     size = sum(file.stat().st_size for file in made.iterdir())
-    say(f"{folder}: {shown_bytes(size)}; see {folder / 'README.md'}")
+    say(f"{out}: {shown_bytes(size)}; see {out / 'README.md'}")
 
 
 @command()

@@ -14,6 +14,7 @@ from inrkit.cli.table import Table, say_result
 from inrkit.config.given import check_given, check_preset
 from inrkit.config.toml import read_toml, to_toml, unstructure
 from inrkit.errors import DataError, UsageError
+from inrkit.plugins import load_plugins
 
 
 @command()
@@ -30,11 +31,12 @@ from inrkit.errors import DataError, UsageError
     help="Named set of config values, listed by 'inrkit presets'. [default: the modality's first]",
 )
 @click.option(
-    "--size",
+    "--network",
     metavar="NAME",
     help="Size of the network: small, base, large or paper; width, depth, batch size, learning rate and steps follow. "
     "[default: the preset's]",
 )
+@option.size("Resolution to train at, such as 64x64. [default: that of the data, or the preset's]")
 @click.option("--config", type=option.FILE, help="TOML file with config keys. [default: none]")
 @option.keys("--set", "sets", "Set any config key, such as options.width=128; may be repeated.")
 @option.data("Data set: a store, a folder or NAME://ADDRESS. [default: synthetic signals]")
@@ -109,6 +111,7 @@ from inrkit.errors import DataError, UsageError
 def train(
     modality: str | None,
     preset: str | None,
+    size: str | None,
     config: Path | None,
     sets: tuple[str, ...],
     out: Path | None,
@@ -127,7 +130,7 @@ def train(
 
     \b
       inrkit train --out runs/first                       synthetic signals, no download
-      inrkit train --size base --minutes 60               a larger network, as many steps as fit
+      inrkit train --network base --minutes 60            a larger network, as many steps as fit
       inrkit train --data photos.h5 --steps 20000 --set options.width=384
       inrkit train --data photos.h5 --dry-run             how long will it take here?
       inrkit train --preset cifar10 --print-config > mine.toml
@@ -153,6 +156,8 @@ def train(
             given.setdefault("init", str(base))
         if modality is None:
             modality = _modality(config, flags["data"]) if theirs is None else theirs.modality
+        if size is not None:
+            sets = (f"options.size={_cells(size, modality)}", *sets)
         resolved = resolve(modality, preset, config, sets, given, theirs)
         choose_device(resolved.config.device)  # refused before anything is computed
         if print_schema or print_config:
@@ -204,6 +209,13 @@ def _check_names(
     values = check_given(file, given, sets, "image")
     if "preset" in values and ("modality" in given or (fresh and "data" not in values)):
         check_preset(values["modality"], values["preset"], complete.summaries(values["modality"]))
+
+
+def _cells(size: str, modality: str) -> str:
+    """The cells along each axis that a size such as 640x480 means."""
+    from inrkit.nn.grid import parse_size
+
+    return ",".join(map(str, parse_size(size, getattr(load_plugins().modality(modality), "axes", 2))))
 
 
 def _modality(config: Path | None, data: str | None) -> str:

@@ -29,8 +29,8 @@ def check_given(file: Path | None, flags: Mapping[str, Any], overrides: Sequence
         if not dot or table not in TABLES:
             values = apply_overrides(RunConfig, values, [text])
     config = structure(RunConfig, values, origin=origin)
-    if config.size is not None:
-        Size.named(config.size)
+    if config.network is not None:
+        Size.named(config.network)
     registry = load_plugins()
     registry.entry("modality", config.modality)
     registry.entry("objective", config.objective)

@@ -110,7 +110,7 @@ def resolve(
         flags, overrides = _merged(flags, _nested(overrides)), ()
     values = {key: attrs.fields_dict(RunConfig)[key].default for key in ("objective", "readout")}
     values |= _preset(cls, preset or given.get("preset"))
-    if (size := flags.get("size", given.get("size"))) is not None:
+    if (size := flags.get("network", given.get("network"))) is not None:
         values = _merged(values, cls.sized(Size.named(size)))
     values = _merged(_merged(_for_others(cls, values, given, flags, overrides), given), flags)
     values["modality"] = cls.name

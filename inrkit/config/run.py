@@ -41,7 +41,9 @@ class RunConfig:
 
     modality: str = attrs.field(metadata={"help": "modality (kind of signal), by its registered name"})
     preset: str | None = option(None, "preset that the other values were taken from")
-    size: str | None = option(None, "size of the network that the other values were taken from")
+    network: str | None = option(
+        None, "small, base, large or paper: the size of network that other values were taken from"
+    )
     data: str | None = option(None, "data set to train on, as a store; none: the built-in synthetic signals")
     init: str | None = option(
         None, "run directory, checkpoint or named model (inrkit models list) whose weights initialise the model"

@@ -30,7 +30,8 @@ class Size:
     def named(name: str) -> "Size":
         """The size of this name."""
         if name not in SIZES:
-            raise UsageError(f"there is no size '{name}'; there are {', '.join(SIZES)}.{did_you_mean(name, SIZES)}")
+            hint = did_you_mean(name, SIZES)
+            raise UsageError(f"there is no network of size '{name}'; there are {', '.join(SIZES)}.{hint}")
         return SIZES[name]
 
     @property

@@ -43,7 +43,7 @@ Signals of the modality `$name`, on a grid with $count, for [inrkit](https://pyp
 ## What to change first
 
 1. `array_of` in `$package/modality.py`: how a file of yours is read. As it is, a file is a `.npy` array
-   (channels, $sizes), and `inrkit data import $name-files FOLDER data.h5` makes a data set of a folder of them.
+   (channels, $sizes), and `inrkit data import $name-files FOLDER -o data.h5` makes a data set of a folder of them.
 2. `invent`: signals to try things out with where there are no data. Leave it out, and data have to be given.
 3. `values_of`: what a data set holds as values in [-1, 1].
 4. `pictures` and `write`: what people look at, and the files they keep.

@@ -130,7 +130,7 @@ def read_header(path: Path) -> tuple[int, str]:
         if kind := atomic.signal_kind(block):
             hint = f"one signal is no data set, but a folder of them is: '--data {path.parent}'"
             raise DataError(f"{path}: expected a store, found a {kind} file; {hint}") from error
-        advice = "it is damaged, or of another format, which 'inrkit data import FORMAT FILE OUT' makes a store of"
+        advice = "it is damaged, or of another format, which 'inrkit data import FORMAT FILE -o STORE' reads"
         raise DataError(f"{path}: expected a store, found a file without its header; {advice}") from error
     if facts.get("version") != VERSION:
         found = f"expected a store of version {VERSION}, found version {facts.get('version')}"

@@ -1,6 +1,6 @@
 """Sound: waveforms become functions of time, which are heard at any sampling rate.
 
-inrkit data import wav recordings.zip sounds.h5 --seconds 0.5
+inrkit data import wav recordings.zip -o sounds.h5 --seconds 0.5
 inrkit train --modality audio --data sounds.h5 --out runs/sounds
 """
 

@@ -2,21 +2,21 @@
 
 inrkit train --preset faces --steps 3600 --out runs/faces
 inrkit evaluate runs/faces -n 500 --search-times
-inrkit models save runs/faces plugins/inrkit_models/faces --license Apache-2.0
+inrkit models save runs/faces -o plugins/inrkit_models/faces --license Apache-2.0
 
-inrkit data import idx FOLDER digits.h5
+inrkit data import idx FOLDER -o digits.h5
 inrkit train --preset faces --data digits.h5 --set options.classes=10 --set label_dropout=0.1 --steps 5000 \\
     --out runs/digits
 inrkit evaluate runs/digits -n 500 --search-times
-inrkit models save runs/digits plugins/inrkit_models/digits --license CC-BY-SA-3.0
+inrkit models save runs/digits -o plugins/inrkit_models/digits --license CC-BY-SA-3.0
 
-inrkit train --modality nerf --size small --steps 4000 --out runs/cars
+inrkit train --modality nerf --network small --steps 4000 --out runs/cars
 inrkit evaluate runs/cars -n 300
-inrkit models save runs/cars plugins/inrkit_models/cars --license Apache-2.0
+inrkit models save runs/cars -o plugins/inrkit_models/cars --license Apache-2.0
 
 inrkit train --modality audio --preset strings --out runs/strings
 inrkit evaluate runs/strings -n 500 --search-times
-inrkit models save runs/strings plugins/inrkit_models/strings --license Apache-2.0
+inrkit models save runs/strings -o plugins/inrkit_models/strings --license Apache-2.0
 """
 
 from pathlib import Path

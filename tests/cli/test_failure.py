@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def test_options_are_named_as_they_are_typed(run: Path, picture: Path, tmp_path:
     folder.mkdir()
     for side in (8, 9):
         Image.fromarray(np.zeros((side, side, 3), np.uint8)).save(folder / f"{side}.png")
-    assert "'--size' for all" in said(3, "data", "import", "images", folder, tmp_path / "a.h5")
+    assert "'--size' for all" in said(3, "data", "import", "images", folder, "-o", tmp_path / "a.h5")
 
 
 def test_options_are_checked_before_a_model_is_loaded(picture: Path, tmp_path: Path) -> None:
@@ -87,8 +88,22 @@ def test_other_programs_words_lead_to_ours() -> None:
     assert "Did you mean 'sample'?" in said(2, "generate")
     assert "Did you mean 'evaluate'?" in said(2, "eval")
     assert "the same command, with the same OUT, resumes a run" in said(2, "train", "--resume")
-    call = "there is no '-o' here: the call is 'inrkit models save RUN"
-    assert call in said(2, "models", "save", "faces", "-o", "mine")
+    call = "there is no '-o' here: the call is 'inrkit models push RUN"
+    assert call in said(2, "models", "push", "faces", "-o", "mine")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("data import images . a.h5 --size 4x4", "data import images . --size 4x4 -o a.h5"),
+        ("models save faces mine", "models save faces -o mine"),
+        ("export a.inr mesh a.glb", "export a.inr mesh -o a.glb"),
+    ],
+)
+def test_what_is_written_is_named_with_o(typed: str, meant: str) -> None:
+    """A name without it is answered with the call that was meant."""
+    name = meant.rpartition(" ")[2]
+    assert f"'-o', found '{name}' without it. Did you mean 'inrkit {meant}'?" in said(2, *typed.split())
 
 
 def test_changed_keys_are_said_with_both_values(run: Path) -> None:
@@ -96,6 +111,14 @@ def test_changed_keys_are_said_with_both_values(run: Path) -> None:
     line = said(2, *TRAIN, "--out", run, "--set", "options.width=32")
     assert "options.width 16, now 32" in line
     assert "give '--extend' to train on" in said(2, *TRAIN, "--steps", "5", "--out", run)
+
+
+def test_size_is_a_resolution_everywhere(tmp_path: Path) -> None:
+    """Also of training, where one number is for all axes; the size of the network has a name of its own."""
+    for size, cells in (("12x8", [8, 12]), ("8", [8, 8])):
+        shown = CliRunner().invoke(main, ["train", "--size", size, "--network", "small", "--print-config"])
+        config = tomllib.loads(shown.stdout)
+        assert (config["options"]["size"], config["network"]) == (cells, "small")
 
 
 def test_files_that_are_something_else_are_named(picture: Path, tmp_path: Path) -> None:

@@ -77,11 +77,9 @@ def test_one_name_for_one_thing() -> None:
             for short in (name for name in names if not name.startswith("--")):
                 longs.setdefault(short, set()).update(name for name in names if name.startswith("--"))
             for name in names:
-                if path.startswith("inrkit data import") and name in ("--labels", "--label", "--split"):
+                if path.startswith("inrkit data import") and name in ("--labels", "--split"):
                     continue  # words of a format, such as the name of a column
                 takes.setdefault(name, set()).add(parameter.make_metavar(context))
     assert {short: names for short, names in longs.items() if len(names) > 1} == {}
     assert (longs["-o"], longs["-n"]) == ({"--out"}, {"--limit"})
-    # The size of a network is a word, the size of pictures two numbers.
-    assert takes.pop("--size") == {"WxH", "NAME"}
     assert {name: kinds for name, kinds in takes.items() if len(kinds) > 1} == {}

@@ -50,7 +50,8 @@ def test_constant_signals_are_learned(tmp_path: Path, same: bool) -> None:
 def test_one_class_is_a_class(tmp_path: Path) -> None:
     """A store whose only class conditions the network, with and without guidance."""
     pictures(tmp_path / "photos" / "only", 40)
-    assert call("data", "import", "images", tmp_path / "photos", tmp_path / "one.h5", "--labels", "folder")[0] == 0
+    words = ("images", tmp_path / "photos", "-o", tmp_path / "one.h5", "--labels", "folder")
+    assert call("data", "import", *words)[0] == 0
     one_class = ("--set", "options.classes=1", "--set", "label_dropout=0.1")
     assert train(tmp_path / "one.h5", tmp_path / "run", *one_class)[0] == 0
     assert call("evaluate", tmp_path / "run", "-n", "16", "--metrics", "psnr")[0] == 0

@@ -90,7 +90,7 @@ def alone(folder: Path) -> Path:
     table = json.loads((posed(folder) / "cameras.json").read_text())
     table["images"] = table["images"][:3]
     (folder / "cameras.json").write_text(json.dumps(table))
-    assert code_of("data", "import", "posed-images", folder, folder.with_suffix(".h5")) == 0
+    assert code_of("data", "import", "posed-images", folder, "-o", folder.with_suffix(".h5")) == 0
     return folder.with_suffix(".h5")
 
 
@@ -196,14 +196,14 @@ def test_classes_are_the_folders_that_objects_lie_in(tmp_path: Path) -> None:
     assert (cars / "cars_train").is_dir()
     (others / "cars_train").rename(others / "boxes_train")
     data, run = tmp_path / "both.h5", tmp_path / "run"
-    assert code_of("data", "import", "srn", tmp_path / "sets", data) == 0
+    assert code_of("data", "import", "srn", tmp_path / "sets", "-o", data) == 0
     assert stored_classes(data) == (["boxes", "cars"], [0, 0, 1, 1, 1])
     assert code_of(*trained(run, "--data", str(data), "--set", "label_dropout=.3", classes=2)) == 0
     guided = ("--label", "cars,boxes", "--guidance", "1.5")
     assert code_of("sample", run, "-n", "2", *guided, "-o", tmp_path / "new") == 0
     assert load_inr(tmp_path / "new/0000.inr").provenance["label"] == 1
     assert code_of(*trained(tmp_path / "three", "--data", str(data), classes=3)) == 2
-    assert code_of("data", "import", "srn", tmp_path / "sets", tmp_path / "none.h5", "--labels", "none") == 0
+    assert code_of("data", "import", "srn", tmp_path / "sets", "-o", tmp_path / "none.h5", "--labels", "none") == 0
     assert stored_classes(tmp_path / "none.h5") == ([], [])
 
 

@@ -315,7 +315,7 @@ def test_bad_input_is_named_and_nothing_is_written(
         imported(name, source)
     out = tmp_path / "out.h5"
     with pytest.raises(SystemExit) as ended:
-        main(["data", "import", name, str(source), str(out)])
+        main(["data", "import", name, str(source), "-o", str(out)])
     assert ended.value.code == 3
     assert not out.exists()
     assert capsys.readouterr().err.count("\n") == 1

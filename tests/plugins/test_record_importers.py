@@ -101,7 +101,7 @@ def test_plain_columns_of_bytes(tmp_path: Path) -> None:
     """Chosen by their names; classes may be words, numbered as they come."""
     raw = [encoded(one) for one in PICTURES]
     path = table(tmp_path / "x.parquet", metadata=False, a=raw, b=raw[::-1], kind=list("xyxyxy"))
-    found = stored(ParquetImporter, path, column="b", label="kind")
+    found = stored(ParquetImporter, path, column="b", label_column="kind")
     np.testing.assert_array_equal(found.arrays["images"], np.stack(PICTURES[::-1]))
     assert found.arrays["labels"].tolist() == [0, 1] * 3
     assert found.attributes["class_names"] == ["x", "y"]

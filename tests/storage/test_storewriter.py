@@ -115,7 +115,7 @@ LIMITED = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (3 << 20, 3 << 20))
 from inrkit.__main__ import main
-sys.argv = ["inrkit", "data", "import", "npz", sys.argv[1], sys.argv[2]]
+sys.argv = ["inrkit", "data", "import", "npz", sys.argv[1], "-o", sys.argv[2]]
 main()
 """
 

@@ -20,7 +20,7 @@ class TableOptions(RecordOptions):
     """Tables with a column of pictures."""
 
     column: str | None = option(None, "column of the images; by default the only one that holds bytes")
-    label: str | None = option(None, "column of the classes; by default 'label', 'labels' or 'class'")
+    label_column: str | None = option(None, "column of the classes; by default 'label', 'labels' or 'class'")
 
 
 @final
@@ -134,7 +134,7 @@ def _images(file: Path, schema: Any, asked: str | None) -> str:
 
 def _label(file: Path, schema: Any, options: TableOptions) -> str | None:
     """The column of the classes."""
-    types, asked = _arrow().types, options.label
+    types, asked = _arrow().types, options.label_column
     if options.labels == "none":
         return None
     for name in _LABELS if asked is None else (asked,):
