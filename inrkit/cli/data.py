@@ -166,6 +166,8 @@ def _import(importer: type[Any], source: Path, out: Path, options: Any, *, overw
         note(f"skipped {line}")
     if len(writer.skipped) > 20:
         note(f"skipped {len(writer.skipped) - 20} more")
+    for line in writer.remarks[:20]:
+        note(line)
     store = Store(out)
     arrays = ", ".join(f"{name} {'x'.join(map(str, store.shape(name)))}" for name in store.names)
     say(f"{out}: {len(store)} items for '{store.modality}', {shown_bytes(out.stat().st_size)}: {arrays}")

@@ -112,6 +112,13 @@ class Display(abc.ABC):
         """
         return ""
 
+    def remarks(self, signals: Signals) -> Sequence[str]:
+        """What of each signal that was `read` is other than the model knows, or was changed; "" where nothing is.
+
+        For people, as `fitting`.
+        """
+        return [""] * len(next(iter(signals.values())))
+
     def originals(self, path: Path) -> Sequence[Original]:
         """The signals of a file at its own resolution; for ``edit``, whose results then have that too.
 

@@ -107,15 +107,16 @@ def _what(one: Any) -> str:
 
 def fittings(modality: Modality, signals: Signals, names: Sequence[str]) -> list[str]:
     """What was done to the signals of files to fit the model, in a line for each kind of change."""
-    if "size" not in signals:
-        return []
     changes: dict[str, list[str]] = {}
-    for name, size in zip(names, signals["size"].tolist(), strict=True):
-        changes.setdefault(modality.display.fitting(tuple(size)), []).append(name)
+    for name, size in zip(names, signals["size"].tolist() if "size" in signals else (), strict=False):
+        if change := modality.display.fitting(tuple(size)):
+            changes.setdefault(f"the model sees {change}", []).append(name)
+    for name, remark in zip(names, modality.display.remarks(signals), strict=True):
+        if remark:
+            changes.setdefault(remark, []).append(name)
     return [
-        f"{found[0] if len(found) == 1 else f'{len(found)} files such as {found[0]}'}: the model sees {change}"
+        f"{found[0] if len(found) == 1 else f'{len(found)} files such as {found[0]}'}: {change}"
         for change, found in changes.items()
-        if change
     ]
 
 

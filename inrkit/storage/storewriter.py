@@ -27,7 +27,7 @@ class StoreWriter(contextlib.AbstractContextManager["StoreWriter"]):
             out.attributes["title"] = "holidays"
 
     ``attributes`` hold whatever JSON can hold and are written last; ``skipped`` is for one line for each thing in a
-    source that was left out.
+    source that was left out, and ``remarks`` for what was done to signals or is odd about them.
 
     Args:
         modality: The name of the modality that understands the arrays.
@@ -41,6 +41,7 @@ class StoreWriter(contextlib.AbstractContextManager["StoreWriter"]):
             raise UsageError(f"{path}: expected a new file, found an existing one; {advice}")
         self.attributes: dict[str, Any] = {}
         self.skipped: list[str] = []
+        self.remarks: list[str] = []
         self._count = 0
         self._part: _Part | None = None
 

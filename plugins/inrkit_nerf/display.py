@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from inrkit import Batch, Display, Measure, Params, Signals, Source, Surface, UsageError, View, heat, psnr
+from inrkit_nerf.backdrop import backdrop_of
 from inrkit_nerf.formats.files import read_objects, write_views
 from inrkit_nerf.observation import Rays, ViewObservation
 from inrkit_nerf.scene import Scene
@@ -43,6 +44,25 @@ class NerfDisplay(Display):
     def read(self, paths: Sequence[Path]) -> tuple[Signals, Sequence[str]]:
         scene = self.scene
         return read_objects(paths, scene.size, scene.options.views, scene.world_cameras({}), scene.background)
+
+    def fitting(self, size: tuple[int, ...]) -> str:
+        (height, width), new = size, self.scene.size
+        if (height, width) == new:
+            return ""
+        stretched = "" if abs(width * new[0] / (height * new[1]) - 1) < 0.02 else ", not in proportion"
+        return f"{new[1]} x {new[0]} from {width} x {height}{stretched}"
+
+    def remarks(self, signals: Signals) -> Sequence[str]:
+        expected, bent = self.scene.options.background, signals["bent"].tolist()
+        found = [backdrop_of(each.movedim(1, -1).numpy()) for each in signals["images"]]
+        return [
+            "; ".join(
+                ["the distortion of its lens is undone"] * lens
+                + [f"the model knows objects before {expected}; what is before another is taken for a part of it"]
+                * (expected != "random" and behind != expected)
+            )
+            for behind, lens in zip(found, bent, strict=True)
+        ]
 
     def write(self, values: Sequence[Tensor], path: Path) -> Path:
         return write_views(torch.cat([(value + 1) / 2 for value in values], 1), path)

@@ -86,6 +86,12 @@ class NerfModality(Modality):
                 options = attrs.evolve(options, **{name: read.get(name, float)(facts[name])})
         if options.background == "random" and facts["channels"] != 4:
             raise UsageError("'options.background' is random, but the data's views have no opacity; use white or black")
+        behind = source.objects.backdrop if isinstance(source, ViewSource) else "other"
+        if {behind, options.background} == {"white", "black"}:
+            raise UsageError(
+                f"'options.background' is {options.background}, but the data's views have no opacity and show objects "
+                f"before {behind}; set it to {behind}"
+            )
         if options.classes is None:
             options = attrs.evolve(options, classes=facts["classes"])
         elif options.classes not in (0, facts["classes"]):

@@ -8,8 +8,11 @@ import torch
 from torch import Tensor
 
 from inrkit import DataError, Store
+from inrkit_nerf.backdrop import Backdrop, backdrop_of
 from inrkit_nerf.cameras import Cameras
 from inrkit_nerf.views import Views
+
+_LOOKED_AT = 16  # images, spread evenly, by which it is told what is behind the objects
 
 
 @final
@@ -67,6 +70,11 @@ class StoredViews(Views):
         if "labels" not in self._store.names:
             return None
         return torch.from_numpy(self._store.read("labels", self._starts[numbers].tolist())).long()
+
+    @property
+    def backdrop(self) -> Backdrop:
+        rows = sorted({int(i) for i in np.linspace(0, len(self._store) - 1, _LOOKED_AT)})
+        return backdrop_of(np.asarray(self._store.read("images", rows)))
 
     @property
     def facts(self) -> dict[str, object]:

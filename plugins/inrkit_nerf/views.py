@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from inrkit import Dice, Signals, Source
+from inrkit_nerf.backdrop import Backdrop
 from inrkit_nerf.cameras import Cameras
 
 
@@ -23,6 +24,11 @@ class Views(abc.ABC):
     @abc.abstractmethod
     def __len__(self) -> int:
         """How many objects there are."""
+
+    @property
+    @abc.abstractmethod
+    def backdrop(self) -> Backdrop:
+        """What the images show behind their objects."""
 
     @property
     @abc.abstractmethod

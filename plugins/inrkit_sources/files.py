@@ -150,7 +150,7 @@ def _said(path: Path, out: StoreWriter, more: Sequence[str]) -> list[str]:
             lines.append(f"brought from several sizes to {text[5:]}; another: --data 'files://{path.name}?size=WxH'")
     if out.skipped:
         lines.append(f"{len(out.skipped)} left out, first {out.skipped[0]}")
-    return lines
+    return [*lines, *out.remarks[:20]]
 
 
 def _told() -> Progress:

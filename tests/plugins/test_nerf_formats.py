@@ -279,7 +279,7 @@ BAD: dict[str, tuple[str, Callable[[Path], Path], str]] = {
     "nothing but transparent": (
         "posed-images",
         lambda p: transparent(posed(p)),
-        r"car: expected an object before a white or transparent background",
+        r"car: expected an object before a white, black or transparent background",
     ),
     "no name of an object": (
         "posed-images",

@@ -150,7 +150,7 @@ def no_picture(folder: Path) -> str:
 def empty_scene(folder: Path) -> str:
     for path in (folder / "cars_train/car1/rgb").iterdir():
         Image.new("RGB", (24, 24), "white").save(path)
-    return "car1: expected an object before a white or transparent background"
+    return "car1: expected an object before a white, black or transparent background"
 
 
 @pytest.mark.parametrize(

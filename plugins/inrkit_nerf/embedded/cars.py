@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from inrkit import Dice, Kept, UsageError
+from inrkit_nerf.backdrop import Backdrop
 from inrkit_nerf.cameras import SRN_FOCAL, Cameras, directions_at, inward, on_sphere, pixel_positions, spiral
 from inrkit_nerf.embedded.blueprint import Blueprint, draw_blueprint
 from inrkit_nerf.embedded.paint import materials, paint
@@ -137,6 +138,10 @@ class Cars(Views):
         """The same cars seen by any cameras (B or 1, V)."""
         cameras = cameras[0] if len(cameras.pose) == 1 else cameras
         return render_cars(numbers + SPLITS[self.split], cameras, supersample=self.supersample)
+
+    @property
+    def backdrop(self) -> Backdrop:
+        return "white"
 
     @property
     def facts(self) -> dict[str, object]:

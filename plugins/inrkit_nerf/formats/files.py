@@ -13,7 +13,7 @@ from torch import Tensor
 
 from inrkit import DataError, OneFile, Signals, UsageError, open_entries, write_bytes
 from inrkit_nerf.cameras import Cameras
-from inrkit_nerf.formats.posed import decode, read_view, spread
+from inrkit_nerf.formats.posed import decode, dimensions, read_view, spread
 from inrkit_nerf.formats.posed_images import posed_views
 
 _STILL, _MOVING, _FILM = (".png", ".jpg", ".jpeg"), (".gif", ".webp"), ".mp4"
@@ -30,11 +30,14 @@ def read_objects(
     Args:
         background: What shows through where a picture has opacity, on [-1, 1].
     """
-    images, poses, intrinsics = [], [], []
+    images, poses, intrinsics, sizes, bent = [], [], [], [], []
     for path in paths:
         with open_entries(path) as entries:
             if isinstance(entries, OneFile):
-                pixels = [decode(entries.read_one(entries.names()[0]), str(path), size)]
+                data = entries.read_one(entries.names()[0])
+                pixels = [decode(data, str(path), size)]
+                sizes.append(dimensions(data, str(path)))
+                bent.append(False)
                 if pixels[0].shape[-1] == 4 and not pixels[0][..., 3].any():
                     raise DataError(f"{path}: expected an object, found a picture that is transparent everywhere")
                 pose, k = canonical.pose[0], canonical.intrinsics[0]
@@ -47,6 +50,8 @@ def read_objects(
                 pixels = [image for image, _ in read]
                 pose = torch.from_numpy(np.stack([view.pose for view in found])).float()
                 k = torch.from_numpy(np.stack([one for _, one in read]))
+                sizes.append(size)  # in whichever proportion a picture is made that large, its camera is too
+                bent.append(any(view.lens.bends for view in found))
         images.append(torch.from_numpy(np.stack([_before(image, background) for image in pixels])).movedim(-1, 1))
         poses.append(pose)
         intrinsics.append(k)
@@ -54,8 +59,9 @@ def read_objects(
         raise UsageError(
             "objects with one view and with several cannot be encoded together; give them one kind at a time"
         )
-    signals = {"images": torch.stack(images), "pose": torch.stack(poses), "intrinsics": torch.stack(intrinsics)}
-    return signals, [str(path) for path in paths]
+    about = {"size": torch.tensor(sizes), "bent": torch.tensor(bent)}
+    cameras = {"pose": torch.stack(poses), "intrinsics": torch.stack(intrinsics)}
+    return {"images": torch.stack(images), **cameras, **about}, [str(path) for path in paths]
 
 
 def _before(pixels: np.ndarray, background: float) -> np.ndarray:

@@ -15,13 +15,6 @@ _VIEWS = 16  # views of an object that are looked at
 _MOST_PIXELS = 128  # a side of what is looked at of a view
 
 
-def foreground(images: np.ndarray) -> np.ndarray:
-    """Which pixels (..., H, W) show an object: what is not fully transparent, or else not white."""
-    if images.shape[-1] == 4:
-        return np.asarray(images[..., 3] > 2)
-    return np.asarray(images.min(-1) < 250)
-
-
 @final
 class Hull:
     """A box around all objects, a little larger than they are, found object by object.
@@ -38,21 +31,27 @@ class Hull:
         """Which of an object's views are looked at."""
         return list(np.linspace(0, count - 1, min(_VIEWS, count)).round().astype(int).tolist())
 
-    def add(self, cameras: Cameras, seen: torch.Tensor) -> None:
-        """An object as these cameras (V,) show it: the pixels (V, H, W) that are not background."""
+    def add(self, cameras: Cameras, seen: torch.Tensor) -> bool:
+        """An object as these cameras (V,) show it: the pixels (V, H, W) that are not background.
+
+        Whether there is a place that it may be at.
+        """
         small = min(cameras.size[0], _MOST_PIXELS), min(cameras.size[1], _MOST_PIXELS)
         cameras, seen = cameras.resized(small), F.adaptive_max_pool2d(seen.float(), small)
         centre = look_centre(cameras.pose)
         reach = (cameras.position - centre).norm(dim=1).max() * 0.75
         low, high = centre - reach, centre + reach
+        found = True
         for _ in range(2):  # first where it lies, then how far it reaches
             cell = (high - low) / _SIDE
             places = grid_centers((_SIDE, _SIDE, _SIDE)) * (high - low) / 2 + (low + high) / 2
             filled = places[_filled(places, cameras, seen, float(cell.norm()) / 2)]
-            if not len(filled):
+            found = len(filled) > 0
+            if not found:
                 break
             low, high = filled.amin(0) - cell / 2, filled.amax(0) + cell / 2
         self._low, self._high = torch.minimum(self._low, low), torch.maximum(self._high, high)
+        return found
 
     def box(self) -> list[list[float]]:
         """Its lower and upper corner."""

@@ -13,8 +13,9 @@ import numpy as np
 
 from inrkit import DataError, Entries, Importer, Progress, StoreWriter, at_least, open_entries, option, parse_size
 from inrkit_nerf.cameras import check_range
+from inrkit_nerf.formats.appending import ViewAppender
 from inrkit_nerf.formats.hull import Hull
-from inrkit_nerf.formats.posed import Posed, View, ViewAppender
+from inrkit_nerf.formats.posed import Posed, View
 
 HELD_OUT = 8
 """Of a scene that does not say which views are for testing, each so many-th is held out."""
@@ -66,6 +67,7 @@ class ViewImporter(Importer, abc.ABC):
             for views in itertools.chain(first, objects):
                 added.add(entries, views, told)
             added.settle()
+        out.remarks += added.remarks.lines()
         box = {} if hull is None else {"box": hull.box()}
         title = {"title": source.name.split(".")[0], "format": self.name, "objects": added.names}
         title |= {"class_names": classes} if classes else {}
