@@ -29,6 +29,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _WRONG_PLACE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError, FileExistsError)
 _WRONG_NAME = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTEMPTY}
 PLAIN = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+_BLOCK = 1 << 20  # bytes that are written at once, at least where there are more
 """How files of ours are opened, as far as the system knows such flags: no link, no waiting, bytes as they are."""
 _SIGNALS = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"RIFF": "WAV or WebP"}
 _TEMPORARY = re.compile(r"\.tmp-(?P<what>.+)-(?P<pid>\d+)")
@@ -235,16 +236,31 @@ def write_new_file(path: Path, parts: Iterable[Bytes]) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | PLAIN, 0o666)
     try:
-        for part in parts:
-            rest = memoryview(part).cast("B")
-            digest.update(rest)
-            size += rest.nbytes
+        for block in _blocks(parts):
+            digest.update(block)
+            size += block.nbytes
+            rest = block
             while rest.nbytes:
                 rest = rest[os.write(descriptor, rest) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
     return digest.hexdigest(), size
+
+
+def _blocks(parts: Iterable[Bytes]) -> Iterator[memoryview]:
+    """The same bytes with small parts joined: a network has hundreds of small tensors, and a call for each is slow."""
+    held = bytearray()
+    for part in parts:
+        data = memoryview(part).cast("B")
+        if len(held) + data.nbytes > _BLOCK:
+            yield memoryview(held)
+            held = bytearray()
+        if data.nbytes > _BLOCK:
+            yield data
+        else:
+            held += data
+    yield memoryview(held)
 
 
 def make_folder(path: Path) -> None:

@@ -29,8 +29,21 @@ def test_the_parts_are_written_in_order(tmp_path: Path) -> None:
     assert atomic.sha256_file(path, start=3) == atomic.sha256(b"def")
 
 
-def test_a_crash_at_any_call_leaves_the_old_or_the_new_file(tmp_path: Path, faulty) -> None:
+@pytest.mark.parametrize("block", [1, 3, 7, 1 << 20])
+def test_small_parts_are_written_together(tmp_path: Path, faulty, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    """The bytes are the same for any size of the blocks, and many small parts take few calls."""
+    parts = [bytes([i]) * (i % 5) for i in range(200)] + [b"", b"x" * 20, b"y"]
+    monkeypatch.setattr(atomic, "_BLOCK", block)
+    disk = faulty(10**6, failing(errno.EIO))
+    digest, size = atomic.write_new_file(tmp_path / "file", parts)
+    assert (tmp_path / "file").read_bytes() == b"".join(parts)
+    assert (digest, size) == (hashlib.sha256(b"".join(parts)).hexdigest(), sum(map(len, parts)))
+    assert disk.calls == 4 or block < 1 << 20  # open, write, fsync, close
+
+
+def test_a_crash_at_any_call_leaves_the_old_or_the_new_file(tmp_path: Path, faulty, monkeypatch) -> None:
     """Whichever call fails, the file is the old or the new one, and nothing unfinished stays behind."""
+    monkeypatch.setattr(atomic, "_BLOCK", 1)  # a call for each part
     path = tmp_path / "file"
     calls = 0
     for k in range(1, 50):
