@@ -21,10 +21,10 @@ from inrkit.inference.model import Model
 from inrkit.inference.signalset import SignalSet
 from inrkit.progress import Progress, quiet
 
-LOW, HIGH = 0.1, 20.0
+LOW, HIGH = 0.1, 40.0
 COARSE, FINE = 7, 5
-TRIED = (0.03, 0.1, 0.25, 0.5, MIDDLE, 1.5, 4.0)
-"""Levels that are tried when a run ends. By way of the lowest the second step changes almost nothing."""
+TRIED = (0.1, 0.25, 0.5, MIDDLE, 1.5, 4.0, 10.0, 30.0)
+"""Levels that are tried when a run ends. By way of the highest the second step hardly sees what the first has made."""
 LEAST, MOST = 64, 256
 _SEEN = 100
 """Signals of training for each one that is generated at a level: the search takes about a twentieth of the run."""
