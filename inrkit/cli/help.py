@@ -9,7 +9,7 @@ import click
 from inrkit.errors import UsageError
 
 GROUPS = {
-    "What": "modality preset network config set data base init objective readout task mask box text invert factor "
+    "What": "modality preset sizes config set data base init objective readout task mask box text invert factor "
     "level label split sets metrics features weights whole sizes at places orbit depth row rows pick only expected "
     "axes dtype license data_terms",
     "How much": "count n steps minutes batch_size lr passes size columns scale limit seeds equal",

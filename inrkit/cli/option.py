@@ -159,10 +159,11 @@ def _layout(
 
 def size(text: str) -> Decorator:
     """How large pictures are made; how many axes there are, the modality knows."""
-    return click.option("--size", metavar="WxH", help=text, callback=_checked(_check_size))
+    return click.option("--size", metavar="WxH", help=text, callback=_checked(check_size))
 
 
-def _check_size(text: str) -> None:
+def check_size(text: str) -> None:
+    """`UsageError` for what is no number of cells along each axis."""
     if not re.fullmatch(r"0*[1-9]\d*(x0*[1-9]\d*)*", text.lower()):
         raise UsageError(f"'--size' is positive numbers such as 64x64, or one for all axes (got '{text}')")
 

@@ -31,12 +31,13 @@ from inrkit.plugins import load_plugins
     help="Named set of config values, listed by 'inrkit presets'. [default: the modality's first]",
 )
 @click.option(
-    "--network",
-    metavar="NAME",
-    help="Size of the network: small, base, large or paper; width, depth, batch size, learning rate and steps follow. "
-    "[default: the preset's]",
+    "--size",
+    "sizes",
+    metavar="NAME|WxH",
+    multiple=True,
+    help="Size of the network (small, base, large or paper: width, depth, batch size, learning rate and steps follow), "
+    "or resolution to train at, such as 64x64; twice for both. [default: the preset's, and that of the data]",
 )
-@option.size("Resolution to train at, such as 64x64. [default: that of the data, or the preset's]")
 @click.option("--config", type=option.FILE, help="TOML file with config keys. [default: none]")
 @option.keys("--set", "sets", "Set any config key, such as options.width=128; may be repeated.")
 @option.data("Data set: a store, a folder or NAME://ADDRESS. [default: synthetic signals]")
@@ -111,7 +112,7 @@ from inrkit.plugins import load_plugins
 def train(
     modality: str | None,
     preset: str | None,
-    size: str | None,
+    sizes: Sequence[str],
     config: Path | None,
     sets: tuple[str, ...],
     out: Path | None,
@@ -130,7 +131,7 @@ def train(
 
     \b
       inrkit train --out runs/first                       synthetic signals, no download
-      inrkit train --network base --minutes 60            a larger network, as many steps as fit
+      inrkit train --size base --minutes 60               a larger network, as many steps as fit
       inrkit train --data photos.h5 --steps 20000 --set options.width=384
       inrkit train --data photos.h5 --dry-run             how long will it take here?
       inrkit train --preset cifar10 --print-config > mine.toml
@@ -142,7 +143,9 @@ def train(
     config, metrics, checkpoints, sheets of samples and a report.
     """
     _check(minutes, flags["steps"], as_json=as_json and not dry_run)
-    given = {key: value for key, value in {**flags, "trackers": trackers or None}.items() if value is not None}
+    network, cells = _sized(sizes)
+    flags |= {"trackers": trackers or None, "network": network}
+    given = {key: value for key, value in flags.items() if value is not None}
     with bar("starting") if not no_progress else contextlib.nullcontext():
         _check_names(given, modality, preset, config, sets, fresh=base is None)
         from inrkit.config.resolve import resolve
@@ -156,8 +159,8 @@ def train(
             given.setdefault("init", str(base))
         if modality is None:
             modality = _modality(config, flags["data"]) if theirs is None else theirs.modality
-        if size is not None:
-            sets = (f"options.size={_cells(size, modality)}", *sets)
+        if cells is not None:
+            sets = (f"options.size={_cells(cells, modality)}", *sets)
         resolved = resolve(modality, preset, config, sets, given, theirs)
         choose_device(resolved.config.device)  # refused before anything is computed
         if print_schema or print_config:
@@ -184,6 +187,16 @@ def _say_config(resolved: Any, *, as_schema: bool) -> None:
         say_json(config_schema(resolved))
     else:
         say(to_toml(unstructure(resolved.config)).rstrip("\n"))
+
+
+def _sized(sizes: Sequence[str]) -> tuple[str | None, str | None]:
+    """The size of the network, by its name, and the resolution."""
+    names, cells = [size for size in sizes if size.isalpha()], [size for size in sizes if not size.isalpha()]
+    for size in cells:
+        option.check_size(size)
+    if max(len(names), len(cells)) > 1:
+        raise UsageError(f"'--size' is one name and one resolution at most (got {', '.join(sizes)})")
+    return next(iter(names), None), next(iter(cells), None)
 
 
 def _check(minutes: float | None, steps: int | None, *, as_json: bool) -> None:

@@ -10,7 +10,7 @@ inrkit train --preset faces --data digits.h5 --set options.classes=10 --set labe
 inrkit evaluate runs/digits -n 500 --search-times
 inrkit models save runs/digits -o plugins/inrkit_models/digits --license CC-BY-SA-3.0
 
-inrkit train --modality nerf --network small --steps 4000 --out runs/cars
+inrkit train --modality nerf --size small --steps 4000 --out runs/cars
 inrkit evaluate runs/cars -n 300
 inrkit models save runs/cars -o plugins/inrkit_models/cars --license Apache-2.0
 

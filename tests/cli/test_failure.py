@@ -113,12 +113,14 @@ def test_changed_keys_are_said_with_both_values(run: Path) -> None:
     assert "give '--extend' to train on" in said(2, *TRAIN, "--steps", "5", "--out", run)
 
 
-def test_size_is_a_resolution_everywhere(tmp_path: Path) -> None:
-    """Also of training, where one number is for all axes; the size of the network has a name of its own."""
+def test_size_is_a_resolution_everywhere_and_the_name_of_a_network_in_training(tmp_path: Path) -> None:
+    """One number is for all axes; both sizes may be given, each once."""
     for size, cells in (("12x8", [8, 12]), ("8", [8, 8])):
-        shown = CliRunner().invoke(main, ["train", "--size", size, "--network", "small", "--print-config"])
+        shown = CliRunner().invoke(main, ["train", "--size", size, "--size", "small", "--print-config"])
         config = tomllib.loads(shown.stdout)
         assert (config["options"]["size"], config["network"]) == (cells, "small")
+    assert "one name and one resolution at most" in said(2, "train", "--size", "8x8", "--size", "9x9")
+    assert "there is no network of size 'bse'; there are small, base" in said(2, "train", "--size", "bse")
 
 
 def test_files_that_are_something_else_are_named(picture: Path, tmp_path: Path) -> None:
