@@ -46,23 +46,25 @@ def export(file: Path, what: str, sets: tuple[str, ...], row: int | None, out: P
     """
     from inrkit.cli.files import made_folder
     from inrkit.config.toml import parse_options
+    from inrkit.inference.export import Exporter
     from inrkit.inference.export import export as export_what
     from inrkit.inference.model import Model
     from inrkit.plugins import load_plugins
-    from inrkit.storage.inrfile import load_inr
 
     exporter = load_plugins().exporter(what)
     options: Any = parse_options(exporter.Options, sets, origin="--set")
     if file.is_file() or file.suffix == ".inr":
         target = out or file.with_name(f"{file.stem}{'' if row is None else f'-{row}'}{exporter.suffix}")
-        for path in export_what(load_inr(file, row), exporter(), options, target):
+        for path in export_what(file, exporter(), options, target, row=row):
             say(str(path))
         return
     if row is not None:
         raise UsageError(f"{file}: '--row' is for an .inr file of several signals")
     model = Model.load(file)
     with bar("exporting"):
-        target = out or made_folder(model.run) / f"{exporter.of_run}{exporter.suffix}"
+        target = out or model.run / f"{exporter.of_run}{exporter.suffix}"
+        if out is None and exporter.run_model is not Exporter.run_model:  # the others refuse, and leave nothing
+            made_folder(target.parent)
         written = export_what(model, exporter(), options, target)
     for path in written:
         say(str(path))

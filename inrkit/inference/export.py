@@ -97,10 +97,12 @@ class WeightsExporter(Exporter):
 
 
 @torch.no_grad()
-def export(what: InrFile | Model | Path | str, exporter: Exporter, options: Any, path: Path) -> list[Path]:
-    """Writes an INR file, or what a trained model has to show, in another form."""
+def export(
+    what: InrFile | Model | Path | str, exporter: Exporter, options: Any, path: Path, *, row: int | None = None
+) -> list[Path]:
+    """Writes an INR file, or what a trained model has to show, in another form; of several signals that of a row."""
     return (
         exporter.run_model(what, options, path)
         if isinstance(what, Model)
-        else exporter.run(open_inr(what), options, path)
+        else exporter.run(open_inr(what, row=row), options, path)
     )

@@ -95,35 +95,57 @@ def open_inr(
         row: Which signal of a file of several, from 0.
         modality: The class, for one that is not installed as a plugin.
     """
+    origin = "the INR" if isinstance(inr, InrFile) else str(inr)
     inr = inr if isinstance(inr, InrFile) else load_inr(Path(inr), row)
+    _check_installed(inr, origin, modality)
+    place = choose_device(device)
     cls = load_plugins().modality(inr.modality) if modality is None else modality
     table = dict(inr.readout)
     name = str(table.pop("name", "direct"))
     config = RunConfig(modality=cls.name, options=dict(inr.modality_options), readout=name, readout_options=table)
     try:
         resolved = Resolved.of(config, cls)
+        with preserve_random_state(place):
+            measure = resolved.modality.measure(resolved.readout)
     except UsageError as error:  # not what the user wrote, but what the file holds
-        raise DataError(f"the INR file: {error}; it was made by another version of the plugin, or altered") from error
-    place = choose_device(device)
-    with preserve_random_state(place):
-        measure = resolved.modality.measure(resolved.readout)
+        raise DataError(f"{origin}: {error}; it was made by another version of the plugin, or altered") from error
     function = measure.function
     if type(function).__name__ != inr.function:
         built = type(function).__name__
-        raise DataError(f"the INR file needs the function '{inr.function}', '{cls.name}' builds '{built}'")
-    _check("params", {name: tuple(shape) for name, shape in function.param_shapes.items()}, inr.params)
-    _check("weights", {name: tuple(value.shape) for name, value in function.state_dict().items()}, inr.function_state)
+        raise DataError(f"{origin}: expected the function '{inr.function}', found that '{cls.name}' builds '{built}'")
+    _check(origin, "params", {name: tuple(shape) for name, shape in function.param_shapes.items()}, inr.params)
+    _check(
+        origin,
+        "weights",
+        {name: tuple(value.shape) for name, value in function.state_dict().items()},
+        inr.function_state,
+    )
     function.load_state_dict(dict(inr.function_state))
     function.to(place).eval().requires_grad_(False)
     return Opened(resolved.modality, measure, {name: value[None].to(place) for name, value in inr.params.items()}, inr)
 
 
-def _check(what: str, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]) -> None:
+def _check_installed(inr: InrFile, origin: str, modality: type[Modality] | None) -> None:
+    """`DataError` where no installed package has what the file was made with."""
+    needed = {"modality": inr.modality if modality is None else None, "function": inr.built_with.get("name")}
+    for kind, name in needed.items():
+        try:
+            if name is not None:
+                load_plugins().entry(kind, str(name))
+        except UsageError as error:
+            there = ", ".join(load_plugins().offers.get(kind, {})) or "none"
+            raise DataError(
+                f"{origin}: expected the {kind} '{name}', found none of that name among those that are installed "
+                f"({there}); install the package that has it"
+            ) from error
+
+
+def _check(origin: str, what: str, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]) -> None:
     shapes = {name: tuple(value.shape) for name, value in found.items()}
     for name in sorted(expected.keys() | shapes.keys()):
         if expected.get(name) != shapes.get(name):
             raise DataError(
-                f"the INR file's {what} do not fit its modality's options: expected '{name}' of shape "
+                f"{origin}: its {what} do not fit its modality's options: expected '{name}' of shape "
                 f"{expected.get(name, 'none')}, found {shapes.get(name, 'none')}"
             )
 

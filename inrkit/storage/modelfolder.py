@@ -61,12 +61,22 @@ def is_model(folder: Path) -> bool:
 
 def load_model(folder: Path) -> Checkpoint:
     """What a checkpoint of its run would give, every byte verified; `DataError` for what was altered."""
-    body = sealed.read_manifest(folder, FORMAT, VERSION, FILES.__contains__)
-    if missing := {CONFIG, WEIGHTS} - body["files"].keys():
-        raise DataError(f"{folder}: expected a manifest that names {', '.join(sorted(missing))}, found none")
+    body = _manifest(folder)
     sealed.verify(folder, body["files"])
     weights = tensorfile.read(folder / WEIGHTS)
     return Checkpoint(folder, body["step"], {"model": weights, "ema": {}}, body["meta"], {})
+
+
+def verify_config(folder: Path) -> None:
+    """`DataError` where the config, which is read before the weights, was altered."""
+    sealed.verify(folder, {CONFIG: _manifest(folder)["files"][CONFIG]})
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    body = sealed.read_manifest(folder, FORMAT, VERSION, FILES.__contains__)
+    if missing := {CONFIG, WEIGHTS} - body["files"].keys():
+        raise DataError(f"{folder}: expected a manifest that names {', '.join(sorted(missing))}, found none")
+    return body
 
 
 def without_paths(config: RunConfig) -> RunConfig:

@@ -11,6 +11,7 @@ from inrkit.config.toml import difference, parse_toml, read_toml, structure, to_
 from inrkit.errors import DataError, UsageError
 from inrkit.storage import atomic
 from inrkit.storage.checkpoint import clean_stale, list_checkpoints
+from inrkit.storage.modelfolder import is_model, verify_config
 from inrkit.storage.runlock import RunLock
 
 STOPPED = "stopped.json"
@@ -64,9 +65,11 @@ class RunDirectory:
 
 
 def read_config(run: Path) -> RunConfig:
-    """The config of a run directory."""
+    """The config of a run directory, or of a saved model, where it must be the one that was saved."""
     if not (run / "config.toml").is_file():
         raise DataError(f"{run}: expected a run directory with a config.toml, found none; train one first")
+    if is_model(run):
+        verify_config(run)
     return structure(RunConfig, read_toml(run / "config.toml"), origin=str(run / "config.toml"))
 
 

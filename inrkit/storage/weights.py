@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from inrkit.core.shard import part_of, rows_of
 from inrkit.errors import DataError
 from inrkit.storage.checkpoint import Checkpoint, load_checkpoint, newest_checkpoint
-from inrkit.storage.modelfolder import is_model, load_model
+from inrkit.storage.modelfolder import WEIGHTS, is_model, load_model
 from inrkit.storage.rundir import check_config
+from inrkit.storage.sealed import MANIFEST
 
 
 def put_weights(module: nn.Module, weights: Mapping[str, Tensor], origin: Path) -> None:
@@ -51,6 +52,8 @@ def find_checkpoint(path: Path, step: int | None = None) -> Checkpoint:
             return saved
         if step is None and (path / "manifest.json").exists():
             return load_checkpoint(path)
+        if (path / WEIGHTS).exists():
+            raise DataError(f"{path}: expected the '{MANIFEST}' of a saved model, found none; copy the folder whole")
         raise DataError(f"{path}: expected a run directory with 'checkpoints', found none; train first")
     checkpoint = newest_checkpoint(folder) if step is None else load_checkpoint(folder / f"step-{step:08d}")
     if checkpoint is None:

@@ -12,6 +12,7 @@ from inrkit_sources.arrays import ArrayOpener, ArrayOptions, Rows
 
 _FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 """Those that the library itself has: others are programs, which would be looked for on the disk."""
+_CURE = "copy the data into one file, or name the file that has them"
 _CACHE = 64 << 20  # bytes of chunks that a process keeps
 
 
@@ -51,8 +52,9 @@ class Hdf5Rows(Rows):
         found = {name: dataset.shape for name, dataset in _datasets(file) if dataset.dtype.kind in "uif"}
         fitting = [name for name, shape in found.items() if len(shape) in (axes + 1, axes + 2)]
         if len(fitting) != 1:
-            there = ", ".join(f"{name} {shape}" for name, shape in found.items()) or "no array at all"
-            raise DataError(f"{self.path}: expected one array of signals, found {there}; choose by '?array=NAME'")
+            there = ", ".join(f"{name} {shape}" for name, shape in found.items()) or "none that lies in it"
+            hint = "choose by '?array=NAME'" if found else f"links are not followed: {_CURE}"
+            raise DataError(f"{self.path}: expected one array of signals, found {there}; {hint}")
         return fitting[0]
 
 
@@ -93,12 +95,16 @@ def _dataset(file: Any, name: str, path: Path) -> Any:
             there = ", ".join(known for known, _ in _datasets(file)) or "none"
             raise DataError(f"{path}: expected an array '{name}', found none of that name; there are {there}")
         if not isinstance(link, h5py.HardLink):
-            raise DataError(f"{path}: expected '{name}' in the file itself, found a link, which is not followed")
+            raise DataError(
+                f"{path}: expected '{name}' in the file itself, found a link, which is not followed; {_CURE}"
+            )
         item = item[part]
     if not isinstance(item, h5py.Dataset):
         raise DataError(f"{path}: expected '{name}' to be an array, found a group; name one inside of it")
     if item.external or item.is_virtual:
-        raise DataError(f"{path}: expected the data of '{name}' in the file itself, found that they lie in others")
+        raise DataError(
+            f"{path}: expected the data of '{name}' in the file itself, found that they lie in others; {_CURE}"
+        )
     plan = item.id.get_create_plist()
     filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
     if foreign := [number for number in filters if number not in _FILTERS]:

@@ -1,6 +1,7 @@
 """What a model takes: values, arrays, PIL's pictures, paths, raw signals; and what it says of all else, in one line."""
 
 from pathlib import Path
+from typing import Any
 
 import attrs
 import numpy as np
@@ -122,3 +123,17 @@ def test_a_render_never_builds_the_denoiser(model: inrkit.Model) -> None:
         inrkit.open_inr(attrs.evolve(inr, modality_options={**inr.modality_options, "inr_width": 32}))
     with pytest.raises(inrkit.DataError, match="expected 'odd' of shape none"):
         inrkit.open_inr(attrs.evolve(inr, params={**inr.params, "odd": torch.zeros(1)}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "strange"), [("function", {"built_with": {"name": "wavelets"}}), ("modality", {"modality": "smells"})]
+)
+def test_an_inr_of_what_is_not_installed_says_what_to_install(
+    kind: str, strange: dict[str, Any], model: inrkit.Model, tmp_path: Path
+) -> None:
+    """The file, the name, those that are there, and what to do."""
+    inr = attrs.evolve(model.inr(model.encode(VALUES), 0), **strange)
+    path = inrkit.save_inr(tmp_path / "strange.inr", inr)
+    said = rf"strange\.inr: expected the {kind} '(wavelets|smells)', found none of that name.*install the package that"
+    with pytest.raises(inrkit.DataError, match=said):
+        inrkit.open_inr(path)

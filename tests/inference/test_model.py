@@ -107,7 +107,7 @@ def test_a_foreign_inr_file_is_refused(model: Model) -> None:
     import attrs
 
     inr = model.inr(model.sample(1), 0)
-    with pytest.raises(DataError, match="needs the function 'Siren'"):
+    with pytest.raises(DataError, match="expected the function 'Siren', found that 'toy' builds"):
         render(attrs.evolve(inr, function="Siren"), modality=ToyModality)
     with pytest.raises(DataError, match="do not fit"):
         render(attrs.evolve(inr, function_state={}), modality=ToyModality)

@@ -95,7 +95,7 @@ def test_a_tampered_model_is_refused(saved: Path, name: str) -> None:
     data = bytearray((saved / name).read_bytes())
     data[len(data) // 2] ^= 1
     (saved / name).write_bytes(data)
-    with pytest.raises((DataError, UsageError), match="expected") as caught:
+    with pytest.raises(DataError, match=r"damaged or altered|expected JSON") as caught:
         load(saved)
     assert "\n" not in str(caught.value)
 
@@ -180,7 +180,7 @@ def test_a_model_goes_to_the_hub_and_comes_back(model: inrkit.Model, stand_in: P
     found = load("hf://me/toys")
     assert (found.step, found.run) == (20, Path("toys"))
     (stand_in / "me" / "toys" / "config.toml").write_text("modality = 'toy'")
-    with pytest.raises((DataError, UsageError), match=r"config\.toml: expected \d+ bytes"):
+    with pytest.raises(DataError, match=r"config\.toml: expected \d+ bytes"):
         load("hf://me/toys")
 
 

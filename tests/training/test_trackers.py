@@ -167,6 +167,28 @@ def test_tensorboard_gets_scalars_and_pictures(tmp_path: Path) -> None:
     assert b"    batch_size = 8\n" in text.tensor_proto.string_val[0]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_a_full_disk_costs_the_tracker_a_line_and_the_run_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The tracker is dropped with one warning, and no thread of its own says more."""
+    pytest.importorskip("tensorboard")
+    from inrkit_trackers.board import TensorBoardTracker
+
+    begin = TensorBoardTracker.start
+
+    def start(self: TensorBoardTracker, run: Path, config: Mapping[str, Any], step: int) -> None:
+        begin(self, run, config, step)
+        self._path = Path("/dev/full")
+
+    monkeypatch.setattr(TensorBoardTracker, "start", start)
+    with caplog.at_level(logging.WARNING, "inrkit"):
+        assert train_toy(tmp_path, trackers=("tensorboard",), steps=20).step == 20
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.endswith("is dropped: OSError: [Errno 28] No space left on device")
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_wandb_is_offline_unless_it_was_asked_to_send(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing leaves the machine unasked; a resumed run is the same one."""
     begun: list[dict[str, Any]] = []

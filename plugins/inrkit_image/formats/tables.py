@@ -128,7 +128,8 @@ def _images(file: Path, schema: Any, asked: str | None) -> str:
         what = "no such column" if asked not in schema.names else "that it holds none"
         raise DataError(f"{file}: expected a column '{asked}' of images as bytes, found {what}; columns: {there}")
     if asked is None and len(found) != 1:
-        raise DataError(f"{file}: expected one column of images as bytes, found {len(found)}; columns: {there}")
+        hint = "choose one by --column" if found else "keep each picture as the bytes of its file"
+        raise DataError(f"{file}: expected one column of images as bytes, found {len(found)} ({there}); {hint}")
     return asked or found[0]
 
 
