@@ -3,6 +3,7 @@
 Vertex clustering (Rossignac and Borrel 1993) with the quadrics of Garland and Heckbert (1997), as in Lindstrom 2000.
 """
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -21,23 +22,38 @@ def decimated(mesh: Mesh, most: int) -> Mesh:
     if len(mesh.faces) <= most:
         return mesh
     low, high = float(_COARSEST), float(_FINEST)  # cells a side: enough, and too many
-    found = _clustered(mesh, low)
+    found = _clusters(mesh, low)
     for _ in range(_TRIES):
         middle = (low * high) ** 0.5
-        tried = _clustered(mesh, middle)
+        tried = _clusters(mesh, middle)
         if len(tried.faces) <= most:
             low, found = middle, tried
         else:
             high = middle
-    return found
+    return _merged(mesh, found, low)
 
 
-def _clustered(mesh: Mesh, cells: float) -> Mesh:
-    """A corner for each of the cells, so many along the longest side, that hold corners."""
+@attrs.frozen(eq=False)
+class _Clusters:
+    """The number of the cluster that each corner belongs to (V,), and the triangles between clusters (F, 3)."""
+
+    of: Tensor
+    faces: Tensor
+
+
+def _clusters(mesh: Mesh, cells: float) -> _Clusters:
+    """One for each of the cells, so many along the longest side, that hold corners."""
     vertices = mesh.vertices.double()
     low, high = vertices.amin(0), vertices.amax(0)
     place = ((vertices - low) / ((high - low).max().clamp_min(1e-12) / cells)).long()
-    _, cluster = place.unique(dim=0, return_inverse=True)
+    _, of = _numbered(place).unique(return_inverse=True)
+    return _Clusters(of, _distinct(of[mesh.faces]))
+
+
+def _merged(mesh: Mesh, clusters: _Clusters, cells: float) -> Mesh:
+    """A corner for each cluster."""
+    vertices, cluster = mesh.vertices.double(), clusters.of
+    low, high = vertices.amin(0), vertices.amax(0)
     count = int(cluster.max()) + 1
     weight = torch.bincount(cluster, minlength=count)[:, None].double()
 
@@ -48,8 +64,7 @@ def _clustered(mesh: Mesh, cells: float) -> Mesh:
     corners = _meeting(vertices, mesh.faces, cluster, middle)
     reach = (high - low).max() / cells
     corners = torch.minimum(torch.maximum(corners, middle - reach), middle + reach)
-    faces = _distinct(cluster[mesh.faces])
-    used, faces = faces.unique(return_inverse=True)
+    used, faces = clusters.faces.unique(return_inverse=True)
     colours = None if mesh.colours is None else mean(mesh.colours.double())[used].to(mesh.colours)
     return Mesh(corners[used].to(mesh.vertices), faces, colours)
 
@@ -72,13 +87,20 @@ def _meeting(vertices: Tensor, faces: Tensor, cluster: Tensor, middle: Tensor) -
     return middle + offset
 
 
+def _numbered(rows: Tensor) -> Tensor:
+    """A number (N,) for rows (N, 3) of whole numbers from 0: in the order of the rows, and far quicker to sort."""
+    side = int(rows.max()) + 1 if len(rows) else 1  # up to two million, so that 64 bits suffice
+    return (rows[:, 0] * side + rows[:, 1]) * side + rows[:, 2]
+
+
 def _distinct(faces: Tensor) -> Tensor:
     """Triangles with three corners; two that lie on each other, seen from both sides, cancel out, so that what was
     closed still is."""
     kept = faces[(faces != faces.roll(1, 1)).all(1)]
     ordered, order = kept.sort(1)
     turned = torch.where((order[:, 1] - order[:, 0]) % 3 == 1, 1, -1)  # whether sorting kept the sense of rotation
-    ordered, number = ordered.unique(dim=0, return_inverse=True)
-    left = turned.new_zeros(len(ordered)).index_add_(0, number, turned)
+    _, number = _numbered(ordered).unique(return_inverse=True)
+    left = turned.new_zeros(int(number.max()) + 1 if len(number) else 0).index_add_(0, number, turned)
+    ordered = torch.empty_like(ordered[: len(left)]).index_copy_(0, number, ordered)
     ordered = torch.where(left[:, None] > 0, ordered, ordered.flip(1))
     return ordered.repeat_interleave(left.abs(), 0)
