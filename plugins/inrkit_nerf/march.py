@@ -52,10 +52,6 @@ class Samples:
         """Which of them lie in the box, (b, R, S)."""
         return self.ends > self.starts
 
-    def rays(self, index: Tensor) -> "Samples":
-        """Those of some rays."""
-        return Samples(*(x.index_select(1, index) for x in (self.starts, self.ends, self.coords)))
-
 
 @final
 @attrs.frozen(eq=False)
@@ -139,10 +135,12 @@ class MarchRays(Transform):
         colours = self._background(rays, nothing, further)[:, None].expand(len(nothing), rays.count, -1).contiguous()
         step = max(1, _HELD.get(device.type, _ELSEWHERE) // (len(nothing) * self.samples))
         for start in range(0, rays.count, step):
-            found = self.place(rays, start, min(start + step, rays.count))
-            met = found.inside.flatten(2).any(2).any(0).nonzero()[:, 0]
+            origins, directions = rays.rays(start, min(start + step, rays.count))
+            enter, leave = self._within(origins, directions)
+            met = (leave > enter).any(0).nonzero()[:, 0]
             if len(met):
-                colours[:, met + start] = self._seen(field, found.rays(met), rays, grid, further, len(nothing))
+                found = self._cut(rays, *(x.index_select(1, met) for x in (origins, directions, enter, leave)))
+                colours[:, met + start] = self._seen(field, found, rays, grid, further, len(nothing))
         return colours
 
     def _seen(
@@ -153,7 +151,7 @@ class MarchRays(Transform):
         if grid is None:
             raw = query(field, found.coords, inside)
         else:
-            guess = grid.at(found.coords[..., :3] * self.reach)
+            guess = grid.at(found.coords[..., :3])
             raw = query(field, found.coords, inside & self._matters(found, guess), guess.raw)
         return self._composed(found, raw, rays, further, inside)
 
@@ -167,11 +165,10 @@ class MarchRays(Transform):
 
     def grid(self, field: Field, side: int, device: torch.device) -> Occupancy:
         """The occupancy grid of fields; with mip, a cell's middle stands for all of it."""
-        low, high = self.low.to(device), self.high.to(device)
-        spread = ((high - low) / side / self.reach) ** 2 / 12
+        low, high = (corner.to(device) / self.reach for corner in (self.low, self.high))
+        spread = ((high - low) / side) ** 2 / 12
 
-        def answers(points: Tensor) -> Tensor:
-            coords = points / self.reach
+        def answers(coords: Tensor) -> Tensor:
             return field(torch.cat([coords, spread.expand_as(coords)], -1) if self.mip else coords)
 
         return occupancy_of(answers, low, high, side)
@@ -198,20 +195,31 @@ class MarchRays(Transform):
     def place(self, rays: Rays, start: int, stop: int) -> Samples:
         """The intervals of some of the rays within the box."""
         origins, directions = rays.rays(start, stop)
-        enter, leave = self._within(origins, directions)
-        samples = self.samples if rays.jitter is None else rays.jitter.shape[2]
+        jitter = None if rays.jitter is None else rays.jitter[:, start:stop]
+        return self._cut(rays, origins, directions, *self._within(origins, directions), jitter)
+
+    def _cut(
+        self,
+        rays: Rays,
+        origins: Tensor,
+        directions: Tensor,
+        enter: Tensor,
+        leave: Tensor,
+        jitter: Tensor | None = None,
+    ) -> Samples:
+        """The intervals of rays (b, R, 3) that are followed from where they enter to where they leave, (b, R) each."""
+        samples = self.samples if jitter is None else jitter.shape[2]
         edges = torch.linspace(0, 1, samples + 1, device=origins.device)
         at = enter[..., None] + (leave - enter)[..., None] * edges
         starts, ends = at[..., :-1], at[..., 1:]
-        variances: list[Tensor] = []
+        middle = starts + (ends - starts) * (0.5 if jitter is None else jitter)
+        variance: Tensor | None = None
         if self.mip:
             spread = (_CONE / rays.cameras.intrinsics[..., 0]).mean(-1, keepdim=True).expand(directions.shape[:2])
             middle, variance = cone_variance(directions, starts, ends, spread)
-            variances = [variance / self.reach**2]
-        else:
-            middle = starts + (ends - starts) * (0.5 if rays.jitter is None else rays.jitter[:, start:stop])
-        points = origins[..., None, :] + middle[..., None] * directions[..., None, :]
-        return Samples(starts, ends, torch.cat([points / self.reach, *variances], -1))
+        origins, directions = (x[..., None, :] / self.reach for x in (origins, directions))
+        coords = torch.addcmul(origins, middle[..., None], directions)
+        return Samples(starts, ends, coords if variance is None else torch.cat([coords, variance / self.reach**2], -1))
 
     def hits(self, rays: Rays) -> Tensor:
         """Which rays meet the box at all, (B or 1, R)."""

@@ -37,14 +37,14 @@ class Occupancy:
     them.
     """
 
-    cells: Tensor  # (B, channels + 2, N, N, N)
+    cells: Tensor  # (B, channels + 2, N, N, N), the last axis being x
     low: Tensor
     high: Tensor
 
     def at(self, points: Tensor) -> Guess:
         """At points (B or 1, R, S, 3) of each object."""
-        place = (points - self.low) * (2 / (self.high - self.low)) - 1
-        place = place.flip(-1)[:, None].expand(len(self.cells), -1, -1, -1, -1)
+        scale = 2 / (self.high - self.low)
+        place = torch.addcmul(-self.low * scale - 1, points, scale)[:, None].expand(len(self.cells), -1, -1, -1, -1)
         found = F.grid_sample(self.cells, place, padding_mode="border", align_corners=False)[:, :, 0]
         return Guess(found[:, :-2].movedim(1, -1), found[:, -2], found[:, -1])
 
@@ -57,7 +57,7 @@ def occupancy_of(field: Field, low: Tensor, high: Tensor, side: int) -> Occupanc
     """
     middles = (grid_centers((side, side, side), low.device) + 1) / 2 * (high - low) + low
     answers = torch.cat([field(part).float() for part in middles[None].split(_AT_ONCE, dim=1)], 1)
-    cells = answers.mT.unflatten(2, (side, side, side))
+    cells = answers.mT.unflatten(2, (side, side, side)).transpose(2, 4).contiguous()
     density = cells[:, :1].clamp_min(_UNSEEN)
     doubt = _curvature(density)
     points = low + (high - low) * SobolEngine(3, scramble=True, seed=0).draw(_SOME).to(low)
