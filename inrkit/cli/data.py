@@ -9,7 +9,7 @@ import click
 
 from inrkit.cli import option
 from inrkit.cli.failure import as_flags
-from inrkit.cli.help import Command
+from inrkit.cli.help import Command, Folding
 from inrkit.cli.output import bar, note, say, say_json, shown, shown_bytes
 from inrkit.cli.table import Table, say_result
 from inrkit.config import overrides, schema
@@ -31,7 +31,7 @@ def data() -> None:
     """
 
 
-class Formats(click.Group):
+class Formats(Folding, click.Group):
     """The importers that plugins offer, as commands; an importer is imported when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -207,10 +207,14 @@ def info(file: Path, as_json: bool) -> None:
     rows = [[key.replace("_", " "), facts[key]] for key in ("file", "modality", "items", "held_out")]
     rows += [["size", shown_bytes(facts["bytes"])], ["sha256", facts["sha256"]]]
     for name, a in arrays.items():
-        said = f"from {a['low']:.4g} to {a['high']:.4g}, mean {a['mean']:.4g}"
+        said = f"from {_number(a['low'])} to {_number(a['high'])}, mean {_number(a['mean'])}"
         rows.append([f"array {name}", f"{'x'.join(map(str, a['shape']))} {a['dtype']}, {said}"])
     rows += [[key, _brief(shown(value))] for key, value in facts["attributes"].items()]
     say_result(facts, [Table(["what", ""], rows)], as_json=as_json)
+
+
+def _number(x: float) -> str:
+    return f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.4g}"
 
 
 def _brief(text: str) -> str:

@@ -108,10 +108,10 @@ def edit(
       inrkit edit runs/first a.png b.png --task interpolate --level 0.5
 
     \b
-      inpaint      fill in a --mask, --box or --text                   preserves the known pixels
-      superres     super-resolution by --factor                        preserves the input as means of patches
-      colorize     add colour to a grey picture                        preserves the luma
-      deblur       undo a --blur of --radius                           preserves the input as the blurred result
+      inpaint      fill in a --mask, --box or --text; preserves the known pixels
+      superres     super-resolution by --factor; preserves the input as means of patches
+      colorize     add colour to a grey picture; preserves the luma
+      deblur       undo a --blur of --radius; preserves the input as the blurred result
       denoise      remove Gaussian noise of standard deviation --level (estimated by default)
       stroke       turn a rough drawing into a signal (SDEdit); a larger --level changes more
       interpolate  interpolate between two INPUTs; without any, between the noise of two samples
@@ -156,7 +156,8 @@ def _about(result: "Written", level: float | None, marked: str) -> str:
     if level is not None:
         parts.append(f"noise of standard deviation {level:.3f}, estimated")
     if result.kept is not None:
-        parts.append(f"known part preserved to {result.kept:.1e} in {result.values.name}")
+        how = f"to {result.kept:.1e}" if result.kept else "exactly"
+        parts.append(f"known part preserved {how} in {result.values.name}")
     if result.inr_psnr is not None:
         parts.append(f"PSNR of its INR {result.inr_psnr:.2f} dB")
     return ", ".join(parts)
@@ -205,7 +206,8 @@ def _edited(
     options |= {} if label is None else {"label": label}
     origins = [{"kind": "edit", "task": task, "source": Path(name).name, "seed": seed, **options} for name in labels]
     written = save_edits(model, edited, targets, files, origins)
-    sheets = save_sheet(model, shown, edited, plan.operator, sheet, layout)
+    results = list(zip(targets, written, strict=True))
+    sheets = save_sheet(model, shown, edited, results, plan.operator, sheet, layout)
     levels: list[float | None] = [None] * len(labels)
     if task == "denoise" and given["level"] is None and shown is not None:
         levels = noise_level(shown.values).tolist()

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
+from inrkit.cli.help import Folding
 from inrkit.errors import UsageError, did_you_mean
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Folding, click.Group):
     """Commands by name.
 
     Args:

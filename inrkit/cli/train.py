@@ -131,6 +131,7 @@ def train(
 
     \b
       inrkit train --out runs/first                       synthetic signals, no download
+      inrkit train --data photos --out runs/photos        a folder of pictures, imported into a store beside it
       inrkit train --size base --minutes 60               a larger network, as many steps as fit
       inrkit train --data photos.h5 --steps 20000 --set options.width=384
       inrkit train --data photos.h5 --dry-run             how long will it take here?

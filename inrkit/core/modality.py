@@ -61,7 +61,10 @@ class Source(abc.ABC):
     @property
     @abc.abstractmethod
     def facts(self) -> Mapping[str, Any]:
-        """What the data are, as JSON: for configs, reports and error messages."""
+        """What the data are, as JSON: for configs, reports and error messages.
+
+        ``counted`` says how many there are in words, such as "50 views of 2 objects", where their number would mislead.
+        """
 
     def whole(self) -> "Source":
         """The same signals with all that is known of them, where reading them usually leaves some out."""

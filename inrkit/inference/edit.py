@@ -149,9 +149,18 @@ def save_edits(
 
 
 def save_sheet(
-    model: Model, given: Observation | None, edited: Prediction, operator: Operator | None, sheet: Path, layout: Layout
+    model: Model,
+    given: Observation | None,
+    edited: Prediction,
+    results: Sequence[tuple[Target, Written]],
+    operator: Operator | None,
+    sheet: Path,
+    layout: Layout,
 ) -> list[Path]:
-    """At the model's resolution: what went in above what was known, what came out and what the INRs show of it."""
+    """At the model's resolution: what went in above what was known, what came out and what the INRs show of it.
+
+    Of results that are finer than the model what came out is shown as it was written.
+    """
     wanted = layout.count(_ON_SHEET)
     first = edited.rows(slice(0, wanted))
     rows: dict[str, Tensor] = {}
@@ -160,12 +169,30 @@ def save_sheet(
         rows["input"] = pictures_of(model, before)
         if operator is not None:
             rows["known"] = _known_part(model, operator, before)
-    rows["edited"] = pictures_of(model, first.observation.values)
+    values = first.observation.values.float().cpu()
+    several = [_shown(*result, values[i : i + 1]) for i, result in enumerate(results[:wanted])]
+    size = several[0].shape[2:] if len({one.shape for one in several}) == 1 else values.shape[2:]
+    shown = torch.cat([resample(one, size) for one in several])
+    rows["edited"] = pictures_of(model, shown)
     fidelity, captions = _fidelity(first), None
     if any(value is not None for value in fidelity):
-        rows["its INR"] = pictures_of(model, first.signal)
         captions = ["the same" if value is None else f"{value:.1f} dB" for value in fidelity]
+    if captions is not None or shown.shape != values.shape or not torch.equal(shown, values):
+        rows["its INR"] = pictures_of(model, first.signal)
     return save_rows(rows, layout, sheet, captions=captions)
+
+
+def _shown(target: Target, written: Written, values: Tensor) -> Tensor:
+    """A result (1, C, *size) for the sheet, given what the model made of it."""
+    size = values.shape[2:]
+    seen = target.original.seen.shape[1:]
+    if target.factor == 1 and seen == size:
+        return values
+    result = torch.from_numpy(np.load(written.values, allow_pickle=False))[None].float()
+    if target.hole is not None:
+        result = result[(slice(None), slice(None), *target.original.part)]
+    finest = tuple(target.factor * n for n in size)
+    return resample(result, finest if target.factor == 1 or max(result.shape[2:]) > max(finest) else result.shape[2:])
 
 
 def _fidelity(edited: Prediction) -> list[float | None]:

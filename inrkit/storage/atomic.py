@@ -5,9 +5,11 @@ Every call that changes the disk goes through this module's ``os``, which lets a
 
 import contextlib
 import ctypes
+import difflib
 import errno
 import functools
 import hashlib
+import itertools
 import logging
 import os
 import re
@@ -85,7 +87,19 @@ def sha256_file(path: Path, *, start: int = 0) -> str:
 
 def no_such_file(path: Path | str) -> DataError:
     """Why a path that was given cannot be read."""
-    return DataError(f"{path}: expected a file, found none of that name; check the path")
+    return DataError(f"{path}: expected a file, found none of that name; check the path{neighbour(path)}")
+
+
+def neighbour(path: Path | str) -> str:
+    """``. Did you mean 'runs/faces'?`` where something of nearly that name lies beside it, or nothing."""
+    path = Path(path)
+    try:
+        with os.scandir(path.parent) as found:
+            names = [entry.name for entry in itertools.islice(found, 1000) if entry.name != path.name]
+    except (OSError, ValueError):
+        return ""
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.75)
+    return f". Did you mean '{path.parent / near[0]}'?" if near else ""
 
 
 def require_ordinary(path: Path, what: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from inrkit.errors import DataError, did_you_mean
 from inrkit.plugins import load_plugins
+from inrkit.storage.atomic import neighbour
 
 _HUB = re.compile(r"hf:/+(.+)")  # a `Path` has made one slash of two
 
@@ -31,13 +32,15 @@ def find_run(run: Path | str) -> tuple[Path, Path]:
         return load_plugins().model(text), path
     if path.exists() or len(path.parts) != 1:
         return path, path
+    known = ", ".join(models) or "none is installed"
+    meant = f".{did_you_mean(text, models)}" if did_you_mean(text, models) else neighbour(path)
     raise DataError(
-        f"{text}: expected a run directory, or the name of a model ({', '.join(models) or 'none is installed'}), "
-        f"found neither; train one first.{did_you_mean(text, models)}"
+        f"{text}: expected a run directory, or the name of a model ({known}), found neither; train one first{meant}"
     )
 
 
 def check_run(run: Path | str) -> None:
     """`DataError` where there is no such run; nothing is fetched, and no torch is needed."""
     if not _HUB.fullmatch(str(run)) and not (find_run(run)[0] / "config.toml").is_file():
-        raise DataError(f"{run}: expected a run directory with a config.toml, found none; train one first")
+        found = f"found none; train one first{neighbour(run)}"
+        raise DataError(f"{run}: expected a run directory with a config.toml, {found}")

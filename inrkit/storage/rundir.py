@@ -67,7 +67,8 @@ class RunDirectory:
 def read_config(run: Path) -> RunConfig:
     """The config of a run directory, or of a saved model, where it must be the one that was saved."""
     if not (run / "config.toml").is_file():
-        raise DataError(f"{run}: expected a run directory with a config.toml, found none; train one first")
+        found = f"found none; train one first{atomic.neighbour(run)}"
+        raise DataError(f"{run}: expected a run directory with a config.toml, {found}")
     if is_model(run):
         verify_config(run)
     return structure(RunConfig, read_toml(run / "config.toml"), origin=str(run / "config.toml"))

@@ -182,7 +182,7 @@ def summary(resolved: Resolved, source: Source, pipeline: Pipeline, machine: str
     sizes, classes = facts.get("size"), int(facts.get("classes") or 0)
     options = resolved.modality.options
     size = getattr(options, "size", None)
-    text = f"{len(source):,} to learn from, {len(resolved.source('test')):,} held out"
+    text = f"{_counted(source)} to learn from, {_counted(resolved.source('test'))} held out"
     if sizes:
         text += f"; {shown_size(sizes)}"
         if isinstance(size, list | tuple) and [*size] != [*sizes]:
@@ -197,6 +197,10 @@ def summary(resolved: Resolved, source: Source, pipeline: Pipeline, machine: str
         f"network   {name}, {weights:,} weights; objective {config.objective}",
         f"run       {run}: {config.steps:,} steps of {config.batch_size} signals on {machine}",
     ]
+
+
+def _counted(source: Source) -> str:
+    return str(source.facts.get("counted") or f"{len(source):,}")
 
 
 def _check_processes(config: RunConfig, ranks: Ranks) -> None:

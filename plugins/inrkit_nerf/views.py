@@ -101,7 +101,9 @@ class ViewSource(Source):
     @property
     def facts(self) -> dict[str, object]:
         objects = self.objects
-        shared = {"count": len(objects), "views": objects.view_count, "size": list(objects.size)}
+        count, views = len(objects), objects.view_count
+        counted = f"{count * views:,} views of {count:,} object{'s'[: count != 1]}"
+        shared = {"count": count, "views": views, "counted": counted, "size": list(objects.size)}
         return {"classes": 0, "class_names": [], **objects.facts, **shared}
 
 

@@ -30,6 +30,7 @@ from inrkit import (
 _STAMP = "files"
 _SPLIT = "split_file="
 _SIZE = "64"  # cells along each axis, for signals of several sizes
+_NAMED = 3  # files that were left out, with the reason
 _SHOWN = 160  # letters of a reason, where there are several
 _EVERY = 5.0  # seconds between two lines of progress
 
@@ -144,12 +145,13 @@ def _ways(cls: type, texts: Sequence[str], axes: int) -> list[list[str]]:
 
 def _said(path: Path, out: StoreWriter, more: Sequence[str]) -> list[str]:
     """How many signals there are, and what was done to them or left out."""
-    lines = [f"{len(out)} signals of {path.name} in {out.path.name}"]
+    lines = [f"{len(out)} items of {path.name} in {out.path.name}"]
     for text in more:
         if text.startswith("size="):
             lines.append(f"brought from several sizes to {text[5:]}; another: --data 'files://{path.name}?size=WxH'")
     if out.skipped:
-        lines.append(f"{len(out.skipped)} left out, first {out.skipped[0]}")
+        others = [f"and {len(out.skipped) - _NAMED} more"] if len(out.skipped) > _NAMED else []
+        lines.append(f"{len(out.skipped)} left out: {'; '.join([*out.skipped[:_NAMED], *others])}")
     return [*lines, *out.remarks[:20]]
 
 

@@ -38,6 +38,17 @@ def test_help_begins_with_three_calls(path: str) -> None:
     assert all(re.match(r"\s*(inrkit|pip|torchrun) ", line) for line in lines), lines
 
 
+@pytest.mark.parametrize("path", list(ALL))
+def test_help_fits_the_terminal(path: str) -> None:
+    """At 80 columns no line is broken by the terminal; nothing is lost, and calls can still be copied."""
+    command, wide = ALL[path].command, ALL[path]
+    narrow = click.Context(command, info_name=wide.info_name, parent=wide.parent, terminal_width=78)
+    shown = command.get_help(narrow)
+    assert max(map(len, shown.splitlines())) <= 80
+    words = shown.replace(" \\\n", " ").split()
+    assert sorted(words) == sorted(command.get_help(wide).replace(" \\\n", " ").split())
+
+
 @pytest.mark.parametrize("path", list(OURS))
 def test_every_default_is_shown(path: str) -> None:
     """Of every option that takes one value and need not be given."""

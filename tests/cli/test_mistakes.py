@@ -49,6 +49,8 @@ MISTAKES = {
     "data import transforms here": "Did you mean 'nerfstudio'?",
     "data import images nope -o out.h5": "nope: expected a file",
     "data info no.h5": "no.h5: expected a file",
+    "data info mistake.jsn": "check the path. Did you mean 'mistakes.json'?",
+    "sample mistaken.json": "train one first. Did you mean 'mistakes.json'?",
     "data verify no.h5": "no.h5: expected a file",
     "plugins check nope": "no plugin or modality named 'nope'",
     "generate": "Did you mean 'sample'?",

@@ -70,9 +70,9 @@ def test_pictures_of_several_sizes_and_broken_ones_train_too(photos: Path, capfd
     source = open_data(str(photos), modality(), "train")
     assert source.facts["size"] == [64, 64]
     said = capfd.readouterr().err
-    assert "21 signals of" in said
+    assert "21 items of" in said
     assert "brought from several sizes to 64x64; another: --data 'files://my photos?size=WxH'" in said
-    assert "1 left out, first half.png: " in said
+    assert "1 left out: half.png: " in said
     for file in photos.iterdir():
         file.write_text("no picture")
     with pytest.raises(DataError, match=r"importers can read, .*images: .*options stand in the address"):
