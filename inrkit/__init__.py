@@ -88,10 +88,12 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.core.observation import expand as expand
     from inrkit.core.option import Check as Check
     from inrkit.core.option import at_least as at_least
+    from inrkit.core.option import between as between
     from inrkit.core.option import bounded as bounded
     from inrkit.core.option import option as option
     from inrkit.core.pipeline import Pipeline as Pipeline
     from inrkit.core.pipeline import Prediction as Prediction
+    from inrkit.core.resolution import parse_size as parse_size
     from inrkit.core.sample import ConsistencySampler as ConsistencySampler
     from inrkit.core.sample import EulerSampler as EulerSampler
     from inrkit.core.sample import HeunSampler as HeunSampler
@@ -163,7 +165,6 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.nn.grid import GridObservation as GridObservation
     from inrkit.nn.grid import SampleGrid as SampleGrid
     from inrkit.nn.grid import jitter as jitter
-    from inrkit.nn.grid import parse_size as parse_size
     from inrkit.nn.head import ColumnHead as ColumnHead
     from inrkit.nn.head import GridHead as GridHead
     from inrkit.nn.head import TokenHead as TokenHead

@@ -1,7 +1,7 @@
 """What the shell offers for a word that is being typed: names of plugins, presets, runs and models.
 
 A shell asks at every press of the tab key, so none of this imports torch: names come from the hooks of the plugins, and
-presets, which stand in the modules of modalities, are remembered in the cache folder.
+what stands in the modules of modalities, their presets and where their options are, is remembered in the cache folder.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from click import Context, Parameter
 from click.shell_completion import CompletionItem
@@ -51,7 +52,7 @@ def plugins(ctx: Context, word: str) -> Iterable[CompletionItem]:
 def presets(ctx: Context, word: str) -> Iterable[CompletionItem]:
     """Presets of the modality that was given, or of images as `inrkit train` has it."""
     modality = str(ctx.params.get("modality") or "image")
-    return [CompletionItem(name, help=summary) for name, summary in summaries(modality).items()]
+    return [CompletionItem(name, help=summary) for name, summary in remembered(modality)["presets"].items()]
 
 
 @_complete
@@ -69,22 +70,30 @@ def _item(entry: Entry) -> CompletionItem:
     return CompletionItem(entry.name, help=entry.summary)
 
 
-def summaries(modality: str) -> dict[str, str]:
-    """Each preset with its summary: from the cache as long as the modality's package is unchanged."""
+def remembered(modality: str) -> dict[str, Any]:
+    """``presets``, each with its summary, and ``options``, "module:Class" or None; until its package changes."""
     entry = load_plugins().entry("modality", modality)
-    stamp, file = _stamp(entry), cache_folder() / "presets.json"
-    known: dict[str, dict[str, dict[str, str]]] = {}
+    stamp, file = _stamp(entry), cache_folder() / "modalities.json"
+    known: Any = {}
     with contextlib.suppress(OSError, ValueError):
         known = json.loads(file.read_text())
     with contextlib.suppress(KeyError, TypeError, AttributeError):
-        return known[modality][stamp]
-    found = load_plugins().modality(modality).presets
-    summaries = {name: str(preset.get("summary", "")) for name, preset in found.items()}
+        found: dict[str, Any] = known[modality][stamp]
+        if found.keys() == {"presets", "options"}:
+            return found
+    cls = load_plugins().modality(modality)
+    summaries = {name: str(preset.get("summary", "")) for name, preset in cls.presets.items()}
+    found = {"presets": summaries, "options": _address(cls.Options)}
     with contextlib.suppress(InrkitError, OSError):  # without a cache it takes longer
         file.parent.mkdir(parents=True, exist_ok=True)
         others = {name: of for name, of in known.items() if name != modality} if isinstance(known, dict) else {}
-        write_text(file, json.dumps({**others, modality: {stamp: summaries}}))
-    return summaries
+        write_text(file, json.dumps({**others, modality: {stamp: found}}))
+    return found
+
+
+def _address(cls: type) -> str | None:
+    there = getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is cls
+    return f"{cls.__module__}:{cls.__qualname__}" if there else None
 
 
 def _stamp(entry: Entry) -> str:

@@ -148,7 +148,7 @@ def edit(
 
 def _about(result: "Written", level: float | None, marked: str) -> str:
     """How large a result is, and what is known of it."""
-    from inrkit.nn.grid import shown_size
+    from inrkit.core.resolution import shown_size
 
     parts = [shown_size(result.size)]
     if result.filled is not None:

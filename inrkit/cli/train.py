@@ -1,6 +1,7 @@
 """``inrkit train``."""
 
 import contextlib
+import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from inrkit.cli import complete, option
 from inrkit.cli.help import command
 from inrkit.cli.output import bar, say, say_json, shown, shown_bytes, shown_count, shown_time
 from inrkit.cli.table import Table, say_result
-from inrkit.config.given import check_given, check_preset
+from inrkit.config.given import check_given, check_options, check_preset
 from inrkit.config.toml import read_toml, to_toml, unstructure
 from inrkit.errors import DataError, UsageError
 from inrkit.plugins import load_plugins
@@ -145,8 +146,7 @@ def train(
     """
     _check(minutes, flags["steps"], as_json=as_json and not dry_run)
     network, cells = _sized(sizes)
-    flags |= {"trackers": trackers or None, "network": network}
-    given = {key: value for key, value in flags.items() if value is not None}
+    given = {k: v for k, v in {**flags, "trackers": trackers or None, "network": network}.items() if v is not None}
     with bar("starting") if not no_progress else contextlib.nullcontext():
         _check_names(given, modality, preset, config, sets, fresh=base is None)
         from inrkit.config.resolve import resolve
@@ -158,11 +158,8 @@ def train(
         theirs = None if base is None else read_config(base)
         if base is not None:
             given.setdefault("init", str(base))
-        if modality is None:
-            modality = _modality(config, flags["data"]) if theirs is None else theirs.modality
-        if cells is not None:
-            sets = (f"options.size={_cells(cells, modality)}", *sets)
-        resolved = resolve(modality, preset, config, sets, given, theirs)
+        modality = modality or (_modality(config, flags["data"]) if theirs is None else theirs.modality)
+        resolved = resolve(modality, preset, config, (*_resolution(cells, modality), *sets), given, theirs)
         choose_device(resolved.config.device)  # refused before anything is computed
         if print_schema or print_config:
             _say_config(resolved, as_schema=print_schema)
@@ -219,17 +216,25 @@ def _check_names(
 ) -> None:
     """What is misspelt, before torch is imported. Where a run or data say what the modality is, they know the rest."""
     named = {key: value for key, value in (("modality", modality), ("preset", preset)) if value is not None}
-    given = {**given, **named}
-    values = check_given(file, given, sets, "image")
-    if "preset" in values and ("modality" in given or (fresh and "data" not in values)):
-        check_preset(values["modality"], values["preset"], complete.summaries(values["modality"]))
+    values = check_given(file, {**given, **named}, sets, _modality(file, given.get("data")))
+    if modality is None and not fresh:
+        return
+    known = complete.remembered(values["modality"])
+    if "preset" in values:
+        check_preset(values["modality"], values["preset"], known["presets"])
+    if known["options"] is not None:
+        module, _, name = known["options"].partition(":")
+        check_options(getattr(importlib.import_module(module), name), values.get("options", {}), sets)
 
 
-def _cells(size: str, modality: str) -> str:
-    """The cells along each axis that a size such as 640x480 means."""
-    from inrkit.nn.grid import parse_size
+def _resolution(size: str | None, modality: str) -> list[str]:
+    """A size such as 640x480, if there is one, as an option of the modality."""
+    from inrkit.core.resolution import parse_size
 
-    return ",".join(map(str, parse_size(size, getattr(load_plugins().modality(modality), "axes", 2))))
+    if size is None:
+        return []
+    cells = parse_size(size, getattr(load_plugins().modality(modality), "axes", 2))
+    return [f"options.size={','.join(map(str, cells))}"]
 
 
 def _modality(config: Path | None, data: str | None) -> str:

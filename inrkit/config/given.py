@@ -1,14 +1,20 @@
-"""What can be refused of a run's config before torch is imported: names of plugins and presets, keys of our own.
+"""What can be refused of a run's config before torch is imported: names of plugins and presets, keys of our own, and
+options of a modality, one by one.
 
-The options of modalities, objectives and read-outs are known by their own classes, which `inrkit.config.resolve` asks.
+Whether options fit each other, and those of objectives and read-outs, `inrkit.config.resolve` asks.
 """
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
+
+from inrkit.config import schema
 from inrkit.config.run import RunConfig
 from inrkit.config.toml import apply_overrides, read_toml, structure
+from inrkit.core.option import check_readout
 from inrkit.core.size import Size
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.plugins import load_plugins
@@ -29,6 +35,7 @@ def check_given(file: Path | None, flags: Mapping[str, Any], overrides: Sequence
         if not dot or table not in TABLES:
             values = apply_overrides(RunConfig, values, [text])
     config = structure(RunConfig, values, origin=origin)
+    check_readout(config.readout)
     if config.network is not None:
         Size.named(config.network)
     registry = load_plugins()
@@ -46,3 +53,21 @@ def check_preset(modality: str, name: str, known: Iterable[str]) -> None:
     if name not in (names := list(known)):
         there = ", ".join(names) or "none"
         raise UsageError(f"'{modality}' has no preset '{name}'; there are {there}.{did_you_mean(name, names)}")
+
+
+def check_options(cls: type, table: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """`UsageError` for a key that a modality's options do not have, or a value that one of them cannot have."""
+    place = schema.Place("options")
+    texts = [text.partition(".")[2] for text in overrides if text.startswith("options.")]
+    values, fields = apply_overrides(cls, table, texts, "options"), schema.fields_of(cls)
+    for key, value in values.items():
+        if key not in fields:
+            raise schema.unknown_key(cls, key, place)
+        found = schema.convert(fields[key].kind, value, place / key, fields[key].default)
+        attribute = attrs.fields_dict(cls)[fields[key].name]
+        with contextlib.suppress(AttributeError, TypeError, ValueError):  # from a check that looks at other options too
+            try:
+                if attribute.validator is not None:
+                    attribute.validator(None, attribute, found)
+            except UsageError as error:
+                raise UsageError(f"options: {error}") from error

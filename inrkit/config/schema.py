@@ -15,6 +15,7 @@ import attrs
 from inrkit.errors import UsageError, did_you_mean
 
 NONE = "none"
+_LISTED = 12  # keys that are all named although one of them is near
 _FACTORY: Any = type(attrs.Factory(list))  # the class behind the function that attrs declares
 
 
@@ -143,7 +144,8 @@ def unknown_key(cls: type, name: str, place: Place) -> UsageError:
         f"{key}.{name}" for key, field in known.items() if is_settings(field.kind) and name in fields_of(field.kind)
     ]
     hint = f" Did you mean '{deeper[0]}'?" if deeper else did_you_mean(name, known)
-    return UsageError(f"{place / name}: no such key; expected one of {', '.join(known)}.{hint}")
+    names = f"; expected one of {', '.join(known)}" if len(known) <= _LISTED or not hint else ""
+    return UsageError(f"{place / name}: no such key{names}.{hint}")
 
 
 def _default(attribute: Any, base: Any) -> Any:

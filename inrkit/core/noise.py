@@ -22,8 +22,7 @@ from torch import Tensor
 
 from inrkit.core.draws import Draws
 from inrkit.core.observation import expand
-from inrkit.core.option import AT_LEAST_0, POSITIVE, option
-from inrkit.errors import UsageError, did_you_mean
+from inrkit.core.option import AT_LEAST_0, POSITIVE, check_readout, option
 
 T_MIN = 0.003
 T_MAX = 80.0
@@ -180,8 +179,7 @@ READOUTS: dict[str, type[Readout]] = {kind.name: kind for kind in (LiteralReadou
 
 def readout_class(name: str) -> type[Readout]:
     """The read-out of this name."""
-    if name not in READOUTS:
-        raise UsageError(f"no read-out named '{name}'; there are {', '.join(READOUTS)}.{did_you_mean(name, READOUTS)}")
+    check_readout(name)
     return READOUTS[name]
 
 

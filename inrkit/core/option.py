@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 import attrs
 
-from inrkit.errors import UsageError
+from inrkit.errors import UsageError, did_you_mean
 
 T = TypeVar("T")
+READOUT_NAMES = ("literal", "two-headed", "direct")
 _DEVICE = re.compile(r"auto|(cpu|cuda|mps|xpu)(:\d+)?")
 Check = Callable[[Any, Any, Any], None]
 """Called with an instance, its attribute and the value, of which it complains with a `UsageError`."""
@@ -42,6 +43,11 @@ def at_least(low: float) -> Check:
     return bounded(f"at least {low}", lambda value: value >= low)
 
 
+def between(low: float, high: float) -> Check:
+    """A check that a number is not outside of two bounds."""
+    return bounded(f"from {low} to {high}", lambda value: low <= value <= high)
+
+
 POSITIVE = bounded("> 0", lambda value: value > 0)
 AT_LEAST_0 = bounded(">= 0", lambda value: value >= 0)
 AT_LEAST_1, AT_LEAST_2 = at_least(1), at_least(2)
@@ -53,3 +59,10 @@ def check_device(name: str) -> None:
     """`UsageError` for what is the name of no device; whether this machine has it, `choose_device` knows."""
     if not _DEVICE.fullmatch(name):
         raise UsageError(f"'device' must be auto, cpu, cuda, mps, xpu, or one of several as cuda:1 (got '{name}')")
+
+
+def check_readout(name: str) -> None:
+    """`UsageError` for what is the name of no read-out."""
+    if name not in READOUT_NAMES:
+        hint = did_you_mean(name, READOUT_NAMES)
+        raise UsageError(f"no read-out named '{name}'; there are {', '.join(READOUT_NAMES)}.{hint}")

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from inrkit.core.resolution import shown_size
 from inrkit.errors import DataError
-from inrkit.nn.grid import shown_size
 
 _WITHIN = 1.01  # resampling overshoots a little
 _FAR = 20.0  # from zero: floats of 0 to 255 are farther off

@@ -19,6 +19,7 @@ from inrkit.core.measure import Measure
 from inrkit.core.modality import Display, Modality, Original, Signals, Source
 from inrkit.core.noise import Preconditioning, Readout
 from inrkit.core.observation import Batch
+from inrkit.core.resolution import parse_size
 from inrkit.core.transform import Transform
 from inrkit.core.view import View
 from inrkit.drawing.sheet import save_png, to_image
@@ -29,7 +30,7 @@ from inrkit.gridded.network import OWN, denoiser, function_options
 from inrkit.gridded.options import GridOptions, sized, tiny_preset
 from inrkit.gridded.picture import pictures_of_grid, view_of_grid
 from inrkit.gridded.source import DrawnSignals, InventedSignals, StoredGrids
-from inrkit.nn.grid import Grid, GridObservation, SampleGrid, jitter, parse_size
+from inrkit.nn.grid import Grid, GridObservation, SampleGrid, jitter
 from inrkit.nn.resample import resample
 from inrkit.nn.space import closed_axes
 from inrkit.plugins import load_plugins
@@ -268,8 +269,7 @@ class GridModality(Modality, Display, abc.ABC):
 
     def size_at(self, request: Mapping[str, str]) -> tuple[int, ...]:
         """The grid that a request means: {"size": "640x480"}; an empty one means that of training."""
-        unknown = sorted(set(request) - {"size"})
-        if unknown:
+        if unknown := sorted(set(request) - {"size"}):
             raise UsageError(f"signals of '{self.name}' are rendered at a 'size'; they have no '{unknown[0]}'")
         return parse_size(request["size"], self.axes) if "size" in request else self.query_size
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar
 
 import attrs
 
-from inrkit.core.option import SHARE, at_least, option
+from inrkit.core.option import SHARE, at_least, between, option
 from inrkit.errors import UsageError
 
 
@@ -59,7 +59,7 @@ class GridOptions:
     inr_width: int = option(96, "dimension of the INR's tokens and of its hidden layers", at_least(4))
     inr_inner: int = option(64, "dimension of the INR's attention (all heads together)", at_least(1))
     inr_heads: int = option(2, "attention heads of the INR's localized attention layer", at_least(1))
-    inr_depth: int = option(3, "layers of the INR's MLP, which follows the attention", at_least(1))
+    inr_depth: int = option(3, "layers of the INR's MLP, which follows the attention", between(1, 1000))
     max_frequency: float | None = option(None, "highest frequency of anr's features; none: Nyquist of the target")
     threshold: float = option(
         0.0, "attention weights of anr below this are zero (ANR: 0.0015); 0 is faster", at_least(0)

@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inrkit.core.modality import Original
+from inrkit.core.resolution import shown_size
 from inrkit.drawing.mask import letters, read_mask
 from inrkit.errors import UsageError
-from inrkit.nn.grid import shown_size
 
 _AXES = ("X,W", "X,Y,W,H", "X,Y,Z,W,H,D")
 _POOLS = (F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d)

@@ -1,5 +1,6 @@
 """An `.inr` file in use: rendered, exported, without the run that made it and without its denoiser."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, final
@@ -10,17 +11,18 @@ from torch import Tensor
 
 from inrkit.config.resolve import Resolved
 from inrkit.config.run import RunConfig
-from inrkit.core.inr import Params
+from inrkit.core.inr import INRFunction, Params
 from inrkit.core.measure import Measure
 from inrkit.core.modality import Modality
 from inrkit.core.pipeline import Request
+from inrkit.core.resolution import shown_size
 from inrkit.core.transform import Rendered
 from inrkit.drawing.sheet import png, scale_for, to_image
 from inrkit.errors import DataError, UsageError
 from inrkit.inference.given import places
 from inrkit.machine.precision import choose_device
 from inrkit.machine.randomness import preserve_random_state
-from inrkit.nn.grid import Grid, shown_size
+from inrkit.nn.grid import Grid
 from inrkit.plugins import load_plugins
 from inrkit.progress import Progress, quiet
 from inrkit.storage.inrfile import InrFile, load_inr
@@ -106,20 +108,14 @@ def open_inr(
     try:
         resolved = Resolved.of(config, cls)
         with preserve_random_state(place):
+            # Without memory first, so that the shapes in the file decide; unless numbers decide what is built.
+            with contextlib.suppress(RuntimeError, NotImplementedError), torch.device("meta"):
+                _check_function(origin, resolved.modality.measure(resolved.readout).function, inr)
             measure = resolved.modality.measure(resolved.readout)
     except UsageError as error:  # not what the user wrote, but what the file holds
         raise DataError(f"{origin}: {error}; it was made by another version of the plugin, or altered") from error
     function = measure.function
-    if type(function).__name__ != inr.function:
-        built = type(function).__name__
-        raise DataError(f"{origin}: expected the function '{inr.function}', found that '{cls.name}' builds '{built}'")
-    _check(origin, "params", {name: tuple(shape) for name, shape in function.param_shapes.items()}, inr.params)
-    _check(
-        origin,
-        "weights",
-        {name: tuple(value.shape) for name, value in function.state_dict().items()},
-        inr.function_state,
-    )
+    _check_function(origin, function, inr)
     function.load_state_dict(dict(inr.function_state))
     function.to(place).eval().requires_grad_(False)
     return Opened(resolved.modality, measure, {name: value[None].to(place) for name, value in inr.params.items()}, inr)
@@ -138,6 +134,17 @@ def _check_installed(inr: InrFile, origin: str, modality: type[Modality] | None)
                 f"{origin}: expected the {kind} '{name}', found none of that name among those that are installed "
                 f"({there}); install the package that has it"
             ) from error
+
+
+def _check_function(origin: str, function: INRFunction, inr: InrFile) -> None:
+    """`DataError` unless this is the function that the file needs."""
+    if (built := type(function).__name__) != inr.function:
+        raise DataError(
+            f"{origin}: expected the function '{inr.function}', found that '{inr.modality}' builds '{built}'"
+        )
+    _check(origin, "params", {name: tuple(shape) for name, shape in function.param_shapes.items()}, inr.params)
+    weights = {name: tuple(value.shape) for name, value in function.state_dict().items()}
+    _check(origin, "weights", weights, inr.function_state)
 
 
 def _check(origin: str, what: str, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]) -> None:

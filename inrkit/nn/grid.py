@@ -1,7 +1,6 @@
 """Signals measured on a regular grid of any number of axes: sound, pictures, volumes."""
 
 import math
-from collections.abc import Sequence
 from typing import Any, final
 
 import attrs
@@ -150,18 +149,3 @@ def jitter(grid: Grid, draws: Draws, *, per_row: bool) -> Grid:
     shape = (grid.count, len(grid.size))
     z = draws.normal(*shape) if per_row else draws.shared_normal(*shape)[None]
     return attrs.evolve(grid, jitter=(0.3 * limit * z).clamp(-0.5 * limit, 0.5 * limit))
-
-
-def parse_size(text: str, axes: int) -> tuple[int, ...]:
-    """The size meant by "640x480" (width x height, as people write it) is (480, 640); one number means a cube."""
-    parts = text.lower().split("x")
-    numbers = [int(part) for part in parts if part.isdecimal() and int(part) > 0]
-    if len(numbers) != len(parts) or len(numbers) not in (1, axes):
-        example = "x".join(["64"] * axes)
-        raise UsageError(f"a size is {axes} positive numbers such as {example}, or one for all axes (got '{text}')")
-    return tuple(numbers * axes) if len(numbers) == 1 else tuple(reversed(numbers))
-
-
-def shown_size(size: Sequence[int]) -> str:
-    """ "640 x 480" of (480, 640): what `parse_size` understands, as people read it."""
-    return " x ".join(map(str, reversed(size)))

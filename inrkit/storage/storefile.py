@@ -23,7 +23,6 @@ from typing import Any, final
 import attrs
 import h5py
 import numpy as np
-from torch import Tensor
 
 from inrkit.errors import DataError
 from inrkit.progress import Progress, quiet
@@ -76,7 +75,7 @@ def chunk_items(shape: tuple[int, ...], itemsize: int) -> int:
 def as_arrays(path: Path, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """What was given as arrays, tensors among them: integers or finite floats with one number of items."""
     try:
-        plain = {name: v.detach().cpu() if isinstance(v, Tensor) else v for name, v in given.items()}
+        plain = {name: v.detach().cpu() if hasattr(v, "detach") else v for name, v in given.items()}
         arrays = {name: np.asarray(values) for name, values in plain.items()}
     except (TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: expected arrays or tensors by name, found {str(error)[:80]}") from error

@@ -7,7 +7,7 @@ from typing import Any, final
 
 import h5py
 import numpy as np
-from torch import Tensor
+from numpy.typing import ArrayLike
 
 from inrkit.errors import DataError, UsageError
 from inrkit.storage import atomic, jsontext, storefile, verified
@@ -49,7 +49,7 @@ class StoreWriter(contextlib.AbstractContextManager["StoreWriter"]):
         """The number of items so far."""
         return self._count
 
-    def append(self, arrays: Mapping[str, np.ndarray | Tensor]) -> None:
+    def append(self, arrays: Mapping[str, ArrayLike]) -> None:
         """Items (n, ...) of every array: integers or finite floats, each time of the same types and shapes."""
         checked = storefile.as_arrays(self.path, arrays)
         items = range(self._count, self._count + len(next(iter(checked.values()))))
@@ -99,7 +99,7 @@ class StoreWriter(contextlib.AbstractContextManager["StoreWriter"]):
 def write_store(
     path: Path,
     modality: str,
-    arrays: Mapping[str, np.ndarray | Tensor],
+    arrays: Mapping[str, ArrayLike],
     attributes: Mapping[str, Any] | None = None,
     *,
     overwrite: bool = False,

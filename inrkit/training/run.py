@@ -1,11 +1,13 @@
 """One run in its directory: begun, resumed or already finished, always by the same call."""
 
 import contextlib
+import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 import torch
 
 from inrkit.config.resolve import Resolved, resolve
@@ -13,13 +15,13 @@ from inrkit.config.run import RunConfig
 from inrkit.config.toml import unstructure
 from inrkit.core.modality import Modality, Source
 from inrkit.core.pipeline import Pipeline
-from inrkit.errors import DataError, InrkitError, ResourceError, UsageError
+from inrkit.core.resolution import shown_size
+from inrkit.errors import DataError, InrkitError, ResourceError, UsageError, did_you_mean
 from inrkit.evaluation.reconstruction import Score
 from inrkit.inference.model import Model
 from inrkit.machine.precision import choose_device, choose_precision, tf32
 from inrkit.machine.processes import Ranks, joined
 from inrkit.machine.randomness import preserve_random_state
-from inrkit.nn.grid import shown_size
 from inrkit.plugins import load_plugins
 from inrkit.report.sheets import write_report, write_samples
 from inrkit.storage.checkpoint import Checkpoint, load_checkpoint, newest_checkpoint, prune
@@ -38,6 +40,9 @@ from inrkit.training.order import Order, Rows
 from inrkit.training.progress import RunProgress
 from inrkit.training.stopping import EarlyStopping, finish
 from inrkit.training.tracker import Trackers
+
+_ALSO_CALLED = {"sets": "overrides", "set": "overrides", "epochs": "steps", "learning_rate": "lr", "dataset": "data"}
+"""What other programs, and our own command line, call a keyword."""
 
 
 def train(
@@ -102,6 +107,15 @@ def train(
     return model
 
 
+def _check_keywords(values: Mapping[str, Any]) -> None:
+    """`UsageError` for a keyword that neither `train` nor a config has."""
+    known = [*inspect.signature(train).parameters, *attrs.fields_dict(RunConfig)]
+    for name in values:
+        if name not in known:
+            hint = f" Did you mean '{_ALSO_CALLED[name]}'?" if name in _ALSO_CALLED else did_you_mean(name, known)
+            raise UsageError(f"`train` has no keyword '{name}'; it takes its own and the keys of a config.{hint}")
+
+
 def _with_data(values: dict[str, Any], modality: str | type[Modality] | None, out: Path | str | None) -> dict[str, Any]:
     """The values, with the path of a store for data that are no path."""
     data = values.get("data")
@@ -123,6 +137,7 @@ def resolve_run(
     values: Mapping[str, Any],
 ) -> Resolved:
     """What `train` was told, as one complete config."""
+    _check_keywords(values)
     if not isinstance(config, Resolved | RunConfig):
         return resolve(modality, preset, config, overrides, values)
     if values or overrides or preset:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrkit import INRFunction, Params, Shader, UsageError, attend, features_for, grid_centers, option
+from inrkit import INRFunction, Params, Shader, UsageError, attend, between, features_for, grid_centers, option
 
 
 @attrs.frozen
@@ -20,7 +20,7 @@ class ANROptions:
     width: int = option(64, "dimension of the tokens and hidden layers")
     inner: int = option(64, "dimension of the attention (all heads together)")
     heads: int = option(2, "attention heads")
-    depth: int = option(3, "layers of the MLP, which follows the attention")
+    depth: int = option(3, "layers of the MLP, which follows the attention", between(1, 1000))
     max_frequency: float | None = option(None, "highest Fourier-feature frequency; none: the grid's Nyquist frequency")
     threshold: float = option(0.0, "attention weights below this become zero (ANR: 0.0015); 0 is faster")
     localized: bool = option(True, "initialise so that each place attends to the nearest tokens")

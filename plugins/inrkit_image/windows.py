@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrkit import INRFunction, Params, Shader, UsageError, closed_axes, option
+from inrkit import INRFunction, Params, Shader, UsageError, between, closed_axes, option
 
 
 @attrs.frozen
@@ -20,7 +20,7 @@ class WindowsOptions:
     patch: int = option(16, "spacing of the windows, in samples; each reaches to the centres of the next")
     width: int = option(64, "number of waves in the shared dictionary, the dimension of a token")
     hidden: int = option(128, "hidden dimension of the network that defines the dictionary")
-    depth: int = option(2, "layers of the network that defines the dictionary")
+    depth: int = option(2, "layers of the network that defines the dictionary", between(1, 1000))
     space: str = option("line", "topology of the coordinates: line, circle, or one word per axis")
 
 

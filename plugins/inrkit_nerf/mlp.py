@@ -7,7 +7,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inrkit import INRFunction, Params, Shader, option
+from inrkit import INRFunction, Params, Shader, between, option
 from inrkit_nerf.encoding import PositionalEncoding
 
 
@@ -16,7 +16,7 @@ class MLPOptions:
     """Options of the function ``mlp``."""
 
     width: int = option(256, "hidden dimension of the MLP")
-    depth: int = option(6, "layers of the MLP")
+    depth: int = option(6, "layers of the MLP", between(1, 1000))
     frequencies: int = option(20, "frequencies of the positional encoding, for each axis")
     octaves: float = option(8.0, "octaves of the positional encoding: the highest frequency is 2 to this power")
     mip: bool = option(False, "anti-aliasing as in mip-NeRF: coordinates come with their variances")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrkit import INRFunction, Params, Shader, UsageError, option
+from inrkit import INRFunction, Params, Shader, UsageError, between, option
 
 
 @final
@@ -22,7 +22,7 @@ class TriPlaneOptions:
     patch: int = option(4, "side of the patch of a feature plane that one token holds")
     features: int = option(12, "channels of the feature planes")
     width: int = option(64, "hidden dimension of the MLP that decodes the features")
-    depth: int = option(3, "layers of the MLP that decodes the features")
+    depth: int = option(3, "layers of the MLP that decodes the features", between(1, 1000))
     mip: bool = option(False, "anti-aliasing: coordinates come with their variances")
 
 

@@ -8,7 +8,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inrkit import INRFunction, Params, Shader, option
+from inrkit import INRFunction, Params, Shader, between, option
 
 
 @attrs.frozen
@@ -17,7 +17,7 @@ class SirenOptions:
 
     latent: int = option(256, "dimension of the latent vector, the params of one signal")
     width: int = option(128, "hidden dimension of the SIREN")
-    depth: int = option(5, "layers of the SIREN")
+    depth: int = option(5, "layers of the SIREN", between(1, 1000))
     frequency: float = option(30.0, "frequency factor ω of the sine activations")
 
 

@@ -75,7 +75,7 @@ def test_presets_are_those_of_the_modality(monkeypatch: pytest.MonkeyPatch, desk
     """The one that was given, else images; they are remembered, and a damaged memory is renewed."""
     assert {"tiny", "tiny-mlp"} <= {*offered(monkeypatch, "train", "--preset", "tiny")}
     assert offered(monkeypatch, "train", "--modality", "nerf", "--preset", "car") == ["cars"]
-    memory = desk / "cache" / "presets.json"
+    memory = desk / "cache" / "modalities.json"
     assert {*json.loads(memory.read_text())} == {"image", "nerf"}
     for damaged in ("[1]", "{", '{"nerf": 3}', '{"nerf": {"another": {"gone": ""}}}'):
         memory.write_text(damaged)

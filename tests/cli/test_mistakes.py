@@ -11,6 +11,16 @@ from inrkit.cli import complete
 from inrkit.storage.cache import VARIABLE
 
 MISTAKES = {
+    "train --readout directt": "there are literal, two-headed, direct. Did you mean 'direct'?",
+    "train --set options.wdith=64": "'options.wdith': no such key",
+    "train --set options.width=wide": "--set: 'options.width': expected int, found 'wide'",
+    "train --set options.width=-64": "options: 'width' must be at least 4 (got -64)",
+    "train --config wrong.toml": "options: 'widht': no such key. Did you mean 'width'?",
+    "train --modality nerf --set options.viewz=2": "Did you mean 'views'?",
+    "data import images . -o out.h5 --siez 8x8": "No such option '--siez'",
+    "data import images . -o out.h5 --limit many": "--limit: expected int",
+    "data import images . out.h5": "without it. Did you mean 'inrkit data import images . -o out.h5'?",
+    "data import npz .": "Missing option '-o' / '--out'",
     "train --preset nope": "'image' has no preset 'nope'; there are tiny,",
     "train --modality nope": "no modality named 'nope'",
     "train --modality nerf --preset tiny-mlpp": "'nerf' has no preset 'tiny-mlpp'",
@@ -61,8 +71,9 @@ def test_mistakes_are_answered_without_torch(tmp_path: Path, monkeypatch: pytest
     """One line that names what is wrong, whatever was mistyped; presets are remembered from the last time."""
     monkeypatch.setenv(VARIABLE, str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    assert complete.summaries("image")
-    assert complete.summaries("nerf")
+    assert complete.remembered("image")["options"] == "inrkit_image.options:ImageOptions"
+    assert complete.remembered("nerf")
+    (tmp_path / "wrong.toml").write_text("[options]\nwidht = 64\n")
     (tmp_path / "mistakes.json").write_text(json.dumps(MISTAKES))
     script = """
 import json, sys

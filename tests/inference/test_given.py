@@ -121,6 +121,8 @@ def test_a_render_never_builds_the_denoiser(model: inrkit.Model) -> None:
     )
     with pytest.raises(inrkit.DataError, match=r"do not fit its modality's options: expected '.*' of shape"):
         inrkit.open_inr(attrs.evolve(inr, modality_options={**inr.modality_options, "inr_width": 32}))
+    with pytest.raises(inrkit.DataError, match=r"do not fit its modality's options: expected '.*' of shape"):
+        inrkit.open_inr(attrs.evolve(inr, modality_options={**inr.modality_options, "inr_width": 10**9}))
     with pytest.raises(inrkit.DataError, match="expected 'odd' of shape none"):
         inrkit.open_inr(attrs.evolve(inr, params={**inr.params, "odd": torch.zeros(1)}))
 

@@ -126,6 +126,11 @@ def test_training_values_can_be_given_by_name(tmp_path: Path) -> None:
     assert (model.config.steps, model.config.options["width"]) == (2, 8)
     with pytest.raises(UsageError, match="found both"):
         inrkit.train(model.config, tmp_path / "other", steps=3)
+    values = {"steps": 2, "options.width": 8}
+    assert inrkit.resolve("image", overrides=values).config.options["width"] == 8
+    for name, meant in (("sets", "overrides"), ("batchsize", "batch_size"), ("epochs", "steps")):
+        with pytest.raises(UsageError, match=f"no keyword '{name}'.* Did you mean '{meant}'"):
+            inrkit.train(modality="image", out=tmp_path / "other", **{name: values})
 
 
 def test_an_inr_file_whose_options_are_not_the_modalitys_is_bad_data(model: Model) -> None:

@@ -3,15 +3,16 @@
 import io
 import struct
 import warnings
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 import numpy as np
-import torch
 from PIL import Image, UnidentifiedImageError
-from torch import Tensor
 
 from inrkit import DataError, Entries, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Channels = Literal["rgb", "grey"]
 
@@ -86,6 +87,8 @@ def conform(image: np.ndarray, how: Decoding) -> np.ndarray:
     image = with_channels(image, how.channels)
     if how.size is None or image.shape[:2] == how.size:
         return image
+    import torch
+
     pixels = torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None]
     return _typed(covering(pixels, how.size)[0].permute(1, 2, 0).numpy(), image.dtype)
 
@@ -107,7 +110,7 @@ def covered(old: tuple[int, int], size: tuple[int, int]) -> tuple[tuple[int, int
     return (height, width), ((height - size[0]) // 2, (width - size[1]) // 2)
 
 
-def covering(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+def covering(pixels: "Tensor", size: tuple[int, int]) -> "Tensor":
     """(B, C, H, W) -> (B, C, *size): scaled, without aliasing, to cover the size, and cut to its centre."""
     if tuple(pixels.shape[2:]) == size:
         return pixels
