@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import time
 import tomllib
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import torch.distributed as dist
 from click.testing import CliRunner
 from PIL import Image
 
+from inrkit.__main__ import keep_interrupts
 from inrkit.cli import main
 from inrkit.cli.failure import as_flags, explain, printable
 from inrkit.storage.storewriter import write_store
@@ -241,3 +244,25 @@ def test_a_single_pixel_is_no_picture(run: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "skipped" in done.stderr
     assert "1.png" not in done.stdout
+
+
+def test_ctrl_c_is_not_forgotten_by_a_weak_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python ignores what its callback raises; then the program hears of it a moment later."""
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    def wait() -> None:
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            pass
+
+    class Thing:
+        """What is referred to."""
+
+    monkeypatch.setattr(sys, "unraisablehook", keep_interrupts)
+    reference, thing = [], Thing()
+    reference.append(weakref.ref(thing, interrupted))
+    del thing
+    with pytest.raises(KeyboardInterrupt):
+        wait()
