@@ -42,21 +42,21 @@ def fitted(data: Path, **options: object) -> NerfOptions:
 def test_an_import_says_what_it_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Distortion that is undone, and one opaque picture beside others that are cut out; nothing where all is plain."""
     lens = nerfstudio(tmp_path / "lens", k1=0.1)
-    (line,) = said(capsys, "data", "import", "nerfstudio", lens, tmp_path / "a.h5", "--undistort")
+    (line,) = said(capsys, "data", "import", "nerfstudio", lens, "-o", tmp_path / "a.h5", "--undistort")
     assert line == "lens: images/00.png: distortion is undone, in 20 of 20 pictures"
     mixed = scene(tmp_path / "mixed")
     Image.open(mixed / "train/r_1.png").convert("RGB").save(mixed / "train/r_1.png")
-    (line,) = said(capsys, "data", "import", "nerf-synthetic", mixed, tmp_path / "b.h5")
+    (line,) = said(capsys, "data", "import", "nerf-synthetic", mixed, "-o", tmp_path / "b.h5")
     assert line.startswith("mixed: train/r_1.png: this picture has no transparent pixel, as 1 of 5;")
-    assert not said(capsys, "data", "import", "srn", srn(tmp_path / "plain"), tmp_path / "c.h5")
-    assert not said(capsys, "data", "import", "nerf-synthetic", scene(tmp_path / "cut"), tmp_path / "d.h5")
+    assert not said(capsys, "data", "import", "srn", srn(tmp_path / "plain"), "-o", tmp_path / "c.h5")
+    assert not said(capsys, "data", "import", "nerf-synthetic", scene(tmp_path / "cut"), "-o", tmp_path / "d.h5")
 
 
 def test_objects_before_black(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Their box is that of the same objects before white, and no model is trained with a background of its own."""
     white, black = tmp_path / "white.h5", tmp_path / "black.h5"
-    said(capsys, "data", "import", "srn", srn(tmp_path / "white"), white)
-    (line,) = said(capsys, "data", "import", "srn", recoloured(srn(tmp_path / "black"), 0), black)
+    said(capsys, "data", "import", "srn", srn(tmp_path / "white"), "-o", white)
+    (line,) = said(capsys, "data", "import", "srn", recoloured(srn(tmp_path / "black"), 0), "-o", black)
     assert "options.background=black" in line
     np.testing.assert_allclose(fitted(black, background="black").box, fitted(white).box, atol=0.1)
     for data, background in ((white, "black"), (black, "white"), (None, "black")):
@@ -66,7 +66,7 @@ def test_objects_before_black(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 def test_pictures_of_a_scene_are_called_opaque(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither cut out nor before a plain background."""
-    (line,) = said(capsys, "data", "import", "srn", recoloured(srn(tmp_path / "room"), None), tmp_path / "a.h5")
+    (line,) = said(capsys, "data", "import", "srn", recoloured(srn(tmp_path / "room"), None), "-o", tmp_path / "a.h5")
     assert line.startswith("car2: cars_test/car2/rgb/000000.png: opaque, and before neither white nor black")
 
 
@@ -75,7 +75,7 @@ def test_poses_that_agree_on_no_place_are_named(tmp_path: Path, capsys: pytest.C
     folder = posed(tmp_path / "car")
     table = json.loads((folder / "cameras.json").read_text())
     (folder / "cameras.json").write_text(json.dumps({**table, "convention": "opengl"}))
-    lines = said(capsys, "data", "import", "posed-images", folder, tmp_path / "a.h5")
+    lines = said(capsys, "data", "import", "posed-images", folder, "-o", tmp_path / "a.h5")
     assert any("agree on no place where it could be" in line for line in lines)
 
 
