@@ -188,6 +188,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.progress import folded as folded
     from inrkit.progress import quiet as quiet
     from inrkit.storage.atomic import write_bytes as write_bytes
+    from inrkit.storage.cache import cache_folder as cache_folder
     from inrkit.storage.entries import Entries as Entries
     from inrkit.storage.entries import OneFile as OneFile
     from inrkit.storage.entries import below as below

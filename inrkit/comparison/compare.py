@@ -151,7 +151,7 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {"name": rows[0]["system"], "runs": len(rows), "failed": len(rows) - len(good)}
     if not good:
         return {**result, "reason": rows[0]["failed"]}
-    for key in ("parameters", "sample_flops", "step_flops", "training_flops", "step"):
+    for key in ("parameters", "sample_flops", "step_flops", "training_flops", "step", "steps"):
         result[key] = statistics.fmean(row[key] for row in good)
     for key in ("training_seconds", "training_memory", "sample_seconds", "reconstruction"):
         result[key] = _mean_and_spread([row[key] for row in good])

@@ -41,6 +41,7 @@ def run_figures(model: Model, reference: Reference, at: Sequence[Mapping[str, st
     found = {f"{steps}{space}": row for steps, rows in distances.items() for space, row in rows.items()}
     return {
         "step": model.step,
+        "steps": config.steps,
         "parameters": sum(p.numel() for p in model.pipeline.parameters()),
         "sample_flops": of_sample(model.pipeline, model.modality),
         "step_flops": step_flops,

@@ -18,7 +18,7 @@ _Cell: TypeAlias = Callable[[_System], str]
 _TRAINING: dict[str, _Cell] = {
     "parameters": lambda row: _count(row["parameters"]),
     "FLOPs per step": lambda row: _count(row["step_flops"]),
-    "steps": lambda row: f"{row['step']:,.0f}",
+    "steps": lambda row: f"{row['step']:,.0f}" + (f" of {row['steps']:,.0f}" if row["step"] < row["steps"] else ""),
     "training FLOPs": lambda row: _count(row["training_flops"]),
     "training min": lambda row: _figure(row["training_seconds"], 1 / 60, 1),
     "memory, MiB": lambda row: _figure(row["training_memory"], 1 / 2**20, 0),

@@ -30,11 +30,16 @@ def open_data(data: str | None, modality: Modality, split: str) -> Source:
         scheme, address = found.groups()
     elif (array := _array(data)) is not None:
         scheme, address = array, quote(data)
-    elif Path(data).is_dir() or data.lower().endswith(_ARCHIVES):
+    elif Path(data).is_dir() or data.lower().endswith(_ARCHIVES) or _was_imported(Path(data), modality):
         scheme, address = _FILES, quote(data)
     else:
         return modality.source(Path(data), split)
     return load_plugins().source(scheme)().open(address, modality, split)
+
+
+def _was_imported(path: Path, modality: Modality) -> bool:
+    """Whether a folder is gone, and what was imported of it is still beside it."""
+    return not path.exists() and path.with_name(f"{path.name}.{modality.name}.h5").exists()
 
 
 def _array(data: str) -> str | None:

@@ -67,7 +67,10 @@ class Rows(Block):
 
     def html(self) -> str:
         lines = "".join(f"<p>{escape(label)}</p>{_img(image, label)}" for label, image in self.rows)
-        return f'<div class="block"><div class="labelled">{lines}</div>{_paragraph(self.note, "note")}</div>'
+        largest = 2 * max((image.width for _, image in self.rows), default=0)
+        style = f"grid-template-columns: minmax(64px, max-content) minmax(0, {largest}px)"
+        rows = f'<div class="labelled" style="{style}">{lines}</div>'
+        return f'<div class="block">{rows}{_paragraph(self.note, "note")}</div>'
 
 
 @final

@@ -42,7 +42,7 @@ figcaption { color: var(--soft); font-size: 13.5px; margin-top: 6px; }
   margin-bottom: 16px; }
 .row figure { margin: 0; }
 .row img { width: 100%; }
-.labelled { display: grid; grid-template-columns: minmax(64px, max-content) 1fr; gap: 6px 14px; align-items: center; }
+.labelled { display: grid; gap: 6px 14px; align-items: center; }
 .labelled p { margin: 0; color: var(--soft); font-size: 13.5px; text-align: right; font-variant-numeric: tabular-nums; }
 .labelled img { display: block; width: 100%; height: auto; }
 .note { color: var(--soft); font-size: 13.5px; margin: 8px 0 0; max-width: 90ch; }

@@ -12,6 +12,7 @@ from inrkit.core.draws import seed_of
 from inrkit.core.modality import Source
 from inrkit.core.observation import Batch, Observation
 from inrkit.core.pipeline import Prediction
+from inrkit.errors import DataError
 from inrkit.inference.model import Model
 
 
@@ -67,7 +68,13 @@ class SignalSet:
 
 def source_of(model: Model, split: str, data: str | None = None) -> Source:
     """The signals of a split, of other data than the model was trained on if so wished."""
-    return open_data(model.config.data if data is None else data, model.modality, split)
+    if data is not None:
+        return open_data(data, model.modality, split)
+    try:
+        return open_data(model.config.data, model.modality, split)
+    except DataError as error:
+        theirs = f"these are the data of {model.run}; 'inrkit evaluate' takes others with '--data'"
+        raise DataError(f"{error} ({theirs})") from error
 
 
 def batches(count: int, size: int) -> Iterator[range]:

@@ -17,11 +17,13 @@ from inrkit import (
     InrkitError,
     Modality,
     Progress,
+    ResourceError,
     Source,
     SourceOpener,
     Store,
     StoreWriter,
     UsageError,
+    cache_folder,
     folded,
     load_plugins,
     parse_options,
@@ -41,8 +43,9 @@ class FilesOpener(SourceOpener):
 
     The first importer of the modality that can read it does, or the one that ``format`` names; the other options are
     the importer's. What cannot be read is left out, and signals of several sizes are brought to 64 cells along each
-    axis, unless the options say otherwise; both are said. The store lies beside PATH and is written anew when the files
-    have changed.
+    axis, unless the options say otherwise; both are said. The store lies beside PATH, or in the user's
+    cache folder where nothing can be written there, and is written anew when the files
+    have changed; where they are gone it stands for them.
     """
 
     name = "files"
@@ -54,12 +57,18 @@ class FilesOpener(SourceOpener):
     def open(self, address: str, modality: Modality, split: str) -> Source:
         text, _, query = address.partition("?")
         path, options = Path(unquote(text)).expanduser(), [unquote(part) for part in query.split("&") if part]
+        beside, cached = _places(path.absolute(), modality.name, options)
         if not path.exists():
-            raise DataError(f"{path}: expected a folder or a file, found none; check the path")
+            if not beside.exists() and not cached.exists():
+                raise DataError(f"{path}: expected a folder or a file, found none; check the path")
+            return modality.source(beside if beside.exists() else cached, split)  # it has all that was in the files
         named = [Path(text.partition("=")[2]) for text in options if text.startswith(_SPLIT)]
-        store, stamp = _beside(path, modality.name, options), _stamp(path, named)
+        stamp, writable = _stamp(path, named), os.access(beside.parent, os.W_OK)
+        store = beside if writable or _is_fresh(beside, stamp) else cached
         if not _is_fresh(store, stamp):
-            _say(f"importing {path.name} into {store.name}, beside it")
+            where = f"{store.name}, beside it" if writable else f"{store}: nothing can be written beside it"
+            _say(f"importing {path.name} into {where}")
+            store.parent.mkdir(parents=True, exist_ok=True)
             for line in _import(path, store, modality, options, stamp):
                 _say(line)
         return modality.source(store, split)
@@ -78,10 +87,15 @@ def _found_anywhere(option: str) -> str:
     return f"{_SPLIT}{_absolute(option.removeprefix(_SPLIT))}" if option.startswith(_SPLIT) else option
 
 
-def _beside(path: Path, modality: str, options: Sequence[str]) -> Path:
-    """Where the store is kept: other options make another one."""
-    mark = f"-{hashlib.sha256('&'.join(options).encode()).hexdigest()[:8]}" if options else ""
-    return path.absolute().with_name(f"{path.absolute().name}.{modality}{mark}.h5")
+def _places(path: Path, modality: str, options: Sequence[str]) -> tuple[Path, Path]:
+    """Where the store is kept, beside the path or else in the user's cache folder: other options make another one."""
+    mark = f"-{_short('&'.join(options))}" if options else ""
+    name = f"{path.name}.{modality}{mark}.h5"
+    return path.with_name(name), cache_folder() / "imports" / _short(str(path)) / name
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:8]
 
 
 def _stamp(path: Path, beside: Sequence[Path]) -> dict[str, str]:
@@ -120,6 +134,8 @@ def _import(path: Path, store: Path, modality: Modality, options: Sequence[str],
                     importer().run(path, out, parsed, _told())
                     out.attributes[_STAMP] = stamp
                 return _said(path, out, more)
+            except ResourceError:  # of the store, and not of what is read
+                raise
             except InrkitError as error:
                 reason = str(error)
                 if chosen and isinstance(error, UsageError):

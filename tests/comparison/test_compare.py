@@ -113,6 +113,7 @@ def test_means_and_spread_over_seeds() -> None:
         "step_flops": 1,
         "training_flops": 1,
         "step": 5,
+        "steps": 5,
         "training_seconds": 1.0,
         "training_memory": None,
         "sample_seconds": 0.1,
@@ -184,6 +185,7 @@ def system(name: str, ratio: float) -> dict[str, object]:
         "step_flops": 1e12,
         "training_flops": 1e15,
         "step": 5000.0,
+        "steps": 8000.0,
         "training_seconds": {"mean": 6e4, "std": 40.0},
         "training_memory": {"mean": 2.0**34},
         "sample_seconds": one,
@@ -208,6 +210,8 @@ def test_multiples_of_the_floor_need_enough_signals(n: int, told: bool) -> None:
         "rows": [],
     }
     quality, *_ = tables_of(result)
+    training = tables_of(result)[1]
+    assert training.rows[0][training.head.index("steps")] == "5,000 of 8,000"
     assert any("Fréchet" in name for name in quality.head) == told
     assert ("floor" in quality.note) == told
     assert (f"need {ENOUGH} signals" in quality.note) != told

@@ -63,6 +63,33 @@ def test_changed_files_are_imported_anew(photos: Path, capfd: pytest.CaptureFixt
     assert capfd.readouterr().err.count("importing") == 4
 
 
+def test_the_store_stands_for_files_that_are_gone(photos: Path) -> None:
+    """A folder may be removed once it was imported, by whatever way it is named."""
+    for data in (str(photos), f"files://{photos}?size=6x6"):
+        before = open_data(data, modality(), "train").read([0])["values"]
+        gone = photos.rename(photos.with_name("gone"))
+        assert torch.equal(open_data(data, modality(), "train").read([0])["values"], before)
+        with pytest.raises(DataError, match="found"):
+            open_data(data.replace("my photos", "other photos"), modality(), "train")
+        gone.rename(photos)
+
+
+def test_a_folder_beside_which_nothing_can_be_written(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is imported into the user's cache folder, once, and read from there when it is gone."""
+    kept = photos.parent / "kept"
+    monkeypatch.setenv("INRKIT_CACHE", str(kept))
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    address = f"files://{photos}?size=6x6"
+    count = len(open_data(address, modality(), "train"))
+    (store,) = (kept / "imports").rglob("*.h5")
+    written = store.stat().st_mtime_ns
+    assert len(open_data(address, modality(), "train")) == count
+    assert store.stat().st_mtime_ns == written
+    assert not list(photos.parent.glob("*.h5"))
+    photos.rename(photos.with_name("gone"))
+    assert len(open_data(address, modality(), "train")) == count
+
+
 def test_pictures_of_several_sizes_and_broken_ones_train_too(photos: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """They are brought to one size and left out, and both are said, with the way to another size."""
     Image.new("RGB", (20, 10)).save(photos / "other.png")
