@@ -122,8 +122,8 @@ def edit(
 
     Writes to OUT for each result: NAME.npy, the exact values (float32 in [-1, 1]), in which what is preserved agrees
     with the INPUT to 1e-5 (deblur: to about the error of 8 bits); NAME.png, rounded to 8 bits; NAME.inr, an encoding of
-    it, which comes close but is not exact. sheet.png shows the signals before and after, at the resolution of training,
-    with what is filled in marked.
+    it, which comes close but is not exact; of a sound also NAME-edited.wav. sheet.png shows the signals before and
+    after, at the resolution of training, with what is filled in marked.
     """
     _check(task, count, given, len(inputs))
     with bar("loading the model"):

@@ -130,7 +130,7 @@ def save_edits(
     paths: Sequence[Path],
     provenance: Sequence[Mapping[str, Any]],
 ) -> list[Written]:
-    """For each path (of a picture) that picture, the exact values as .npy beside it, and an .inr.
+    """For each path (of a picture) that picture, and beside it the exact values as .npy, an .inr, and a sound as such.
 
     ``inr_psnr`` compares the INR with the edit at the model's resolution.
     """
@@ -141,7 +141,10 @@ def save_edits(
         np.save(buffer, values.numpy(), allow_pickle=False)
         atomic.write_bytes(array, buffer.getvalue())
         save_inr(inr, model.inr(edited, i, provenance[i]))
-        picture = Path(model.modality.display.write([values], path))
+        display = model.modality.display
+        picture = Path(display.write([values], path))
+        if display.suffix not in (".png", ".npy", path.suffix):
+            display.write([values], path.with_name(f"{path.stem}-edited{display.suffix}"))
         filled = None if target.hole is None else float(target.hole.float().mean())
         fidelity = _fidelity(edited.rows(slice(i, i + 1)))[0]
         written.append(Written(picture, inr, array, tuple(values.shape[1:]), fidelity, kept, filled))

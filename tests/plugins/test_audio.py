@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 import inrkit
+from inrkit.cli import main
 from inrkit.testing import Case, checks_of
 
 OPTIONS = {"width": 16, "heads": 2, "hidden": 16, "depth": 1, "count": 40}
@@ -87,3 +89,14 @@ def test_the_trained_model_makes_tones() -> None:
 def test_a_modality_on_a_grid_takes_a_hundred_lines_of_code() -> None:
     """At most, with its importer and without blank lines: that is what the shared pieces are for."""
     assert sum(bool(line.strip()) for file in FILES.glob("*.py") for line in file.read_text().splitlines()) <= 100
+
+
+def test_an_edited_sound_can_be_heard_and_replaces_nothing(tmp_path: Path) -> None:
+    """It stands beside the input, under a name of its own, as long as that."""
+    (tmp_path / "a.wav").write_bytes(before := inrkit.write_wav(0.5 * torch.sin(torch.arange(512) * 0.1), 8000))
+    words = ["edit", "strings", str(tmp_path / "a.wav"), "--task", "denoise", "-o", str(tmp_path)]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "a.wav").read_bytes() == before
+    with wave.open(str(tmp_path / "a-edited.wav")) as file:
+        assert (file.getframerate(), file.getnframes()) == (8000, 512)
