@@ -10,8 +10,8 @@ from typing import final
 from inrkit.errors import ResourceError
 from soak.child import LOST, Child, children_of, command, inrkit
 from soak.disk import Undisturbed
-from soak.killing import LONGER, fingerprint, same_run
-from soak.prepared import COMMANDS, IMAGE, Prepared
+from soak.killing import fingerprint, same_run
+from soak.prepared import COMMANDS, Prepared
 from soak.stage import Stage, is_plain, require
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -53,7 +53,7 @@ def undisturbed_run(given: Prepared) -> dict[str, str]:
     folder = given.folder.parent / "whole-run"
     if not folder.exists():
         folder.mkdir()
-        is_plain(inrkit(folder, *IMAGE, *LONGER, "--out", "run"), 0)
+        is_plain(inrkit(folder, *given.disturbed), 0)
     return fingerprint(folder / "run")
 
 
@@ -66,7 +66,7 @@ class Writers(Stage):
     count = 60
 
     def case(self, number: int, folder: Path) -> str:
-        chance, words = self.chance(number), [*IMAGE, *LONGER, "--out", "run"]
+        chance, words = self.chance(number), self.given.disturbed
         trainer = Child(command(*words), folder)
         trainer.wait(chance.uniform(0, 2))
         if number % 2:
@@ -97,7 +97,7 @@ class Workers(Stage):
     count = 40
 
     def case(self, number: int, folder: Path) -> str:
-        chance, words = self.chance(number), [*IMAGE, *LONGER, "--set", "workers=2", "--out", "run"]
+        chance, words = self.chance(number), [*self.given.disturbed, "--set", "workers=2"]
         child = Child(command(*words), folder)
         until = time.monotonic() + LOST
         while not (readers := children_of(child.pid)) and child.wait(0) is None and time.monotonic() < until:

@@ -13,13 +13,10 @@ from typing import final
 
 from inrkit.storage.checkpoint import list_checkpoints, load_checkpoint
 from soak.child import Child, Ended, command
-from soak.prepared import IMAGE, OBJECT
+from soak.prepared import IMAGE, OBJECT, SAVING
 from soak.stage import Stage, is_plain, require
 
 LOST, NOTICED = 6, 0.1  # the exit code of who misses another process, and the seconds after which torchrun notices
-STEPS = 24
-SAVING = ["--set", "save_every=3"]
-LONGER = ["--steps", str(STEPS), *SAVING]
 TEACHER = ["--set", "teacher_ema=0.9", "--set", "ema_decay=0.9", "--set", "optimizer=adamw"]
 KINDS: dict[str, tuple[list[str], int]] = {
     "images, two processes": ([*IMAGE, *SAVING], 2),
@@ -80,7 +77,7 @@ class Killing(Stage):
     name = "kill"
     summary = "kill -9 at random moments of runs of images, objects, with a teacher and of two processes"
     count = 100
-    kills, steps = 10, STEPS
+    kills = 10
 
     def case(self, number: int, folder: Path) -> str:
         kind, chance = list(KINDS)[number % len(KINDS)], self.chance(number)
@@ -103,7 +100,7 @@ class Killing(Stage):
     def _attempt(self, kind: str, folder: Path, patience: float, victim: int = 0) -> bool:
         """Whether the run ended within ``patience`` seconds; if not, a process of it is killed, and the others end."""
         (words, processes), port = KINDS[kind], free_port()
-        words = [*words, "--steps", str(self.steps)]
+        words = [*words, "--steps", str(self.given.steps)]
         children = [Child(one_of(words, rank, processes, port), folder) for rank in range(processes)]
         if killed := children[victim].wait(patience) is None:
             children[victim].send(signal.SIGKILL)

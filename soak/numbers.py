@@ -10,11 +10,10 @@ from typing import Any, final
 from inrkit.errors import DivergedError
 from soak.child import Child, command, inrkit
 from soak.interrupting import undisturbed_run
-from soak.killing import LONGER, same_run
+from soak.killing import same_run
 from soak.prepared import IMAGE
 from soak.stage import Stage, is_plain, require
 
-RUN = [*IMAGE, *LONGER, "--out", "run"]
 PLACES = ("weight", "gradient", "answer", "average")
 
 
@@ -59,11 +58,11 @@ class Numbers(Stage):
 
     def case(self, number: int, folder: Path) -> str:
         place, chance = PLACES[number % len(PLACES)], self.chance(number)
-        step, value = chance.randrange(24), chance.choice([math.nan, math.inf, -math.inf])
-        ended = inrkit(folder, *RUN, before=lambda: spoil(place, step, value, number))
+        step, value = chance.randrange(self.given.steps), chance.choice([math.nan, math.inf, -math.inf])
+        ended = inrkit(folder, *self.given.disturbed, before=lambda: spoil(place, step, value, number))
         is_plain(ended, DivergedError.exit_code)
         require(bool(re.search(r"step \d+", ended.err)), "expected the step to be named", ended)
-        is_plain(inrkit(folder, *RUN), 0)
+        is_plain(inrkit(folder, *self.given.disturbed), 0)
         same_run(folder / "run", undisturbed_run(self.given))
         return f"{place}: named, and resumed from numbers"
 

@@ -18,7 +18,8 @@ TRAIN = "train --no-progress --steps 6 --batch-size 4 --precision fp32 --device 
 _SMALL = "size=8,8 width=16 depth=1 decoder_depth=1 heads=2 hidden=16 inr_width=16 inr_inner=16 inr_depth=2 count=64"
 _SOLID = "size=16,16 count=6 object_views=4 query_views=2 query_rays=10 samples=4 render_samples=6 occupancy=8 "
 _SOLID += "width=16 depth=1 decoder_depth=1 heads=2 hidden=16 groups=4"
-_MORE = "--set sample_every=4 --set log_every=1 --set warmup=2"
+SAVING = ["--set", "save_every=3"]
+_MORE = "--set sample_every=8 --set log_every=1 --set warmup=2"
 
 
 def _options(text: str) -> list[str]:
@@ -48,9 +49,16 @@ COMMANDS: dict[str, Sequence[object]] = {
 
 @final
 class Prepared:
-    """Everything in one folder, made by the program itself in processes of their own."""
+    """Everything in one folder, made by the program itself in processes of their own.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        steps: How long those runs are that are disturbed while they train.
+    """
+
+    def __init__(self, folder: Path, steps: int = 24) -> None:
+        self.steps = steps
+        self.disturbed = [*IMAGE, "--steps", str(steps), *SAVING, "--out", "run"]
+        """The command of one of them."""
         self.folder = folder
         folder.mkdir(parents=True)
         self.base = Child(lambda: None, folder).end().peak
