@@ -228,13 +228,28 @@ def painted(kind: str) -> Image.Image:
         "grey": alpha,
         "deep": alpha.astype(np.uint16) * 257,
         "one bit": alpha > 0,
+        "soft edges": np.maximum(alpha, np.where(np.roll(square, 1, 0), 90, 0)).astype(np.uint8),
+        "soft brush": np.stack([black + 200, black, black, np.where(np.roll(square, 1, 0), 100, 0) | alpha], -1),
+        "grey layer": np.stack([black, alpha], -1),
+        "palette": alpha,
+        "clear palette": alpha,
     }
-    return Image.fromarray(layers[kind])
+    picture = Image.fromarray(layers[kind].astype(np.uint8) if kind == "soft brush" else layers[kind])
+    if "palette" not in kind:
+        return picture
+    picture = picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=2)
+    if kind == "clear palette":
+        picture.info["transparency"] = picture.getpixel((0, 0))
+    return picture
 
 
-@pytest.mark.parametrize("kind", ["layer", "selection", "erased", "grey", "deep", "one bit"])
+FORMS = ["layer", "selection", "erased", "grey", "deep", "one bit", "soft edges", "soft brush", "grey layer"]
+
+
+@pytest.mark.parametrize("kind", [*FORMS, "palette", "clear palette"])
 def test_masks_as_image_editors_write_them(tmp_path: Path, kind: str) -> None:
-    """On a transparent layer, as a selection, as a photo with a hole, in grey of 8 or 16 bits: one hole."""
+    """On a transparent layer, as a selection, as a photo with a hole, in grey of 8 or 16 bits, with soft edges, in the
+    colours of a palette: one hole."""
     painted(kind).save(tmp_path / "mask.png")
     hole, _ = read_mask(tmp_path / "mask.png")
     assert hole.sum() == 20

@@ -209,7 +209,7 @@ def info(file: Path, as_json: bool) -> None:
     for name, a in arrays.items():
         said = f"from {_number(a['low'])} to {_number(a['high'])}, mean {_number(a['mean'])}"
         rows.append([f"array {name}", f"{'x'.join(map(str, a['shape']))} {a['dtype']}, {said}"])
-    rows += [[key, _brief(shown(value))] for key, value in facts["attributes"].items()]
+    rows += [[key, _brief(shown(value))] for key, value in facts["attributes"].items() if key[0] != "_"]
     say_result(facts, [Table(["what", ""], rows)], as_json=as_json)
 
 

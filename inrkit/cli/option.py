@@ -49,6 +49,11 @@ def check_file(path: Path) -> None:
         raise no_such_file(path)
 
 
+def _check_files(paths: Sequence[Path]) -> None:
+    for path in paths:
+        check_file(path)
+
+
 def _check_file_or_run(path: Path) -> None:
     if path.suffix == ".inr":
         check_file(path)
@@ -63,7 +68,14 @@ def _check_data(data: str) -> None:
 
 run = click.argument("run", type=PATH, shell_complete=complete.runs, callback=_checked(check_run))
 file = click.argument("file", type=PATH, callback=_checked(check_file))
-inr_file = click.argument("file", metavar="FILE.inr", type=PATH, callback=_checked(check_file))
+inr_files = click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="FILE.inr...",
+    type=PATH,
+    callback=_checked(_check_files),
+)
 file_or_run = click.argument(
     "file",
     metavar="FILE.inr|RUN",
@@ -126,8 +138,11 @@ _LAYOUT: Sequence[tuple[str, dict[str, Any], str]] = (
 )
 
 
-def layout(*, rows: bool) -> Decorator:
-    """How the sheet of a command looks, which the command takes as ``layout``; with named rows or not."""
+def layout(*, rows: bool, sheet: str | None = None) -> Decorator:
+    """How the sheet of a command looks, which the command takes as ``layout``; with named rows or not.
+
+    ``sheet`` is the help of ``--sheet``, where nothing else is written.
+    """
 
     def decorate(callback: Callable[..., Any]) -> Any:
         @functools.wraps(callback)
@@ -136,6 +151,8 @@ def layout(*, rows: bool) -> Decorator:
             return callback(**given, layout=_layout(**asked))
 
         offered = {flag: (kind, text) for flag, kind, text in _LAYOUT if rows or flag != "--rows"}
+        if sheet is not None:
+            offered["--sheet"] = offered["--sheet"][0], sheet
         wrapped: Any = called
         for flag, (kind, text) in reversed(offered.items()):
             wrapped = click.option(flag, **kind, help=text)(wrapped)

@@ -146,7 +146,8 @@ def train(
     """
     _check(minutes, flags["steps"], as_json=as_json and not dry_run)
     network, cells = _sized(sizes)
-    given = {k: v for k, v in {**flags, "trackers": trackers or None, "network": network}.items() if v is not None}
+    flags |= {"trackers": trackers or None, "network": network, "init": flags["init"] or (base and str(base))}
+    given = {key: value for key, value in flags.items() if value is not None}
     with bar("starting") if not no_progress else contextlib.nullcontext():
         _check_names(given, modality, preset, config, sets, fresh=base is None)
         from inrkit.config.resolve import resolve
@@ -156,8 +157,6 @@ def train(
 
     with process_setup():
         theirs = None if base is None else read_config(base)
-        if base is not None:
-            given.setdefault("init", str(base))
         modality = modality or (_modality(config, flags["data"]) if theirs is None else theirs.modality)
         resolved = resolve(modality, preset, config, (*_resolution(cells, modality), *sets), given, theirs)
         choose_device(resolved.config.device)  # refused before anything is computed

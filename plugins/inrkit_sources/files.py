@@ -29,7 +29,7 @@ from inrkit import (
     parse_options,
 )
 
-_STAMP = "files"
+_STAMP = "_files"  # an attribute that tells users nothing
 _SPLIT = "split_file="
 _SIZE = "64"  # cells along each axis, for signals of several sizes
 _NAMED = 3  # files that were left out, with the reason

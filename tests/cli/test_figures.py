@@ -41,3 +41,18 @@ def test_sheets_of_every_command_go_into_a_paper(tmp_path: Path) -> None:
     assert "'--sheet' ends with .png, .pdf, .svg" in ran("sample", run, "--sheet", "a.jpg", code=2)
     assert "'--pick': expected numbers from 0 to 15" in ran("sample", run, "--pick", "16", code=2)
     assert "'--rows': no row named 'x'" in ran("encode", run, *pictures, "--rows", "x", code=2)
+
+
+def test_files_are_rendered_on_one_sheet(tmp_path: Path) -> None:
+    """Of several files and of files of several signals; those that are picked alone, at one size."""
+    ran("sample", "digits", "-n", 2, "-o", tmp_path / "new")
+    ran("sample", "digits", "-n", 2, "-o", tmp_path / "new.inr")
+    files = [*sorted((tmp_path / "new").glob("*.inr")), tmp_path / "new.inr"]
+    sheet = tmp_path / "figures" / "a.png"
+    said = ran("render", *files, "--pick", "0,1,3", "--size", "10x10", "--columns", 3, "--scale", 1, "--sheet", sheet)
+    assert said.strip() == str(sheet)
+    with Image.open(sheet) as picture:
+        assert picture.size == (3 * 10 + 4 * 4, 10 + 8)
+    assert "'--sheet' FILE shows all of them" in ran("render", *files, code=2)
+    assert "'--columns' is for the sheet" in ran("render", files[0], "--columns", 2, code=2)
+    assert "'--pick': expected numbers from 0 to 3" in ran("render", *files, "--pick", 4, "--sheet", sheet, code=2)

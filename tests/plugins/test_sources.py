@@ -46,6 +46,9 @@ def test_a_folder_of_pictures_trains_as_it_is(photos: Path, capfd: pytest.Captur
     again = CliRunner().invoke(main, words)
     assert again.exit_code == 0, again.output
     assert "importing" not in again.stderr
+    told = CliRunner().invoke(main, ["data", "info", str(store)]).stdout
+    assert "held out" in told
+    assert "files" not in told  # what only we need
     assert store.stat().st_ino == before
 
 
