@@ -375,6 +375,15 @@ def test_hook_register_models(install: Install, tmp_path: Path) -> None:
         registry.model("bad")
 
 
+def test_a_folder_in_the_place_of_a_plugin_is_named(install: Install, tmp_path: Path) -> None:
+    """Results in a folder of its name, where Python looks first, hide a plugin: which folder it is, is said."""
+    install("tides", "")
+    (tmp_path / "inrkit_tides_tides.py").unlink()
+    (tmp_path / "inrkit_tides_tides").mkdir()
+    (remark,) = found().loaded["tides", "inrkit-tides"]
+    assert str(tmp_path / "inrkit_tides_tides") in remark
+
+
 def test_every_kind_has_a_class_a_hook_and_a_test() -> None:
     """Nothing can be registered that is not on the page of hooks, or that no test registers."""
     tests = {path: path.read_text() for path in Path(__file__).parent.glob("test_plugin*.py")}

@@ -80,7 +80,7 @@ def discover(
             broken.append(Broken(*origin, reason_of(error), tuple(dict.fromkeys(entry.name for entry in offered))))
             continue
         running = f"it leaves a thread running: {', '.join(thread.name for thread in threads)}" if threads else ""
-        nothing = "" if offered else "it registers nothing; mark its hooks with @inrkit.hookimpl"
+        nothing = "" if offered else _why_nothing(plugin)
         loaded[origin] = tuple(filter(None, (running, nothing)))
         for entry in offered:
             entries[entry.kind][entry.name] = entry
@@ -117,3 +117,11 @@ def _chosen(points: list[EntryPoint], wanted: list[str]) -> list[EntryPoint]:
 
 def _distribution(point: EntryPoint) -> str:
     return (point.dist and point.dist.name) or "unknown distribution"
+
+
+def _why_nothing(plugin: object) -> str:
+    """What is wrong with a plugin that registers nothing."""
+    folders = [*getattr(plugin, "__path__", ())]
+    if folders and getattr(plugin, "__file__", None) is None:
+        return f"instead of it the folder {folders[0]} is found, which has its name and no code; rename the folder"
+    return "it registers nothing; mark its hooks with @inrkit.hookimpl"
