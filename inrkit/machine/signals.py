@@ -35,18 +35,19 @@ class StopRequest:
     """What the process was asked by signals; the one that listens is `StopRequest.current`.
 
     A signal raises `Interrupted`; but within ``with stop.deferred():`` it is only noted in ``stop.signal`` (0: none),
-    unless it is the second Ctrl-C.
+    unless it is the second Ctrl-C. What was raised is in ``stop.raised`` (0: nothing), since code that is not Python's
+    may have made another error of it, or none.
     """
 
     current: ClassVar["StopRequest"]
 
     def __init__(self) -> None:
-        self.signal, self._defers = 0, False
+        self.signal, self.raised, self._defers = 0, 0, False
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator["StopRequest"]:
         """Inside, whoever trains looks at ``signal`` between steps."""
-        self._defers = True
+        self.signal, self._defers = self.signal or self.raised, True
         try:
             yield self
         finally:
@@ -71,6 +72,7 @@ class StopRequest:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if not self._defers or (number == signal.SIGINT and self.signal == signal.SIGINT):
+            self.raised = number
             raise Interrupted(number)
         self.signal = number
 
@@ -104,10 +106,12 @@ def process_setup() -> Iterator[None]:
     From now on, freed memory is kept (glibc), which makes small models a fifth faster on a CPU.
     """
     keep_freed_memory()
+    stop = StopRequest()
     try:
-        with StopRequest().listening():
+        with stop.listening():
             yield
-    except Interrupted as error:
-        number = signal.Signals(error.args[0])
-        text = f"stopped by {number.name}; the same command goes on from what was saved before"
-        raise StoppedError(number, text) from error
+    except (Interrupted, Exception) as error:
+        if not stop.raised:
+            raise
+        text = f"stopped by {signal.Signals(stop.raised).name}; the same command goes on from what was saved before"
+        raise StoppedError(stop.raised, text) from error
