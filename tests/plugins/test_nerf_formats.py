@@ -296,6 +296,11 @@ BAD: dict[str, tuple[str, Callable[[Path], Path], str]] = {
         lambda p: replaced(in_csv(p) / "cameras.csv", ",32,", ",,"),
         r"cameras\.csv: line 2: expected a value for each column, found no fy",
     ),
+    "a frame twice": (
+        "nerfstudio",
+        lambda p: spoilt(nerfstudio(p), "transforms.json", lambda table: table["frames"].append(table["frames"][3])),
+        r"a: images/03\.png: expected each picture with one pose, found it listed more than once",
+    ),
     "no focal length": (
         "nerfstudio",
         lambda p: spoilt(nerfstudio(p), "transforms.json", lambda table: table.pop("fl_x")),

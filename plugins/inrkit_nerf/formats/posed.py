@@ -3,6 +3,7 @@
 import io
 import itertools
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, final
 
@@ -83,6 +84,15 @@ def checked(view: View) -> View:
     check_rigid(view.pose, view.what)
     check_intrinsics(view.intrinsics, view.what)
     return view
+
+
+def each_once(views: Sequence[View]) -> Sequence[View]:
+    """The views that a file lists, or an error that names a picture with two poses."""
+    known = Counter((view.thing, view.file) for view in views)
+    for view in views:
+        if known[view.thing, view.file] > 1:
+            raise DataError(f"{view.what}: expected each picture with one pose, found it listed more than once")
+    return views
 
 
 def read_view(

@@ -19,7 +19,7 @@ from inrkit_nerf.formats.importing import (
     read_texts,
 )
 from inrkit_nerf.formats.lens import COEFFICIENTS, lens_of
-from inrkit_nerf.formats.posed import Posed, View, spread
+from inrkit_nerf.formats.posed import Posed, View, each_once, spread
 from inrkit_nerf.formats.table import table_of
 
 _NAMES = ("cameras.json", "cameras.csv")
@@ -54,7 +54,7 @@ def posed_views(source: Path, entries: Entries) -> Posed:
     if not isinstance(listed, list) or not listed or not all(isinstance(entry, dict) for entry in listed):
         raise DataError(f"{name}: expected a list 'images' of JSON objects, found none")
     views = [_view({**table, **entry}, f"{name}: image {i}", name, source, known) for i, entry in enumerate(listed)]
-    return Posed.of(views, _box(table, name))
+    return Posed.of(each_once(views), _box(table, name))
 
 
 def _view(entry: Mapping[str, Any], what: str, name: str, source: Path, known: set[str]) -> View:

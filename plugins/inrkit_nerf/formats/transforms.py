@@ -24,7 +24,7 @@ from inrkit_nerf.formats.importing import (
     tested,
 )
 from inrkit_nerf.formats.lens import COEFFICIENTS, Lens, lens_of
-from inrkit_nerf.formats.posed import Posed, View, dimensions, spread
+from inrkit_nerf.formats.posed import Posed, View, dimensions, each_once, spread
 
 _SPLIT = ("transforms_train.json", "transforms_test.json")
 _WHOLE = "transforms.json"
@@ -86,7 +86,7 @@ class _File:
         frames = self.table.get("frames")
         if not isinstance(frames, list) or not frames or not all(isinstance(frame, dict) for frame in frames):
             raise DataError(f"{self.name}: expected 'frames', a list of JSON objects, found {_brief(frames)}")
-        views = [self._view(i, frame) for i, frame in enumerate(frames)]
+        views = each_once([self._view(i, frame) for i, frame in enumerate(frames)])
         inside = self._held()
         for file in sorted(inside - {view.file for view in views}):
             raise DataError(f"{self.thing}: expected the frame '{file}' that 'test_filenames' lists, found none of it")
