@@ -31,9 +31,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _WRONG_PLACE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError, FileExistsError)
 _WRONG_NAME = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTEMPTY}
 PLAIN = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
-_BLOCK = 1 << 20  # bytes that are written at once, at least where there are more
 """How files of ours are opened, as far as the system knows such flags: no link, no waiting, bytes as they are."""
-_SIGNALS = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"RIFF": "WAV or WebP"}
+_BLOCK = 1 << 20  # bytes that are written at once, at least where there are more
 _TEMPORARY = re.compile(r"\.tmp-(?P<what>.+)-(?P<pid>\d+)")
 
 
@@ -135,16 +134,6 @@ def altered(origin: Path | str, expected: str, found: str, advice: str = "the fi
 def other_version(origin: Path | str, expected: object, found: object) -> DataError:
     """A file of another program."""
     return DataError(f"{origin}: expected format version {expected}, found {found}; use a matching inrkit")
-
-
-def signal_kind(head: bytes) -> str:
-    """What a file holds that people give in place of one of ours, by how it begins: a PNG, say; else ""."""
-    return next((kind for begin, kind in _SIGNALS.items() if head.startswith(begin)), "")
-
-
-def may_be_pickle(start: bytes) -> bool:
-    """Whether a file with these first bytes could be a pickle, or an archive that holds one."""
-    return start[:4] == b"PK\x03\x04" or (start[:1] == b"\x80" and start[1:2] <= b"\x05" and start[2:8] != bytes(6))
 
 
 def write_bytes(path: Path, *parts: Bytes) -> None:

@@ -21,7 +21,7 @@ import attrs
 from torch import Tensor
 
 from inrkit.errors import DataError, InrkitError, UsageError
-from inrkit.storage import atomic, jsontext, sealed, tensorfile
+from inrkit.storage import atomic, foreign, jsontext, sealed, tensorfile
 from inrkit.storage.sealed import MANIFEST
 
 FORMAT = "inrkit-checkpoint"
@@ -226,7 +226,7 @@ def _refuse_foreign(path: Path) -> None:
         raise DataError(f"{wanted}, found nothing; {_offer(path.parent)}")
     with atomic.disk_errors(path), open(path, "rb") as file:
         magic = file.read(8)
-    if path.suffix.lower() in _PICKLES or atomic.may_be_pickle(magic):
+    if path.suffix.lower() in _PICKLES or foreign.may_be_pickle(magic):
         raise DataError(f"{wanted}, found what may hold a pickle, which can run any program and is never opened")
     raise DataError(f"{wanted}, found a file")
 

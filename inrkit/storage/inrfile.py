@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from inrkit.errors import DataError, UsageError
-from inrkit.storage import atomic, jsontext, reference, rounding, tensorfile
+from inrkit.storage import atomic, foreign, jsontext, reference, rounding, tensorfile
 
 FORMAT = "inrkit-inr"
 VERSION = "3"
@@ -117,9 +117,9 @@ def unpack_inr(data: bytes, row: int | None = None, *, origin: str) -> InrFile:
 
 def unpack_inrs(data: bytes, *, origin: str) -> list[InrFile]:
     """The inverse of `pack_inr`."""
-    if atomic.may_be_pickle(data[:8]):
+    if foreign.may_be_pickle(data[:8]):
         raise DataError(f"{origin}: expected an .inr file, found what may hold a pickle; it is never opened")
-    if kind := atomic.signal_kind(data):
+    if kind := foreign.signal_kind(data):
         hint = f"'inrkit encode RUN {origin}' makes one"
         raise DataError(f"{origin}: expected an .inr file, found a {kind} file; {hint}")
     tensors, metadata = tensorfile.unpack(data, origin=origin)

@@ -26,7 +26,7 @@ import numpy as np
 
 from inrkit.errors import DataError
 from inrkit.progress import Progress, quiet
-from inrkit.storage import atomic, blockfile, jsontext, verified
+from inrkit.storage import atomic, blockfile, foreign, jsontext, verified
 
 FORMAT = "inrkit-store"
 VERSION = 2
@@ -126,7 +126,7 @@ def read_header(path: Path) -> tuple[int, str]:
         if facts["format"] != FORMAT:
             raise KeyError(facts["format"])
     except (DataError, KeyError, TypeError) as error:
-        if kind := atomic.signal_kind(block):
+        if kind := foreign.signal_kind(block):
             hint = f"one signal is no data set, but a folder of them is: '--data {path.parent}'"
             raise DataError(f"{path}: expected a store, found a {kind} file; {hint}") from error
         advice = "it is damaged, or of another format, which 'inrkit data import FORMAT FILE -o STORE' reads"
