@@ -17,6 +17,7 @@ import attrs
 
 _PIPE = 1031  # F_SETPIPE_SZ
 _ROOM = 1 << 20  # characters that a child may print
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOST = 120.0  # seconds after which a child counts as hanging, whatever else this machine does
 
 
@@ -48,9 +49,11 @@ class Child:
         self._out, self._err = _pipe(), _pipe()
         sys.stdout.flush()
         sys.stderr.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # none may meet a child that still thinks it is its parent
         self.pid = os.fork()
         if self.pid == 0:
             _become(work, folder, self._out[1], self._err[1])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         with contextlib.suppress(OSError):
             os.setpgid(self.pid, self.pid)
         os.close(self._out[1])
@@ -148,9 +151,9 @@ def _become(work: Callable[[], object], folder: Path, out: int, err: int) -> NoR
             os.dup2(source, target)
         sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
         logging.getLogger().handlers.clear()  # warnings go to the standard error, whoever started us
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in _SIGNALS:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         work()
         code = 0
     except SystemExit as end:
