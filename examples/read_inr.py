@@ -1,9 +1,10 @@
-"""Read an .inr file with numpy alone, and evaluate its function: ANR, MLP or SIREN. See docs/inr.md.
+"""Read an .inr file with numpy alone, and evaluate its function, whichever it is. See docs/inr.md.
 
 python examples/read_inr.py face.inr --row 0 --side 256
 """
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -37,13 +38,32 @@ def evaluate(path: Path | str, row: int, x: Any, model: Path | str | None = None
     p = {name[7:]: value[row] for name, value in tensors.items() if name.startswith("params.")}
     s = {name[6:]: value for name, value in tensors.items() if name.startswith("state.")}
     built = facts["built_with"]
-    function: Any = {"anr": anr, "mlp": mlp, "siren": siren}[built["name"]]
-    return function(p, s, built, built["options"], x)
+    return FUNCTIONS[built["name"]](p, s, built, built["options"], x)
 
 
 def waves(x: Any, frequencies: Any) -> Any:
     angles = (x[..., None] * frequencies).reshape(len(x), -1)
     return np.concatenate([np.cos(angles), np.sin(angles)], -1)
+
+
+def layers(x: Any, s: Any, name: str, activation: Any = lambda x: np.maximum(x, 0)) -> Any:
+    for i in range(0, 2 * sum(key.startswith(f"{name}.") and key.endswith("weight") for key in s), 2):
+        x = (activation(x) if i else x) @ s[f"{name}.{i}.weight"].T + s[f"{name}.{i}.bias"]
+    return x
+
+
+def around(place: Any) -> Any:
+    """The cells around each place, and how far it is from each, in cells."""
+    for corner in itertools.product((0, 1), repeat=place.shape[-1]):
+        near = np.floor(place) + corner
+        yield near.astype(int), place - near
+
+
+def look_up(cells: Any, x: Any) -> Any:
+    """Cells (..., channels) over [-1, 1], interpolated linearly, and constant beyond the outermost centers."""
+    last = np.array(cells.shape[:-1]) - 1
+    place = np.clip((x + 1) / 2 * (last + 1) - 0.5, 0, last)
+    return sum((1 - abs(d)).prod(-1)[:, None] * cells[tuple(np.minimum(at, last).T)] for at, d in around(place))
 
 
 def anr(p: Any, s: Any, built: Any, o: Any, x: Any) -> Any:
@@ -54,10 +74,7 @@ def anr(p: Any, s: Any, built: Any, o: Any, x: Any) -> Any:
     a = np.exp(a - a.max(-1, keepdims=True))
     a = np.maximum(a / a.sum(-1, keepdims=True) - o["threshold"], 0)
     x = ((a / (a.sum(-1, keepdims=True) + 1e-8)) @ v).swapaxes(0, 1).reshape(len(x), -1)
-    x = x @ s["out.weight"].T + s["out.bias"]
-    for i in range(o["depth"]):
-        x = (np.maximum(x, 0) if i else x) @ s[f"mlp.{2 * i}.weight"].T + s[f"mlp.{2 * i}.bias"]
-    return x
+    return layers(x @ s["out.weight"].T + s["out.bias"], s, "mlp")
 
 
 def mlp(p: Any, s: Any, built: Any, o: Any, x: Any) -> Any:
@@ -73,6 +90,33 @@ def siren(p: Any, s: Any, built: Any, o: Any, x: Any) -> Any:
         x = np.sin(o["frequency"] * (x @ s[f"layers.{i}.weight"].T + s[f"layers.{i}.bias"] + shift))
     return x @ s["last.weight"].T + s["last.bias"]
 
+
+def grid(p: Any, s: Any, built: Any, o: Any, x: Any) -> Any:
+    assert o["interpolation"] == "linear", "this reader interpolates linearly"
+    return look_up(np.moveaxis(p["values"], 0, -1), x)
+
+
+def triplane(p: Any, s: Any, built: Any, o: Any, x: Any) -> Any:
+    pairs, side = list(itertools.combinations(range(x.shape[-1]), 2)), o["grid"] * o["patch"]
+    tokens = p["planes"].reshape(-1, o["grid"], o["grid"], o["patch"], o["patch"], o["features"])
+    planes = tokens.swapaxes(2, 3).reshape(len(pairs), side, side, -1)
+    found = sum(look_up(plane, x[:, list(pair)]) for plane, pair in zip(planes, pairs, strict=True))
+    return layers(found / np.sqrt(len(pairs)), s, "decoder")
+
+
+def windows(p: Any, s: Any, built: Any, o: Any, x: Any) -> Any:
+    cells, count = np.array(built["size"]) // o["patch"], max(8, o["patch"])
+    turns, y = np.pi * np.arange(1, count + 1) * o["patch"] / count, 0
+    for at, d in around((x + 1) / 2 * cells - 0.5):
+        angles = (d[..., None] * turns).reshape(len(x), -1)
+        features = np.concatenate([np.ones((len(x), 1)), np.cos(angles), np.sin(angles)], -1)
+        dictionary = layers(features, s, "waves", lambda x: x / (1 + np.exp(-x))).reshape(len(x), -1, o["width"])
+        token = p["tokens"][np.ravel_multi_index(tuple(np.clip(at, 0, cells - 1).T), cells)]
+        y = y + (np.cos(d * np.pi / 2) ** 2).prod(-1)[:, None] * (dictionary @ token[..., None])[..., 0]
+    return y
+
+
+FUNCTIONS = {f.__name__: f for f in (anr, mlp, siren, grid, triplane, windows)}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

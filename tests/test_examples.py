@@ -163,8 +163,11 @@ def test_an_operator_of_ones_own_is_kept(run: Runner, trained: Path) -> None:
         {"function_options": {"threshold": 0.004}},
         {"function": "mlp", "function_options": {"width": 32, "depth": 3, "frequencies": 5}},
         {"function": "siren", "function_options": {"width": 32, "latent": 24}},
+        {"function": "grid"},
+        {"function": "triplane", "function_options": {"grid": 4, "patch": 2, "features": 3, "width": 8}},
+        {"function": "windows", "function_options": {"patch": 4, "width": 8, "hidden": 16}},
     ],
-    ids=["anr", "anr-cut", "mlp", "siren"],
+    ids=["anr", "anr-cut", "mlp", "siren", "grid", "triplane", "windows"],
 )
 def test_numpy_alone_reads_an_inr(options: dict[str, object], run: Runner) -> None:
     """Of each function, in each number format, what numpy finds is what torch finds, to 1e-5."""
