@@ -52,7 +52,10 @@ class Child:
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # none may meet a child that still thinks it is its parent
         self.pid = os.fork()
         if self.pid == 0:
-            _become(work, folder, self._out[1], self._err[1])
+            try:
+                _become(work, folder, self._out[1], self._err[1])
+            finally:  # a second signal met it while it ended
+                os._exit(128 + signal.SIGINT)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         with contextlib.suppress(OSError):
             os.setpgid(self.pid, self.pid)
