@@ -56,7 +56,7 @@ class Child:
                 _become(work, folder, self._out[1], self._err[1])
             finally:  # a second signal met it while it ended
                 os._exit(128 + signal.SIGINT)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        hear_signals()
         with contextlib.suppress(OSError):
             os.setpgid(self.pid, self.pid)
         os.close(self._out[1])
@@ -107,9 +107,15 @@ def command(*args: object) -> Callable[[], object]:
         from inrkit.__main__ import main
 
         sys.argv = ["inrkit", *map(str, args)]
+        hear_signals()
         main()
 
     return work
+
+
+def hear_signals() -> None:
+    """Those that came since a process was forked come now: a child hears none before its command begins."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
 def inrkit(folder: Path, *args: object, before: Callable[[], object] = lambda: None, seconds: float = LOST) -> Ended:
@@ -156,7 +162,6 @@ def _become(work: Callable[[], object], folder: Path, out: int, err: int) -> NoR
         logging.getLogger().handlers.clear()  # warnings go to the standard error, whoever started us
         for number in _SIGNALS:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         work()
         code = 0
     except SystemExit as end:

@@ -71,7 +71,8 @@ def report(error: BaseException, args: Sequence[str] = ()) -> int:
 
 def explain(error: BaseException) -> tuple[str, int]:
     """One line that says what happened, and the exit code."""
-    if isinstance(error, KeyboardInterrupt | click.Abort):
+    wrapped = isinstance(error, SystemError) and isinstance(error.__cause__, KeyboardInterrupt)  # by a library
+    if wrapped or isinstance(error, KeyboardInterrupt | click.Abort):
         return "stopped", _INTERRUPTED
     if isinstance(error, OSError) and error.errno in _FULL and not isinstance(error.filename, str):
         return f"cannot write: {error.strerror}; make room and repeat", ResourceError.exit_code

@@ -82,12 +82,12 @@ def presets_are_valid(subject: Subject) -> None:
     for name, preset in subject.cls.presets.items():
         try:
             keys = {key: value for key, value in preset.items() if key != "summary"}
-            structure(RunConfig, {"modality": subject.name, **keys}, origin=f"preset '{name}'")
-            structure(subject.cls.Options, preset.get("options", {}), origin=f"preset '{name}': options")
+            structure(RunConfig, {"modality": subject.name, **keys}, origin="keys")
+            structure(subject.cls.Options, preset.get("options", {}), origin="options")
             if preset.get("objective") != "cd" or "phases" in preset:  # the teacher is the user's to name
                 subject.resolve(name)
         except InrkitError as error:
-            raise UnmetError(f"preset '{name}': {error}") from error
+            raise UnmetError(f"expected valid keys and values in preset '{name}', found {error}") from error
 
 
 @check

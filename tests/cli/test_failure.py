@@ -266,3 +266,10 @@ def test_ctrl_c_is_not_forgotten_by_a_weak_reference(monkeypatch: pytest.MonkeyP
     del thing
     with pytest.raises(KeyboardInterrupt):
         wait()
+
+
+def test_ctrl_c_in_the_callback_of_a_library_is_a_line() -> None:
+    """h5py makes an error of its own of it."""
+    error = SystemError("<class 'h5py.h5s.SpaceID'> returned a result with an exception set")
+    error.__cause__ = KeyboardInterrupt()
+    assert explain(error) == ("stopped", 130)
