@@ -103,6 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = chosen.only or list(STAGES)
     if not 0 < chosen.scale <= 1 or (chosen.case is not None and len(names) != 1):
         parser.error("expected a scale above 0 and up to 1, and one stage for a case")
+    place = Path(f"soak-{chosen.case}").absolute()
+    if chosen.case is not None and place.exists():
+        parser.error(f"{place} is there, of an earlier call; remove it first")
     say("importing the program, and making small runs of it")
     warm_up()
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
@@ -110,7 +113,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ["INRKIT_CACHE"] = str(folder / "cache")
         given = Prepared(folder / "given")
         if chosen.case is not None:
-            place = Path(f"soak-{chosen.case}").absolute()
             place.mkdir()
             outcome, failure = attempt(STAGES[names[0]](given, chosen.scale, chosen.seed), chosen.case, place)
             print(f"{names[0]}: case {chosen.case}: {failure or outcome}; see {place}")

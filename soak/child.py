@@ -107,7 +107,11 @@ def command(*args: object) -> Callable[[], object]:
         from inrkit.__main__ import main
 
         sys.argv = ["inrkit", *map(str, args)]
-        hear_signals()
+        try:
+            hear_signals()
+        except KeyboardInterrupt:  # it came before the command began, as it may while Python itself starts
+            print("interrupted before it began", file=sys.stderr)
+            sys.exit(128 + signal.SIGINT)
         main()
 
     return work

@@ -71,8 +71,7 @@ def report(error: BaseException, args: Sequence[str] = ()) -> int:
 
 def explain(error: BaseException) -> tuple[str, int]:
     """One line that says what happened, and the exit code."""
-    wrapped = isinstance(error, SystemError) and isinstance(error.__cause__, KeyboardInterrupt)  # by a library
-    if wrapped or isinstance(error, KeyboardInterrupt | click.Abort):
+    if isinstance(error, KeyboardInterrupt | click.Abort) or _interrupted(error):
         return "stopped", _INTERRUPTED
     if isinstance(error, OSError) and error.errno in _FULL and not isinstance(error.filename, str):
         return f"cannot write: {error.strerror}; make room and repeat", ResourceError.exit_code
@@ -104,6 +103,13 @@ def explain(error: BaseException) -> tuple[str, int]:
         return f"{plugin} called sys.exit({error.code!r}) while it was asked for something", PluginError.exit_code
     advice = f"this is a bug of {plugin or 'inrkit'}; {DEBUG}=1 shows where it happened"
     return f"{_line(text)[:300]} ({advice})", PluginError.exit_code if plugin else 1
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether it is what Python makes, once or more often, of a Ctrl-C that a library's callback let pass."""
+    while isinstance(error, SystemError):
+        error = error.__cause__ or error.__context__
+    return isinstance(error, KeyboardInterrupt)
 
 
 def _plugin_of(error: BaseException) -> str | None:

@@ -269,7 +269,8 @@ def test_ctrl_c_is_not_forgotten_by_a_weak_reference(monkeypatch: pytest.MonkeyP
 
 
 def test_ctrl_c_in_the_callback_of_a_library_is_a_line() -> None:
-    """h5py makes an error of its own of it."""
-    error = SystemError("<class 'h5py.h5s.SpaceID'> returned a result with an exception set")
-    error.__cause__ = KeyboardInterrupt()
-    assert explain(error) == ("stopped", 130)
+    """Python makes an error of its own of it where h5py goes on, and another where that is let pass."""
+    first, second = (SystemError(f"<function {name}> returned a result with an exception set") for name in "ab")
+    first.__cause__, second.__context__ = KeyboardInterrupt(), first
+    assert explain(first) == explain(second) == ("stopped", 130)
+    assert "this is a bug" in explain(SystemError("bad call"))[0]
