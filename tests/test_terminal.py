@@ -193,8 +193,10 @@ def test_training_shows_how_far_it_is(trained: tuple[Path, Terminal]) -> None:
     """What is trained on what and where, first; then from the first step to the last, with the loss."""
     check(trained[1])
     assert "12/12" in trained[1].counts
-    text = " ".join(trained[1].lines)
+    text = " ".join(" ".join(trained[1].lines).split())
     assert re.search(r"procedural faces: 64 to learn from, [\d,]+ held out; 8 x 8", text)
+    assert re.search(r"network image-tiny, [\d,]+ weights; objective inrct", text)
+    assert re.search(r"run \S+: 12 steps of 4 signals on cpu, fp32", text)
     assert "the phase 'inrct' begins" in text
     assert any("loss " in line and line.endswith("left") for line in trained[1].lines)
     assert "writing the report" in text

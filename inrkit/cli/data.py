@@ -3,7 +3,7 @@
 import typing
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,11 @@ from inrkit.cli.table import Table, say_result
 from inrkit.config import overrides, schema
 from inrkit.errors import InrkitError, UsageError
 from inrkit.plugins import load_plugins
+
+if TYPE_CHECKING:
+    from inrkit.drawing.layout import Layout
+
+_ON_SHEET = 32
 
 
 @click.group()
@@ -177,16 +182,22 @@ def _import(importer: type[Any], source: Path, out: Path, options: Any, *, overw
 
 @data.command(cls=Command, short_help="Show what a store contains.")
 @option.file
+@option.layout(
+    rows=False,
+    sheet="Also show the first training signals, as a run sees them, on a sheet: .pdf, .svg or .png. [default: none]",
+)
 @option.table
 @option.as_json
-def info(file: Path, as_json: bool) -> None:
-    """Show what a store contains: its arrays, their shapes, and where they came from.
+def info(file: Path, as_json: bool, layout: "Layout") -> None:
+    """Show what a store contains: its arrays, their shapes, where they came from, and what it looks like.
 
     \b
       inrkit data info photos.h5
+      inrkit data info photos.h5 --sheet photos.png
       inrkit data info photos.h5 --json
       inrkit data info photos.h5 --table photos.tex
     """
+    option.check_for_sheet(layout)
     from inrkit.storage.store import Store, ranges
 
     with Store(file) as store, bar(f"reading {file}") as progress:
@@ -210,7 +221,21 @@ def info(file: Path, as_json: bool) -> None:
         said = f"from {_number(a['low'])} to {_number(a['high'])}, mean {_number(a['mean'])}"
         rows.append([f"array {name}", f"{'x'.join(map(str, a['shape']))} {a['dtype']}, {said}"])
     rows += [[key, _brief(shown(value))] for key, value in facts["attributes"].items() if key[0] != "_"]
+    sheet = None if layout.path is None else _sheet(file, facts["modality"], layout)
     say_result(facts, [Table(["what", ""], rows)], as_json=as_json)
+    if sheet is not None:
+        note(str(sheet))
+
+
+def _sheet(file: Path, modality: str, layout: "Layout") -> Path:
+    """The first training signals."""
+    from inrkit.drawing.sheet import save_sheet
+    from inrkit.report.dataset import pictures_of_data
+
+    with bar("drawing"):
+        pictures = pictures_of_data(file, load_plugins().modality(modality), layout.count(_ON_SHEET))
+        (path,) = save_sheet({"": pictures}, layout, None)
+    return path
 
 
 def _number(x: float) -> str:
@@ -224,9 +249,10 @@ def _brief(text: str) -> str:
 
 def _held_out(file: Path, modality: str) -> int | None:
     """How many signals training never sees; None where no installed modality can say."""
+    from inrkit.report.dataset import held_out
+
     try:
-        cls = load_plugins().modality(modality)
-        return len(cls(cls.Options()).source(file, "test"))
+        return held_out(file, load_plugins().modality(modality))
     except InrkitError:
         return None
 

@@ -174,6 +174,13 @@ def _layout(
     return Layout(columns, scale, names, None if numbers is None else [int(part) for part in numbers], sheet)
 
 
+def check_for_sheet(layout: Layout) -> None:
+    """`UsageError` for wishes about a sheet that is not written, where ``--sheet`` alone asks for one."""
+    for flag, value in (("--columns", layout.columns), ("--scale", layout.scale), ("--pick", layout.pick)):
+        if layout.path is None and value is not None:
+            raise UsageError(f"'{flag}' is for the sheet of '--sheet' FILE, found none")
+
+
 def size(text: str) -> Decorator:
     """How large pictures are made; how many axes there are, the modality knows."""
     return click.option("--size", metavar="WxH", help=text, callback=_checked(check_size))

@@ -92,9 +92,7 @@ def _check(files: Sequence[Path], layout: "Layout", out: Path | None, *, depth: 
     if layout.path is None:
         if len(files) > 1:
             raise UsageError(f"expected one file, found {len(files)}; '--sheet' FILE shows all of them on one sheet")
-        for name, value in (("--columns", layout.columns), ("--scale", layout.scale), ("--pick", layout.pick)):
-            if value is not None:
-                raise UsageError(f"'{name}' is for the sheet of '--sheet' FILE, found none")
+        option.check_for_sheet(layout)
     elif other := "--out" if out is not None else "--depth" if depth else None:
         raise UsageError(f"expected '--sheet' or '{other}', found both; '--sheet' writes one sheet alone")
 

@@ -174,7 +174,7 @@ class Report:
             '<meta http-equiv="Content-Security-Policy" '
             "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
             f"{refresh}<title>{escape(self.title)}</title><style>{CSS}</style></head><body>"
-            f'<header><div class="kicker">inrkit run report</div><h1>{escape(self.title)}</h1>'
+            f'<header><div class="kicker">inrkit report</div><h1>{escape(self.title)}</h1>'
             f'<p class="subtitle">{escape(self.subtitle)}</p><dl class="numbers">{numbers}</dl></header>'
             f"<main>{sections}</main><footer>Everything on this page is in this one file.</footer></body></html>\n"
         )

@@ -56,3 +56,19 @@ def test_files_are_rendered_on_one_sheet(tmp_path: Path) -> None:
     assert "'--sheet' FILE shows all of them" in ran("render", *files, code=2)
     assert "'--columns' is for the sheet" in ran("render", files[0], "--columns", 2, code=2)
     assert "'--pick': expected numbers from 0 to 3" in ran("render", *files, "--pick", 4, "--sheet", sheet, code=2)
+
+
+def test_a_store_is_looked_at(tmp_path: Path) -> None:
+    """`data info` shows training signals, in their own colours, as other commands show signals."""
+    for i in range(12):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        Image.fromarray(np.full((8, 8, 3), 20 * i, np.uint8)).save(tmp_path / f"photos/{i:02d}.png")
+    store, sheet = tmp_path / "photos.h5", tmp_path / "sheet.png"
+    ran("data", "import", "images", tmp_path / "photos", "-o", store)
+    said = ran("data", "info", store, "--pick", "1,3", "--columns", 1, "--scale", 2, "--sheet", sheet)
+    assert said.splitlines()[-1] == str(sheet)
+    with Image.open(sheet) as picture:
+        assert picture.size == (16 + 8, 2 * (16 + 4) + 4)
+        assert [picture.getpixel((12, y)) for y in (12, 32)] == [(20, 20, 20), (60, 60, 60)]
+    assert "'--columns' is for the sheet" in ran("data", "info", store, "--columns", 2, code=2)
+    assert "'--pick': expected numbers from 0 to 10" in ran("data", "info", store, "--pick", 11, "--sheet", sheet, code=2)
