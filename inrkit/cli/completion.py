@@ -5,12 +5,13 @@ from typing import Literal
 import click
 from click.shell_completion import get_completion_class
 
+from inrkit.cli import option
 from inrkit.cli.help import command
 from inrkit.cli.output import say
 
 
 @command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=option.Choice(["bash", "zsh", "fish"]))
 def completion(shell: Literal["bash", "zsh", "fish"]) -> None:
     """Print the script that lets a shell complete what you type.
 

@@ -105,7 +105,7 @@ def _option(field: schema.Field) -> click.Option:
         return click.Option([f"{flag}{other}", field.key], is_flag=True, default=None, help=text)
     choices = typing.get_args(kinds[0])
     if len(kinds) == 1 and typing.get_origin(kinds[0]) is typing.Literal and all(type(o) is str for o in choices):
-        return click.Option([flag, field.key], type=click.Choice(choices), help=text)
+        return click.Option([flag, field.key], type=option.Choice(choices), help=text)
     short = ["-n"] if field.key == "limit" else []  # as in all commands
     return click.Option([*short, flag, field.key], type=Typed(field), metavar=_metavar(field, kinds), help=text)
 

@@ -30,13 +30,21 @@ TASKS: Mapping[str, frozenset[str]] = {
     "interpolate": frozenset({"level"}),
 }
 """Each task with the options that mean something to it."""
+_ALSO_CALLED = {
+    **dict.fromkeys(("upscale", "upsample", "enlarge", "sr"), "superres"),
+    **dict.fromkeys(("fill", "outpaint", "complete"), "inpaint"),
+    **dict.fromkeys(("sharpen", "unblur", "deconvolve"), "deblur"),
+    **dict.fromkeys(("morph", "blend", "mix"), "interpolate"),
+    "sdedit": "stroke",
+}
+"""What other programs call our tasks."""
 _BETWEEN, _STROKE = 9, 1.0
 
 
 @command()
 @option.run
 @option.inputs(required=False)
-@click.option("--task", required=True, type=click.Choice(list(TASKS)), help="Kind of edit.")
+@click.option("--task", required=True, type=option.Choice(list(TASKS), _ALSO_CALLED), help="Kind of edit.")
 @click.option(
     "--mask",
     type=option.FILE,
@@ -49,7 +57,7 @@ _BETWEEN, _STROKE = 9, 1.0
 @click.option("--factor", type=int, metavar="N", help="superres: how many times larger each axis becomes. [default: 2]")
 @click.option(
     "--blur",
-    type=click.Choice(["gaussian", "motion", "box"]),
+    type=option.Choice(["gaussian", "motion", "box"]),
     help="deblur: kind of blur. motion: along a line; box: the mean of a square. [default: gaussian]",
 )
 @click.option(

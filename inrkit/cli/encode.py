@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from inrkit.storage.inrfile import InrFile
     from inrkit.storage.rounding import Dtype
 
-_SPLIT = click.Choice(["train", "test", "all"])
+_SPLIT = option.Choice(["train", "test", "all"])
 _BATCH = 64
 _ON_SHEET = 24
 
@@ -31,7 +31,7 @@ _ON_SHEET = 24
 @option.data("Encode a whole data set: a store, or 'embedded' (the synthetic signals). [default: none]")
 @click.option("--split", type=_SPLIT, default="all", show_default=True, help="Which split of --data.")
 @click.option(
-    "-n", "limit", metavar="N", type=option.COUNT, help="Maximum number of signals of each split. [default: all]"
+    "-n", "--limit", metavar="N", type=option.COUNT, help=f"{option.MOST} of each split of --data. [default: all]"
 )
 @option.label("Class label of the INPUTs by number or name; several are used in turn. [default: none]")
 @click.option("--skip-broken", is_flag=True, help="Leave out files that cannot be read, instead of stopping.")

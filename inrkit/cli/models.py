@@ -22,7 +22,7 @@ COMMANDS = {
 _DTYPE = click.option(
     "--dtype",
     metavar="NAME",
-    type=click.Choice(["bf16", "fp32"]),
+    type=option.Choice(["bf16", "fp32"]),
     default="bf16",
     show_default=True,
     help="Number format of the weights, bf16 or fp32; bf16 halves the size.",

@@ -2,17 +2,19 @@
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from inrkit.cli import complete
+from inrkit.cli.failure import as_flags
 from inrkit.cli.table import keep
 from inrkit.core.option import check_device
 from inrkit.drawing.layout import SUFFIXES, Layout
-from inrkit.errors import UsageError
+from inrkit.errors import UsageError, did_you_mean
+from inrkit.evaluation.names import ENOUGH, SIGNALS, check_count
 from inrkit.plugins import load_plugins
 from inrkit.storage.atomic import no_such_file
 from inrkit.storage.named import check_run
@@ -23,6 +25,7 @@ PATH = click.Path(path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 DTYPES = ("fp32", "bf16", "int8")
 COUNT = click.IntRange(min=1)
+MOST = "Maximum number of signals"
 EMBEDDED = "embedded"
 """In place of a data set: the synthetic signals."""
 
@@ -32,10 +35,33 @@ def _checked(check: Callable[[Any], object]) -> Callable[[click.Context, click.P
 
     def callback(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
         if value is not None and not ctx.resilient_parsing:
-            check(value)
+            try:
+                check(value)
+            except UsageError as error:  # however the flag was typed
+                raise UsageError(as_flags(str(error), [parameter.name or ""])) from error
         return value
 
     return callback
+
+
+class Choice(click.Choice):  # type: ignore[type-arg]  # generic in the newest click alone
+    """One of some names; a word that is none of them is answered with the nearest.
+
+    Args:
+        also: What others call them.
+    """
+
+    def __init__(self, names: Sequence[str], also: Mapping[str, str] | None = None) -> None:
+        super().__init__(names)
+        self.also = also or {}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            ours = self.also.get(value)
+            hint = f" Did you mean '{ours}'?" if ours else did_you_mean(value, self.choices)
+            raise click.BadParameter(error.message + hint, ctx, param) from error
 
 
 def known(kind: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
@@ -92,7 +118,7 @@ row = click.option(
 dtype = click.option(
     "--dtype",
     metavar="NAME",
-    type=click.Choice(DTYPES),
+    type=Choice(DTYPES),
     default="fp32",
     show_default=True,
     help="Number format of the .inr files, fp32, bf16 (half the bytes) or int8 (a quarter); their error is told.",
@@ -241,5 +267,6 @@ def pairs(flag: str, texts: Sequence[str], example: str) -> dict[str, str]:
 
 def signals(default: int) -> Decorator:
     """How many of them figures are about."""
-    text = "Maximum number of signals: generated ones and held-out ones."
-    return click.option("-n", "n", metavar="N", type=int, default=default, show_default=True, help=text)
+    text = f"{MOST}: generated ones and held-out ones; at least {SIGNALS}, and {ENOUGH} for figures of sets (Fréchet)."
+    kind: dict[str, Any] = {"metavar": "N", "type": int, "default": default, "callback": _checked(check_count)}
+    return click.option("-n", "--limit", "n", **kind, show_default=True, help=text)

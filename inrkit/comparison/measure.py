@@ -14,7 +14,8 @@ from inrkit.config.resolve import Resolved
 from inrkit.core.noise import T_MAX
 from inrkit.errors import UsageError
 from inrkit.evaluation.evaluate import own_times
-from inrkit.evaluation.generation import ENOUGH, Reference, ratio_of, sampled_pictures, small
+from inrkit.evaluation.generation import Reference, ratio_of, sampled_pictures, small
+from inrkit.evaluation.names import ENOUGH
 from inrkit.evaluation.reconstruction import reconstruction_figures
 from inrkit.inference.model import Model
 from inrkit.inference.picture import pictures_of, shown_of

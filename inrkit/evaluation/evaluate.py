@@ -29,7 +29,16 @@ from inrkit.errors import DataError, UsageError
 from inrkit.evaluation import classes, consistency, generation, reconstruction
 from inrkit.evaluation.every import EveryView
 from inrkit.evaluation.generation import Reference
-from inrkit.evaluation.names import CLASSES, CONSISTENCY, OF_SETS, PERCEPTUAL, RECONSTRUCTION, chosen_metrics
+from inrkit.evaluation.names import (
+    CLASSES,
+    CONSISTENCY,
+    ENOUGH,
+    OF_SETS,
+    PERCEPTUAL,
+    RECONSTRUCTION,
+    check_count,
+    chosen_metrics,
+)
 from inrkit.evaluation.search import search_middle
 from inrkit.evaluation.training import training_figures
 from inrkit.inference.evaluated import FORMAT, write_evaluation
@@ -83,8 +92,7 @@ def evaluate(
         _check_networks(chosen, list(networks.values()))
     with atomic.disk_errors(model.run):
         model.run.mkdir(parents=True, exist_ok=True)
-    if n < 16:
-        raise UsageError(f"'n' must be at least 16 (got {n})")
+    check_count(n)
     signals = SignalSet.choose(model, "test", min(n, generation.MOST), seed, None if data is None else str(data))
     of_pictures = networks if whole and "frechet" in chosen else {}
     chosen = _possible(chosen, len(signals), asked=metrics is not None and not of_pictures)
@@ -151,7 +159,7 @@ def _generation(held: Reference, times: Sequence[Sequence[float]], chosen: set[s
             f"figures of sets compare signals that differ, found {len(held.real)} held-out signals that are all equal; "
             "'--metrics psnr,ssim' measures reconstruction alone"
         )
-    if "frechet" in chosen and n >= generation.ENOUGH:
+    if "frechet" in chosen and n >= ENOUGH:
         samples, result["training"] = training_figures(held, times, n, own)
     else:
         samples = {generation.name_of(t): generation.sampled_pictures(signals, t, own, progress) for t in times}

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from inrkit.core.draws import seed_of
 from inrkit.errors import DataError
-from inrkit.evaluation.names import OF_SETS
+from inrkit.evaluation.names import ENOUGH, OF_SETS
 from inrkit.inference.picture import pictures_of
 from inrkit.inference.signalset import SignalSet
 from inrkit.metrics.feature import Features, RandomConvFeatures, Standardised, WhitenedPCA, centred
@@ -26,8 +26,6 @@ from inrkit.progress import Progress, quiet
 
 WITH_RATIO = ("frechet", "sliced_wasserstein")
 """Figures that even real signals do not bring to 0: they are given as multiples of that floor as well."""
-ENOUGH = 300
-"""Signals in each set from which on figures of sets are shown; a Fréchet distance needs more than it has features."""
 FEW = 5000
 """Signals in each set below which the Fréchet distance is given with its standard error."""
 

@@ -19,6 +19,17 @@ METRICS = (
     *CONSISTENCY,
 )
 
+SIGNALS = 16
+"""How many signals figures are of, at least."""
+ENOUGH = 300
+"""Signals in each set from which on figures of sets are shown; a Fréchet distance needs more than it has features."""
+
+
+def check_count(n: int) -> None:
+    """`UsageError` for fewer signals than figures need."""
+    if n < SIGNALS:
+        raise UsageError(f"'n' must be at least {SIGNALS}, and {ENOUGH} for figures of sets such as Fréchet (got {n})")
+
 
 def chosen_metrics(names: Sequence[str] | None) -> set[str]:
     """The metrics of these names, or all of them."""

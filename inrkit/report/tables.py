@@ -12,8 +12,8 @@ from PIL import Image
 from inrkit.drawing.page import Block, Charts, Picture, Table
 from inrkit.evaluation import consistency, search
 from inrkit.evaluation.classes import SURE
-from inrkit.evaluation.generation import COPIES, ENOUGH, FEW
-from inrkit.evaluation.names import OF_SETS
+from inrkit.evaluation.generation import COPIES, FEW
+from inrkit.evaluation.names import ENOUGH, OF_SETS
 
 _Lines: TypeAlias = dict[str, dict[str, str]]  # name of a figure -> column -> text
 

@@ -71,4 +71,6 @@ def test_a_store_is_looked_at(tmp_path: Path) -> None:
         assert picture.size == (16 + 8, 2 * (16 + 4) + 4)
         assert [picture.getpixel((12, y)) for y in (12, 32)] == [(20, 20, 20), (60, 60, 60)]
     assert "'--columns' is for the sheet" in ran("data", "info", store, "--columns", 2, code=2)
-    assert "'--pick': expected numbers from 0 to 10" in ran("data", "info", store, "--pick", 11, "--sheet", sheet, code=2)
+    assert "'--pick': expected numbers from 0 to 10" in ran(
+        "data", "info", store, "--pick", 11, "--sheet", sheet, code=2
+    )

@@ -94,4 +94,8 @@ def test_one_name_for_one_thing() -> None:
                 takes.setdefault(name, set()).add(parameter.make_metavar(context).removeprefix("NAME|"))
     assert {short: names for short, names in longs.items() if len(names) > 1} == {}
     assert (longs["-o"], longs["-n"]) == ({"--out"}, {"--limit"})
+    at_most = {
+        p.opts[-1] for c in OURS.values() for p in options(c) if re.match("maximum number of (?!views)", p.help, re.I)
+    }
+    assert at_most == {"--limit"}
     assert {name: kinds for name, kinds in takes.items() if len(kinds) > 1} == {}

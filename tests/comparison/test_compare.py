@@ -13,7 +13,8 @@ from inrkit.comparison.scoreboard import tables_of
 from inrkit.config.resolve import Resolved, resolve
 from inrkit.config.toml import to_toml, unstructure
 from inrkit.errors import UsageError
-from inrkit.evaluation.generation import ENOUGH, ratio_of
+from inrkit.evaluation.generation import ratio_of
+from inrkit.evaluation.names import ENOUGH
 from inrkit.plugins import load_plugins
 
 OPTIONS = ["size=[8,8]", "patch=4", "width=16", "depth=1", "decoder_depth=1", "heads=2", "hidden=16", "inr_width=16"]

@@ -17,7 +17,7 @@ from inrkit.errors import DataError, UsageError
 from inrkit.evaluation import generation
 from inrkit.evaluation.evaluate import evaluate
 from inrkit.evaluation.generation import real_pictures
-from inrkit.evaluation.names import METRICS, chosen_metrics
+from inrkit.evaluation.names import ENOUGH, METRICS, chosen_metrics
 from inrkit.evaluation.reconstruction import constant_answer, distribution_of, similarity
 from inrkit.evaluation.training import training_figures
 from inrkit.inference.model import Model, build_model
@@ -127,7 +127,7 @@ def test_two_signals_are_no_set(model: Model) -> None:
     assert (found["count"], found["spaces"]) == (2, {})
     table = evaluation_table({"sets": found})
     assert not table.rows
-    assert f"they need {generation.ENOUGH} signals in each set" in table.note
+    assert f"they need {ENOUGH} signals in each set" in table.note
     assert "here are 2" in table.note
 
 
@@ -244,7 +244,7 @@ def test_a_result_is_told_in_words_and_one_table(model: Model) -> None:
     )
     table = evaluation_table(found)
     assert list(table.head) == ["", "held-out signals"]
-    assert f"they need {generation.ENOUGH} signals in each set" in table.note
+    assert f"they need {ENOUGH} signals in each set" in table.note
 
 
 def test_figures_of_sets_are_shown_from_as_many_signals_as_they_need() -> None:
