@@ -3,8 +3,9 @@
     python benchmarks/gpu_views.py [--device auto] [--smoke] [--json]
 
 The MLP is fitted to views of one embedded car as in fields.py; the views are those of SRN's test sets, a spiral around
-it. "box" asks the field at every sample in the box, "skipping" is how the program renders. "PSNR" is against the exact
-pictures of eight of the views, "agrees" that of skipping against box in fp32.
+it. "box" asks the field at every sample in the box, "skipping" is how the program renders, "traversal" how it does with
+`options.traversal`, where nerfacc's kernels compute. "PSNR" is against the exact pictures of eight of the views,
+"agrees" that of one way against another in fp32.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from inrkit_nerf.integrate import packed_works
 from inrkit_nerf.march import MarchRays
 from inrkit_nerf.mlp import MLP, MLPOptions
 from inrkit_nerf.observation import Rays
+from inrkit_nerf.traverse import traversal_works
 
 VIEWS, SIZE, SAMPLES = 251, 128, 64
 SMALL = 3, 16, 8
@@ -50,7 +52,10 @@ def measure(chosen: argparse.Namespace, device: torch.device, rows: Rows) -> Non
         "box": MarchRays(*BOX, samples=samples, occupancy=0),
     }
     packed = device.type == "cuda" and packed_works(device)
-    rows.add(what="nerfacc's kernels", load=packed)
+    walks = packed and traversal_works(device)
+    if walks:
+        marches["traversal"] = MarchRays(*BOX, samples=samples, traversal=True)
+    rows.add(what="nerfacc's kernels", load=packed, traverse=walks)
     pictures: dict[str, Tensor] = {}
     for way, name in [(way, name) for way in marches for name in sorted(formats_on(device))]:
         with rows.attempt(f"{way}, {name}", least=10), torch.no_grad():
@@ -64,8 +69,10 @@ def measure(chosen: argparse.Namespace, device: torch.device, rows: Rows) -> Non
             row |= {"asked": points / (where.count * samples), "GB": (peak_memory(device) or 0) / 1e9}
             row |= {"of matmul": points * work_of(function) / seconds / rates[name], "PSNR": psnr(kept, truth)}
             rows.add(figure="P6", what=f"{way}, {name}", **row)
-    if {"box, fp32", "skipping, fp32"} <= pictures.keys():
-        rows.add(what="skipping agrees with box", PSNR=psnr(pictures["box, fp32"], pictures["skipping, fp32"]))
+    for one, other in (("box", "skipping"), ("skipping", "traversal")):
+        if {f"{one}, fp32", f"{other}, fp32"} <= pictures.keys():
+            agreement = psnr(pictures[f"{one}, fp32"], pictures[f"{other}, fp32"])
+            rows.add(what=f"{other} agrees with {one}", PSNR=agreement)
     if chosen.pictures is not None and pictures:
         first = next(iter(pictures.values()))
         both = torch.cat([truth[0].transpose(0, 1), first[0].transpose(0, 1)])

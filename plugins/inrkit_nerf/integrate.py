@@ -1,4 +1,4 @@
-"""The one place where nerfacc is called: densities and colours along rays to the colours that arrive.
+"""Where nerfacc is called to sum up: densities and colours along rays to the colours that arrive.
 
 nerfacc's packed functions need its CUDA kernels, which are compiled by nvcc when they are first used; its batched ones
 are plain torch and work everywhere. Which to call is tried once.
@@ -9,6 +9,7 @@ import functools
 import io
 import shutil
 import sys
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -35,7 +36,28 @@ def integrate(
         weighed, opacity = _packed(starts, ends, density, colours, active)
     else:
         weighed, opacity = _batched(starts, ends, density, colours, active)
-    arrived, opacity = torch.unflatten(weighed, 0, shape[:2]), torch.unflatten(opacity, 0, shape[:2])
+    return _before(background, weighed, opacity, shape[:2])
+
+
+def integrate_packed(parts: Sequence[Tensor], background: Tensor, ray: Tensor, rays: torch.Size) -> Tensor:
+    """`integrate` of ``parts``, starts, ends, densities (P,) and colours (P, 3), that lie end to end.
+
+    ``ray`` (P,) tells whose each is among rays of the shape (B, R).
+    """
+    return _before(background, *_along(parts, ray, rays.numel()), rays)
+
+
+def arriving(starts: Tensor, ends: Tensor, density: Tensor, ray: Tensor, rays: int) -> Tensor:
+    """The share of light (P,) that is left where each of such intervals begins."""
+    import nerfacc
+
+    light: Tensor
+    light, _ = nerfacc.render_transmittance_from_density(starts, ends, density, ray_indices=ray, n_rays=rays)
+    return light
+
+
+def _before(background: Tensor, weighed: Tensor, opacity: Tensor, rays: torch.Size) -> Tensor:
+    arrived, opacity = torch.unflatten(weighed, 0, rays), torch.unflatten(opacity, 0, rays)
     return arrived + (1 - opacity) * background.to(arrived)[:, None]
 
 
@@ -69,11 +91,14 @@ def _batched(
 
 def _packed(starts: Tensor, ends: Tensor, density: Tensor, colours: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
     """The same from the active intervals alone, laid end to end."""
+    parts = [part[active] for part in (starts, ends, density, colours)]
+    return _along(parts, active.nonzero()[:, 0], len(active))
+
+
+def _along(parts: Sequence[Tensor], ray: Tensor, rays: int) -> tuple[Tensor, Tensor]:
     import nerfacc
 
-    ray = active.nonzero()[:, 0]
-    weights, _, _ = nerfacc.render_weight_from_density(
-        starts[active], ends[active], density[active], ray_indices=ray, n_rays=len(active)
-    )
-    weighed = nerfacc.accumulate_along_rays(weights, colours[active], ray_indices=ray, n_rays=len(active))
-    return weighed, nerfacc.accumulate_along_rays(weights, None, ray_indices=ray, n_rays=len(active))
+    starts, ends, density, colours = parts
+    weights, _, _ = nerfacc.render_weight_from_density(starts, ends, density, ray_indices=ray, n_rays=rays)
+    weighed = nerfacc.accumulate_along_rays(weights, colours, ray_indices=ray, n_rays=rays)
+    return weighed, nerfacc.accumulate_along_rays(weights, None, ray_indices=ray, n_rays=rays)

@@ -14,14 +14,15 @@ from torch.nn import functional as F
 
 from inrkit import Field, Rendered, Transform
 from inrkit_nerf.encoding import cone_variance
-from inrkit_nerf.integrate import integrate
+from inrkit_nerf.integrate import arriving, integrate, integrate_packed
 from inrkit_nerf.observation import Rays
 from inrkit_nerf.occupancy import Guess, Occupancy, occupancy_of
+from inrkit_nerf.query import ELSEWHERE, IN_FLIGHT, beside, query
+from inrkit_nerf.traverse import traversal_works, traverse
 
-_IN_FLIGHT = {"cpu": 1 << 11}  # points that a field is asked for at a time without gradients: what stays in the caches
 _HELD = {"cpu": 1 << 18}  # samples whose places are known at a time
-_ELSEWHERE = 1 << 20  # both of them, where much memory and many processors want to be busy
 _PER_CELL = 64  # samples for each cell of an occupancy grid, at least: what it may cost
+_HARDLY = 0.1  # of a faint sample's light: it may be lost where nerfacc looks for samples
 _SMALLEST = 12  # cells a side of an occupancy grid; a coarser one tells nothing
 _DEPTH = 2  # further channels that are no answers of a field: distance, and 1, both summed up like colours
 _CONE = 2 / 12**0.5  # radius of a pixel's cone at distance 1, in pixels over the focal length (mip-NeRF)
@@ -67,6 +68,7 @@ class MarchRays(Transform):
         occupancy: Cells a side, at most, of the grid of each object that tells where nothing of it can be seen; 0 to
             ask everywhere. Used without gradients, and where it pays.
         faint: A sample that sends less than this share of a ray's light is taken from that grid.
+        traversal: Let nerfacc's CUDA kernels find the samples in cells of that grid that are not empty.
         scale: A length as fields and cameras have it, over the same in the world, in which depths are told.
     """
 
@@ -79,6 +81,7 @@ class MarchRays(Transform):
     mip: bool = False
     occupancy: int = 32
     faint: float = 0.01
+    traversal: bool = False
     scale: float = 1.0
 
     @property
@@ -132,15 +135,20 @@ class MarchRays(Transform):
         nothing = field(torch.zeros(1, 1, 6 if self.mip else 3, device=device))
         side = min(self.occupancy, int((rays.count * self.samples / _PER_CELL) ** (1 / 3)))
         grid = self.grid(field, side, device) if side >= _SMALLEST else None
+        solid = self._solid(grid) if grid is not None and self.traversal and traversal_works(device) else None
         colours = self._background(rays, nothing, further)[:, None].expand(len(nothing), rays.count, -1).contiguous()
-        step = max(1, _HELD.get(device.type, _ELSEWHERE) // (len(nothing) * self.samples))
+        step = max(1, _HELD.get(device.type, ELSEWHERE) // (len(nothing) * self.samples))
         for start in range(0, rays.count, step):
             origins, directions = rays.rays(start, min(start + step, rays.count))
             enter, leave = self._within(origins, directions)
             met = (leave > enter).any(0).nonzero()[:, 0]
             if len(met):
-                found = self._cut(rays, *(x.index_select(1, met) for x in (origins, directions, enter, leave)))
-                colours[:, met + start] = self._seen(field, found, rays, grid, further, len(nothing))
+                followed = [x.index_select(1, met) for x in (origins, directions, enter, leave)]
+                if grid is not None and solid is not None:
+                    seen = self._walked(field, followed, rays, grid, solid, further)
+                else:
+                    seen = self._seen(field, self._cut(rays, *followed), rays, grid, further, len(nothing))
+                colours[:, met + start] = seen
         return colours
 
     def _seen(
@@ -157,11 +165,47 @@ class MarchRays(Transform):
 
     def _matters(self, found: Samples, guess: Guess) -> Tensor:
         """Which samples (B, R, S) may send more light than a faint one."""
-        length = found.ends - found.starts
-        opacity = density_of(guess.least) * length
-        light = torch.exp(opacity - opacity.cumsum(-1))
-        sent = light * -torch.expm1(-density_of(guess.most) * length)
+        opacity = density_of(guess.least) * (found.ends - found.starts)
+        return self._sends(found, guess, torch.exp(opacity - opacity.cumsum(-1)))
+
+    def _sends(self, found: Samples, guess: Guess, light: Tensor) -> Tensor:
+        """Which samples may send more than a faint one of the ``light`` that is left before them."""
+        sent = light * -torch.expm1(-density_of(guess.most) * (found.ends - found.starts))
         return ~(sent <= self.faint)  # what is not a number should be seen
+
+    def _solid(self, grid: Occupancy) -> Tensor:
+        """Cells (B, N, N, N), the first axis being x; samples in all others hardly send light, and surely no more than
+        faint ones."""
+        length = float((self.high - self.low).norm()) / self.samples
+        sent, most = (-torch.expm1(-density_of(raw) * length) for raw in grid.highest())
+        return ~((sent <= self.faint * _HARDLY) & (most <= self.faint))
+
+    def _walked(
+        self, field: Field, followed: list[Tensor], rays: Rays, grid: Occupancy, solid: Tensor, further: int
+    ) -> Tensor:
+        """`_seen` by the samples in solid cells alone: nerfacc finds them, and sums them up, end to end.
+
+        In between, those of each object are padded to the longest list among the objects, for so fields are asked.
+        """
+        objects, count = len(solid), followed[0].shape[1]
+        origins, directions, enter, leave = (x.expand(objects, *x.shape[1:]) for x in followed)
+        begin, end = ((origins + x[..., None] * directions) / self.reach for x in (enter, leave))
+        ray, number = traverse(solid, grid.low, grid.high, begin, end, self.samples)
+        place, longest = beside(ray // count, objects)
+        at, edge, real = ray.new_zeros(3, objects, longest)
+        for padded, values in ((at, ray % count), (edge, number), (real, 1)):
+            padded[ray // count, place] = values
+        first, length = enter.gather(1, at), (leave - enter).gather(1, at)
+        starts, ends = (first + length * (x / self.samples) for x in (edge, edge + real))
+        origins, directions = (x.gather(1, at[..., None].expand(-1, -1, 3)) for x in (origins, directions))
+        middle = torch.full((1, 1, 1), 0.5, device=starts.device)
+        found, inside = self._cut(rays, origins, directions, starts, ends, middle), real[..., None] > 0
+        guess = grid.at(found.coords[..., :3])
+        least, light = density_of(guess.least), torch.zeros_like(guess.least)
+        light[inside] = arriving(found.starts[inside], found.ends[inside], least[inside], ray, enter.numel())
+        raw = query(field, found.coords, inside & self._sends(found, guess, light), guess.raw)
+        parts = [x[inside] for x in (found.starts, found.ends, *self._visible(found, raw, further))]
+        return integrate_packed(parts, self._background(rays, raw, further), ray, enter.shape)
 
     def grid(self, field: Field, side: int, device: torch.device) -> Occupancy:
         """The occupancy grid of fields; with mip, a cell's middle stands for all of it."""
@@ -186,7 +230,7 @@ class MarchRays(Transform):
             coords = points / self.reach
             if self.mip:
                 coords = torch.cat([coords, torch.zeros_like(coords)], -1)
-            return torch.cat([part(field(some)) for some in coords.split(_IN_FLIGHT["cpu"], dim=1)], 1)
+            return torch.cat([part(field(some)) for some in coords.split(IN_FLIGHT["cpu"], dim=1)], 1)
 
         return at
 
@@ -235,11 +279,16 @@ class MarchRays(Transform):
         return enter, torch.maximum(leave.clamp(self.near, self.far), enter)
 
     def _composed(self, found: Samples, raw: Tensor, rays: Rays, further: int, active: Tensor | None = None) -> Tensor:
+        density, colours = self._visible(found, raw, further)
+        return integrate(found.starts, found.ends, density, colours, self._background(rays, raw, further), active)
+
+    def _visible(self, found: Samples, raw: Tensor, further: int) -> tuple[Tensor, Tensor]:
+        """Densities, and what is summed up along rays: colours, and for depths the distance and 1."""
         density, colours = density_of(raw[..., 0]), colour_of(raw[..., 1:])
         if further == _DEPTH:
             middle = ((found.starts + found.ends) / 2).expand(density.shape)
             colours = torch.cat([colours, torch.stack([middle, torch.ones_like(middle)], -1)], -1)
-        return integrate(found.starts, found.ends, density, colours, self._background(rays, raw, further), active)
+        return density, colours
 
     def _background(self, rays: Rays, raw: Tensor, further: int) -> Tensor:
         """What shows behind objects, (B or 1, channels + further); behind them further heads show nothing."""
@@ -255,26 +304,3 @@ def cross_box(origins: Tensor, directions: Tensor, low: Tensor, high: Tensor) ->
     safe = torch.where(directions.abs() < 1e-9, torch.full_like(directions, 1e-9), directions)
     a, b = (low - origins) / safe, (high - origins) / safe
     return torch.minimum(a, b).amax(-1), torch.maximum(a, b).amin(-1)
-
-
-def query(field: Field, coords: Tensor, needed: Tensor, others: Tensor | None = None) -> Tensor:
-    """The field's answers (B, R, S, C + 1) at coords (b, R, S, axes) where ``needed`` (B, R, S); else ``others``, or 0.
-
-    The needed places of each object are moved together, padded to the longest list among the objects.
-    """
-    objects, each = len(needed), needed[0].numel()
-    row, place = needed.flatten(1).nonzero(as_tuple=True)
-    counts = row.bincount(minlength=objects)
-    number = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
-    order = place.new_zeros(objects, max(1, int(counts.max())))  # how many channels there are, only an answer tells
-    order[row, number] = place
-    if len(coords) > 1:
-        order = order + each * torch.arange(objects, device=row.device)[:, None]
-    step = max(1, _IN_FLIGHT.get(needed.device.type, _ELSEWHERE) // objects)
-    places = coords.flatten(0, 2)
-    answers = torch.cat([field(places[part]).float() for part in order.split(step, dim=1)], 1)
-    if others is None:
-        others = answers.new_zeros(*needed.shape, answers.shape[-1])
-    result = others.flatten(1, 2).contiguous()
-    result[row, place] = answers[row, number]
-    return torch.unflatten(result, 1, needed.shape[1:])

@@ -48,6 +48,11 @@ class Occupancy:
         found = F.grid_sample(self.cells, place, padding_mode="border", align_corners=False)[:, :, 0]
         return Guess(found[:, :-2].movedim(1, -1), found[:, -2], found[:, -1])
 
+    def highest(self) -> tuple[Tensor, Tensor]:
+        """The highest that ``raw`` and ``most`` of densities are within cells, (B, N, N, N), the first axis being x."""
+        pooled = F.max_pool3d(self.cells[:, [0, -1]], 3, stride=1, padding=1).transpose(2, 4)
+        return pooled[:, 0], pooled[:, 1]
+
 
 def occupancy_of(field: Field, low: Tensor, high: Tensor, side: int) -> Occupancy:
     """From raw answers (B, P, channels) of fields, the density first, at points (1, P, 3) of the box.

@@ -62,6 +62,9 @@ class NerfOptions:
     samples: int = option(16, "samples per ray in training", at_least(1))
     render_samples: int = option(48, "samples per ray in rendering and evaluation", at_least(1))
     occupancy: int = option(32, "resolution, at most, of the occupancy grid, which skips what is not seen; 0: none")
+    traversal: bool = option(
+        False, "walk through that grid with nerfacc's CUDA kernels (nvcc compiles them); not tried on a GPU yet"
+    )
 
     denoiser: str = option("hyper", "network that predicts the params, by its registered name: hyper, functa")
     denoiser_options: dict[str, Any] = attrs.field(factory=dict, metadata={"help": "options of another denoiser"})

@@ -128,6 +128,7 @@ class Scene:
             background=self.background,
             mip=bool(o.function_options.get("mip", False)),
             occupancy=o.occupancy,
+            traversal=o.traversal,
         )
 
     def seen(self, values: Tensor, where: Rays) -> ViewObservation:

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import nerfacc_kernels
 import pytest
 import torch
 from torch import Tensor
@@ -259,21 +260,11 @@ def test_on_cuda_without_kernels_rendering_goes_on(monkeypatch: pytest.MonkeyPat
 def test_packed_is_batched_with_the_kernel_in_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Law: nerfacc's packed functions, but for its one kernel, arrive at the colours of the batched ones; rays without
     an interval show nothing."""
-    from nerfacc import volrend
-
-    def starts_and_counts(ray: Tensor, rays: int) -> Tensor:
-        counts = ray.bincount(minlength=rays)
-        return torch.stack([counts.cumsum(0) - counts, counts], 1)
-
-    def exclusive_sum(values: Tensor, packed_info: Tensor) -> Tensor:
-        return torch.cat([part.cumsum(0) - part for part in values.split(packed_info[:, 1].tolist())])
-
     edges, density, colours = torch.rand(50, 17).cumsum(-1), torch.rand(50, 16) * 3, torch.rand(50, 16, 3)
     active = torch.rand(50, 16) < torch.linspace(0, 1, 50)[:, None]  # none on the first
     parts = (edges[:, :-1], edges[:, 1:], density, colours, active)
     expected = _batched(*parts)
-    monkeypatch.setattr(volrend, "pack_info", starts_and_counts)
-    monkeypatch.setattr(volrend, "exclusive_sum", exclusive_sum)
+    nerfacc_kernels.install(monkeypatch)
     for packed, batched in zip(_packed(*parts), expected, strict=True):
         torch.testing.assert_close(packed, batched, atol=1e-5, rtol=1e-5)
 
