@@ -71,3 +71,17 @@ def test_a_file_without_transparency_takes_what_it_can(tmp_path: Path) -> None:
     for name in ("x.jpg", "x.webp", "x.gif", "x.bmp"):
         with Image.open(write_image(torch.zeros(4, 8, 8), tmp_path / name)) as image:
             assert image.size == (8, 8)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (9, 20), (64, 64)])
+def test_pictures_are_scaled_as_pillow_scales_them(size: tuple[int, int], tmp_path: Path) -> None:
+    """To cover the size, without aliasing, and cut to the centre: what figures of other programs are computed on."""
+    picture = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    scale = max(size[0] / 40, size[1] / 50)
+    height, width = round(40 * scale), round(50 * scale)
+    scaled = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
+    top, left = (height - size[0]) // 2, (width - size[1]) // 2
+    expected = scaled[top : top + size[0], left : left + size[1]].astype(float)
+    found = read([tmp_path / "a.png"], size, 3)[0][0].movedim(0, -1).numpy() * 255
+    assert np.abs(found - expected).max() <= 1
