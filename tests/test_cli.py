@@ -582,6 +582,9 @@ def test_what_was_done_to_a_file_is_said(run: Path, tmp_path: Path) -> None:
     Image.new("RGB", (30, 20), "red").save(tmp_path / "wide.png")
     result = inrkit("encode", run, tmp_path / "wide.png", "-o", tmp_path / "wide.inr")
     assert "wide.png: the model sees 8 x 8 from 30 x 20, cropped to the centre, 20 x 20" in result.stderr
+    Image.new("RGB", (5, 5), "red").save(tmp_path / "tiny.png")
+    result = inrkit("encode", run, tmp_path / "tiny.png", "-o", tmp_path / "tiny.inr")
+    assert "tiny.png: the model sees 8 x 8 from 5 x 5, enlarged 1.6 times" in result.stderr
     result = inrkit("render", tmp_path / "wide.inr", "--size", "64x48", "-o", tmp_path / "large.png")
     assert result.stderr.strip() == "64x48 stretches the signal, which is 8 x 8; --size 48x48 keeps its proportion"
     assert inrkit("render", tmp_path / "wide.inr", "--size", "64x64", "-o", tmp_path / "large.png").stderr == ""

@@ -19,7 +19,7 @@ from posed_files import colmap, nerfstudio, posed, scene, srn
 from terminal import Terminal, terminal
 
 import inrkit
-from inrkit.cli import main
+from inrkit.cli import complete, main
 from inrkit.cli.data import command_of
 
 EXAMPLES = Path(inrkit.__file__).parents[1] / "examples"
@@ -257,6 +257,7 @@ def test_doctor_shows_how_far_it_is_and_fits() -> None:
 )
 def test_something_is_said_before_anything_slow_is_imported(tmp_path: Path, line: str) -> None:
     """A bar stands there when torch is imported, which takes seconds."""
+    complete.remembered("image")  # its presets and options, from the last time on
     for name in ("RUN", "A", "B"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.toml").touch()

@@ -1,6 +1,8 @@
 """Sizes of grids, as people write and read them: width first."""
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from inrkit.errors import UsageError
 
@@ -18,3 +20,14 @@ def parse_size(text: str, axes: int) -> tuple[int, ...]:
 def shown_size(size: Sequence[int]) -> str:
     """ "640 x 480" of (480, 640): what `parse_size` understands, as people read it."""
     return " x ".join(map(str, reversed(size)))
+
+
+def shown_sizes(facts: Mapping[str, Any], options: Any) -> str:
+    """ "128 x 128, trained at 64 x 64": how large signals are in their data, and what a model makes of them; or ""."""
+    old, new = facts.get("size"), getattr(options, "size", None)
+    if not isinstance(old, list | tuple) or not old:
+        return ""
+    if not isinstance(new, list | tuple) or [*new] == [*old]:
+        return shown_size(old)
+    how = "enlarged to" if len(old) == len(new) and any(map(operator.gt, new, old)) else "trained at"
+    return f"{shown_size(old)}, {how} {shown_size(new)}"

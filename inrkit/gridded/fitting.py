@@ -17,7 +17,8 @@ def fitting(old: Sequence[int], part: Sequence[slice], new: Sequence[int]) -> st
     if tuple(old) == tuple(new):
         return ""
     kept = tuple(chosen.stop - chosen.start for chosen in part)
-    text = f"{shown_size(new)} from {shown_size(old)}"
+    larger = max(n / k for n, k in zip(new, kept, strict=True))
+    text = f"{shown_size(new)} from {shown_size(old)}{f', enlarged {larger:.3g} times' if larger > 1 else ''}"
     if kept != tuple(old):
         return f"{text}, cropped to the centre, {shown_size(kept)}"
     ratios = [n / m for n, m in zip(new, old, strict=True)]

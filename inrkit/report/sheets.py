@@ -12,6 +12,8 @@ from PIL import Image
 import inrkit
 from inrkit.config.phases import schedule_phases, signals_seen
 from inrkit.config.toml import to_toml, unstructure
+from inrkit.core.modality import Source
+from inrkit.core.resolution import shown_sizes
 from inrkit.drawing.page import Charts, Link, Listing, Report, Rows, Section, Table, save_report
 from inrkit.drawing.sheet import first_row, save_png, sheet
 from inrkit.errors import DataError, UsageError
@@ -52,7 +54,7 @@ def write_report(model: Model, run_dir: Path) -> Path:
     what = training.facts.get("title") or (Path(model.config.data).stem if model.config.data else model.modality.name)
     report = Report(
         title=str(what)[:1].upper() + str(what)[1:],
-        subtitle=_subtitle(model, run_dir, training.facts),
+        subtitle=_subtitle(model, run_dir, training),
         numbers=_numbers(model, len(training), history, evaluation),
         sections=[
             _generated(model),
@@ -152,13 +154,14 @@ def _environment(model: Model) -> list[tuple[str, str]]:
     ]
 
 
-def _subtitle(model: Model, run_dir: Path, facts: Mapping[str, Any]) -> str:
-    config = model.config
-    size = facts.get("size")
-    shape = f" of {' x '.join(str(n) for n in reversed(size))}" if isinstance(size, list | tuple) and size else ""
+def _subtitle(model: Model, run_dir: Path, source: Source) -> str:
+    """What was learned from what, how, and for how long."""
+    config, sizes = model.config, shown_sizes(source.facts, model.modality.options)
+    counted = source.facts.get("counted") or f"{len(source):,} signals"
     return (
-        f"Modality {config.modality}{shape}, objective {config.objective}, {config.readout} read-out, "
-        f"after {model.step:,} of {config.steps:,} steps{', stopped early' if (run_dir / STOPPED).is_file() else ''}."
+        f"Modality {config.modality}: {counted} to learn from{f', {sizes}' if sizes else ''}. "
+        f"Objective {config.objective}, {config.readout} read-out, after {model.step:,} of {config.steps:,} steps"
+        f"{', stopped early' if (run_dir / STOPPED).is_file() else ''}."
     )
 
 

@@ -15,7 +15,7 @@ from inrkit.config.run import RunConfig
 from inrkit.config.toml import unstructure
 from inrkit.core.modality import Modality, Source
 from inrkit.core.pipeline import Pipeline
-from inrkit.core.resolution import shown_size
+from inrkit.core.resolution import shown_sizes
 from inrkit.errors import DataError, InrkitError, ResourceError, UsageError, did_you_mean
 from inrkit.evaluation.reconstruction import Score
 from inrkit.inference.model import Model
@@ -194,14 +194,10 @@ def _train(
 def summary(resolved: Resolved, source: Source, pipeline: Pipeline, machine: str, run: Path) -> list[str]:
     """The first lines of a run: what is learned from what, by how large a network, where and how long."""
     config, facts = resolved.config, source.facts
-    sizes, classes = facts.get("size"), int(facts.get("classes") or 0)
-    options = resolved.modality.options
-    size = getattr(options, "size", None)
+    options, classes = resolved.modality.options, int(facts.get("classes") or 0)
     text = f"{_counted(source)} to learn from, {_counted(resolved.source('test'))} held out"
-    if sizes:
-        text += f"; {shown_size(sizes)}"
-        if isinstance(size, list | tuple) and [*size] != [*sizes]:
-            text += f", trained at {shown_size(size)}"
+    if sizes := shown_sizes(facts, options):
+        text += f"; {sizes}"
     if classes:
         used = getattr(options, "classes", None)
         text += f"; {classes} classes" + ("" if used else f", not used (options.classes={classes} conditions on them)")

@@ -1,10 +1,14 @@
 """Grids: where their places lie, how noise is shared between them, and how fields are read at them."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
 from inrkit import Draws, Grid, GridObservation, SampleGrid, UsageError, grid_centers, jitter, parse_size
+from inrkit.core.resolution import shown_sizes
 
 
 def observation(size: tuple[int, ...], rows: int = 2, index: Tensor | None = None) -> GridObservation:
@@ -255,6 +259,21 @@ def test_gradients_see_all_places_at_once() -> None:
 def test_parse_size(text: str, axes: int, size: tuple[int, ...]) -> None:
     """Width x height, as people write it, becomes height, width; one number stands for all axes."""
     assert parse_size(text, axes) == size
+
+
+@pytest.mark.parametrize(
+    ("stored", "trained", "said"),
+    [
+        ([480, 640], (480, 640), "640 x 480"),
+        ([128, 128], (64, 64), "128 x 128, trained at 64 x 64"),
+        ([5, 7], [16, 16], "7 x 5, enlarged to 16 x 16"),
+        ([100, 100], None, "100 x 100"),
+        (None, (8, 8), ""),
+    ],
+)
+def test_what_training_does_to_sizes_is_said(stored: Any, trained: Any, said: str) -> None:
+    """How large signals are in their data, and at what size a model learns them."""
+    assert shown_sizes({"size": stored}, SimpleNamespace(size=trained)) == said
 
 
 @pytest.mark.parametrize("text", ["", "x", "64x", "x64", "0x4", "-1", "1.5", "64x64x64", "big", "64*64", "6 4"])

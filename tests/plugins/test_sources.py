@@ -103,6 +103,8 @@ def test_pictures_of_several_sizes_and_broken_ones_train_too(photos: Path, capfd
     assert "21 items of" in said
     assert "brought from several sizes to 64x64; another: --data 'files://my photos?size=WxH'" in said
     assert "1 left out: half.png: " in said
+    assert "21 of 21 images were smaller than 64 x 64 and are enlarged" in said
+    assert "1 of 21 images were cropped to the centre" in said
     for file in photos.iterdir():
         file.write_text("no picture")
     with pytest.raises(DataError, match=r"importers can read, .*images: .*options stand in the address"):

@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+import re
 from pathlib import Path
 
 import attrs
@@ -64,6 +65,7 @@ def test_showing_disturbs_no_random_state(model: Model, tmp_path: Path) -> None:
 def test_a_report_needs_nothing_but_a_model(model: Model, tmp_path: Path) -> None:
     """Without metrics, sheets or an evaluation, the sections that the model can give are there."""
     page = write_report(model, tmp_path).read_text()
+    assert re.search(r"Modality toy: [\d,]+ signals to learn from, 16\. Objective inrct, direct read-out, after", page)
     assert "Generated in one step" in page
     assert "Encoded" in page
     assert "Interpolation of encodings" in page

@@ -3,7 +3,7 @@
 import io
 import struct
 import warnings
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, final
 
 import attrs
 import numpy as np
@@ -43,6 +43,30 @@ class Decoding:
             raise UsageError(f"'channels' must be 'rgb' or 'grey' (got '{self.channels}').")
 
 
+@final
+class Tally:
+    """How many pictures had to be enlarged or cropped to come to one size, as `Decoding` says."""
+
+    def __init__(self) -> None:
+        self._size: tuple[int, int] | None = None
+        self._enlarged = self._cropped = 0
+
+    def add(self, old: tuple[int, int], size: tuple[int, int]) -> None:
+        """A picture of one size (H, W) that is brought to another."""
+        scaled, _ = covered(old, size)
+        self._size = size
+        self._enlarged += scaled[0] > old[0]
+        self._cropped += scaled != size
+
+    def lines(self, count: int) -> list[str]:
+        """What there is to say of so many pictures."""
+        if self._size is None:
+            return []
+        size = f"{self._size[1]} x {self._size[0]}"
+        said = ((self._enlarged, f"smaller than {size} and are enlarged"), (self._cropped, "cropped to the centre"))
+        return [f"{some:,} of {count:,} images were {what}" for some, what in said if some]
+
+
 def looks_like_image(head: bytes) -> bool:
     """By the first 16 bytes, for the formats that are read."""
     return (
@@ -52,8 +76,11 @@ def looks_like_image(head: bytes) -> bool:
     )
 
 
-def decode(data: bytes, how: Decoding) -> np.ndarray:
-    """Bytes -> (H, W, C) uint8, or uint16 where the file has 16 bits; C is 1 or 3. Of an animation the first frame."""
+def decode(data: bytes, how: Decoding, tally: Tally | None = None) -> np.ndarray:
+    """Bytes -> (H, W, C) uint8, or uint16 where the file has 16 bits; C is 1 or 3. Of an animation the first frame.
+
+    ``tally`` is told what is done to the picture's size.
+    """
     if len(data) >= Entries.largest:
         raise DataError(f"expected an image file, found one of more than {Entries.largest >> 20} MiB.")
     try:
@@ -77,6 +104,8 @@ def decode(data: bytes, how: Decoding) -> np.ndarray:
     if min(array.shape[:2]) < LEAST:
         found = f"{array.shape[1]} x {array.shape[0]}"
         raise DataError(f"expected a picture of at least {LEAST} x {LEAST} pixels, found {found}")
+    if tally is not None and how.size is not None:
+        tally.add(array.shape[:2], how.size)
     return conform(array, how)
 
 

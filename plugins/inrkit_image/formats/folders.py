@@ -1,12 +1,13 @@
 """Folders and archives of image files."""
 
+from pathlib import Path
 from typing import ClassVar, Literal, final
 
 import attrs
 import numpy as np
 
-from inrkit import FilesImporter, FilesOptions, option, parse_size
-from inrkit_image.formats.decode import SUFFIXES, Decoding, decode, looks_like_image, with_channels
+from inrkit import FilesImporter, FilesOptions, Progress, StoreWriter, option, parse_size
+from inrkit_image.formats.decode import SUFFIXES, Decoding, Tally, decode, looks_like_image, with_channels
 
 
 @attrs.frozen(kw_only=True, slots=False)  # one of two bases of FolderOptions
@@ -46,8 +47,15 @@ class ImagesImporter(FilesImporter):
     modality, array, suffixes = "image", "images", SUFFIXES
     Options: ClassVar[type] = FolderOptions
 
+    def __init__(self) -> None:
+        self._tally = Tally()
+
+    def run(self, source: Path, out: StoreWriter, options: FolderOptions, progress: Progress) -> None:
+        super().run(source, out, options, progress)
+        out.remarks += self._tally.lines(len(out))
+
     def decode(self, data: bytes, options: FolderOptions) -> np.ndarray:
-        return decode(data, options.decoding())
+        return decode(data, options.decoding(), self._tally)
 
     def recognise(self, head: bytes) -> bool:
         return looks_like_image(head)

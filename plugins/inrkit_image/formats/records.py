@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 
 from inrkit import DataError, Importer, Progress, StoreWriter, at_least, option
-from inrkit_image.formats.decode import Decoding, decode
+from inrkit_image.formats.decode import Decoding, Tally, decode
 from inrkit_image.formats.folders import ImagesImporter, ShapeOptions
 
 _TEST = re.compile(r"(^|[^a-z])(test|val|valid|validation)([^a-z]|$)")  # test-00000-of-00001.parquet, val/000.tar
@@ -82,10 +82,11 @@ class _Writer:
         self._highest, self._labelled = -1, True
         self._form: tuple[int, ...] = ()
         self._size: tuple[int, ...] | None = None
+        self._tally = Tally()
 
     def add(self, file: Path, record: Record, test: bool | None) -> None:
         try:
-            picture = decode(record.data, self._options.decoding())
+            picture = decode(record.data, self._options.decoding(), self._tally)
         except DataError as error:
             if not self._options.skip_broken:
                 advice = "--skip-broken leaves out what cannot be read"
@@ -102,6 +103,7 @@ class _Writer:
         self._form = self._files.append(self._out, picture[None], beside, self._form)
 
     def finish(self) -> None:
+        self._out.remarks += self._tally.lines(len(self._out))
         if self._labelled:
             names = list(self._names) + [str(k) for k in range(len(self._names), self._highest + 1)]
             self._out.attributes["class_names"] = names
