@@ -13,9 +13,10 @@ from posed_files import CAMERAS, colmap, nerfstudio, posed, scene, srn, views
 from stored import Stored, stored
 
 from inrkit import DataError, UsageError, load_plugins, write_store
-from inrkit_nerf.cameras import Cameras, project
+from inrkit_nerf.cameras import Cameras, orbit, pixel_positions, project
 from inrkit_nerf.embedded.cars import BOX
 from inrkit_nerf.formats.files import write_views
+from inrkit_nerf.formats.hull import Hull
 from inrkit_nerf.stored import StoredViews
 from inrkit_nerf.views import ViewSource
 
@@ -77,6 +78,23 @@ def test_the_box_holds_the_objects_tightly(tmp_path: Path) -> None:
     filled = points[occupied(torch.arange(3), points)]
     assert ((filled > low - 0.02) & (filled < high + 0.02)).all()
     assert (torch.tensor(BOX[1]) < 1).all()
+
+
+def test_the_box_is_tight_where_few_views_are_low() -> None:
+    """Law: however many views look down, the few from the side tell how far down a ball reaches."""
+    above, beside = orbit(96, 1.3, 50, size=(64, 64)), orbit(4, 1.3, 0, size=(64, 64), start=20)
+    order = torch.randperm(100)  # evenly spread numbers are most likely to miss all four
+    pose = torch.cat([above.pose, beside.pose])[order]
+    cameras = Cameras(pose, torch.cat([above.intrinsics, beside.intrinsics])[order], (64, 64))
+    chosen = sorted(Hull.views(pose.numpy()))
+    assert len(chosen) == 16
+    assert sum(int(order[i]) >= 96 for i in chosen) == 4
+    middle, _ = project(cameras[chosen], torch.zeros(16, 1, 3))
+    distance = (pixel_positions((64, 64)) - middle).norm(dim=-1).unflatten(1, (64, 64))
+    radius = float(cameras.intrinsics[0, 0]) * 0.25 / (1.3**2 - 0.25**2) ** 0.5
+    hull = Hull()
+    assert hull.add(cameras[chosen], distance <= radius)
+    np.testing.assert_allclose(hull.box(), [[-0.25] * 3, [0.25] * 3], atol=0.05)
 
 
 @pytest.mark.parametrize(("factor", "shift"), [(1.0, (0.0, 0.0, 0.0)), (4.0, (3.0, -2.0, 1.0))])

@@ -48,7 +48,7 @@ class ViewAppender:
 
     def add(self, entries: Entries, views: Sequence[View], done: Progress) -> None:
         """All views of an object. An error names the object and the file where pictures differ in size."""
-        looked_at = set(Hull.views(len(views)))
+        looked_at = Hull.views(np.stack([view.pose for view in views]))
         if not self.names or views[0].scene != self.names[-1]:
             self.settle()
         masks, cameras, shown = [], [], False

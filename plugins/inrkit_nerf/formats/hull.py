@@ -27,9 +27,20 @@ class Hull:
         self._low, self._high = torch.full((3,), np.inf), torch.full((3,), -np.inf)
 
     @staticmethod
-    def views(count: int) -> list[int]:
-        """Which of an object's views are looked at."""
-        return list(np.linspace(0, count - 1, min(_VIEWS, count)).round().astype(int).tolist())
+    def views(poses: np.ndarray) -> set[int]:
+        """Which of an object's views (M, 4, 4) are looked at: those from the most different sides.
+
+        It is the lowest views that tell how far down an object reaches.
+        """
+        looks = poses[:, :3, 2]
+        chosen: list[int] = []
+        apart = -(looks @ looks.mean(0))  # at first the one that differs most from them all
+        for _ in range(min(_VIEWS, len(looks))):
+            chosen.append(int(apart.argmax()))
+            nearer = 1 - looks @ looks[chosen[-1]]
+            apart = np.minimum(apart, nearer) if len(chosen) > 1 else nearer
+            apart[chosen] = -np.inf
+        return set(chosen)
 
     def add(self, cameras: Cameras, seen: torch.Tensor) -> bool:
         """An object as these cameras (V,) show it: the pixels (V, H, W) that are not background.
