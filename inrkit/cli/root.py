@@ -117,9 +117,8 @@ def _set(ctx: click.Context, variable: str, value: str) -> None:
     ctx.call_on_close(lambda: os.environ.pop(variable) if before is None else os.environ.update({variable: before}))
 
 
-_SHORT = ("sample", "encode", "edit", "render", "export")
-"""Commands of small steps: where other programs use the cores, threads that wait for each other must not spin."""
 _WAITING = "OMP_WAIT_POLICY"
+"""How threads wait for each other: where other programs use the cores, those that spin make all of them slow."""
 
 
 @click.group(
@@ -153,5 +152,5 @@ def main(ctx: click.Context) -> None:
     usage or config, 3 bad data or checkpoint, 4 a plugin, 5 training diverged, 6 disk, memory or device, 130 or 143
     stopped by a signal.
     """
-    if ctx.invoked_subcommand in _SHORT and _WAITING not in os.environ:
+    if _WAITING not in os.environ:
         _set(ctx, _WAITING, "PASSIVE")
