@@ -4,7 +4,7 @@ A message says what was expected, what was found and what to do.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class InrkitError(Exception):
@@ -43,7 +43,7 @@ class ResourceError(InrkitError):
     exit_code = 6
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`` Did you mean 'nerf'?`` for the nearest known name, or nothing when none is near."""
+def did_you_mean(name: str, known: Iterable[str], shown: Callable[[str], str] = str) -> str:
+    """`` Did you mean 'nerf'?`` for the nearest known name, as it is to be shown, or nothing when none is near."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" Did you mean '{near[0]}'?" if near else ""
+    return f" Did you mean '{shown(near[0])}'?" if near else ""

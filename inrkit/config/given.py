@@ -57,7 +57,7 @@ def check_preset(modality: str, name: str, known: Iterable[str]) -> None:
 
 def check_options(cls: type, table: Mapping[str, Any], overrides: Sequence[str]) -> None:
     """`UsageError` for a key that a modality's options do not have, or a value that one of them cannot have."""
-    place = schema.Place("options")
+    place = schema.Place.of_table("options")
     texts = [text.partition(".")[2] for text in overrides if text.startswith("options.")]
     values, fields = apply_overrides(cls, table, texts, "options"), schema.fields_of(cls)
     for key, value in values.items():

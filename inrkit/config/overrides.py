@@ -5,7 +5,7 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import attrs
 
 from inrkit.config import schema
 from inrkit.config.schema import Place
-from inrkit.errors import UsageError
+from inrkit.errors import UsageError, did_you_mean
 
 _INT = re.compile(r"[+-]?\d+(_\d+)*")
 
@@ -33,7 +33,7 @@ def apply_overrides(
         names = key.strip().split(".")
         if not equals or not all(names):
             raise UsageError(f"{origin} {text}: expected key=value, found {text!r}")
-        result = _put(cls, result, names, value, Place(origin, under), None)
+        result = _put(cls, result, names, value, Place(origin, under), None, ())
     return dict(result)
 
 
@@ -64,8 +64,11 @@ def parse(kind: Any, text: str, place: Place) -> Any:
     return value
 
 
-def _put(kind: Any, value: Any, names: Sequence[str], text: str, place: Place, base: Any) -> Any:
-    """``value`` with the text at ``names`` below it; ``base`` is what stands there if the value is None."""
+def _put(kind: Any, value: Any, names: Sequence[str], text: str, place: Place, base: Any, beside: Iterable[str]) -> Any:
+    """``value`` with the text at ``names`` below it; ``base`` is what stands there if the value is None.
+
+    ``beside`` are the keys that stand where this one does.
+    """
     if not names:
         return parse(kind, text, place)
     name, place_below = names[0], place / names[0]
@@ -76,18 +79,21 @@ def _put(kind: Any, value: Any, names: Sequence[str], text: str, place: Place, b
         if name not in fields:
             raise schema.unknown_key(kind, name, place)
         field, table = fields[name], _table(value, place)
-        return {**table, name: _put(field.kind, table.get(name), names[1:], text, place_below, field.default)}
+        return {**table, name: _put(field.kind, table.get(name), names[1:], text, place_below, field.default, fields)}
     if item := schema.sequence_item(kind):
         items = list(value if value is not None else plain(base) if isinstance(base, list | tuple) else [])
         if not name.isdecimal() or int(name) >= len(items):
-            raise UsageError(f"{place_below}: expected a place from 0 to {len(items) - 1}, found '{name}'")
-        items[int(name)] = _put(item, items[int(name)], names[1:], text, place_below, None)
+            places = f"a place from 0 to {len(items) - 1}" if items else "items first: the list is empty"
+            raise UsageError(f"{place_below}: expected {places}, found '{name}'")
+        items[int(name)] = _put(item, items[int(name)], names[1:], text, place_below, None, ())
         return items
     if kind is Any or schema.mapping_value(kind) is not None:
         values = Any if kind is Any else schema.mapping_value(kind)
         table = _table(value if value is not None else plain(base) if isinstance(base, Mapping) else None, place)
-        return {**table, name: _put(values, table.get(name), names[1:], text, place_below, None)}
-    raise UsageError(f"{place}: expected a key that ends here ({schema.type_text(kind)}), found '{name}' below it")
+        return {**table, name: _put(values, table.get(name), names[1:], text, place_below, None, ())}
+    expected = f"expected a key that ends here ({schema.type_text(kind)})"
+    above = Place(place.origin, place.key.rpartition(".")[0])
+    raise UsageError(f"{place}: {expected}, found '{name}' below it.{did_you_mean(name, beside, above.typed)}")
 
 
 def plain(value: Any, base: Any = None) -> Any:

@@ -27,7 +27,7 @@ def make_function(
         size: Of the grid that it is held to in training, where there is one.
     """
     cls = load_plugins().function(name)
-    settings: Any = structure(cls.Options, options, origin=_FUNCTION)
+    settings: Any = structure(cls.Options, options, table=_FUNCTION)
     function = cls.build(settings, axes=axes, channels=channels, size=size)
     table = unstructure(settings)
     function.built_with = {"name": name, "options": table, "axes": axes, "channels": channels, "size": list(size)}
@@ -52,7 +52,7 @@ def make_denoiser(
         measure: What becomes of the params, which a denoiser that fits them to the signal must know.
     """
     cls = load_plugins().denoiser(name)
-    settings: Any = structure(cls.Options, options, origin=_DENOISER)
+    settings: Any = structure(cls.Options, options, table=_DENOISER)
     return cls.build(settings, template=template, shapes=shapes, classes=classes, measure=measure)
 
 
@@ -67,7 +67,7 @@ def training_features(name: str | None, options: Mapping[str, Any]) -> FeatureNe
     if name is None:
         return None
     cls = load_plugins().feature(name)
-    network = cls.build(structure(cls.Options, options, origin="features_options"))
+    network = cls.build(structure(cls.Options, options, table="features_options"))
     if not has_stages(network):
         raise UsageError(
             f"'features': '{name}' has no stages that pictures could be compared by; take alexnet or vgg16"
@@ -83,6 +83,6 @@ def check_parts(
     ``denoiser`` is None for a modality's own.
     """
     registry = load_plugins()
-    structure(registry.function(function).Options, function_options, origin=_FUNCTION)
+    structure(registry.function(function).Options, function_options, table=_FUNCTION)
     if denoiser is not None:
-        structure(registry.denoiser(denoiser).Options, denoiser_options, origin=_DENOISER)
+        structure(registry.denoiser(denoiser).Options, denoiser_options, table=_DENOISER)

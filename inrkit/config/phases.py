@@ -77,7 +77,7 @@ def schedule_phases(config: RunConfig) -> list[ScheduledPhase]:
     stops = [round(config.steps * share) for share in itertools.accumulate(phase.share for phase in phases)]
     for phase, stop in zip(phases, [*stops[:-1], config.steps], strict=True):
         if stop > start:
-            objective = structure(load_plugins().objective(phase.objective), phase.options, origin="objective_options")
+            objective = structure(load_plugins().objective(phase.objective), phase.options, table="objective_options")
             result.append(
                 ScheduledPhase(
                     number=len(result),

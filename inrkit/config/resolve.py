@@ -52,8 +52,8 @@ class Resolved:
         ``cls`` is the modality's class, for one that is not installed as a plugin.
         """
         cls = load_plugins().modality(config.modality) if cls is None else cls
-        modality = cls(structure(cls.Options, config.options, origin="options"))
-        readout = structure(readout_class(config.readout), config.readout_options, origin="readout_options")
+        modality = cls(structure(cls.Options, config.options, table="options"))
+        readout = structure(readout_class(config.readout), config.readout_options, table="readout_options")
         return Resolved(config, modality, readout, tuple(schedule_phases(config)))
 
     def evolve(self, **values: Any) -> "Resolved":
@@ -132,12 +132,12 @@ def complete(config: RunConfig, cls: type[Modality]) -> Resolved:
     for name in config.trackers:
         load_plugins().tracker(name)
     config = attrs.evolve(config, data=absolute_data(config.data), init=absolute_run(config.init))
-    modality = cls(structure(cls.Options, config.options, origin="options"))
+    modality = cls(structure(cls.Options, config.options, table="options"))
     options = modality.fit_options(open_data(config.data, modality, "train"))
     objective = _objective(config.objective, config.objective_options, "objective_options")
     table = _readout_table(config, options, objective)
-    readout = structure(readout_class(config.readout), table, origin="readout_options")
-    each = [_of_phase(config, phase) for phase in config.phases]
+    readout = structure(readout_class(config.readout), table, table="readout_options")
+    each = [_of_phase(config, number) for number in range(len(config.phases))]
     phases = tuple(attrs.evolve(p, options=unstructure(o)) for p, o in zip(config.phases, each, strict=True))
     if phases and abs(sum(phase.share for phase in phases) - 1) > 1e-6:
         raise UsageError(f"the 'share's of 'phases' must add up to 1 (got {sum(phase.share for phase in phases):g})")
@@ -154,9 +154,9 @@ def complete(config: RunConfig, cls: type[Modality]) -> Resolved:
     return Resolved(config, cls(options), readout, tuple(schedule_phases(config)))
 
 
-def _objective(name: str, table: Mapping[str, Any], origin: str) -> Objective:
+def _objective(name: str, options: Mapping[str, Any], table: str) -> Objective:
     """The objective with its options; paths among them are made absolute."""
-    objective: Objective = _located(structure(load_plugins().objective(name), table, origin=origin))
+    objective: Objective = _located(structure(load_plugins().objective(name), options, table=table))
     return objective
 
 
@@ -176,7 +176,7 @@ def _features(config: RunConfig, modality: Modality, objectives: Sequence[Object
             "set objective_options.distance to features, or leave it out"
         )
     cls = _features_class(config.features)
-    table = unstructure(_located(structure(cls.Options, config.features_options, origin="features_options")))
+    table = unstructure(_located(structure(cls.Options, config.features_options, table="features_options")))
     training_features(config.features, table)
     check_pictures(modality.template(1).values)
     return table
@@ -188,10 +188,11 @@ def _features_class(name: str | None) -> type[FeatureNetwork]:
     return load_plugins().feature(name)
 
 
-def _of_phase(config: RunConfig, phase: Phase) -> Objective:
+def _of_phase(config: RunConfig, number: int) -> Objective:
     """A phase's objective; what its options leave out of the run's own objective stands in 'objective_options'."""
+    phase = config.phases[number]
     below = config.objective_options if phase.objective == config.objective else {}
-    return _objective(phase.objective, _merged(below, phase.options), "phases.options")
+    return _objective(phase.objective, _merged(below, phase.options), f"phases.{number}.options")
 
 
 def _check_distilled(objectives: Sequence[Objective]) -> None:

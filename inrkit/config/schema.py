@@ -21,13 +21,29 @@ _FACTORY: Any = type(attrs.Factory(list))  # the class behind the function that 
 
 @attrs.frozen
 class Place:
-    """Where a value stands, for messages: `config.toml: 'optimizer.lr'`."""
+    """Where a value stands, for messages: `config.toml: 'optimizer.lr'`.
+
+    Args:
+        origin: A file, a flag, or a table of a config.
+        key: Below the origin.
+        table: The key that the origin is, of a table.
+    """
 
     origin: str
     key: str = ""
+    table: str = ""
+
+    @classmethod
+    def of_table(cls, name: str) -> "Place":
+        """A table of a config, such as ``options``."""
+        return cls(name, table=name)
 
     def __truediv__(self, name: object) -> "Place":
-        return Place(self.origin, f"{self.key}.{name}" if self.key else str(name))
+        return attrs.evolve(self, key=f"{self.key}.{name}" if self.key else str(name))
+
+    def typed(self, name: str) -> str:
+        """A name below this place as ``--set`` takes it: `options.width`."""
+        return ".".join(filter(None, (self.table, self.key, name)))
 
     def __str__(self) -> str:
         return f"{self.origin}: '{self.key}'" if self.key else self.origin
@@ -143,7 +159,7 @@ def unknown_key(cls: type, name: str, place: Place) -> UsageError:
     deeper = [
         f"{key}.{name}" for key, field in known.items() if is_settings(field.kind) and name in fields_of(field.kind)
     ]
-    hint = f" Did you mean '{deeper[0]}'?" if deeper else did_you_mean(name, known)
+    hint = f" Did you mean '{place.typed(deeper[0])}'?" if deeper else did_you_mean(name, known, place.typed)
     names = f"; expected one of {', '.join(known)}" if len(known) <= _LISTED or not hint else ""
     return UsageError(f"{place / name}: no such key{names}.{hint}")
 

@@ -42,12 +42,16 @@ class Key(NamedTuple):
     help: str
 
 
-def structure(cls: type[Settings], mapping: Mapping[str, Any], *, origin: str = "config.toml") -> Settings:
+def structure(
+    cls: type[Settings], mapping: Mapping[str, Any], *, origin: str = "config.toml", table: str | None = None
+) -> Settings:
     """An instance of the attrs class ``cls``; `UsageError` names the dotted key, what was expected and what was found.
 
-    Keys that a nested table leaves out keep the value they have in the enclosing default.
+    Keys that a nested table leaves out keep the value they have in the enclosing default. ``table`` is the key of the
+    mapping, where it is a table of a config.
     """
-    settings: Settings = schema.convert(cls, mapping, schema.Place(origin))
+    place = schema.Place(origin) if table is None else schema.Place.of_table(table)
+    settings: Settings = schema.convert(cls, mapping, place)
     return settings
 
 

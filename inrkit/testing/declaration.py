@@ -83,7 +83,7 @@ def presets_are_valid(subject: Subject) -> None:
         try:
             keys = {key: value for key, value in preset.items() if key != "summary"}
             structure(RunConfig, {"modality": subject.name, **keys}, origin="keys")
-            structure(subject.cls.Options, preset.get("options", {}), origin="options")
+            structure(subject.cls.Options, preset.get("options", {}), table="options")
             if preset.get("objective") != "cd" or "phases" in preset:  # the teacher is the user's to name
                 subject.resolve(name)
         except InrkitError as error:

@@ -85,7 +85,7 @@ class Piece:
         settings = KINDS[self.kind].settings(self.cls)
         if settings is None:
             return self.cls()
-        options: Any = structure(settings, self._options or {}, origin="options")
+        options: Any = structure(settings, self._options or {}, table="options")
         return self.cls.build(options) if self.kind == "feature" else options
 
     @cached_property

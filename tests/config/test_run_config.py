@@ -61,9 +61,9 @@ def test_a_resolved_config_is_complete_and_resolves_to_itself(tmp_path: Path) ->
     ("sets", "message"),
     [
         (["stps=3"], "Did you mean 'steps'"),
-        (["options.widht=3"], "Did you mean 'width'"),
-        (["objective_options.lambda_gen=3"], "Did you mean 'lambda_gene'"),
-        (["readout_options.with=3"], "Did you mean 'width'"),
+        (["options.widht=3"], "Did you mean 'options.width'"),
+        (["objective_options.lambda_gen=3"], "Did you mean 'objective_options.lambda_gene'"),
+        (["readout_options.with=3"], "Did you mean 'readout_options.width'"),
         (["objective=inrtc"], "Did you mean 'inrct'"),
         (["readout=driect"], "Did you mean 'direct'"),
         (["steps=1.5"], "steps"),
@@ -124,7 +124,7 @@ def test_explicit_phases_divide_the_run() -> None:
     assert explicit.phases[1].objective.curriculum.offset == 1
     with pytest.raises(UsageError, match="add up to 1"):
         complete(attrs.evolve(config, phases=phases[:1]), ToyModality)
-    with pytest.raises(UsageError, match="Did you mean 'curriculum'"):
+    with pytest.raises(UsageError, match="Did you mean 'phases.0.options.curriculum'"):
         complete(attrs.evolve(config, phases=(Phase("ect", 1.0, options={"curiculum": {"offset": 1}}),)), ToyModality)
 
 

@@ -165,7 +165,7 @@ def test_unet_runs_at_another_size() -> None:
         ("uvit", {"depth": 4}, {"values": (3, 8, 8)}, "'depth' must be odd"),
         ("dit", {}, {"tokens": (16, 64)}, "choose the function 'grid'"),
         ("unet", {}, {"values": (3, 16, 16)}, "choose the function 'grid', and a 'query_size' like 'size'"),
-        ("unet", {"withd": 3}, {"values": (3, 8, 8)}, r"options.denoiser_options.*'withd'.*Did you mean 'width'\?"),
+        ("unet", {"withd": 3}, {"values": (3, 8, 8)}, r"'withd'.*Did you mean 'options.denoiser_options.width'\?"),
     ],
 )
 def test_what_does_not_go_together_is_refused(
@@ -262,7 +262,7 @@ def test_jitter_leaves_a_grid_alone() -> None:
     [
         ({"denoiser": "unett"}, r"no denoiser named 'unett'.*Did you mean 'unet'\?"),
         ({"function": "gird"}, r"no function named 'gird'.*Did you mean 'grid'\?"),
-        ({"function_options": {"widht": 1}}, r"options.function_options.*'widht'.*Did you mean 'width'\?"),
+        ({"function_options": {"widht": 1}}, r"'widht'.*Did you mean 'options.function_options.width'\?"),
         ({"denoiser_options": {"width": 1}}, "'options.denoiser_options' are those of another denoiser"),
     ],
 )
