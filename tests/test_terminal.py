@@ -19,7 +19,7 @@ from posed_files import colmap, nerfstudio, posed, scene, srn
 from terminal import Terminal, terminal
 
 import inrkit
-from inrkit.cli import complete, main
+from inrkit.cli import main
 from inrkit.cli.data import command_of
 
 EXAMPLES = Path(inrkit.__file__).parents[1] / "examples"
@@ -157,7 +157,8 @@ def test_every_importer_is_driven() -> None:
 @pytest.mark.parametrize("name", IMPORTERS)
 def test_imports_show_how_far_they_are(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is counted: pictures, batches, recordings, solids, of which nobody knows how many there are."""
-    command = command_of(importer_of(name, monkeypatch))
+    cls = importer_of(name, monkeypatch)
+    command = command_of(cls.name, cls.summary, cls.modality, cls.Options, lambda: cls)
     source = IMPORTERS[name](tmp_path / "source")
     with terminal() as seen:
         command.main([str(source), "-o", str(tmp_path / "a.h5")], standalone_mode=False)
@@ -257,7 +258,7 @@ def test_doctor_shows_how_far_it_is_and_fits() -> None:
 )
 def test_something_is_said_before_anything_slow_is_imported(tmp_path: Path, line: str) -> None:
     """A bar stands there when torch is imported, which takes seconds."""
-    complete.remembered("image")  # its presets and options, from the last time on
+    ran("train", "--print-config")  # what can be set is remembered from the last time
     for name in ("RUN", "A", "B"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.toml").touch()

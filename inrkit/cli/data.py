@@ -1,13 +1,13 @@
 """``inrkit data``: from the layouts people keep their data in to a store, and what a store holds."""
 
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from inrkit.cli import option
+from inrkit.cli import option, remembered
 from inrkit.cli.failure import as_flags
 from inrkit.cli.help import Command, Folding
 from inrkit.cli.output import bar, note, say, say_json, shown, shown_bytes
@@ -43,7 +43,13 @@ class Formats(Folding, click.Group):
         return list(load_plugins().importers)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command:
-        return command_of(load_plugins().importer(name))
+        found = remembered.facts("importer", name)
+
+        def importer() -> Any:
+            return load_plugins().importer(name)
+
+        settings = remembered.settings("importer", name) or importer().Options
+        return command_of(name, found["summary"], found["modality"], settings, importer)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -131,25 +137,26 @@ def _text(default: Any) -> str:
     return "none" if default is None else str(default)
 
 
-def command_of(importer: type[Any]) -> click.Command:
-    """One importer as a command whose flags are the fields of its options."""
-    fields = schema.fields_of(importer.Options)
+def command_of(name: str, summary: str, modality: str, settings: type, find: Callable[[], type[Any]]) -> click.Command:
+    """One importer as a command whose flags are the fields of its settings; the importer is found when it is run."""
+    fields = schema.fields_of(settings)
 
     def run(source: Path, out: Path, overwrite: bool, **flags: Any) -> None:
-        given = {key: value for key, value in flags.items() if value is not None}
-        options = schema.convert(importer.Options, given, schema.Place("options"))
+        given, place = {key: value for key, value in flags.items() if value is not None}, schema.Place("options")
+        schema.convert(settings, given, place)  # before the importer, and torch with it, is imported
+        importer = find()
+        options = schema.convert(importer.Options, given, place)
         try:
             _import(importer, source, out, options, overwrite=overwrite)
         except InrkitError as error:  # of the importer, which knows fields and no flags
             raise type(error)(as_flags(str(error), fields)) from error
 
-    call = f"inrkit data import {importer.name}"
+    call = f"inrkit data import {name}"
     command = Command(
-        importer.name,
+        name,
         callback=run,
-        help=f"{importer.summary[:1].upper()}{importer.summary[1:]}, as a store for the modality "
-        f"'{importer.modality}'.\n\n\b\n  {call} SOURCE -o data.h5\n  {call} SOURCE -o data.h5 --overwrite\n"
-        "  inrkit train --data data.h5",
+        help=f"{summary[:1].upper()}{summary[1:]}, as a store for the modality '{modality}'.\n\n\b\n"
+        f"  {call} SOURCE -o data.h5\n  {call} SOURCE -o data.h5 --overwrite\n  inrkit train --data data.h5",
         params=[click.Argument(["source"], type=option.PATH), *(_option(field) for field in fields.values())],
     )
     written = option.out("Store to write, such as data.h5.", required=True, dir_okay=False)(command)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from inrkit.cli import complete, option
+from inrkit.cli import complete, option, remembered
 from inrkit.cli.help import command
 from inrkit.cli.output import bar, note, say
 from inrkit.cli.table import Table, say_result
@@ -71,6 +71,8 @@ def evaluate(
     if features is None and (sets or weights):
         raise UsageError(f"'{'--set' if sets else '--weights'}' is for the network of '--features', and none is given")
     chosen_metrics(names)
+    if features is not None:
+        remembered.check_options("feature", features, sets)
     if weights is not None:
         sets = (f"weights={weights}", *sets)
     with bar("loading the model") as progress:

@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 
-from inrkit.cli import complete, option
+from inrkit.cli import complete, option, remembered
 from inrkit.cli.help import command
 from inrkit.cli.output import bar, say
+from inrkit.config.toml import parse_options
 from inrkit.errors import UsageError
 
 
@@ -44,8 +45,8 @@ def export(file: Path, what: str, sets: tuple[str, ...], row: int | None, out: P
 
     Plugins may offer more formats: see 'inrkit plugins list'. 'inrkit render' makes pictures and videos.
     """
+    remembered.check_options("exporter", what, sets)
     from inrkit.cli.files import made_folder
-    from inrkit.config.toml import parse_options
     from inrkit.inference.export import Exporter
     from inrkit.inference.export import export as export_what
     from inrkit.inference.model import Model

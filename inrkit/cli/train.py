@@ -1,21 +1,21 @@
 """``inrkit train``."""
 
 import contextlib
-import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from inrkit.cli import complete, option
+from inrkit.cli.forecast import say_forecast
 from inrkit.cli.help import command
-from inrkit.cli.output import bar, say, say_json, shown, shown_bytes, shown_count, shown_time
-from inrkit.cli.table import Table, say_result
-from inrkit.config.given import check_given, check_options, check_preset
-from inrkit.config.toml import read_toml, to_toml, unstructure
-from inrkit.errors import DataError, UsageError
-from inrkit.plugins import load_plugins
+from inrkit.cli.output import bar, say, say_json
+from inrkit.cli.traincheck import check_flags, check_names, modality_of, resolution, sized
+from inrkit.config.toml import to_toml, unstructure
+
+if TYPE_CHECKING:
+    from inrkit.config.resolve import Resolved
 
 
 @command()
@@ -144,32 +144,46 @@ def train(
     come from the preset, then --config, then the flags, then --set; the later ones win. The run directory holds the
     config, metrics, checkpoints, sheets of samples and a report.
     """
-    _check(minutes, flags["steps"], as_json=as_json and not dry_run)
-    network, cells = _sized(sizes)
+    check_flags(minutes, flags["steps"], as_json=as_json and not dry_run)
+    network, cells = sized(sizes)
     flags |= {"trackers": trackers or None, "network": network, "init": flags["init"] or (base and str(base))}
     given = {key: value for key, value in flags.items() if value is not None}
     with bar("starting") if not no_progress else contextlib.nullcontext():
-        _check_names(given, modality, preset, config, sets, fresh=base is None)
-        from inrkit.config.resolve import resolve
+        check_names(given, modality, preset, config, sets, fresh=base is None)
         from inrkit.machine.precision import choose_device
         from inrkit.machine.signals import process_setup
-        from inrkit.storage.rundir import read_config
 
     with process_setup():
-        theirs = None if base is None else read_config(base)
-        modality = modality or (_modality(config, flags["data"]) if theirs is None else theirs.modality)
-        resolved = resolve(modality, preset, config, (*_resolution(cells, modality), *sets), given, theirs)
+        resolved = _resolved(modality, preset, config, sets, cells, given, base)
         choose_device(resolved.config.device)  # refused before anything is computed
         if print_schema or print_config:
             _say_config(resolved, as_schema=print_schema)
             return
         if dry_run:
-            _say_forecast(resolved, minutes, as_json=as_json)
+            say_forecast(resolved, minutes, as_json=as_json)
             return
         from inrkit.training.run import train as train_run
 
         model = train_run(resolved, out, minutes=minutes, progress=False if no_progress else None, extend=extend)
         _say_trained(model)
+
+
+def _resolved(
+    modality: str | None,
+    preset: str | None,
+    file: Path | None,
+    sets: Sequence[str],
+    cells: str | None,
+    given: Mapping[str, Any],
+    base: Path | None,
+) -> "Resolved":
+    """The complete config; the modality is that of the run that is fine-tuned, or of the data, unless it was named."""
+    from inrkit.config.resolve import resolve
+    from inrkit.storage.rundir import read_config
+
+    theirs = None if base is None else read_config(base)
+    modality = modality or (modality_of(file, given.get("data")) if theirs is None else theirs.modality)
+    return resolve(modality, preset, file, (*resolution(cells, modality), *sets), given, theirs)
 
 
 def _say_trained(model: Any) -> None:
@@ -184,99 +198,3 @@ def _say_config(resolved: Any, *, as_schema: bool) -> None:
         say_json(config_schema(resolved))
     else:
         say(to_toml(unstructure(resolved.config)).rstrip("\n"))
-
-
-def _sized(sizes: Sequence[str]) -> tuple[str | None, str | None]:
-    """The size of the network, by its name, and the resolution."""
-    names, cells = [size for size in sizes if size.isalpha()], [size for size in sizes if not size.isalpha()]
-    for size in cells:
-        option.check_size(size)
-    if max(len(names), len(cells)) > 1:
-        raise UsageError(f"'--size' is one name and one resolution at most (got {', '.join(sizes)})")
-    return next(iter(names), None), next(iter(cells), None)
-
-
-def _check(minutes: float | None, steps: int | None, *, as_json: bool) -> None:
-    """Flags that exclude each other."""
-    if minutes is not None and steps is not None:
-        raise UsageError("expected '--minutes' or '--steps', found both; leave one out")
-    if as_json:
-        raise UsageError("'--json' is for '--dry-run', found it alone; metrics.jsonl has the figures of a run")
-
-
-def _check_names(
-    given: Mapping[str, Any],
-    modality: str | None,
-    preset: str | None,
-    file: Path | None,
-    sets: Sequence[str],
-    *,
-    fresh: bool,
-) -> None:
-    """What is misspelt, before torch is imported. Where a run or data say what the modality is, they know the rest."""
-    named = {key: value for key, value in (("modality", modality), ("preset", preset)) if value is not None}
-    values = check_given(file, {**given, **named}, sets, _modality(file, given.get("data")))
-    if modality is None and not fresh:
-        return
-    known = complete.remembered(values["modality"])
-    if "preset" in values:
-        check_preset(values["modality"], values["preset"], known["presets"])
-    if known["options"] is not None:
-        module, _, name = known["options"].partition(":")
-        check_options(getattr(importlib.import_module(module), name), values.get("options", {}), sets)
-
-
-def _resolution(size: str | None, modality: str) -> list[str]:
-    """A size such as 640x480, if there is one, as an option of the modality."""
-    from inrkit.core.resolution import parse_size
-
-    if size is None:
-        return []
-    cells = parse_size(size, getattr(load_plugins().modality(modality), "axes", 2))
-    return [f"options.size={','.join(map(str, cells))}"]
-
-
-def _modality(config: Path | None, data: str | None) -> str:
-    """What the config says, or else the data set; of synthetic signals, images."""
-    from inrkit.storage.store import Store
-
-    named = {} if config is None else read_toml(config)
-    data = data or named.get("data")
-    if "modality" in named or data is None or not Path(data).is_file():
-        return str(named.get("modality", "image"))
-    try:
-        with Store(Path(data)) as store:
-            return store.modality
-    except DataError:  # files of another kind
-        return "image"
-
-
-def _say_forecast(resolved: Any, minutes: float | None, *, as_json: bool) -> None:
-    """What the run would take: a table, or JSON."""
-    with bar("taking a few steps"):
-        from inrkit.training.budget import steps_within
-        from inrkit.training.forecast import dry_run
-
-        forecast = dry_run(resolved)
-    if minutes is not None:
-        forecast = forecast.of_steps(steps_within(minutes, forecast.seconds))
-    say_result(forecast.figures(), [Table(["what", ""], _rows(forecast))], as_json=as_json)
-
-
-def _rows(forecast: Any) -> list[list[str]]:
-    f, held = forecast, {name: count for name, count in forecast.memory.items() if name != "peak"}
-    measured = "measured"
-    if f.measured_rows < f.rows:
-        measured = f"extrapolated from steps of at most {f.measured_rows} of {f.rows} signals"
-    rates = ", ".join(f"{name} {rate / 1e9:.0f}" for name, rate in f.matmul.items())
-    parts = [f"{name} {shown_count(count)}" for name, count in f.operations.items() if count]
-    peak = "" if f.memory["peak"] is None else f"{shown_bytes(f.memory['peak'])} at most; "
-    return [
-        ["machine", f"{f.device}, {f.threads} threads, {f.precision}; matrix products: {rates} GFLOP/s"],
-        ["parameters", f"{sum(f.parameters.values()):,}: {shown(f.parameters)}"],
-        ["operations a step", f"{shown_count(sum(f.operations.values()))}FLOP: {', '.join(parts)}"],
-        ["time of a step", f"{f.seconds:.3g} s, {f.share:.0%} of the rate of matrix products; {measured}"],
-        ["memory", f"{peak}{', '.join(f'{name} {shown_bytes(count)}' for name, count in held.items())}"],
-        ["disk", f"{shown_bytes(f.checkpoint * f.checkpoints)}: {f.checkpoints} checkpoints at most"],
-        ["the whole run", f"{shown_time(3600 * f.hours)}: {f.steps:,} steps of {f.batch_size} signals"],
-    ]

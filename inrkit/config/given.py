@@ -1,7 +1,7 @@
-"""What can be refused of a run's config before torch is imported: names of plugins and presets, keys of our own, and
-options of a modality, one by one.
+"""What can be refused of a run's config before torch is imported: names of plugins and presets, keys, and the values of
+options, one by one.
 
-Whether options fit each other, and those of objectives and read-outs, `inrkit.config.resolve` asks.
+Whether options fit each other, `inrkit.config.resolve` asks.
 """
 
 import contextlib
@@ -55,11 +55,14 @@ def check_preset(modality: str, name: str, known: Iterable[str]) -> None:
         raise UsageError(f"'{modality}' has no preset '{name}'; there are {there}.{did_you_mean(name, names)}")
 
 
-def check_options(cls: type, table: Mapping[str, Any], overrides: Sequence[str]) -> None:
-    """`UsageError` for a key that a modality's options do not have, or a value that one of them cannot have."""
-    place = schema.Place.of_table("options")
-    texts = [text.partition(".")[2] for text in overrides if text.startswith("options.")]
-    values, fields = apply_overrides(cls, table, texts, "options"), schema.fields_of(cls)
+def check_table(name: str, cls: type, table: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """`UsageError` for a key that this table of a config does not have, or a value that one of them cannot have.
+
+    ``cls`` says what may stand in it, and its checks of one option by another are left out.
+    """
+    place = schema.Place.of_table(name)
+    texts = [text.partition(".")[2] for text in overrides if text.startswith(f"{name}.")]
+    values, fields = apply_overrides(cls, table, texts, name), schema.fields_of(cls)
     for key, value in values.items():
         if key not in fields:
             raise schema.unknown_key(cls, key, place)
@@ -70,4 +73,4 @@ def check_options(cls: type, table: Mapping[str, Any], overrides: Sequence[str])
                 if attribute.validator is not None:
                     attribute.validator(None, attribute, found)
             except UsageError as error:
-                raise UsageError(f"options: {error}") from error
+                raise UsageError(f"{place}: {error}") from error

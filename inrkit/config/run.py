@@ -6,7 +6,17 @@ from typing import Any, Literal, final
 import attrs
 from attrs.validators import optional
 
-from inrkit.core.option import AT_LEAST_0, AT_LEAST_1, BELOW_1, POSITIVE, SHARE, bounded, check_device, option
+from inrkit.core.option import (
+    AT_LEAST_0,
+    AT_LEAST_1,
+    AT_LEAST_2,
+    BELOW_1,
+    POSITIVE,
+    SHARE,
+    bounded,
+    check_device,
+    option,
+)
 
 Optimizer = Literal["radam", "adamw", "muon"]
 
@@ -139,7 +149,7 @@ class RunConfig:
         "try a few intermediate noise levels of two-step sampling when training ends, and keep the best one with the "
         "checkpoint; takes about a twentieth of the run, and nothing in a very short one; false: 0.821",
     )
-    keep: int = option(2, "most recent checkpoints that are kept", bounded("at least 2", lambda value: value >= 2))
+    keep: int = option(2, "most recent checkpoints that are kept", AT_LEAST_2)
     trackers: tuple[str, ...] = option((), "experiment trackers to log to, such as tensorboard or wandb")
 
     phases: tuple[Phase, ...] = option((), "phases of training in order; by default they follow from 'objective'")

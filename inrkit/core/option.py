@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, final
 
 import attrs
 
@@ -28,6 +28,25 @@ def option(default: T, help: str, check: Check | None = None) -> T:
     return field
 
 
+@final
+@attrs.frozen
+class Bounds:
+    """A check that a number is finite and lies within bounds; None, where a type allows it, passes.
+
+    Args:
+        what: The bounds, in words.
+        low, high: The least and the greatest number that is allowed.
+    """
+
+    what: str
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __call__(self, instance: Any, attribute: Any, value: Any) -> None:
+        if value is not None and not (math.isfinite(value) and self.low <= value <= self.high):
+            raise UsageError(f"'{attribute.name}' must be {self.what} (got {value})")
+
+
 def bounded(what: str, holds: Callable[[Any], bool]) -> Check:
     """A check that a number is finite and keeps a bound, said in words; None, where a type allows it, passes."""
 
@@ -40,19 +59,19 @@ def bounded(what: str, holds: Callable[[Any], bool]) -> Check:
 
 def at_least(low: float) -> Check:
     """A check that a number is not below a bound."""
-    return bounded(f"at least {low}", lambda value: value >= low)
+    return Bounds(f"at least {low}", low)
 
 
 def between(low: float, high: float) -> Check:
     """A check that a number is not outside of two bounds."""
-    return bounded(f"from {low} to {high}", lambda value: low <= value <= high)
+    return Bounds(f"from {low} to {high}", low, high)
 
 
-POSITIVE = bounded("> 0", lambda value: value > 0)
-AT_LEAST_0 = bounded(">= 0", lambda value: value >= 0)
+POSITIVE = Bounds("> 0", math.nextafter(0, 1))
+AT_LEAST_0 = Bounds(">= 0", 0)
 AT_LEAST_1, AT_LEAST_2 = at_least(1), at_least(2)
-SHARE = bounded("from 0 to 1", lambda value: 0 <= value <= 1)
-BELOW_1 = bounded("from 0 to less than 1", lambda value: 0 <= value < 1)
+SHARE = between(0, 1)
+BELOW_1 = Bounds("from 0 to less than 1", 0, math.nextafter(1, 0))
 
 
 def check_device(name: str) -> None:

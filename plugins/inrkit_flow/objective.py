@@ -28,9 +28,9 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from inrkit import LogNormal, Loss, Objective, SigmoidPairing, Step, UsageError, bounded, expand, option
+from inrkit import LogNormal, Loss, Objective, SigmoidPairing, Step, UsageError, between, bounded, expand, option
 
-SHARE = bounded("from 0 to 1", lambda value: 0 <= value <= 1)
+SHARE = between(0, 1)
 POWER_HELP = "exponent p of the adaptive loss weight (MeanFlow); 0: squared distance"
 
 

@@ -5,11 +5,10 @@ from typing import Any
 
 import attrs
 
-from inrkit import GridOptions, at_least, bounded, option, tiny_preset
+from inrkit import GridOptions, at_least, between, option, tiny_preset
 from inrkit_image.papers import NETWORK, PAPERS
 
-_SHARE = bounded("from 0 to 1", lambda value: 0 <= value <= 1)
-_TURN = bounded("from 0 to 180", lambda value: 0 <= value <= 180)
+_SHARE, _TURN = between(0, 1), between(0, 180)
 
 
 @attrs.frozen

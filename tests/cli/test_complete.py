@@ -75,9 +75,9 @@ def test_presets_are_those_of_the_modality(monkeypatch: pytest.MonkeyPatch, desk
     """The one that was given, else images; they are remembered, and a damaged memory is renewed."""
     assert {"tiny", "tiny-mlp"} <= {*offered(monkeypatch, "train", "--preset", "tiny")}
     assert offered(monkeypatch, "train", "--modality", "nerf", "--preset", "car") == ["cars"]
-    memory = desk / "cache" / "modalities.json"
-    assert {*json.loads(memory.read_text())} == {"image", "nerf"}
-    for damaged in ("[1]", "{", '{"nerf": 3}', '{"nerf": {"another": {"gone": ""}}}'):
+    memory = desk / "cache" / "settings.json"
+    assert {*json.loads(memory.read_text())} == {"modality image", "modality nerf"}
+    for damaged in ("[1]", "{", '{"modality nerf": 3}', '{"modality nerf": {"stamp": ""}}'):
         memory.write_text(damaged)
         assert offered(monkeypatch, "train", "--modality", "nerf", "--preset", "car") == ["cars"], damaged
     assert not offered(monkeypatch, "train", "--modality", "nonsense", "--preset", "t")

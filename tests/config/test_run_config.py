@@ -124,7 +124,7 @@ def test_explicit_phases_divide_the_run() -> None:
     assert explicit.phases[1].objective.curriculum.offset == 1
     with pytest.raises(UsageError, match="add up to 1"):
         complete(attrs.evolve(config, phases=phases[:1]), ToyModality)
-    with pytest.raises(UsageError, match="Did you mean 'phases.0.options.curriculum'"):
+    with pytest.raises(UsageError, match=r"Did you mean 'phases\.0\.options\.curriculum'"):
         complete(attrs.evolve(config, phases=(Phase("ect", 1.0, options={"curiculum": {"offset": 1}}),)), ToyModality)
 
 

@@ -228,7 +228,7 @@ def test_rows_end_where_the_shares_say() -> None:
 
 def test_its_options_are_checked_as_any() -> None:
     """The schema knows a registered objective's fields."""
-    with pytest.raises(inrkit.UsageError, match="Did you mean 'denoising'"):
+    with pytest.raises(inrkit.UsageError, match=r"Did you mean 'objective_options\.denoising'"):
         inrkit.resolve("image", overrides=["objective=meanflow", "objective_options.denoisin=0.3"])
     with pytest.raises(inrkit.UsageError, match=r"no objective named 'meanflo'; .* Did you mean 'meanflow'"):
         load_plugins().objective("meanflo")
