@@ -612,6 +612,21 @@ def test_presets_are_those_of_the_plugins() -> None:
     fail(2, "presets", "--modality", "imago")
 
 
+def test_presets_are_counted_once_and_each_table_is_shown_when_it_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was counted is remembered; the first table does not wait for the last."""
+    monkeypatch.setenv("INRKIT_CACHE", str(tmp_path))
+    first = json.loads(succeed("presets", "--modality", "audio", "--json"))
+    assert all(row["hours"] > 0 for row in first)
+    monkeypatch.setattr("inrkit.cli.presets._about", lambda modality, preset: 1 / 0)
+    again = json.loads(succeed("presets", "--modality", "audio", "--json"))
+    assert [{**row, "hours": 0} for row in again] == [{**row, "hours": 0} for row in first]
+    result = inrkit("presets")
+    assert result.exit_code == 1  # images were not counted before
+    assert "speech" in result.stdout
+
+
 def test_a_run_makes_a_gallery_that_its_report_links_to(run: Path) -> None:
     """Samples, encoded held-out signals and their pictures in one page beside the report; a shader is of one INR."""
     page = run / "gallery.html"

@@ -1,16 +1,18 @@
 """``inrkit presets``."""
 
+import functools
 from typing import Any
 
 import click
 
-from inrkit.cli import complete, option
+from inrkit.cli import complete, option, remembered
 from inrkit.cli.help import command
 from inrkit.cli.output import bar, shown_count, shown_time
-from inrkit.cli.table import Table, say_result
+from inrkit.cli.table import Table, say_result, say_table
 from inrkit.plugins import load_plugins
 
 _SHARE = 0.3  # of the rate of fp32 products that training reaches: 0.2 to 0.5 in docs/performance.md
+_NOTE = "'time here' is a rough guess by operations and the rate of products: 'inrkit train ... --dry-run' measures it"
 
 
 @command()
@@ -36,27 +38,36 @@ def presets(modality: str | None, as_json: bool) -> None:
     measures what a preset would take here, and 'inrkit train --preset NAME --print-config' prints all of its values.
     """
     registry = load_plugins()
-    rows: list[dict[str, Any]] = []
-    names = list(registry.modalities) if modality is None else [modality]
-    total = sum(len(registry.modality(name).presets) for name in names)
-    with bar("measuring this machine") as progress:
+    names = list(registry.modalities) if modality is None else [registry.entry("modality", modality).name]
+    with bar("measuring this machine"):
         rate = _rate()
-        for name in names:
-            for preset, values in registry.modality(name).presets.items():
-                about = {"summary": str(values.get("summary", "")), **_about(name, preset, rate)}
-                rows.append({"modality": name, "preset": preset, **about})
-                progress(len(rows), total, "counting weights and operations")
-    note = (
-        "'time here' is a rough guess by operations and the rate of products: 'inrkit train ... --dry-run' measures it"
-    )
-    tables = [
-        Table(
-            [name, "size", "weights", "steps x batch", "time here", ""],
-            [_cells(r) for r in rows if r["modality"] == name],
-        )
-        for name in names
-    ]
-    say_result(rows, [*tables[:-1], tables[-1]._replace(note=note)], as_json=as_json)
+    rows: list[dict[str, Any]] = []
+    tables: list[Table] = []
+    for name in names:  # each table stands there as soon as it is known
+        found = _rows(name, rate)
+        cells = [_cells(row) for row in found]
+        note = _NOTE if name == names[-1] else ""
+        tables.append(Table([name, "size", "weights", "steps x batch", "time here", ""], cells, note))
+        if not as_json:
+            say_table(tables[-1])
+        rows += found
+    say_result(rows, tables, as_json=as_json, said=True)
+
+
+def _rows(modality: str, rate: float) -> list[dict[str, Any]]:
+    """The presets of one modality, of which the counts are remembered."""
+    presets = remembered.facts("modality", modality)["presets"]
+    targets = sorted({entry.target.partition(":")[0] for entry in load_plugins().entries()})
+    rows: list[dict[str, Any]] = []
+    with bar(f"counting weights and operations of '{modality}'") as progress:
+        for preset, values in presets.items():
+            about = dict(remembered.kept(f"{modality}:{preset}", targets, functools.partial(_about, modality, preset)))
+            operations = about.pop("operations")
+            hours = None if operations is None else operations / rate / 3600
+            summary = str(values.get("summary", ""))
+            rows.append({"modality": modality, "preset": preset, "summary": summary, **about, "hours": hours})
+            progress(len(rows), len(presets))
+    return rows
 
 
 def _rate() -> float:
@@ -67,8 +78,8 @@ def _rate() -> float:
     return _SHARE * matmul_rates(choose_device("auto"))["fp32"]
 
 
-def _about(modality: str, preset: str, rate: float) -> dict[str, Any]:
-    """Size, weights, steps and hours; None for what only data can tell."""
+def _about(modality: str, preset: str) -> dict[str, Any]:
+    """Size, weights, steps and operations; None for what only data can tell."""
     from inrkit.config.resolve import imagined, resolve
     from inrkit.errors import UsageError
     from inrkit.training.fits import training_operations
@@ -76,14 +87,13 @@ def _about(modality: str, preset: str, rate: float) -> dict[str, Any]:
     try:
         resolved = resolve(modality, preset)
     except UsageError:  # there are no synthetic signals
-        return {"size": None, "weights": None, "steps": None, "batch_size": None, "hours": None}
+        return dict.fromkeys(("size", "weights", "steps", "batch_size", "operations"))
     config = resolved.config
     size = config.options.get("query_size") or config.options.get("size")
     pipeline = imagined(resolved)
     weights = None if pipeline is None else sum(parameter.numel() for parameter in pipeline.parameters())
-    operations = training_operations(resolved)
-    hours = None if operations is None else operations / rate / 3600
-    return {"size": size, "weights": weights, "steps": config.steps, "batch_size": config.batch_size, "hours": hours}
+    counted = {"weights": weights, "operations": training_operations(resolved, pipeline)}
+    return {"size": size, "steps": config.steps, "batch_size": config.batch_size, **counted}
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

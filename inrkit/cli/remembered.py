@@ -6,7 +6,7 @@ It is kept in the cache folder, anew whenever a file of the package changes.
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def settings(kind: str, name: str) -> type | None:
 def facts(kind: str, name: str) -> Mapping[str, Any]:
     """``settings`` as `described`; of a modality ``presets``, of an importer ``modality`` and ``summary``."""
     entry = load_plugins().entry(kind, name)
-    return _remembered(f"{kind} {name}", entry.target, lambda: _facts(kind, getattr(load_plugins(), kind)(name)))
+    return kept(f"{kind} {name}", [entry.target], lambda: _facts(kind, getattr(load_plugins(), kind)(name)))
 
 
 def check_options(kind: str, name: str, texts: Sequence[str]) -> None:
@@ -48,7 +48,7 @@ def readout(name: str) -> type | None:
 
         return {"settings": _described(readout_class(name))}
 
-    found = _remembered(f"readout {name}", "inrkit.core.noise", find)["settings"]
+    found = kept(f"readout {name}", ["inrkit.core.noise"], find)["settings"]
     return None if found is None else declared(found)
 
 
@@ -69,25 +69,27 @@ def _described(cls: type | None) -> dict[str, Any] | None:
     return None
 
 
-def _remembered(key: str, target: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    stamp, file = _stamp(target), cache_folder() / _FILE
+def kept(key: str, targets: Iterable[str], find: Callable[[], dict[str, Any]]) -> Mapping[str, Any]:
+    """What is found, as JSON has it, and from then on what was: until a package changes of which one is a target."""
+    stamp, file = _stamp(targets), cache_folder() / _FILE
     known: Any = {}
     with contextlib.suppress(OSError, ValueError):
         known = json.loads(file.read_text())
     with contextlib.suppress(KeyError, TypeError, AttributeError):
-        if known[key]["stamp"] == stamp and "settings" in known[key]:
-            return dict(known[key])
-    found = {**find(), "stamp": stamp}
+        if known[key]["stamp"] == stamp:
+            return dict(known[key]["found"])
+    found = find()
     with contextlib.suppress(InrkitError, OSError, TypeError, ValueError):  # without a cache it takes longer
         file.parent.mkdir(parents=True, exist_ok=True)
         others = known if isinstance(known, dict) else {}
-        write_text(file, json.dumps({**others, key: found}))
+        write_text(file, json.dumps({**others, key: {"stamp": stamp, "found": found}}))
         found = json.loads(json.dumps(found))
     return found
 
 
-def _stamp(target: str) -> str:
-    """Changes when a file of the package does."""
-    package = Path(str(sys.modules[target.partition(":")[0].partition(".")[0]].__file__))
-    files = package.parent.rglob("*.py") if package.name == "__init__.py" else [package]
-    return f"{target} {max(file.stat().st_mtime_ns for file in files)}"
+def _stamp(targets: Iterable[str]) -> str:
+    """Changes when a file of these packages does."""
+    names = {target.partition(":")[0].partition(".")[0] for target in targets}
+    packages = [Path(str(sys.modules[name].__file__)) for name in sorted(names)]
+    inside = [package.parent.rglob("*.py") if package.name == "__init__.py" else [package] for package in packages]
+    return f"{' '.join(targets)} {max(file.stat().st_mtime_ns for files in inside for file in files)}"

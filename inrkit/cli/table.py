@@ -42,12 +42,20 @@ class Table(NamedTuple):
     note: str = ""
 
 
-def say_result(facts: Any, tables: Sequence[Table], *, as_json: bool) -> None:
-    """What a command found: all of it as JSON, or tables on stdout; and tables in the file that --table names."""
-    for table in () if as_json else tables:
-        _say_table(table)
-        if table.note:
-            say(table.note)
+def say_table(table: Table) -> None:
+    """One table on stdout, and what is to be known of it."""
+    _say_table(table)
+    if table.note:
+        say(table.note)
+
+
+def say_result(facts: Any, tables: Sequence[Table], *, as_json: bool, said: bool = False) -> None:
+    """What a command found: all of it as JSON, or tables on stdout; and tables in the file that --table names.
+
+    ``said`` tables stand on stdout already.
+    """
+    for table in () if as_json or said else tables:
+        say_table(table)
     if as_json:
         say_json(facts)
     context = click.get_current_context(silent=True)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from inrkit.config.resolve import Resolved, imagined
+from inrkit.core.pipeline import Pipeline
 from inrkit.errors import ResourceError
 from inrkit.machine.memory import free_memory, shown_gib
 from inrkit.machine.speed import operations
@@ -61,16 +62,16 @@ def _pass(resolved: Resolved, pipeline: nn.Module) -> None:
     pipeline(observation, torch.ones(_ROWS, device="meta")).signal.sum()
 
 
-def training_operations(resolved: Resolved) -> float | None:
+def training_operations(resolved: Resolved, pipeline: Pipeline | None) -> float | None:
     """About how many operations a run takes: of each signal a pass, twice as much for its gradient, and a teacher's.
 
-    None of a network that looks at its numbers. `inrkit.dry_run` measures instead.
+    None of an `imagined` pipeline that looks at its numbers. `inrkit.dry_run` measures instead.
     """
-    pipeline = imagined(resolved)
     if pipeline is None:
         return None
     try:
-        each = operations(lambda: _pass(resolved, pipeline)) / _ROWS
+        with torch.no_grad():
+            each = operations(lambda: _pass(resolved, pipeline)) / _ROWS
     except Exception:  # as above
         return None
     return _PASSES * each * resolved.config.batch_size * resolved.config.steps

@@ -5,6 +5,7 @@ import torch
 
 from inrkit import ResourceError, resolve
 from inrkit.comparison.operations import of_training
+from inrkit.config.resolve import imagined
 from inrkit.machine.memory import free_memory
 from inrkit.training.fits import check_memory, needs, training_operations
 
@@ -44,7 +45,8 @@ def test_operations_of_a_run_are_guessed_without_taking_a_step() -> None:
     few, more = (
         resolve("image", "tiny", overrides=[f"steps={n}", "batch_size=2", "options.width=32"]) for n in (10, 20)
     )
-    guess = training_operations(few)
+    guess = training_operations(few, imagined(few))
     assert guess == pytest.approx(of_training(few), rel=0.5)
-    assert training_operations(more) == pytest.approx(2 * guess)
-    assert training_operations(resolve("nerf")) is None
+    assert training_operations(more, imagined(more)) == pytest.approx(2 * guess)
+    objects = resolve("nerf")
+    assert training_operations(objects, imagined(objects)) is None
