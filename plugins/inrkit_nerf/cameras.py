@@ -230,11 +230,11 @@ def check_intrinsics(intrinsics: np.ndarray, what: str) -> None:
         )
 
 
-def check_range(near: float, far: float, what: str = "", error: type[InrkitError] = UsageError) -> None:
-    """An error, beginning with ``what``, unless 0 <= near < far."""
-    if not (math.isfinite(near) and math.isfinite(far) and 0 <= near < far):
-        start = f"{what}: " if what else ""
-        raise error(f"{start}expected 'near' from 0 and below 'far', found near {near:g} and far {far:g}")
+def check_range(near: float, far: float | None, what: str = "", error: type[InrkitError] = UsageError) -> None:
+    """An error, beginning with ``what``, unless 0 <= near < far; a far plane there need not be."""
+    if not (math.isfinite(near) and near >= 0 and (far is None or (math.isfinite(far) and near < far))):
+        start, end = f"{what}: " if what else "", "" if far is None else f" and far {far:g}"
+        raise error(f"{start}expected 'near' from 0 and below 'far', found near {near:g}{end}")
 
 
 def _numbers(array: np.ndarray) -> str:

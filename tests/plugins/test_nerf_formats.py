@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from posed_files import CAMERAS, colmap, nerfstudio, posed, scene
+from posed_files import CAMERAS, colmap, nerfstudio, posed, scene, srn
 from stored import Stored, stored
 
 from inrkit import DataError, load_plugins
@@ -202,6 +202,19 @@ def replaced(path: Path, old: str, new: str) -> Path:
     return path.parent
 
 
+def emptied(folder: Path, name: str) -> Path:
+    (folder / name).write_text("")
+    return folder
+
+
+def alike(table: dict[str, Any], rows: slice, columns: slice) -> None:
+    """These parts of all poses are those of the first."""
+    poses = np.array([entry["pose"] for entry in table["images"]])
+    poses[:, rows, columns] = poses[0, rows, columns]
+    for entry, pose in zip(table["images"], poses.tolist(), strict=True):
+        entry["pose"] = pose
+
+
 def transparent(folder: Path) -> Path:
     """Pictures whose alpha channel hides all, where an object before a background was expected."""
     for path in folder.glob("*.png"):
@@ -300,6 +313,46 @@ BAD: dict[str, tuple[str, Callable[[Path], Path], str]] = {
         "nerfstudio",
         lambda p: spoilt(nerfstudio(p), "transforms.json", lambda table: table["frames"].append(table["frames"][3])),
         r"a: images/03\.png: expected each picture with one pose, found it listed more than once",
+    ),
+    "a focal length of 0": (
+        "nerfstudio",
+        lambda p: nerfstudio(p, fl_x=0),
+        r"a: images/00\.png: expected fx, fy, cx, cy with positive focal lengths, in pixels, found 0 ",
+    ),
+    "no images": (
+        "colmap",
+        lambda p: emptied(colmap(p, binary=False), "sparse/0/images.txt"),
+        r"a: expected images with their poses in 'sparse/0/images\.txt', found none",
+    ),
+    "a size in words": (
+        "posed-images",
+        lambda p: spoilt(posed(p), "cameras.json", lambda table: table.update(size="big")),
+        r"cameras\.json: image 0: expected 2 numbers as its size, found 'big'",
+    ),
+    "another split": (
+        "posed-images",
+        lambda p: spoilt(posed(p), "cameras.json", lambda table: table["images"][1].update(split="maybe")),
+        r"cameras\.json: image 1: expected 'split' to be one of train, val, test, found 'maybe'",
+    ),
+    "no intrinsics": (
+        "srn",
+        lambda p: without(srn(p), "cars_train/car1/intrinsics.txt"),
+        r"car1: expected 'cars_train/car1/intrinsics\.txt' beside 'cars_train/car1/rgb', found no such file",
+    ),
+    "near behind the camera": (
+        "posed-images",
+        lambda p: spoilt(posed(p), "cameras.json", lambda table: table.update(near=-1.0)),
+        r"cameras\.json: expected 'near' from 0 and below 'far', found near -1$",
+    ),
+    "one pose for all": (
+        "posed-images",
+        lambda p: spoilt(posed(p), "cameras.json", lambda table: alike(table, slice(None), slice(None))),
+        r"car: 0\.png: expected a pose of its own for each picture, found one for ",
+    ),
+    "one place for all": (
+        "posed-images",
+        lambda p: spoilt(posed(p), "cameras.json", lambda table: alike(table, slice(3), slice(3, None))),
+        r"car: expected cameras around an object, found them all at one place",
     ),
     "no focal length": (
         "nerfstudio",

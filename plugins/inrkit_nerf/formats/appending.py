@@ -48,7 +48,10 @@ class ViewAppender:
 
     def add(self, entries: Entries, views: Sequence[View], done: Progress) -> None:
         """All views of an object. An error names the object and the file where pictures differ in size."""
-        looked_at = Hull.views(np.stack([view.pose for view in views]))
+        poses = np.stack([view.pose for view in views])
+        if len(poses) > 1 and (poses == poses[0]).all():
+            raise DataError(f"{views[0].what}: expected a pose of its own for each picture, found one for {len(poses)}")
+        looked_at = Hull.views(poses)
         if not self.names or views[0].scene != self.names[-1]:
             self.settle()
         masks, cameras, shown = [], [], False
@@ -110,6 +113,8 @@ class ViewAppender:
         pose = torch.frombuffer(self._poses, dtype=torch.float32).view(-1, 4, 4).double()
         target = look_centre(pose)
         radius = float((pose[:, :3, 3] - target).norm(dim=1).median())
+        if radius <= 1e-5 * float(pose[:, :3, 3].abs().max()):
+            raise DataError(f"{self.names[0]}: expected cameras around an object, found them all at one place")
         rounded = [round(value / radius, 5) * radius for value in target.tolist()]
         return {"target": rounded, "radius": radius, "focal": float(np.median(self._focal))}
 

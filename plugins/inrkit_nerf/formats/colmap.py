@@ -88,8 +88,10 @@ def _views(thing: str, scene: str, model: str, names: list[str], entries: Entrie
     else:
         texts = read_texts(entries, [about, model])
         cameras, images = _text_cameras(texts[about], about), _text_images(texts[model], model)
-    known = set(names)
-    for image in sorted(images, key=lambda image: image.name):
+    known, ordered = set(names), sorted(images, key=lambda image: image.name)
+    if not ordered:
+        raise DataError(f"{thing}: expected images with their poses in '{model}', found none")
+    for image in ordered:
         prefix = f"{scene}/" if scene else ""
         file = next((f for f in (f"{prefix}images/{image.name}", f"{prefix}{image.name}") if f in known), None)
         if file is None:

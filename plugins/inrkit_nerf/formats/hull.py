@@ -12,6 +12,7 @@ from inrkit_nerf.cameras import Cameras, project
 
 _SIDE = 40  # places on each axis that are looked at
 _VIEWS = 16  # views of an object that are looked at
+_ALIKE = 1e-6  # squared sines of angles, in the mean, between cameras that look in one direction
 _MOST_PIXELS = 128  # a side of what is looked at of a view
 
 
@@ -91,5 +92,6 @@ def look_centre(pose: torch.Tensor) -> torch.Tensor:
     eye, forward = pose[:, :3, 3], pose[:, :3, 2]
     across = torch.eye(3).to(pose) - forward[:, :, None] * forward[:, None, :]
     total, right = across.sum(0), (across @ eye[..., None]).sum(0)
-    solution: torch.Tensor = torch.linalg.lstsq(total, right).solution
+    # in a direction that all of them look in alike, as if they were one, nothing is said but what lies near the origin
+    solution: torch.Tensor = torch.linalg.pinv(total, rtol=_ALIKE, hermitian=True) @ right
     return solution[:, 0]

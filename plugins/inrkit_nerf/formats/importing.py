@@ -139,8 +139,7 @@ def number_in(table: dict[str, Any], key: str, what: str) -> float | None:
 
 def check_planes(table: dict[str, Any], what: str) -> None:
     """`DataError`, beginning with ``what``, if a JSON object gives a near and a far plane that cannot be."""
-    near, far = number_in(table, "near", what) or 0.0, number_in(table, "far", what)
-    check_range(near, near + 1 if far is None else far, what, DataError)
+    check_range(number_in(table, "near", what) or 0.0, number_in(table, "far", what), what, DataError)
 
 
 def matrix_in(value: Any, what: str) -> np.ndarray:

@@ -23,6 +23,7 @@ from inrkit_nerf.formats.posed import Posed, View, each_once, spread
 from inrkit_nerf.formats.table import table_of
 
 _NAMES = ("cameras.json", "cameras.csv")
+_SPLITS = ("train", "val", "test")
 
 
 @final
@@ -72,6 +73,9 @@ def _view(entry: Mapping[str, Any], what: str, name: str, source: Path, known: s
     thing = entry.get("object", source.name)
     if not isinstance(thing, str | int):
         raise DataError(f"{what}: expected the name of an object for 'object', found {thing!r}")
+    split = entry.get("split", "train")
+    if split not in _SPLITS:
+        raise DataError(f"{what}: expected 'split' to be one of {', '.join(_SPLITS)}, found {split!r}")
     intrinsics, size = (_numbers(entry, key, n, what) for key, n in (("intrinsics", 4), ("size", 2)))
     given = entry.get("distortion", {})
     if not isinstance(given, dict) or not set(given) <= {*COEFFICIENTS, "model"}:
@@ -82,7 +86,7 @@ def _view(entry: Mapping[str, Any], what: str, name: str, source: Path, known: s
         file,
         pose,
         np.zeros(0) if intrinsics is None else intrinsics,
-        entry.get("split") == "test",
+        split != "train",
         None if size is None else (int(size[1]), int(size[0])),
         lens_of(str(given.get("model", "OPENCV")), coefficients, what),
         category=str(entry["class"]) if "class" in entry else _folder(file),
@@ -104,7 +108,7 @@ def _numbers(entry: Mapping[str, Any], key: str, count: int, what: str) -> np.nd
     except (ValueError, TypeError):
         values = np.zeros(0)
     if values.shape != (count,):
-        raise DataError(f"{what}: expected {count} numbers for '{key}', found {entry[key]!r}")
+        raise DataError(f"{what}: expected {count} numbers as its {key}, found {entry[key]!r}")
     return values
 
 

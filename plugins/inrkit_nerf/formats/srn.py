@@ -32,11 +32,21 @@ class SrnImporter(ViewImporter):
         folders = [name[: -len(_ABOUT)] for name in names if name == _ABOUT or name.endswith(f"/{_ABOUT}")]
         if not folders:
             raise DataError(f"{source}: expected folders with '{_ABOUT}', 'rgb' and 'pose', found none")
+        _check_complete(source, names, set(folders))
         found = [_Folder(source.name, name, names) for name in spread(folders, options.limit)]
         count = sum(len(spread(range(one.pictures.stop - one.pictures.start), options.views)) for one in found)
         views = (list(one.views(names, entries, options.views)) for one in found)
         classes = classes_of(one.category for one in found)
         return Posed(count, views, any(one.test for one in found), classes=classes)
+
+
+def _check_complete(source: Path, names: Iterable[str], folders: set[str]) -> None:
+    """`DataError` if there are pictures of an object without what says how they were taken."""
+    for name in names:
+        folder, inside, file = name.rpartition("rgb/")
+        if inside and "/" not in file and (not folder or folder.endswith("/")) and folder not in folders:
+            thing = folder.rstrip("/").rpartition("/")[2] or source.name
+            raise DataError(f"{thing}: expected '{folder}{_ABOUT}' beside '{folder}rgb', found no such file")
 
 
 @final

@@ -25,7 +25,7 @@ def table_of(text: str, name: str) -> dict[str, Any]:
             raise DataError(f"{name}: expected the columns {', '.join(_NEEDED)}, found no '{column}'")
     for column in columns:
         if column not in _KNOWN:
-            raise DataError(f"{name}: expected no columns but {', '.join(sorted(_KNOWN))}, found '{column}'")
+            raise DataError(f"{name}: expected no columns but {', '.join(sorted(_KNOWN))}, found {column}")
     return {"images": [_entry(row, f"{name}: line {number}") for number, row in enumerate(rows, 2)]}
 
 

@@ -124,15 +124,17 @@ class _File:
         w, h = found["w"], found["h"]
         if w is None or h is None:
             h, w = dimensions(self.entries.read_one(file), what)
-        fx = found["fl_x"] or _focal(w, angles[0], what)
-        fy = found["fl_y"] or (fx if angles[1] is None or found["fl_x"] else _focal(h, angles[1], what))
+        fx, fy = found["fl_x"], found["fl_y"]
+        if fy is None:
+            fy = _focal(h, angles[1], what) if fx is None and angles[1] is not None else fx
+        fx = _focal(w, angles[0], what) if fx is None else fx
         centre = [w / 2 if found["cx"] is None else found["cx"], h / 2 if found["cy"] is None else found["cy"]]
         for key in sorted(key for key in table if _LENS.match(key) and key not in COEFFICIENTS and table[key]):
             known = ", ".join(COEFFICIENTS)
             raise DataError(f"{what}: expected a lens by {known}, found '{key}'; undistort the pictures before")
         given = {key: number_in(table, key, what) or 0.0 for key in COEFFICIENTS if key in table}
         model = "OPENCV_FISHEYE" if table.get("is_fisheye") else str(table.get("camera_model", "OPENCV"))
-        return np.array([fx, fy, *centre]), (int(h), int(w)), lens_of(model, given, what)
+        return np.array([fx, fx if fy is None else fy, *centre]), (int(h), int(w)), lens_of(model, given, what)
 
 
 def _focal(size: float, angle: float | None, what: str) -> float:
