@@ -17,7 +17,7 @@ import click
 from inrkit.errors import InrkitError, PluginError, ResourceError
 from inrkit.plugins import GROUP, load_plugins
 from inrkit.progress import folded
-from inrkit.storage.atomic import disk_errors
+from inrkit.storage.fileerror import disk_errors
 
 DEBUG = "INRKIT_DEBUG"
 _INTERRUPTED = 130

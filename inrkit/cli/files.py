@@ -18,7 +18,7 @@ from inrkit.inference.model import Model
 from inrkit.inference.opened import open_inr
 from inrkit.inference.picture import pictures_of, rendered
 from inrkit.metrics.metric import psnr
-from inrkit.storage.atomic import disk_errors
+from inrkit.storage.fileerror import disk_errors
 from inrkit.storage.inrfile import InrFile, pack_inr, save_inr, unpack_inrs
 from inrkit.storage.npzfile import save_array
 from inrkit.storage.rounding import Dtype

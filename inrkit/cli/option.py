@@ -16,7 +16,7 @@ from inrkit.drawing.layout import SUFFIXES, Layout
 from inrkit.errors import UsageError, did_you_mean
 from inrkit.evaluation.names import ENOUGH, SIGNALS, check_count
 from inrkit.plugins import load_plugins
-from inrkit.storage.atomic import no_such_file
+from inrkit.storage.fileerror import no_such_file
 from inrkit.storage.named import check_run
 
 Decorator = Callable[[Any], Any]

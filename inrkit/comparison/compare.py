@@ -27,7 +27,7 @@ from inrkit.evaluation.generation import Reference
 from inrkit.inference.model import Model
 from inrkit.inference.signalset import SignalSet
 from inrkit.progress import Progress, quiet
-from inrkit.storage import atomic
+from inrkit.storage import atomic, fileerror
 from inrkit.storage.rundir import changed_keys, read_config
 
 Say = Callable[[str], object]
@@ -85,7 +85,7 @@ def compare(
     out, say = Path(out), say or (lambda text: None)
     if len(given) < 2 and len(seeds) < 2:
         raise UsageError("expected at least two things to compare; name runs, TOML files or MODALITY:PRESET")
-    with atomic.disk_errors(out):
+    with fileerror.disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     runs = compared_runs(given, out, seeds=seeds, equal=equal, sets=sets)
     failed = {run.name: reason for run in runs if run.train and (reason := _train(run, say))}

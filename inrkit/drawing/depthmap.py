@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
-from inrkit.storage.atomic import disk_errors, write_bytes
+from inrkit.storage.atomic import write_bytes
+from inrkit.storage.fileerror import disk_errors
 
 _LEVELS = 65535
 

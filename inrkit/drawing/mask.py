@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from inrkit.errors import DataError
-from inrkit.storage.atomic import require_ordinary
+from inrkit.storage.fileerror import require_ordinary
 
 _MOST = 89_478_485  # pixels, as of other pictures
 _MIDDLE = 128

@@ -48,7 +48,7 @@ from inrkit.inference.times import searched
 from inrkit.metrics.feature import Classifier, FeatureNetwork
 from inrkit.metrics.perceptual import has_stages
 from inrkit.progress import Progress, quiet
-from inrkit.storage import atomic
+from inrkit.storage import fileerror
 
 LEAST = 4
 """Signals that a set consists of, at least, where sets are compared."""
@@ -90,7 +90,7 @@ def evaluate(
     chosen = chosen_metrics(metrics)
     if metrics is not None:
         _check_networks(chosen, list(networks.values()))
-    with atomic.disk_errors(model.run):
+    with fileerror.disk_errors(model.run):
         model.run.mkdir(parents=True, exist_ok=True)
     check_count(n)
     signals = SignalSet.choose(model, "test", min(n, generation.MOST), seed, None if data is None else str(data))

@@ -26,7 +26,7 @@ from inrkit.inference.times import searched
 from inrkit.report import gallery
 from inrkit.report.history import STEPS, History
 from inrkit.report.tables import evaluation_blocks, evaluation_sentence
-from inrkit.storage.atomic import disk_errors
+from inrkit.storage.fileerror import disk_errors
 from inrkit.storage.rundir import STOPPED
 
 GALLERY = "gallery.html"

@@ -5,16 +5,12 @@ Every call that changes the disk goes through this module's ``os``, which lets a
 
 import contextlib
 import ctypes
-import difflib
-import errno
 import functools
 import hashlib
-import itertools
 import logging
 import os
 import re
 import secrets
-import shutil
 import stat
 import sys
 import threading
@@ -22,14 +18,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias, final
 
-from inrkit.errors import DataError, InrkitError, ResourceError, UsageError
+from inrkit.errors import DataError, UsageError
+from inrkit.storage.fileerror import disk_errors, no_such_file
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 
-# EFBIG is what a file size limit (RLIMIT_FSIZE) gives where a full disk would give ENOSPC.
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_WRONG_PLACE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError, FileExistsError)
-_WRONG_NAME = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTEMPTY}
 PLAIN = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 """How files of ours are opened, as far as the system knows such flags: no link, no waiting, bytes as they are."""
 _BLOCK = 1 << 20  # bytes that are written at once, at least where there are more
@@ -84,29 +77,6 @@ def sha256_file(path: Path, *, start: int = 0) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def no_such_file(path: Path | str) -> DataError:
-    """Why a path that was given cannot be read."""
-    return DataError(f"{path}: expected a file, found none of that name; check the path{neighbour(path)}")
-
-
-def neighbour(path: Path | str) -> str:
-    """``. Did you mean 'runs/faces'?`` where something of nearly that name lies beside it, or nothing."""
-    path = Path(path)
-    try:
-        with os.scandir(path.parent) as found:
-            names = [entry.name for entry in itertools.islice(found, 1000) if entry.name != path.name]
-    except (OSError, ValueError):
-        return ""
-    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.75)
-    return f". Did you mean '{path.parent / near[0]}'?" if near else ""
-
-
-def require_ordinary(path: Path, what: str) -> None:
-    """An error where a path is there and no file: a pipe would be waited for."""
-    if path.exists() and not path.is_file():
-        raise DataError(f"{path}: expected {what}, found a folder, a pipe or a device")
-
-
 def read_regular_file(path: Path, *, limit: int | None = None) -> bytes:
     """The bytes of an ordinary file; a symbolic link, a device, a folder or more than ``limit`` bytes is refused."""
     try:
@@ -124,16 +94,6 @@ def read_regular_file(path: Path, *, limit: int | None = None) -> bytes:
         raise DataError(
             f"{path}: expected a readable file that is no link, found: {error.strerror or error}"
         ) from error
-
-
-def altered(origin: Path | str, expected: str, found: str, advice: str = "the file is damaged or altered") -> DataError:
-    """Two hashes that should be one."""
-    return DataError(f"{origin}: expected sha256 {expected[:12]}, found {found[:12]}; {advice}")
-
-
-def other_version(origin: Path | str, expected: object, found: object) -> DataError:
-    """A file of another program."""
-    return DataError(f"{origin}: expected format version {expected}, found {found}; use a matching inrkit")
 
 
 def write_bytes(path: Path, *parts: Bytes) -> None:
@@ -296,35 +256,3 @@ def remove(path: Path) -> None:
             os.rmdir(path)
         else:
             os.unlink(path)
-
-
-@contextlib.contextmanager
-def disk_errors(path: Path, *, needed: int | None = None) -> Iterator[None]:
-    """Turn what the operating system says about ``path`` into an error that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise _explain(path, error, needed) from error
-
-
-def _explain(path: Path, error: OSError, needed: int | None) -> InrkitError:
-    reason = error.strerror or str(error)
-    if error.errno in _FULL:
-        room = f"{'more' if needed is None else needed} bytes needed, {_free(path)} bytes free ({reason})"
-        return ResourceError(f"{path}: no room to write: {room}; make room and repeat")
-    if error.errno == errno.EROFS:
-        what = "cannot write" if needed is None else f"cannot write {needed} bytes"
-        why = f"the file system is read-only ({_free(path)} bytes free)"
-        return ResourceError(f"{path}: {what}: {why}; choose another place")
-    if isinstance(error, _WRONG_PLACE) or error.errno in _WRONG_NAME:
-        return UsageError(f"{path}: cannot be used: {reason}; choose another place")
-    return ResourceError(f"{path}: the disk failed: {reason}")
-
-
-def _free(path: Path) -> int:
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    try:
-        return shutil.disk_usage(path).free
-    except OSError:
-        return 0

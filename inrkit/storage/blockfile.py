@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, final
 
 from inrkit.progress import Progress, quiet
-from inrkit.storage import atomic
+from inrkit.storage import atomic, fileerror
 
 SIZE = 1 << 20
 """Bytes of a block."""
@@ -116,7 +116,7 @@ def hash_of(path: Path, start: int, progress: Progress = quiet) -> str:
     """The sha256 of the sha256 of each block from ``start`` on, blocks hashed side by side."""
     total = -(-(path.stat().st_size - start) // SIZE)
     together = hashlib.sha256()
-    with atomic.disk_errors(path), open(path, "rb", buffering=0) as file, ThreadPoolExecutor(4) as pool:
+    with fileerror.disk_errors(path), open(path, "rb", buffering=0) as file, ThreadPoolExecutor(4) as pool:
         file.seek(start)
         done = 0
         for blocks in _groups(iter(lambda: file.read(SIZE), b"")):

@@ -21,7 +21,7 @@ import attrs
 from torch import Tensor
 
 from inrkit.errors import DataError, InrkitError, UsageError
-from inrkit.storage import atomic, foreign, jsontext, sealed, tensorfile
+from inrkit.storage import atomic, fileerror, foreign, jsontext, sealed, tensorfile
 from inrkit.storage.sealed import MANIFEST
 
 FORMAT = "inrkit-checkpoint"
@@ -133,7 +133,7 @@ def clean_stale(directory: Path, name: str | None = None) -> list[Path]:
     for path, what in atomic.stale_temporaries(directory):
         if name not in (None, what.removeprefix("aside-")):
             continue
-        with atomic.disk_errors(path):
+        with fileerror.disk_errors(path):
             home = directory / what.removeprefix("aside-")
             if what.startswith("aside-") and not home.exists():
                 atomic.rename(path, home)
@@ -164,7 +164,7 @@ def remove_newer(directory: Path, step: int) -> list[Path]:
 
 def _removed(paths: list[Path]) -> list[Path]:
     for path in paths:
-        with atomic.disk_errors(path):
+        with fileerror.disk_errors(path):
             # Renamed first: a crash half-way must not leave something that looks like a checkpoint.
             doomed = path.parent / atomic.temporary_name(f"old-{path.name}")
             atomic.remove(doomed)
@@ -224,7 +224,7 @@ def _refuse_foreign(path: Path) -> None:
         return
     if not path.exists():
         raise DataError(f"{wanted}, found nothing; {_offer(path.parent)}")
-    with atomic.disk_errors(path), open(path, "rb") as file:
+    with fileerror.disk_errors(path), open(path, "rb") as file:
         magic = file.read(8)
     if path.suffix.lower() in _PICKLES or foreign.may_be_pickle(magic):
         raise DataError(f"{wanted}, found what may hold a pickle, which can run any program and is never opened")

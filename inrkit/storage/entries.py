@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from inrkit.errors import DataError
-from inrkit.storage import atomic
+from inrkit.storage import fileerror
 
 # Larger members are cut off here and then fail to decode: a small archive can promise any number of bytes.
 LARGEST = 1 << 28
@@ -164,7 +164,7 @@ def _decompressed(file: typing.IO[bytes]) -> typing.IO[bytes]:
         while data := opened.read(1 << 20):
             if (left := left - len(data)) < 0:
                 raise _bomb(file.name)
-            with atomic.disk_errors(Path(tempfile.gettempdir())):
+            with fileerror.disk_errors(Path(tempfile.gettempdir())):
                 target.write(data)
     except BaseException:
         target.close()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from inrkit.errors import DataError, UsageError
-from inrkit.storage import atomic, foreign, jsontext, reference, rounding, tensorfile
+from inrkit.storage import atomic, fileerror, foreign, jsontext, reference, rounding, tensorfile
 
 FORMAT = "inrkit-inr"
 VERSION = "3"
@@ -126,11 +126,11 @@ def unpack_inrs(data: bytes, *, origin: str) -> list[InrFile]:
     if (found := metadata.get("format", "none")) != FORMAT:
         raise DataError(f"{origin}: expected format '{FORMAT}', found '{found}'; not an .inr file")
     if metadata.get("version") != VERSION:
-        raise atomic.other_version(origin, VERSION, metadata.get("version"))
+        raise fileerror.other_version(origin, VERSION, metadata.get("version"))
     expected = metadata.get("sha256", "none")
     digest = atomic.sha256(data.replace(_signature(expected), _signature(_UNSIGNED), 1))
     if expected != digest:
-        raise atomic.altered(origin, expected, digest)
+        raise fileerror.altered(origin, expected, digest)
     plain = jsontext.decode(metadata.get("inr", "").encode(), origin=origin)
     left_out = plain.pop("function_of", None) if isinstance(plain, dict) else None
     _check_plain(plain, origin=origin)

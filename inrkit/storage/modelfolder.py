@@ -20,7 +20,7 @@ from inrkit.config.run import RunConfig
 from inrkit.config.toml import to_toml, unstructure
 from inrkit.errors import DataError, UsageError
 from inrkit.plugins import load_plugins
-from inrkit.storage import atomic, sealed, tensorfile
+from inrkit.storage import fileerror, sealed, tensorfile
 from inrkit.storage.checkpoint import Checkpoint, clean_stale
 
 FORMAT = "inrkit-model"
@@ -47,7 +47,7 @@ def save_model(
         raise UsageError(f"{folder}: expected a new folder, or one with a model to replace, found another; choose one")
     whole = {**texts, CONFIG: to_toml(unstructure(without_paths(config))).encode()}
     pieces = {name: (len(text), [text]) for name, text in whole.items()}
-    with atomic.disk_errors(folder):
+    with fileerror.disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
     contents = {**pieces, WEIGHTS: tensorfile.pieces(weights, what=WEIGHTS)}
     sealed.write(folder, contents, {"format": FORMAT, "version": VERSION, "step": step, "meta": dict(meta)})

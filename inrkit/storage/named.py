@@ -10,7 +10,7 @@ from pathlib import Path
 
 from inrkit.errors import DataError, did_you_mean
 from inrkit.plugins import load_plugins
-from inrkit.storage.atomic import neighbour
+from inrkit.storage.fileerror import neighbour
 
 _HUB = re.compile(r"hf:/+(.+)")  # a `Path` has made one slash of two
 

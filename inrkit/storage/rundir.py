@@ -9,7 +9,7 @@ import attrs
 from inrkit.config.run import MACHINE, RunConfig
 from inrkit.config.toml import difference, parse_toml, read_toml, structure, to_toml, unstructure
 from inrkit.errors import DataError, UsageError
-from inrkit.storage import atomic
+from inrkit.storage import atomic, fileerror
 from inrkit.storage.checkpoint import clean_stale, list_checkpoints
 from inrkit.storage.modelfolder import is_model, verify_config
 from inrkit.storage.runlock import RunLock
@@ -29,7 +29,7 @@ class RunDirectory:
         self._lock = RunLock(path)
 
     def __enter__(self) -> "RunDirectory":
-        with atomic.disk_errors(self.path):
+        with fileerror.disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         self._lock.acquire()
         return self
@@ -58,7 +58,7 @@ class RunDirectory:
                 )
         else:
             atomic.write_text(self.config, to_toml(unstructure(config)))
-        with atomic.disk_errors(self.checkpoints):
+        with fileerror.disk_errors(self.checkpoints):
             self.checkpoints.mkdir(exist_ok=True)
         clean_stale(self.path)
         clean_stale(self.checkpoints)
@@ -67,7 +67,7 @@ class RunDirectory:
 def read_config(run: Path) -> RunConfig:
     """The config of a run directory, or of a saved model, where it must be the one that was saved."""
     if not (run / "config.toml").is_file():
-        found = f"found none; train one first{atomic.neighbour(run)}"
+        found = f"found none; train one first{fileerror.neighbour(run)}"
         raise DataError(f"{run}: expected a run directory with a config.toml, {found}")
     if is_model(run):
         verify_config(run)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import final
 
 from inrkit.errors import ResourceError
-from inrkit.storage import atomic
+from inrkit.storage import atomic, fileerror
 
 _UNSUPPORTED = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 _HELD = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
@@ -30,7 +30,7 @@ class RunLock:
 
     def acquire(self) -> "RunLock":
         """Take the lock now or raise; the directory must exist."""
-        with atomic.disk_errors(self.path):
+        with fileerror.disk_errors(self.path):
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | atomic.PLAIN, 0o666)
             try:
                 self._lock(descriptor)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from inrkit.errors import DataError
-from inrkit.storage import atomic, jsontext
+from inrkit.storage import atomic, fileerror, jsontext
 
 MANIFEST = "manifest.json"
 
@@ -19,7 +19,7 @@ _LIMIT = 16 << 20
 def write(target: Path, contents: Mapping[str, tuple[int, Iterable[atomic.Bytes]]], body: Mapping[str, Any]) -> None:
     """Files of these sizes and pieces by name, and a manifest that also holds ``body``; what was there is replaced."""
     unfinished = target.parent / atomic.temporary_name(target.name)
-    with atomic.disk_errors(target, needed=sum(size for size, _ in contents.values())):
+    with fileerror.disk_errors(target, needed=sum(size for size, _ in contents.values())):
         try:
             atomic.remove(unfinished)
             atomic.make_folder(unfinished)
@@ -47,10 +47,10 @@ def read_manifest(folder: Path, form: str, version: int, is_file: Callable[[str]
     if not isinstance(body, dict) or body.get("format") != form:
         raise DataError(f"{file}: expected the manifest of an '{form}', found something else")
     if body.get("version") != version:
-        raise atomic.other_version(file, version, body.get("version"))
+        raise fileerror.other_version(file, version, body.get("version"))
     sealed = body.pop("sha256", None)
     if seal(body) != data:
-        raise atomic.altered(file, str(sealed), atomic.sha256(jsontext.encode(body, what="manifest")))
+        raise fileerror.altered(file, str(sealed), atomic.sha256(jsontext.encode(body, what="manifest")))
     try:
         body |= {"step": int(body["step"]), "meta": dict(body["meta"]), "files": dict(body["files"])}
         facts = [(name, type(fact["size"]), type(fact["sha256"])) for name, fact in body["files"].items()]
@@ -70,14 +70,14 @@ def verify(folder: Path, files: Mapping[str, Mapping[str, Any]], *, deep: bool =
         if (size := file.stat().st_size) != facts["size"]:
             raise DataError(f"{file}: expected {facts['size']} bytes, found {size}; the file is cut off or altered")
         if deep and (found := atomic.sha256_file(file)) != facts["sha256"]:
-            raise atomic.altered(file, facts["sha256"], found)
+            raise fileerror.altered(file, facts["sha256"], found)
 
 
 def read(folder: Path, name: str, files: Mapping[str, Mapping[str, Any]]) -> bytes:
     """One file, whose hash is compared with what is used of it."""
     data = atomic.read_regular_file(folder / name, limit=files[name]["size"])
     if (found := atomic.sha256(data)) != files[name]["sha256"]:
-        raise atomic.altered(folder / name, files[name]["sha256"], found)
+        raise fileerror.altered(folder / name, files[name]["sha256"], found)
     return data
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from inrkit.errors import DataError, UsageError
 from inrkit.progress import Progress, quiet
-from inrkit.storage import atomic, jsontext, storefile, verified
+from inrkit.storage import fileerror, jsontext, storefile, verified
 from inrkit.storage.indexing import Index, positions
 from inrkit.storage.rows import read_rows
 
@@ -106,7 +106,7 @@ class Store(contextlib.AbstractContextManager["Store"]):
         if verified.Seen.of(self.path) != self._seen:
             self._seen, found = storefile.verify_hash(self.path)
             if found != self.sha256:
-                raise atomic.altered(self.path, self.sha256, found, "it was replaced meanwhile")
+                raise fileerror.altered(self.path, self.sha256, found, "it was replaced meanwhile")
         self._file, self._pid = FileIO(self.path), os.getpid()
         return self._file
 

@@ -26,7 +26,7 @@ import numpy as np
 
 from inrkit.errors import DataError
 from inrkit.progress import Progress, quiet
-from inrkit.storage import atomic, blockfile, foreign, jsontext, verified
+from inrkit.storage import blockfile, fileerror, foreign, jsontext, verified
 
 FORMAT = "inrkit-store"
 VERSION = 2
@@ -114,7 +114,7 @@ def header(digest: str, size: int) -> bytes:
 
 def read_header(path: Path) -> tuple[int, str]:
     """(size, sha256) of what follows the header; every byte of the header is accounted for."""
-    atomic.require_ordinary(path, "a store")
+    fileerror.require_ordinary(path, "a store")
     try:
         with open(path, "rb") as file:
             block = file.read(BLOCK)
@@ -151,7 +151,7 @@ def verify_hash(path: Path, *, anew: bool = False, progress: Progress = quiet) -
     if size >= _LARGE:
         _say_once(f"{path}: comparing the hash of {size / 1e9:.1f} GB, once")
     if (found := blockfile.hash_of(path, BLOCK, progress)) != expected:
-        raise atomic.altered(path, expected, found, "damaged or altered, import it anew")
+        raise fileerror.altered(path, expected, found, "damaged or altered, import it anew")
     verified.remember(key, found)
     return key, found
 

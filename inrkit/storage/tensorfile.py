@@ -20,7 +20,7 @@ from torch import Tensor
 
 from inrkit.core.shard import is_sharded, whole
 from inrkit.errors import DataError
-from inrkit.storage import atomic, jsontext
+from inrkit.storage import atomic, fileerror, jsontext
 
 _HEADER_LIMIT = 16 << 20
 _MOST_NAMES = 20_000
@@ -90,7 +90,7 @@ def read(path: Path) -> dict[str, Tensor]:
         with safetensors.safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
 
-    with atomic.disk_errors(path), open(path, "rb") as file:
+    with fileerror.disk_errors(path), open(path, "rb") as file:
         header = _read_header(file.read, path.stat().st_size, str(path))
     return _joined(header, tensors, str(path))[0]
 

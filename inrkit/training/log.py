@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, final
 import torch
 
 from inrkit.machine.memory import forget_peak, peak_memory
-from inrkit.storage.atomic import disk_errors
+from inrkit.storage.fileerror import disk_errors
 from inrkit.training.tracker import Trackers
 
 

@@ -14,7 +14,7 @@ import attrs
 
 from inrkit.evaluation.quick import QuickFrechet
 from inrkit.inference.model import Model
-from inrkit.storage import atomic
+from inrkit.storage import atomic, fileerror
 from inrkit.storage.checkpoint import remove_newer
 from inrkit.storage.rundir import STOPPED
 
@@ -115,6 +115,6 @@ def finish(run: Path, *, watched: bool = True) -> bool:
         else:
             remove_newer(run / "checkpoints", step)
             return True
-    with atomic.disk_errors(run):
+    with fileerror.disk_errors(run):
         note.unlink(missing_ok=True)
     return False
