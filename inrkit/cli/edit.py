@@ -8,7 +8,9 @@ import click
 
 from inrkit.cli import option
 from inrkit.cli.help import command
-from inrkit.cli.output import bar, note, say, say_json
+from inrkit.cli.output import bar, note, say
+from inrkit.cli.table import Table, say_result
+from inrkit.core.resolution import shown_size
 from inrkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ _ALSO_CALLED = {
     "sdedit": "stroke",
 }
 """What other programs call our tasks."""
+_FIGURES = {"filled": "filled in", "level": "noise", "kept": "error of the known", "inr_psnr": "PSNR of its INR, dB"}
 _BETWEEN, _STROKE = 9, 1.0
 
 
@@ -93,6 +96,7 @@ _BETWEEN, _STROKE = 9, 1.0
 @option.device()
 @option.out("A folder, or FILE.png. [default: RUN/edited]")
 @option.layout(rows=True)
+@option.table
 @option.as_json
 def edit(
     run: Path,
@@ -146,18 +150,17 @@ def edit(
         model = Model.load(run, device=device)
     folder = out or model.run / "edited"
     written, levels, sheets = _edited(model, inputs, task, count, label, seed, folder, plan, layout, given)
-    if as_json:
-        say_json([{**result._asdict(), "level": level} for result, level in zip(written, levels, strict=True)])
-        return
-    for result, level in zip(written, levels, strict=True):
-        say(f"{result.picture}  {_about(result, level, plan.marked)}")
-    say(f"before and after: {' and '.join(map(str, sheets))}")
+    if not as_json:
+        for result, level in zip(written, levels, strict=True):
+            say(f"{result.picture}  {_about(result, level, plan.marked)}")
+        say(f"before and after: {' and '.join(map(str, sheets))}")
+    facts = [{**result._asdict(), "level": level} for result, level in zip(written, levels, strict=True)]
+    rows = [[row["picture"], shown_size(row["size"]), *(row[key] for key in _FIGURES)] for row in facts]
+    say_result(facts, [Table(["picture", "size", *_FIGURES.values()], rows)], as_json=as_json, said=True)
 
 
 def _about(result: "Written", level: float | None, marked: str) -> str:
     """How large a result is, and what is known of it."""
-    from inrkit.core.resolution import shown_size
-
     parts = [shown_size(result.size)]
     if result.filled is not None:
         parts.append(f"{result.filled:.1%} filled in{f' ({marked} in the mask)' if marked else ''}")

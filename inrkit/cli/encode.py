@@ -8,7 +8,8 @@ import click
 
 from inrkit.cli import option
 from inrkit.cli.help import command
-from inrkit.cli.output import bar, note, say, say_json
+from inrkit.cli.output import bar, note, say
+from inrkit.cli.table import Table, kept_in, say_result
 from inrkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ _ON_SHEET = 24
 @option.dtype
 @option.without_function
 @option.layout(rows=True)
+@option.table
 @option.as_json
 def encode(
     run: Path,
@@ -97,13 +99,13 @@ def encode(
         made_folder(folder)
     rows, inrs = _encode_files(model, signals, names, files, sheet, layout, depth)
     save_all(inrs, files, dtype, function_of)
-    if as_json:
-        say_json(rows)
-        return
-    for row in rows:
-        say(f"{row['file']}  {row['psnr']:.2f} dB  {row['source']}")
-    if about := about_files(model, inrs, files, dtype, function_of):
-        say(f"{len(inrs)} INRs{about}")
+    if not as_json:
+        for row in rows:
+            say(f"{row['file']}  {row['psnr']:.2f} dB  {row['source']}")
+        if about := about_files(model, inrs, files, dtype, function_of):
+            say(f"{len(inrs)} INRs{about}")
+    cells = [[row["source"], row["file"], row["psnr"]] for row in rows]
+    say_result(rows, [Table(["source", "file", "PSNR, dB"], cells)], as_json=as_json, said=True)
 
 
 def _check_layout(layout: "Layout", count: int, depth: bool) -> None:
@@ -118,6 +120,8 @@ def _check_arguments(inputs: tuple[Path, ...], data: str | None, label: list[str
         raise UsageError("'--label' is for files; a data set has its own labels")
     if data is not None and depth:
         raise UsageError("'--depth' is for files; '--data' writes params alone")
+    if data is not None and kept_in() is not None:
+        raise UsageError("'--table' is for files; '--data' writes params alone")
 
 
 def _function_of(run: Path, without_function: bool) -> str | None:

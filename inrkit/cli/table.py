@@ -58,12 +58,17 @@ def say_result(facts: Any, tables: Sequence[Table], *, as_json: bool, said: bool
         say_table(table)
     if as_json:
         say_json(facts)
-    context = click.get_current_context(silent=True)
-    if context is not None and (path := context.meta.get(KEY)) is not None and rank() == 0:
+    if (path := kept_in()) is not None and rank() == 0:
         from inrkit.storage.atomic import write_text
 
         write_text(path, _FORMATS[path.suffix](tables))
         note(f"{path}: {len(tables)} table{'s' if len(tables) > 1 else ''}")
+
+
+def kept_in() -> Path | None:
+    """The file that --table names, if any."""
+    context = click.get_current_context(silent=True)
+    return None if context is None else context.meta.get(KEY)
 
 
 def keep(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:

@@ -36,6 +36,12 @@ def test_sheets_of_every_command_go_into_a_paper(tmp_path: Path) -> None:
     assert str(figures["encode"]) in said
     args = ("--task", "colorize", "--rows", "known,edited", "--sheet", figures["edit"], "-o", tmp_path / "e")
     assert str(figures["edit"]) in ran("edit", run, pictures[0], *args)
+    table, latex = tmp_path / "psnr.csv", tmp_path / "kept.tex"
+    assert f"{table}: 1 table" in ran("encode", run, *pictures, "-o", tmp_path / "all.inr", "--table", table)
+    assert [row.split(",")[0] for row in table.read_text().splitlines()] == ["source", *map(str, pictures)]
+    ran("edit", run, pictures[0], "--task", "colorize", "-o", tmp_path / "e", "--table", latex, "--json")
+    assert "0.png & 8 x 8 & - & - & " in latex.read_text()
+    assert "'--table' is for files" in ran("encode", run, "--data", "embedded", "--table", table, code=2)
     for name, path in figures.items():
         assert path.read_bytes().startswith(b"%PDF"), name
     assert "'--sheet' ends with .png, .pdf, .svg" in ran("sample", run, "--sheet", "a.jpg", code=2)
