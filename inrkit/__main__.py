@@ -4,7 +4,7 @@ import _thread
 import sys
 import threading
 
-_LATER = 0.01  # seconds
+_LATER = 0.05  # seconds
 
 
 def main() -> None:
@@ -21,10 +21,15 @@ def main() -> None:
 
 def keep_interrupts(ignored: "sys.UnraisableHookArgs") -> None:
     """Ctrl-C comes once more where Python ignores it: while a weak reference calls back, or an object is removed."""
-    if ignored.exc_type is KeyboardInterrupt:
-        threading.Timer(_LATER, _thread.interrupt_main).start()
-    else:
+    if ignored.exc_type is not KeyboardInterrupt:
         sys.__unraisablehook__(ignored)
+        return
+    while True:
+        try:
+            threading.Timer(_LATER, _thread.interrupt_main).start()
+            return
+        except KeyboardInterrupt:  # on a busy machine it comes while the timer is being started
+            continue
 
 
 if __name__ == "__main__":
