@@ -11,8 +11,10 @@ from PIL import Image
 
 import inrkit
 from inrkit.cli import main
+from inrkit.core.modality import Original
 from inrkit.drawing.mask import read_mask
 from inrkit.inference.blur import blur
+from inrkit.inference.hole import mask_hole
 
 SMALL = ["size=8,8", "patch=4", "width=16", "depth=1", "decoder_depth=1", "heads=2", "hidden=16", "inr_width=16"]
 SMALL += ["inr_inner=16", "inr_depth=2", "count=64"]
@@ -254,6 +256,24 @@ def test_masks_as_image_editors_write_them(tmp_path: Path, kind: str) -> None:
     hole, _ = read_mask(tmp_path / "mask.png")
     assert hole.sum() == 20
     assert hole[2:6, 3:8].all()
+
+
+@pytest.mark.parametrize("size", [(12,), (6, 8), (1, 6, 8), (4, 6, 8)], ids=["sound", "picture", "view", "volume"])
+def test_masks_as_arrays(tmp_path: Path, size: tuple[int, ...]) -> None:
+    """An .npy array marks what is not 0 in signals of any number of axes; one of training's size is enlarged."""
+    original = Original(torch.zeros(1, *size), tuple(slice(0, n) for n in size))
+    marked = np.arange(np.prod(size)).reshape(size) % 5
+    np.save(tmp_path / "mask.npy", marked)
+    hole, how = mask_hole(original, size, tmp_path / "mask.npy", "a")
+    assert (hole.numpy() == (marked != 0)).all()
+    assert how == "what is not 0"
+    half = tuple(max(1, n // 2) for n in size)
+    np.save(tmp_path / "half.npy", np.ones(half, bool))
+    assert mask_hole(original, half, tmp_path / "half.npy", "a")[0].all()
+    for wrong in (np.ones(3), np.array(["a"]), np.array([{}], object)):
+        np.save(tmp_path / "wrong.npy", wrong, allow_pickle=True)
+        with pytest.raises(inrkit.InrkitError, match=r"wrong\.npy: (the mask must be|expected a)"):
+            mask_hole(original, size, tmp_path / "wrong.npy", "a")
 
 
 def test_luma_of_a_large_picture_stays(run: Path, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ _BETWEEN, _STROKE = 9, 1.0
     "--mask",
     type=option.FILE,
     help="inpaint: mask image as large as the INPUT, or of training's resolution: white where to inpaint, or painted "
-    "on a transparent layer, or the INPUT with a part erased. [default: none]",
+    "on a transparent layer, or the INPUT with a part erased; or an .npy array that is not 0 there. [default: none]",
 )
 @click.option("--box", metavar="X,Y,W,H", help="inpaint: fill this box, in pixels of the INPUT. [default: none]")
 @click.option("--text", metavar="LETTERS", help="inpaint: fill the shape of these letters. [default: none]")

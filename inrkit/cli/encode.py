@@ -226,6 +226,8 @@ def _read(model: "Model", inputs: Sequence[Path], *, skip_broken: bool) -> tuple
         try:
             return read(inputs)
         except DataError as error:
+            if len(inputs) == 1 and not inputs[0].is_dir():
+                raise
             raise DataError(f"{error}; --skip-broken leaves out what cannot be read") from error
     found: list[Signals] = []
     named: list[str] = []

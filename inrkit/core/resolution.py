@@ -13,7 +13,8 @@ def parse_size(text: str, axes: int) -> tuple[int, ...]:
     numbers = [int(part) for part in parts if part.isdecimal() and int(part) > 0]
     if len(numbers) != len(parts) or len(numbers) not in (1, axes):
         example = "x".join(["64"] * axes)
-        raise UsageError(f"a size is {axes} positive numbers such as {example}, or one for all axes (got '{text}')")
+        many = f"{axes} positive numbers such as {example}, or one for all axes"
+        raise UsageError(f"a size is {many if axes > 1 else 'one positive number such as 64'} (got '{text}')")
     return tuple(numbers * axes) if len(numbers) == 1 else tuple(reversed(numbers))
 
 

@@ -12,6 +12,7 @@ from inrkit.storage.fileerror import require_ordinary
 _MOST = 89_478_485  # pixels, as of other pictures
 _MIDDLE = 128
 _COLOURS = 32  # what is painted has fewer than a photo has
+_EXPECTED = "a picture or an .npy array as a mask"
 
 
 def letters(text: str, height: int, width: int) -> np.ndarray:
@@ -28,13 +29,15 @@ def letters(text: str, height: int, width: int) -> np.ndarray:
 
 
 def read_mask(path: Path) -> tuple[np.ndarray, str]:
-    """True where a picture marks something, (H, W), and in words how it was read.
+    """True where a picture marks something, (H, W), or an .npy array, (*size), and in words how it was read.
 
     Without transparency, or with the same of it everywhere: where it is bright. Painted on a transparent layer: where
     it is painted, or where white is, if black is too. A photo with a part erased: where it is transparent.
     """
     try:
-        require_ordinary(path, "a picture for a mask")
+        require_ordinary(path, _EXPECTED)
+        if path.suffix.lower() == ".npy":
+            return _array(path), "what is not 0"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of size, which is judged here
             with Image.open(path) as opened:
@@ -44,7 +47,7 @@ def read_mask(path: Path) -> tuple[np.ndarray, str]:
                 colours = np.asarray(picture.convert("RGBA"))
                 grey = _grey(picture)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: expected a picture for a mask, found something else") from error
+        raise DataError(f"{path}: expected {_EXPECTED}, found something else") from error
     painted, bright = colours[..., 3] >= _MIDDLE, grey >= _MIDDLE
     if painted.all() or not painted.any():
         return bright & painted, "what is white"
@@ -53,6 +56,13 @@ def read_mask(path: Path) -> tuple[np.ndarray, str]:
     if bright[painted].any() and not bright[painted].all():
         return painted & bright, "what is white"
     return painted, "what is painted"
+
+
+def _array(path: Path) -> np.ndarray:
+    found = np.load(path, mmap_mode="r", allow_pickle=False)
+    if found.dtype.kind not in "biuf" or found.size > _MOST:
+        raise DataError(f"{path}: expected an array of at most {_MOST} numbers, found {found.dtype} {found.shape}")
+    return found != 0
 
 
 def _grey(picture: Image.Image) -> np.ndarray:

@@ -322,7 +322,8 @@ class GridModality(Modality, Display, abc.ABC):
 
     def _checked(self, size: tuple[int, ...]) -> tuple[int, ...]:
         if len(size) != self.axes:
-            raise UsageError(f"a size of '{self.name}' is one number for each of {self.axes} axes (got {list(size)})")
+            many = f"one number for each of {self.axes} axes" if self.axes > 1 else "one number"
+            raise UsageError(f"a size of '{self.name}' is {many} (got {list(size)})")
         return size
 
 

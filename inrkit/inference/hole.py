@@ -35,7 +35,9 @@ def box_hole(size: Sequence[int], text: str) -> Tensor:
 
 def text_hole(size: Sequence[int], text: str) -> Tensor:
     """True where letters as large as fit are, (H, W)."""
-    height, width = _flat(size, "a text")
+    if len(size) != 2:
+        raise UsageError(f"a text needs signals of two axes (got {len(size)}); give a box or a mask")
+    height, width = size
     if not text.strip():
         raise UsageError("the text must have letters (got none)")
     hole = torch.from_numpy(letters(text, height, width))
@@ -44,22 +46,23 @@ def text_hole(size: Sequence[int], text: str) -> Tensor:
     return hole
 
 
-def picture_hole(original: Original, size: Sequence[int], path: Path, name: str) -> tuple[Tensor, str]:
-    """True where a picture marks what is to be filled in, on the grid of the original, and in words how it was read.
+def mask_hole(original: Original, size: Sequence[int], path: Path, name: str) -> tuple[Tensor, str]:
+    """True where a mask marks what is to be filled in, on the grid of the original, and in words how it was read.
 
-    The picture is as large as the original, or as what the model sees of it, ``size``.
+    The mask is as large as the original, or as what the model sees of it, ``size``; axes of length 1 do not count.
     """
-    _flat(size, "a mask")
     found, how = read_mask(path)
     hole = torch.from_numpy(found)
-    if tuple(hole.shape) == original.size:
-        return hole, how
-    if tuple(hole.shape) != tuple(size):
+    if _long(hole.shape) == _long(original.size):
+        return hole.reshape(original.size), how
+    if _long(hole.shape) != _long(size):
         also = "" if original.size == tuple(size) else f", or {shown_size(original.size)} like {name}"
-        raise UsageError(f"{path}: the mask must be {shown_size(size)}{also} (got {shown_size(hole.shape)})")
+        kind = "" if hole.ndim != 2 or len(_long(size)) == 2 else "; such a mask is an .npy array"
+        raise UsageError(f"{path}: the mask must be {shown_size(size)}{also} (got {shown_size(hole.shape)}){kind}")
     whole = torch.zeros(original.size, dtype=torch.bool)
     seen = tuple(original.seen.shape[1:])
-    whole[original.part] = F.interpolate(hole[None, None].float(), seen, mode="nearest-exact")[0, 0] > 0
+    cells = hole.reshape(1, 1, *size).float()
+    whole[original.part] = F.interpolate(cells, seen, mode="nearest-exact")[0, 0] > 0
     return whole, how
 
 
@@ -77,7 +80,5 @@ def cells_of(hole: Tensor, original: Original, size: Sequence[int]) -> Tensor:
     return cells
 
 
-def _flat(size: Sequence[int], what: str) -> tuple[int, int]:
-    if len(size) != 2:
-        raise UsageError(f"{what} needs signals of two axes (got {len(size)}); give a box")
-    return size[0], size[1]
+def _long(size: Sequence[int]) -> list[int]:
+    return [n for n in size if n != 1]

@@ -27,6 +27,7 @@ from inrkit.plugins import load_plugins
 from inrkit.progress import Progress, quiet
 from inrkit.storage.inrfile import InrFile, load_inr
 
+_ALTERED = "it was made by another version of the plugin, or altered"
 _Seen = TypeVar("_Seen", Tensor, Rendered)
 
 
@@ -113,7 +114,7 @@ def open_inr(
                 _check_function(origin, resolved.modality.measure(resolved.readout).function, inr)
             measure = resolved.modality.measure(resolved.readout)
     except UsageError as error:  # not what the user wrote, but what the file holds
-        raise DataError(f"{origin}: {error}; it was made by another version of the plugin, or altered") from error
+        raise DataError(f"{origin}: {str(error).rstrip('.')}; {_ALTERED}") from error
     function = measure.function
     _check_function(origin, function, inr)
     function.load_state_dict(dict(inr.function_state))
@@ -140,7 +141,8 @@ def _check_function(origin: str, function: INRFunction, inr: InrFile) -> None:
     """`DataError` unless this is the function that the file needs."""
     if (built := type(function).__name__) != inr.function:
         raise DataError(
-            f"{origin}: expected the function '{inr.function}', found that '{inr.modality}' builds '{built}'"
+            f"{origin}: expected the function '{inr.function}', found that '{inr.modality}' builds '{built}'; "
+            + _ALTERED
         )
     _check(origin, "params", {name: tuple(shape) for name, shape in function.param_shapes.items()}, inr.params)
     weights = {name: tuple(value.shape) for name, value in function.state_dict().items()}

@@ -13,7 +13,7 @@ from inrkit.core.modality import Modality, Original
 from inrkit.errors import UsageError
 from inrkit.inference.blur import BLURS, blur_of
 from inrkit.inference.edit import Target, coarseness, read_originals
-from inrkit.inference.hole import box_hole, cells_of, picture_hole, text_hole
+from inrkit.inference.hole import box_hole, cells_of, mask_hole, text_hole
 
 
 @final
@@ -81,7 +81,7 @@ def _inpaint(
             hole[original.part] = text_hole(original.seen.shape[1:], given["text"])
         else:
             name = paths[min(i, len(paths) - 1)].name
-            hole, marked = picture_hole(original, shape[1:], given["mask"], name)
+            hole, marked = mask_hole(original, shape[1:], given["mask"], name)
         hole = ~hole if given["invert"] else hole
         holes.append(hole)
         cells.append(cells_of(hole, original, shape[1:]))

@@ -92,4 +92,5 @@ def _told(address: str) -> Iterator[None]:
 
 def _of_network(error: Exception) -> bool:
     """The errors of the package and of what it sends requests by."""
-    return type(error).__module__.partition(".")[0] in ("huggingface_hub", "httpx", "httpcore", "requests", "hf_xet")
+    # One name for each that it used: httpx2 is the newest.
+    return type(error).__module__.startswith(("huggingface_hub", "httpx", "httpcore", "requests", "urllib3", "hf_xet"))

@@ -56,7 +56,7 @@ def save_model(
 
 def is_model(folder: Path) -> bool:
     """Whether a folder claims to be one; nothing in it has been verified."""
-    return (folder / WEIGHTS).is_file() and (folder / CONFIG).is_file() and (folder / sealed.MANIFEST).is_file()
+    return (folder / CONFIG).is_file() and (folder / sealed.MANIFEST).is_file()
 
 
 def load_model(folder: Path) -> Checkpoint:

@@ -81,3 +81,5 @@ def test_an_unknown_model_and_a_missing_network(server: list[str], monkeypatch: 
     with pytest.raises(DataError, match="check the network") as caught:
         inrkit.load("hf://me/other")
     assert "\n" not in str(caught.value)
+    with pytest.raises(DataError, match="check the network"):
+        inrkit.load("faces").push("me/other")

@@ -98,9 +98,9 @@ def decode(data: bytes, how: Decoding, tally: Tally | None = None) -> np.ndarray
     except Image.DecompressionBombError as error:
         raise DataError(f"expected at most {how.max_pixels} pixels, found more: {error}") from error
     except Exception as error:  # Pillow answers damage with a dozen kinds of exceptions
-        unknown = "not an image" if data else "an empty file"
-        reason = unknown if isinstance(error, UnidentifiedImageError) else str(error) or repr(error)
-        raise DataError(f"expected a PNG, JPEG, WebP, GIF or BMP image, found damage: {reason}") from error
+        unknown = "another kind of file" if data else "an empty file"
+        reason = unknown if isinstance(error, UnidentifiedImageError) else f"damage: {str(error) or repr(error)}"
+        raise DataError(f"expected a PNG, JPEG, WebP, GIF or BMP image, found {reason}") from error
     if min(array.shape[:2]) < LEAST:
         found = f"{array.shape[1]} x {array.shape[0]}"
         raise DataError(f"expected a picture of at least {LEAST} x {LEAST} pixels, found {found}")
