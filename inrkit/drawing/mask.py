@@ -62,7 +62,8 @@ def _array(path: Path) -> np.ndarray:
     found = np.load(path, mmap_mode="r", allow_pickle=False)
     if found.dtype.kind not in "biuf" or found.size > _MOST:
         raise DataError(f"{path}: expected an array of at most {_MOST} numbers, found {found.dtype} {found.shape}")
-    return found != 0
+    marked: np.ndarray = found != 0
+    return marked
 
 
 def _grey(picture: Image.Image) -> np.ndarray:

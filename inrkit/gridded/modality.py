@@ -322,8 +322,7 @@ class GridModality(Modality, Display, abc.ABC):
 
     def _checked(self, size: tuple[int, ...]) -> tuple[int, ...]:
         if len(size) != self.axes:
-            many = f"one number for each of {self.axes} axes" if self.axes > 1 else "one number"
-            raise UsageError(f"a size of '{self.name}' is {many} (got {list(size)})")
+            raise UsageError(f"a size of '{self.name}' has as many numbers as axes, {self.axes} (got {list(size)})")
         return size
 
 

@@ -203,7 +203,7 @@ def test_what_contradicts_the_data_is_refused(store: Path) -> None:
     for options, words in (
         (GridOptions(channels=2), "'options.channels' is 2, but the data have 1"),
         (GridOptions(classes=4), "'options.classes' is 4, but the data have 3"),
-        (GridOptions(size=(8, 8)), "is one number \\(got"),
+        (GridOptions(size=(8, 8)), "as many numbers as axes, 1"),
     ):
         modality = Waves(options)
         with pytest.raises(UsageError, match=words):
