@@ -4,7 +4,10 @@ python examples/turntable.py RUN PICTURE [--views 24] [--size 96x96] [--out turn
 """
 
 import argparse
+import os
 from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads sleep while they wait: other programs want the cores too
 
 import inrkit
 

@@ -140,7 +140,7 @@ def test_posed_pictures_become_a_model_and_its_turntable(run: Runner) -> None:
     assert said.splitlines()[-1] == f"written: {run.folder / 'posed' / 'new.gif'}"
     said = run("turntable.py", run.folder / "posed", folder / "0/1.png", "--views", 3, "--size", "12x12")
     no_mesh = (
-        "no mesh: object.glb: expected the mesh of a solid, found no surface at level 15"  # it has learned nothing
+        "no mesh: object.inr: expected the mesh of a solid, found no surface at level 15"  # it has learned nothing
     )
     assert said.startswith(f"written: turn.webp\n{no_mesh}")
     with Image.open(run.folder / "turn.webp") as animation:

@@ -69,7 +69,7 @@ class MeshExporter(Exporter):
         try:
             mesh = mesh_of(surface, options.cells)
         except DataError as error:
-            raise DataError(f"{path}: expected the mesh of a solid, found {error}") from error
+            raise DataError(f"expected the mesh of a solid, found {error}") from error
         if options.faces is not None:
             mesh = decimated(mesh, options.faces)
         return [save_mesh(mesh, path), save_png(picture(mesh), path.with_name(f"{path.name}.png"))]
@@ -101,8 +101,10 @@ def export(
     what: InrFile | Model | Path | str, exporter: Exporter, options: Any, path: Path, *, row: int | None = None
 ) -> list[Path]:
     """Writes an INR file, or what a trained model has to show, in another form; of several signals that of a row."""
-    return (
-        exporter.run_model(what, options, path)
-        if isinstance(what, Model)
-        else exporter.run(open_inr(what, row=row), options, path)
-    )
+    if isinstance(what, Model):
+        return exporter.run_model(what, options, path)
+    opened = open_inr(what, row=row)
+    try:
+        return exporter.run(opened, options, path)
+    except DataError as error:
+        raise DataError(f"{path if isinstance(what, InrFile) else what}: {error}") from error

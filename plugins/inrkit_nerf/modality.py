@@ -117,7 +117,7 @@ class NerfModality(Modality):
         if options.near >= end or (options.far is not None and options.far <= begin):
             raise UsageError(
                 f"'options.near' and 'far' leave nothing to be seen: objects lie between {begin:.3g} and {end:.3g} "
-                f"from their cameras (got {options.near:g} and {options.far})"
+                f"from their cameras (got {options.near:g} and {'none' if options.far is None else options.far})"
             )
 
     # ------------------------------------------------------------------------------------------ observations

@@ -150,7 +150,7 @@ BAD: dict[str, tuple[Callable[[Path, Path], list[object]], int, str]] = {
     "the mesh of an empty field": (
         lambda home, out: ["export", home / "new/0000.inr", "mesh", "-o", out, "--set", "level=1e9"],
         3,
-        "out: expected the mesh of a solid, found no surface at level 1e+09",
+        "0000.inr: expected the mesh of a solid, found no surface at level 1e+09",
     ),
 }
 
