@@ -94,7 +94,7 @@ def explain(error: BaseException) -> tuple[str, int]:
         return _line(error.format_message()) + advice, 2
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
-        advice = "smaller batches ('--batch-size') or a smaller '--size' need less"
+        advice = "a smaller batch, fewer signals or a smaller size need less"
         return f"out of memory; {advice} ({_line(text)[:120]})", ResourceError.exit_code
     if any(sign in text for sign in _LOST):
         return f"lost another process, whose own message says why ({_line(text)[:80]})", ResourceError.exit_code

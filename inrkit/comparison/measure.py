@@ -14,7 +14,7 @@ from inrkit.config.resolve import Resolved
 from inrkit.core.noise import T_MAX
 from inrkit.errors import UsageError
 from inrkit.evaluation.evaluate import own_times
-from inrkit.evaluation.generation import Reference, ratio_of, sampled_pictures, small
+from inrkit.evaluation.generation import LEAST, Reference, ratio_of, sampled_pictures, small
 from inrkit.evaluation.names import ENOUGH
 from inrkit.evaluation.reconstruction import reconstruction_figures
 from inrkit.inference.model import Model
@@ -79,6 +79,8 @@ def refuse_other_kinds(modalities: set[str]) -> None:
 def frechet_of(model: Model, reference: Reference, times: Sequence[float]) -> dict[str, dict[str, float]]:
     """The distance of generated from held-out signals in each space, and, where there are enough to tell, as a multiple
     of what training signals have, with its standard error by the choice of signals."""
+    if min(len(reference.real), len(reference.floor)) < LEAST:
+        return {}
     samples = _pictures(model, reference, times)
     figures = {}
     for space in spaces_of(reference):

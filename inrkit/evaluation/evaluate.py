@@ -28,7 +28,7 @@ from inrkit.drawing.sheet import labelled_rows, save_png
 from inrkit.errors import DataError, UsageError
 from inrkit.evaluation import classes, consistency, generation, reconstruction
 from inrkit.evaluation.every import EveryView
-from inrkit.evaluation.generation import Reference
+from inrkit.evaluation.generation import LEAST, Reference
 from inrkit.evaluation.names import (
     CLASSES,
     CONSISTENCY,
@@ -49,9 +49,6 @@ from inrkit.metrics.feature import Classifier, FeatureNetwork
 from inrkit.metrics.perceptual import has_stages
 from inrkit.progress import Progress, quiet
 from inrkit.storage import fileerror
-
-LEAST = 4
-"""Signals that a set consists of, at least, where sets are compared."""
 
 _COMPARED = 256
 _CONSISTENT = 32

@@ -42,7 +42,8 @@ _BATCH = 100
 _SIDE = 64
 _FITTED_ON = 1000
 _QUERIES = 500
-_LEAST = 4  # signals in each set: with fewer there is no third neighbour, by which precision and recall are told
+LEAST = 4
+"""Signals in each set, at least: with fewer there is no third neighbour, by which precision and recall are told."""
 _SHOWN = 10
 
 
@@ -196,7 +197,7 @@ class Reference:
 def set_figures(reference: Reference, samples: Mapping[str, Tensor], chosen: set[str]) -> dict[str, Any]:
     """For each feature space a row for each kind of samples, one for training signals (the floor), one for noise."""
     count = min(len(reference.real), len(reference.floor))
-    spaces = list(reference.spaces) if count >= _LEAST else []
+    spaces = list(reference.spaces) if count >= LEAST else []
     found: dict[str, dict[str, Any]] = {"values": {}, **{space: {} for space in spaces}}
     least = {"values": ENOUGH}
     for i, space in enumerate(spaces):

@@ -77,7 +77,8 @@ def evaluation_sentence(evaluation: Mapping[str, Any]) -> str:
     if "step" not in evaluation:
         return ""
     asked, there = int(evaluation.get("asked", 0)), int(evaluation.get("held_out", 0))
-    taken = f"{int(evaluation.get('taken', 0)):,} held-out signals"
+    count = int(evaluation.get("taken", 0))
+    taken = f"{count:,} held-out signal{'s'[: count != 1]}"
     remarks = [f"{asked:,} were asked for"] if asked > there else []
     figures = evaluation.get("reconstruction", {})
     said = []

@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from inrkit.cli import main
 from inrkit.comparison.compare import compare, compared_runs, summary
+from inrkit.comparison.measure import frechet_of
 from inrkit.comparison.operations import of_training
 from inrkit.comparison.scoreboard import tables_of
 from inrkit.config.resolve import Resolved, resolve
@@ -217,6 +220,14 @@ def test_multiples_of_the_floor_need_enough_signals(n: int, told: bool) -> None:
     assert ("floor" in quality.note) == told
     assert (f"need {ENOUGH} signals" in quality.note) != told
     assert (ratio_of({"frechet": 2.0, "count": n, "needed": 65}, {"frechet": 4.0}) is not None) == told
+
+
+@pytest.mark.parametrize(("real", "floor"), [(1, 100), (100, 3)])
+def test_too_few_signals_have_no_distances(real: int, floor: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No third neighbour, and no covariance: such runs are compared by what is left."""
+    monkeypatch.setattr("inrkit.comparison.measure._pictures", None)
+    reference: Any = SimpleNamespace(real=range(real), floor=range(floor))
+    assert frechet_of(None, reference, (80.0,)) == {}  # type: ignore[arg-type]
 
 
 def test_tables_fit_a_terminal_of_120_columns() -> None:

@@ -242,6 +242,7 @@ def test_a_result_is_told_in_words_and_one_table(model: Model) -> None:
         f"Reconstruction {psnr:.1f} dB on 4 held-out signals (100 were asked for; constant answer {constant:.1f}). "
         "Measured at step 7, seed 0."
     )
+    assert "dB on 1 held-out signal (" in evaluation_sentence({**found, "taken": 1})
     table = evaluation_table(found)
     assert list(table.head) == ["", "held-out signals"]
     assert f"they need {ENOUGH} signals in each set" in table.note

@@ -281,5 +281,7 @@ def test_wrong_options_are_named() -> None:
     """An option out of range says what was expected."""
     with pytest.raises(UsageError, match="'size'"):
         Decoding(size=(0, 4))
+    with pytest.raises(UsageError, match=r"'size' must be at most 89,478,485 pixels in all \(got 100000x1000\)"):
+        Decoding(size=(1000, 100000))
     with pytest.raises(UsageError, match="'limit'"):
         FolderOptions(limit=0)

@@ -1,6 +1,7 @@
 """Bytes of an image file to an array, by content and never by the file's name; and arrays to a common shape."""
 
 import io
+import math
 import struct
 import warnings
 from typing import TYPE_CHECKING, Literal, final
@@ -39,6 +40,9 @@ class Decoding:
     def __attrs_post_init__(self) -> None:
         if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
             raise UsageError(f"'size' must be two numbers of at least 1 (got {self.size}).")
+        if self.size is not None and math.prod(self.size) > self.max_pixels:
+            found = f"{self.size[1]}x{self.size[0]}"
+            raise UsageError(f"'size' must be at most {self.max_pixels:,} pixels in all (got {found})")
         if self.channels not in (None, "rgb", "grey"):
             raise UsageError(f"'channels' must be 'rgb' or 'grey' (got '{self.channels}').")
 
