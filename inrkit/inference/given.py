@@ -28,6 +28,7 @@ Given = Batch | Observation | Signals | Tensor | np.ndarray | File | Sequence[Fi
 as tensors or arrays; raw signals as a source reads them; or what was observed."""
 
 _FAR = 20.0  # times the standard deviation of the data: 0 to 255 is farther off
+_SIZES = 4  # of files, each of which is told
 _COPIES = 2  # of what is rendered, that there are at once: in parts and joined, or as values and as a picture
 
 
@@ -106,16 +107,23 @@ def _what(one: Any) -> str:
 
 
 def fittings(modality: Modality, signals: Signals, names: Sequence[str]) -> list[str]:
-    """What was done to the signals of files to fit the model, in a line for each kind of change."""
-    changes: dict[str, list[str]] = {}
+    """What was done to the signals of files to fit the model: a line for each kind of change, one for many sizes."""
+    sizes: dict[str, list[str]] = {}
+    lines: list[str] = []
     for name, size in zip(names, signals["size"].tolist() if "size" in signals else (), strict=False):
         if change := modality.display.fitting(tuple(size)):
-            changes.setdefault(f"the model sees {change}", []).append(name)
+            sizes.setdefault(f"the model sees {change}", []).append(name)
+    if len(sizes) > _SIZES:
+        change, (first, *_) = next(iter(sizes.items()))
+        lines = [f"{sum(map(len, sizes.values()))} files of {len(sizes)} sizes, such as {first}: {change}"]
+        sizes = {}
+    remarks: dict[str, list[str]] = {}
     for name, remark in zip(names, modality.display.remarks(signals), strict=True):
         if remark:
-            changes.setdefault(remark, []).append(name)
-    return [
+            remarks.setdefault(remark, []).append(name)
+    return lines + [
         f"{found[0] if len(found) == 1 else f'{len(found)} files such as {found[0]}'}: {change}"
+        for changes in (sizes, remarks)
         for change, found in changes.items()
     ]
 

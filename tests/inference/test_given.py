@@ -11,6 +11,7 @@ from PIL import Image
 
 import inrkit
 from inrkit.errors import UsageError
+from inrkit.inference.given import fittings
 
 OPTIONS = {
     "size": [8, 8],
@@ -47,6 +48,17 @@ def test_the_same_signal_in_any_form_gives_the_same_inr(model: inrkit.Model, tmp
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
     pair = model.encode([path, Image.fromarray(PICTURE)]).signal
     torch.testing.assert_close(pair, expected.expand(2, -1, -1, -1), atol=1e-5, rtol=0)
+
+
+def test_what_is_done_to_files_of_many_sizes_is_one_line(model: inrkit.Model) -> None:
+    """Of a few sizes each is told."""
+    images = torch.zeros(6, 3, 8, 8)
+    sizes, names = torch.tensor([[10 + i, 20] for i in range(6)]), [f"{i}.png" for i in range(6)]
+    assert fittings(model.modality, {"values": images, "size": sizes}, names) == [
+        "6 files of 6 sizes, such as 0.png: the model sees 8 x 8 from 20 x 10, cropped to the centre, 10 x 10"
+    ]
+    few = {"values": images[:3], "size": sizes[:3]}
+    assert [line.partition(":")[0] for line in fittings(model.modality, few, names[:3])] == names[:3]
 
 
 @pytest.mark.parametrize(
