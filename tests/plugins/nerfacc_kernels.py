@@ -65,7 +65,7 @@ def traverse_grids(
         assert given.shape == shape
         assert given.dtype == dtype
         assert given.is_contiguous()
-    cells = binaries.numpy()
+    cells, device = binaries.cpu().numpy(), origins.device
     found = [
         _ray(*each, cells, boxes, step)
         for each in zip(
@@ -81,11 +81,11 @@ def traverse_grids(
     ]
     counts = torch.tensor([len(samples) for samples in found])
     samples = SimpleNamespace(
-        vals=torch.tensor([middle for each in found for middle in each]),
-        ray_indices=torch.arange(rays).repeat_interleave(counts),
-        chunk_starts=counts.cumsum(0) - counts,
-        chunk_cnts=counts,
-        is_valid=torch.ones(int(counts.sum())) > 0,
+        vals=torch.tensor([middle for each in found for middle in each], device=device),
+        ray_indices=torch.arange(rays).repeat_interleave(counts).to(device),
+        chunk_starts=(counts.cumsum(0) - counts).to(device),
+        chunk_cnts=counts.to(device),
+        is_valid=torch.ones(int(counts.sum()), device=device) > 0,
     )
     edges = SimpleNamespace(
         vals=None, ray_indices=None, chunk_starts=None, chunk_cnts=None, is_left=None, is_right=None, is_valid=None

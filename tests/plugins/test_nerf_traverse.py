@@ -10,6 +10,7 @@ from test_nerf_march import UNIT_BOX, Counted, ball, some_rays
 from torch import Tensor
 
 from inrkit import Rendered
+from inrkit.testing.strangers import Strangers
 from inrkit_nerf.integrate import packed_works
 from inrkit_nerf.march import MarchRays, cross_box
 from inrkit_nerf.observation import Rays
@@ -86,6 +87,16 @@ def test_traversal_shows_what_looking_up_every_sample_shows(near: float, *, mip:
     assert 100 < int((expected.opacity > 0.5).sum()) < 1700
     same(expected, walked)
     assert fewer <= points
+
+
+@pytest.mark.usefixtures("kernels")
+def test_traversal_leaves_tensors_where_they_are() -> None:
+    """Law: on a device nothing of it is mixed with the host's, and the pictures are the host's."""
+    rays = some_rays(1, 30)
+    expected, _ = seen(rays, traversal=True)
+    with Strangers():
+        there, _ = seen(rays.to(torch.device("cuda")), traversal=True)
+        same(expected, Rendered(**{name: x.cpu() for name, x in attrs.asdict(there, recurse=False).items()}))
 
 
 @pytest.mark.usefixtures("kernels")
