@@ -134,11 +134,11 @@ class _TimeLeft(ProgressColumn):
 
 def _bar(console: Console, steps: int) -> Progress:
     bar = Progress(
-        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
         BarColumn(bar_width=10),
         MofNCompleteColumn(),
         TextColumn("{task.fields[text]}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
-        _TimeLeft(),
+        _TimeLeft(table_column=Column(no_wrap=True)),
         console=console,
         expand=True,
     )

@@ -44,6 +44,20 @@ def test_what_a_run_is_about_goes_on_below_itself() -> None:
     assert all(line.startswith(" " * 10 + line.strip()[0]) and len(line) <= 60 for line in others)
 
 
+def test_the_bar_is_one_line_in_a_narrow_terminal() -> None:
+    """What there is no room for is cut off, and never the time that is left."""
+    with terminal(40) as seen:
+        shown = RunProgress(1000, 4, None)
+        shown.begin(0, ["a run"])
+        shown.step(900, "inrct", {"loss": 0.5})
+        shown.stage("writing the report")
+        shown.close()
+    last = seen.lines[-1]
+    assert last.startswith("writing the report")
+    assert last.endswith("left")
+    assert len(last) <= 40
+
+
 def test_a_notebook_has_one_bar_that_is_redrawn(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
