@@ -49,6 +49,7 @@ def test_the_bar_is_one_line_in_a_narrow_terminal() -> None:
     with terminal(40) as seen:
         shown = RunProgress(1000, 4, None)
         shown.begin(0, ["a run"])
+        shown.step(1, "inrct", {"loss": 0.5})
         shown.step(900, "inrct", {"loss": 0.5})
         shown.stage("writing the report")
         shown.close()
