@@ -1,6 +1,7 @@
 """How every tracker begins: its package is there, and a run that goes on is the one that it was."""
 
 import importlib
+import os
 import uuid
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,14 @@ from torch import Tensor
 
 from inrkit import UsageError
 
+_UNASKED = {"MLFLOW_DISABLE_TELEMETRY": "true", "WANDB_ERROR_REPORTING": "false"}
+"""What keeps these packages from telling their makers how they are used, which they do even offline."""
+
 
 def package(tracker: str, module: str) -> Any:
     """A module of the package that a tracker needs, which is the extra of its name."""
+    for variable, value in _UNASKED.items():
+        os.environ.setdefault(variable, value)
     try:
         return importlib.import_module(module)
     except ImportError as error:

@@ -1,6 +1,7 @@
 """Experiment trackers: told what a run writes down; none can harm it."""
 
 import logging
+import os
 import sys
 import types
 from collections.abc import Mapping
@@ -203,10 +204,12 @@ def test_wandb_is_offline_unless_it_was_asked_to_send(tmp_path: Path, monkeypatc
     fake = types.ModuleType("wandb")
     fake.init, fake.Image = init, lambda pixels: pixels.shape  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "wandb", fake)
-    for variable in ("WANDB_MODE", "WANDB_PROJECT"):
-        monkeypatch.delenv(variable, raising=False)
+    for variable in ("WANDB_MODE", "WANDB_PROJECT", "WANDB_ERROR_REPORTING", "MLFLOW_DISABLE_TELEMETRY"):
+        monkeypatch.setenv(variable, "")  # set, so that what the tracker sets is undone
+        monkeypatch.delenv(variable)
     train_toy(tmp_path, trackers=("wandb",), steps=10, sample_every=10, on_sample=write_samples)
     assert (begun[0]["mode"], begun[0]["project"], begun[0]["config"]["steps"]) == ("offline", "inrkit", 10)
+    assert (os.environ["WANDB_ERROR_REPORTING"], os.environ["MLFLOW_DISABLE_TELEMETRY"]) == ("false", "true")
     assert ({"samples": logged[-2][0]["samples"]}, 10) == logged[-2]
     assert logged[-1] == ("finish", 0)
     monkeypatch.setenv("WANDB_MODE", "online")
