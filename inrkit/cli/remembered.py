@@ -13,9 +13,9 @@ from typing import Any
 from inrkit.config.described import declared, described
 from inrkit.config.toml import parse_options
 from inrkit.errors import InrkitError
-from inrkit.plugins import load_plugins
+from inrkit.plugins import GROUP, load_plugins
 from inrkit.plugins.registry import KINDS
-from inrkit.storage.atomic import write_text
+from inrkit.storage.atomic import sha256, write_text
 from inrkit.storage.cache import cache_folder
 
 _FILE = "settings.json"
@@ -76,20 +76,25 @@ def kept(key: str, targets: Iterable[str], find: Callable[[], dict[str, Any]]) -
     with contextlib.suppress(OSError, ValueError):
         known = json.loads(file.read_text())
     with contextlib.suppress(KeyError, TypeError, AttributeError):
-        if known[key]["stamp"] == stamp:
-            return dict(known[key]["found"])
+        found: dict[str, Any] = known[key]["found"]
+        if known[key]["stamp"] == [stamp, _sum(found)]:
+            return found
     found = find()
     with contextlib.suppress(InrkitError, OSError, TypeError, ValueError):  # without a cache it takes longer
+        found = json.loads(json.dumps(found))
         file.parent.mkdir(parents=True, exist_ok=True)
         others = known if isinstance(known, dict) else {}
-        write_text(file, json.dumps({**others, key: {"stamp": stamp, "found": found}}))
-        found = json.loads(json.dumps(found))
+        write_text(file, json.dumps({**others, key: {"stamp": [stamp, _sum(found)], "found": found}}))
     return found
 
 
+def _sum(found: Any) -> str:
+    return sha256(json.dumps(found, sort_keys=True).encode())
+
+
 def _stamp(targets: Iterable[str]) -> str:
-    """Changes when a file of these packages does."""
-    names = {target.partition(":")[0].partition(".")[0] for target in targets}
+    """Changes when a file of these packages, or of ours, does."""
+    names = {GROUP, *(target.partition(":")[0].partition(".")[0] for target in targets)}
     packages = [Path(str(sys.modules[name].__file__)) for name in sorted(names)]
     inside = [package.parent.rglob("*.py") if package.name == "__init__.py" else [package] for package in packages]
     return f"{' '.join(targets)} {max(file.stat().st_mtime_ns for files in inside for file in files)}"

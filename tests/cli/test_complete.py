@@ -80,6 +80,9 @@ def test_presets_are_those_of_the_modality(monkeypatch: pytest.MonkeyPatch, desk
     for damaged in ("[1]", "{", '{"modality nerf": 3}', '{"modality nerf": {"stamp": ""}}'):
         memory.write_text(damaged)
         assert offered(monkeypatch, "train", "--modality", "nerf", "--preset", "car") == ["cars"], damaged
+    whole = memory.read_text()
+    memory.write_text(whole.replace('"cars"', '"carz"'))  # a bit of it was another
+    assert offered(monkeypatch, "train", "--modality", "nerf", "--preset", "car") == ["cars"]
     assert not offered(monkeypatch, "train", "--modality", "nonsense", "--preset", "t")
 
 
