@@ -193,6 +193,8 @@ def test_fewer_bits_keep_each_row_to_its_precision(dtype: str, least: float, siz
     )
     data = pack_inr(inr, dtype)
     back = unpack_inr(data, origin="a.inr")
+    opened = sum(tensor.nbytes for tensors in (back.params, back.function_state) for tensor in tensors.values())
+    assert opened <= 4 * len(data)  # what docs/reliability.md promises
     for before, after in ((inr.params["a"], back.params["a"]), (inr.function_state["w"], back.function_state["w"])):
         assert after.dtype == torch.float32
         assert ((after - before).abs() <= 1.001 * least * before.abs().amax(1, keepdim=True)).all()
