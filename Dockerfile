@@ -1,6 +1,6 @@
 # inrkit on processors alone:
 #   docker build -t inrkit .
-#   docker run --rm -v "$PWD:/work" inrkit sample faces -n 16 --out new
+#   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/work" inrkit sample faces -n 16 --out new
 FROM python:3.12-slim
 
 # PyTorch's build without CUDA is a tenth as large.

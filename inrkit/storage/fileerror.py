@@ -69,7 +69,7 @@ def neighbour(path: Path | str) -> str:
 def require_ordinary(path: Path, what: str) -> None:
     """An error where a path is there and no file: a pipe would be waited for."""
     if path.exists() and not path.is_file():
-        raise DataError(f"{path}: expected {what}, found a folder, a pipe or a device")
+        raise DataError(f"{path}: expected {what}, found a folder, a pipe or a device; name a file")
 
 
 def altered(origin: Path | str, expected: str, found: str, advice: str = "the file is damaged or altered") -> DataError:
