@@ -268,12 +268,13 @@ def memorisation_figures(
 def spread_figures(signals: SignalSet, seed: int, progress: Progress = quiet) -> dict[str, Any]:
     """Root mean square differences between pairs of generated, and pairs of real signals, all at the template's place.
 
-    Empty where nobody knows what real signals look like there.
+    Empty where nobody knows what real signals look like there, and for a single signal.
     """
-    count = len(signals) // 2 * 2
+    if not (count := len(signals) // 2 * 2):
+        return {}
     drawn = signals.model.sample(count, seed=seed_of(seed, "spread"), progress=progress)
     real = signals.model.modality.display.truth(signals.source, signals.numbers[:count], drawn.observation.where)
-    if real is None or not count:
+    if real is None:
         return {}
     generated, known = _between_pairs(drawn.signal.cpu()), _between_pairs(real.cpu())
     ratio = generated / known if known > 0 else 0.0

@@ -14,7 +14,7 @@ from inrkit.cli.render import render
 from inrkit.config.resolve import resolve
 from inrkit.drawing.depthmap import save_depth_map
 from inrkit.evaluation.evaluate import evaluate
-from inrkit.evaluation.generation import floor_pictures, real_pictures, small
+from inrkit.evaluation.generation import floor_pictures, real_pictures, small, spread_figures
 from inrkit.inference.export import export
 from inrkit.inference.picture import pictures_of
 from inrkit.inference.signalset import SignalSet, source_of
@@ -320,6 +320,7 @@ def test_evaluation_covers_views_that_were_not_read(run: Path) -> None:
     result = evaluate(inrkit.load(run), n=16, metrics=["psnr", "spread"])
     assert result["reconstruction"]["constant"]["mean"] > 5
     assert 0 <= result["spread"]["ratio"] < 2
+    assert spread_figures(SignalSet.choose(inrkit.load(run), "test", 1, 0), 0) == {}  # a single scene has no pairs
 
 
 def test_the_floor_is_measured_where_held_out_objects_are(run: Path) -> None:
