@@ -117,8 +117,9 @@ def _set(ctx: click.Context, variable: str, value: str) -> None:
     ctx.call_on_close(lambda: os.environ.pop(variable) if before is None else os.environ.update({variable: before}))
 
 
-_WAITING = "OMP_WAIT_POLICY"
-"""How threads wait for each other: where other programs use the cores, those that spin make all of them slow."""
+_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "3000"}
+"""How threads wait for each other: they spin for microseconds, which costs a quiet machine nothing, and then sleep, for
+where other programs use the cores, those that spin on make all of them slow."""
 
 
 @click.group(
@@ -152,5 +153,6 @@ def main(ctx: click.Context) -> None:
     usage or config, 3 bad data or checkpoint, 4 a plugin, 5 training diverged, 6 disk, memory or device, 130 or 143
     stopped by a signal.
     """
-    if _WAITING not in os.environ:
-        _set(ctx, _WAITING, "PASSIVE")
+    if not any(variable in os.environ for variable in _WAITING):
+        for variable, value in _WAITING.items():
+            _set(ctx, variable, value)
