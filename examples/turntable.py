@@ -7,7 +7,9 @@ import argparse
 import os
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads sleep while they wait: other programs want the cores too
+# Threads that wait for each other sleep after some microseconds: other programs want the cores too.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 import inrkit
 

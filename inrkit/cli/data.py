@@ -256,10 +256,9 @@ def _brief(text: str) -> str:
 
 def _held_out(file: Path, modality: str) -> int | None:
     """How many signals training never sees; None where no installed modality can say."""
-    from inrkit.report.dataset import held_out
-
     try:
-        return held_out(file, load_plugins().modality(modality))
+        cls = load_plugins().modality(modality)
+        return len(cls(cls.Options()).source(file, "test"))
     except InrkitError:
         return None
 

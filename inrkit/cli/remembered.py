@@ -4,6 +4,7 @@ It is kept in the cache folder, anew whenever a file of the package changes.
 """
 
 import contextlib
+import functools
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -95,6 +96,11 @@ def _sum(found: Any) -> str:
 def _stamp(targets: Iterable[str]) -> str:
     """Changes when a file of these packages, or of ours, does."""
     names = {GROUP, *(target.partition(":")[0].partition(".")[0] for target in targets)}
-    packages = [Path(str(sys.modules[name].__file__)) for name in sorted(names)]
-    inside = [package.parent.rglob("*.py") if package.name == "__init__.py" else [package] for package in packages]
-    return f"{' '.join(targets)} {max(file.stat().st_mtime_ns for files in inside for file in files)}"
+    return f"{' '.join(targets)} {max(_changed(Path(str(sys.modules[name].__file__))) for name in names)}"
+
+
+@functools.cache
+def _changed(module: Path) -> int:
+    """When a file of an imported module's package changed last; a process goes on with what it has imported."""
+    files = module.parent.rglob("*.py") if module.name == "__init__.py" else [module]
+    return max(file.stat().st_mtime_ns for file in files)
