@@ -485,10 +485,11 @@ def test_sample_names_what_is_wrong(run: Path, tmp_path: Path) -> None:
 
 
 def test_steps_stand_for_times() -> None:
-    """One step starts from 80, two add .821, more lie between, and --times says it exactly."""
+    """One step starts from 80, two add 30, more go on to .25, whatever was searched, and --times says it exactly."""
     times_of = ConsistencySampler().times
     assert times_of(1) == (80.0,)
-    assert times_of(2) == pytest.approx((80.0, 0.821))
+    assert times_of(2) == pytest.approx((80.0, 30.0))
+    assert times_of(4, 3.0)[-1] == pytest.approx(0.25)
     assert all(a > b for a, b in zip(times_of(6), times_of(6)[1:], strict=False))
     assert parse_times("80,0.821") == (80.0, 0.821)
     with pytest.raises(InrkitError):

@@ -94,7 +94,7 @@ def sample(
     Writes an .inr file and a picture of each sample to OUT, of a sound a .wav too, and all of them to sheet.png. With
     -o FILE.inr all samples are in one file, which holds what they share only once, and FILE.png shows them. A larger
     -n with the same seed extends the same samples. Two-step sampling uses the intermediate noise level that
-    was best when training ended, or that `inrkit evaluate RUN --search-times` found; after a very short run, 0.821.
+    was best when training ended, or that `inrkit evaluate RUN --search-times` found; after a very short run, 30.
     """
     layout.picked(count)
     others = [name for name, given in (("--out", out), ("--overwrite", overwrite), ("--depth", depth)) if given]

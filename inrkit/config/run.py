@@ -147,7 +147,7 @@ class RunConfig:
     search_times: bool = option(
         True,
         "try a few intermediate noise levels of two-step sampling when training ends, and keep the best one with the "
-        "checkpoint; takes about a twentieth of the run, and nothing in a very short one; false: 0.821",
+        "checkpoint; takes about a twentieth of the run, and nothing in a very short one; false: 30",
     )
     keep: int = option(2, "most recent checkpoints that are kept", AT_LEAST_2)
     trackers: tuple[str, ...] = option((), "experiment trackers to log to, such as tensorboard or wandb")

@@ -24,8 +24,11 @@ from inrkit.core.ode import euler, heun
 from inrkit.core.pipeline import Pipeline, Prediction
 from inrkit.errors import PluginError, UsageError
 
-MIDDLE = 0.821
-"""The second of two steps of a consistency function (Easy Consistency Tuning, on CIFAR-10)."""
+MIDDLE = 30.0
+"""The second of two steps of a consistency function, where none was searched. Such a run is short, and the best that a
+second step can do is to see the first one's layout, and no more."""
+LAST = 0.25
+"""The last of more than two."""
 ODE_STEPS, ODE_LAST = 18, 0.02
 
 
@@ -69,9 +72,10 @@ class ConsistencySampler(Sampler):
     few_steps = True
 
     def times(self, steps: int | None = None, middle: float = MIDDLE) -> tuple[float, ...]:
-        """80 alone, 80 and the middle level, or more, evenly on a log scale between the two."""
+        """80 alone, 80 and the middle level, or more, evenly on a log scale from 80 to .25."""
         steps = _checked(1 if steps is None else steps)
-        return tuple(T_MAX * (middle / T_MAX) ** (i / max(1, steps - 1)) for i in range(steps))
+        last = middle if steps == 2 else LAST
+        return tuple(T_MAX * (last / T_MAX) ** (i / max(1, steps - 1)) for i in range(steps))
 
     def step(self, f: Guided, noisy: Observation, t: float, r: float, draws: Draws) -> Observation:
         (clean,) = f((noisy,), t)

@@ -23,7 +23,7 @@ from inrkit.progress import Progress, quiet
 
 LOW, HIGH = 0.1, 40.0
 COARSE, FINE = 7, 5
-TRIED = (0.1, 0.25, 0.5, MIDDLE, 1.5, 4.0, 10.0, 30.0)
+TRIED = (0.1, 0.25, 0.5, 0.821, 1.5, 4.0, 10.0, MIDDLE)
 """Levels that are tried when a run ends. By way of the highest the second step hardly sees what the first has made."""
 LEAST, MOST = 64, 256
 _SEEN = 100

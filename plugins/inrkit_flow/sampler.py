@@ -15,7 +15,7 @@ class FlowMapSampler(Sampler):
     name = "flow-map"
     few_steps = True
 
-    def times(self, steps: int | None = None, middle: float = 0.821) -> tuple[float, ...]:
+    def times(self, steps: int | None = None, middle: float = 30.0) -> tuple[float, ...]:
         return ConsistencySampler().times(steps, middle)
 
     def step(self, f: Guided, noisy: Observation, t: float, r: float, draws: Draws) -> Observation:

@@ -28,6 +28,7 @@ from inrkit import (
     make_function,
     make_heads,
 )
+from inrkit_nerf.augmentation import recoloured
 from inrkit_nerf.cameras import Cameras
 from inrkit_nerf.display import NerfDisplay
 from inrkit_nerf.embedded.cars import Cars
@@ -124,7 +125,10 @@ class NerfModality(Modality):
 
     def observe(self, signals: Signals, draws: Draws, *, training: bool) -> Batch:
         o, device = self.options, draws.device
-        images, background = self._composited(signals["images"].to(device), draws, training)
+        images = signals["images"].to(device)
+        if training and o.recolour:
+            images = recoloured(images, draws.fork("recolour"))
+        images, background = self._composited(images, draws, training)
         size = (int(images.shape[-2]), int(images.shape[-1]))
         cameras = self.scene.placed(Cameras(signals["pose"].to(device), signals["intrinsics"].to(device), size))
         if size != self.scene.size:

@@ -46,6 +46,7 @@ class NerfOptions:
     sigma_data: float = option(0.5, "standard deviation of the clean pixel values in [-1, 1] (EDM's sigma_data)")
     count: int = option(2000, "number of synthetic training objects (cars), where no data set is given", at_least(1))
     object_views: int = option(10, "views of each synthetic object", at_least(2))
+    recolour: bool = option(False, "data augmentation: the colour channels of each object in a random order")
 
     box: tuple[float, ...] | None = option(
         None, "bounding box of the objects: x, y, z of its low, then of its high corner; none: from the data", _box

@@ -72,7 +72,7 @@ def test_sets_of_equal_size_stand_beside_floor_and_noise(model: Model) -> None:
     assert compared["count"] == 4  # as many as are held out
     assert set(compared["spaces"]) == {"values", "random-filters", "edge-filters", "principal-components"}
     for space, rows in compared["spaces"].items():
-        assert set(rows) == {"1 step", "2 steps (80, 0.821)", "real", "noise"}
+        assert set(rows) == {"1 step", "2 steps (80, 30)", "real", "noise"}
         figures = {"sliced_wasserstein"} if space == "values" else {"frechet", "recall"}
         assert all({name.removesuffix("_ratio") for name in row} == figures for row in rows.values())
         for name in ("frechet_ratio", "sliced_wasserstein_ratio"):

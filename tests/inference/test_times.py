@@ -41,12 +41,13 @@ def test_a_run_samples_as_its_last_phase_learned() -> None:
 
 
 def test_consistency_takes_few_steps() -> None:
-    """One from 80, two by way of the middle level, more between them."""
+    """One from 80, two by way of the middle level, more from 80 to .25."""
     times_of = ConsistencySampler().times
     assert times_of() == times_of(1) == (80.0,)
     assert times_of(2) == pytest.approx((80.0, MIDDLE))
     assert times_of(2, middle=1.5) == pytest.approx((80.0, 1.5))
-    assert times_of(5, middle=1.5)[-1] == pytest.approx(1.5)
+    assert times_of(5, middle=1.5) == pytest.approx(times_of(5))
+    assert times_of(5)[-1] == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("sampler", [HeunSampler(), EulerSampler()])
@@ -152,7 +153,7 @@ def test_what_was_searched_is_used_and_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"times": 3}', '{"times": {"middle": -1, "step": 7}}'])
 def test_a_damaged_evaluation_changes_nothing(tmp_path: Path, text: str) -> None:
-    """Sampling goes on with .821."""
+    """Sampling goes on with the default."""
     (tmp_path / "evaluation.json").write_text(text)
     assert middle_of(tmp_path, 7) == MIDDLE
 
