@@ -5,9 +5,9 @@ inrkit evaluate runs/faces -n 500 --search-times
 inrkit models save runs/faces -o plugins/inrkit_models/faces --license Apache-2.0
 
 inrkit data import idx FOLDER -o digits.h5
-inrkit train --preset faces --data digits.h5 --set options.classes=10 --set label_dropout=0.1 --steps 5000 \\
-    --out runs/digits
-inrkit evaluate runs/digits -n 500 --search-times
+inrkit train --preset faces --data digits.h5 --set options.classes=10 --set label_dropout=0.1 \\
+    --set options.patch=7 --set options.token_patch=7 --steps 10000 --out runs/digits
+inrkit evaluate runs/digits -n 500
 inrkit models save runs/digits -o plugins/inrkit_models/digits --license CC-BY-SA-3.0
 
 inrkit train --modality nerf --size small --steps 4000 --out runs/cars
