@@ -24,6 +24,7 @@ import attrs
 import h5py
 import numpy as np
 
+from inrkit.config.data import HDF5
 from inrkit.errors import DataError
 from inrkit.progress import Progress, quiet
 from inrkit.storage import blockfile, fileerror, foreign, jsontext, verified
@@ -129,6 +130,9 @@ def read_header(path: Path) -> tuple[int, str]:
         if kind := foreign.signal_kind(block):
             hint = f"one signal is no data set, but a folder of them is: '--data {path.parent}'"
             raise DataError(f"{path}: expected a store, found a {kind} file; {hint}") from error
+        if block.startswith(HDF5):
+            hint = "it needs no import: 'inrkit train --data FILE' reads its arrays where they lie"
+            raise DataError(f"{path}: expected a store, found an HDF5 file of another program; {hint}") from error
         advice = "it is damaged, or of another format, which 'inrkit data import FORMAT FILE -o STORE' reads"
         raise DataError(f"{path}: expected a store, found a file without its header; {advice}") from error
     if facts.get("version") != VERSION:

@@ -194,6 +194,14 @@ def test_other_versions_are_named(path: Path, version: int) -> None:
         Store(path)
 
 
+def test_an_hdf5_file_of_another_program_is_not_called_damaged(tmp_path: Path) -> None:
+    """It can be trained on as it is."""
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = ARRAYS["rgb"]
+    with pytest.raises(DataError, match=r"an HDF5 file of another program; .* 'inrkit train --data FILE' reads"):
+        Store(tmp_path / "other.h5")
+
+
 def test_every_byte_of_the_header_counts(path: Path) -> None:
     """Even a space more, which changes no value, is not what was written."""
     data = path.read_bytes()
