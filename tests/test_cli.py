@@ -406,6 +406,9 @@ def test_a_run_is_fine_tuned_from_another(run: Path, tmp_path: Path) -> None:
     before, after = (load(of, device="cpu").sample(2).signal for of in (run, tmp_path / "tuned"))
     assert float((before - after).abs().max()) < 1e-4
     assert "nowhere" in fail(3, "train", "--from", "nowhere", "--print-config")
+    by_name = succeed("train", "--from", "cars", "--print-config")
+    assert 'init = "cars"' in by_name
+    assert "width = 128" in by_name
 
 
 def test_dry_run_says_what_a_run_would_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,7 +76,8 @@ if TYPE_CHECKING:
     shell_complete=complete.runs,
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Fine-tune RUN: its weights, network, read-out and data, and its objective unless --objective is given. "
+    help="Fine-tune RUN, or an installed model: its weights, network, read-out and data, and its objective unless "
+    "--objective is given. "
     "[default: from scratch]",
 )
 @click.option(
@@ -137,7 +138,7 @@ def train(
       inrkit train --data photos.h5 --steps 20000 --set options.width=384
       inrkit train --data photos.h5 --dry-run             how long will it take here?
       inrkit train --preset cifar10 --print-config > mine.toml
-      inrkit train --from runs/first --data mine.h5       fine-tune on other data
+      inrkit train --from runs/first --data mine.h5       fine-tune on other data; also --from faces, an installed model
       torchrun --nproc-per-node 2 -m inrkit train --out runs/two
 
     Ctrl-C saves a checkpoint and stops; the same command resumes from it, with bit-identical results. Config values
@@ -179,9 +180,10 @@ def _resolved(
 ) -> "Resolved":
     """The complete config; the modality is that of the run that is fine-tuned, or of the data, unless it was named."""
     from inrkit.config.resolve import resolve
+    from inrkit.storage.named import find_run
     from inrkit.storage.rundir import read_config
 
-    theirs = None if base is None else read_config(base)
+    theirs = None if base is None else read_config(find_run(base)[0])
     modality = modality or (modality_of(file, given.get("data")) if theirs is None else theirs.modality)
     return resolve(modality, preset, file, (*resolution(cells, modality), *sets), given, theirs)
 
