@@ -38,7 +38,7 @@ class Cameras:
     """Any number of cameras with images of one size.
 
     Args:
-        pose: (..., 4, 4) camera to world; rigid, but where data augmentation has stretched the world.
+        pose: (..., 4, 4) camera to world, rigid.
         intrinsics: (..., 4): fx, fy, cx, cy in pixels.
         size: (H, W) of the images.
     """
@@ -106,8 +106,7 @@ def directions_at(cameras: Cameras, positions: Tensor) -> Tensor:
 def rays_at(cameras: Cameras, positions: Tensor) -> tuple[Tensor, Tensor]:
     """Origins and directions (..., P, 3) of the rays through pixel positions (..., P, 2), see `pixel_positions`.
 
-    Directions have length 1, so that a number on a ray is the distance from the camera, in every direction; in a world
-    that data augmentation has stretched it is the distance as before.
+    Directions have length 1, so that a number on a ray is the distance from the camera, in every direction.
     """
     toward = torch.nn.functional.normalize(directions_at(cameras, positions), dim=-1)
     with torch.autocast(toward.device.type, enabled=False):  # in bf16 they would miss by a third of a pixel at 128

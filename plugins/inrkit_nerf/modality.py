@@ -28,7 +28,7 @@ from inrkit import (
     make_function,
     make_heads,
 )
-from inrkit_nerf.augmentation import Augmentation, grown
+from inrkit_nerf.augmentation import recoloured
 from inrkit_nerf.cameras import Cameras
 from inrkit_nerf.display import NerfDisplay
 from inrkit_nerf.embedded.cars import Cars
@@ -80,12 +80,8 @@ class NerfModality(Modality):
         return ViewSource(views, training=training, support=o.views, extra=o.query_views, most=o.test_views)
 
     def fit_options(self, source: Source) -> NerfOptions:
-        facts, options, stretch = source.facts, self.scene.options, self.options.stretch
-        read: dict[str, Callable[[Any], Any]] = {
-            "size": tuple,
-            "box": lambda box: grown(box, stretch),
-            "target": tuple,
-        }
+        facts, options = source.facts, self.scene.options
+        read: dict[str, Callable[[Any], Any]] = {"size": tuple, "box": lambda box: (*box[0], *box[1]), "target": tuple}
         for name in ("size", "box", "radius", "focal", "target"):
             if getattr(options, name) is None:
                 options = attrs.evolve(options, **{name: read.get(name, float)(facts[name])})
@@ -130,12 +126,11 @@ class NerfModality(Modality):
     def observe(self, signals: Signals, draws: Draws, *, training: bool) -> Batch:
         o, device = self.options, draws.device
         images = signals["images"].to(device)
+        if training and o.recolour:
+            images = recoloured(images, draws.fork("recolour"))
+        images, background = self._composited(images, draws, training)
         size = (int(images.shape[-2]), int(images.shape[-1]))
         cameras = self.scene.placed(Cameras(signals["pose"].to(device), signals["intrinsics"].to(device), size))
-        if training:
-            augmentation = Augmentation(o.recolour, o.mirror, o.stretch)
-            images, cameras = augmentation(images, cameras, draws.fork("augmentation"))
-        images, background = self._composited(images, draws, training)
         if size != self.scene.size:
             images = F.interpolate(images.flatten(0, 1), self.scene.size, mode="area").unflatten(0, images.shape[:2])
             cameras = cameras.resized(self.scene.size)

@@ -40,7 +40,7 @@ class Rays:
         return math.prod(self.shape)
 
     def rays(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Origins and directions (B or 1, stop - start, 3) of the rays with these numbers, see `rays_at`."""
+        """Origins and directions (B or 1, stop - start, 3), of length 1, of the rays with these numbers."""
         number = torch.arange(start, stop, device=self.cameras.pose.device)
         each = self.count // self.cameras.shape[1]
         view, pixel = number // each, number % each

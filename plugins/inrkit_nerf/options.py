@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import attrs
 
-from inrkit import UsageError, at_least, between, option, tiny_preset
+from inrkit import UsageError, at_least, option, tiny_preset
 from inrkit_nerf.papers import NETWORK, PAPERS
 
 
@@ -47,15 +47,6 @@ class NerfOptions:
     count: int = option(2000, "number of synthetic training objects (cars), where no data set is given", at_least(1))
     object_views: int = option(10, "views of each synthetic object", at_least(2))
     recolour: bool = option(False, "data augmentation: the colour channels of each object in a random order")
-    mirror: Literal["none", "x", "y", "z"] = option(
-        "none", "data augmentation: half of the objects are mirrored along this axis of the world"
-    )
-    stretch: float = option(
-        0.0,
-        "data augmentation: each object is made longer or shorter along each axis, by up to this share; a box that is "
-        "taken from the data grows with it",
-        between(0, 0.5),
-    )
 
     box: tuple[float, ...] | None = option(
         None, "bounding box of the objects: x, y, z of its low, then of its high corner; none: from the data", _box
