@@ -15,11 +15,9 @@ from urllib.parse import quote
 from inrkit.core.modality import Modality, Source
 from inrkit.plugins import load_plugins
 
-HDF5 = b"\x89HDF\r\n\x1a\n"
-"""How HDF5 files of other programs begin; a store begins with a header of its own."""
-
 _ADDRESS = re.compile(r"([a-z][a-z0-9-]*)://(.+)", re.DOTALL)
 _FILES = "files"
+_HDF5 = b"\x89HDF\r\n\x1a\n"  # a store begins with its own header
 _ENDINGS = {".npy": "numpy", ".npz": "numpy", ".zarr": "zarr"}
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
@@ -51,7 +49,7 @@ def _array(data: str) -> str | None:
         return _ENDINGS[path.suffix]
     if path.is_file():  # a pipe would be waited for
         with contextlib.suppress(OSError), open(path, "rb") as file:
-            return "hdf5" if file.read(len(HDF5)) == HDF5 else None
+            return "hdf5" if file.read(len(_HDF5)) == _HDF5 else None
     return None
 
 

@@ -8,6 +8,11 @@ def signal_kind(head: bytes) -> str:
     return next((kind for begin, kind in _SIGNALS.items() if head.startswith(begin)), "")
 
 
+def is_hdf5(start: bytes) -> bool:
+    """Whether a file with these first bytes is an HDF5 file of another program: a store begins with its own header."""
+    return start.startswith(b"\x89HDF\r\n\x1a\n")
+
+
 def may_be_pickle(start: bytes) -> bool:
     """Whether a file with these first bytes could be a pickle, or an archive that holds one."""
     return start[:4] == b"PK\x03\x04" or (start[:1] == b"\x80" and start[1:2] <= b"\x05" and start[2:8] != bytes(6))

@@ -24,7 +24,6 @@ import attrs
 import h5py
 import numpy as np
 
-from inrkit.config.data import HDF5
 from inrkit.errors import DataError
 from inrkit.progress import Progress, quiet
 from inrkit.storage import blockfile, fileerror, foreign, jsontext, verified
@@ -130,7 +129,7 @@ def read_header(path: Path) -> tuple[int, str]:
         if kind := foreign.signal_kind(block):
             hint = f"one signal is no data set, but a folder of them is: '--data {path.parent}'"
             raise DataError(f"{path}: expected a store, found a {kind} file; {hint}") from error
-        if block.startswith(HDF5):
+        if foreign.is_hdf5(block):
             hint = "it needs no import: 'inrkit train --data FILE' reads its arrays where they lie"
             raise DataError(f"{path}: expected a store, found an HDF5 file of another program; {hint}") from error
         advice = "it is damaged, or of another format, which 'inrkit data import FORMAT FILE -o STORE' reads"
