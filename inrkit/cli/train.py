@@ -77,8 +77,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     metavar="RUN",
     help="Fine-tune RUN, or an installed model: its weights, network, read-out and data, and its objective unless "
-    "--objective is given. "
-    "[default: from scratch]",
+    "--objective is given. [default: from scratch]",
 )
 @click.option(
     "--init",

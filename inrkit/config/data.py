@@ -17,8 +17,8 @@ from inrkit.plugins import load_plugins
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9-]*)://(.+)", re.DOTALL)
 _FILES = "files"
-_HDF5 = b"\x89HDF\r\n\x1a\n"  # a store begins with its own header
 _ENDINGS = {".npy": "numpy", ".npz": "numpy", ".zarr": "zarr"}
+_HDF5 = b"\x89HDF\r\n\x1a\n"  # a store begins with its own header
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 

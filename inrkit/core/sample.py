@@ -41,13 +41,17 @@ class Sampler(abc.ABC):
     ends_clean: ClassVar[bool] = False
     """Whether several steps end at so little noise that f is what came in; the sample is then encoded once more."""
 
-    @abc.abstractmethod
     def times(self, steps: int | None = None, middle: float = MIDDLE) -> tuple[float, ...]:
         """The noise levels of so many steps, noisiest first; by default, of as many as it takes.
+
+        Unless a sampler has its own, 80 alone, 80 and the middle level, or more, evenly on a log scale from 80 to .25.
 
         Args:
             middle: The second level of two steps, where there is one to choose.
         """
+        steps = _checked(1 if steps is None else steps)
+        last = middle if steps == 2 else LAST
+        return tuple(T_MAX * (last / T_MAX) ** (i / max(1, steps - 1)) for i in range(steps))
 
     @abc.abstractmethod
     def step(self, f: Guided, noisy: Observation, t: float, r: float, draws: Draws) -> Observation:
@@ -70,12 +74,6 @@ class ConsistencySampler(Sampler):
 
     name = "consistency"
     few_steps = True
-
-    def times(self, steps: int | None = None, middle: float = MIDDLE) -> tuple[float, ...]:
-        """80 alone, 80 and the middle level, or more, evenly on a log scale from 80 to .25."""
-        steps = _checked(1 if steps is None else steps)
-        last = middle if steps == 2 else LAST
-        return tuple(T_MAX * (last / T_MAX) ** (i / max(1, steps - 1)) for i in range(steps))
 
     def step(self, f: Guided, noisy: Observation, t: float, r: float, draws: Draws) -> Observation:
         (clean,) = f((noisy,), t)

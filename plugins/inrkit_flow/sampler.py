@@ -4,7 +4,7 @@ from typing import final
 
 import attrs
 
-from inrkit import ConsistencySampler, Draws, Guided, Observation, Sampler
+from inrkit import Draws, Guided, Observation, Sampler
 
 
 @final
@@ -14,9 +14,6 @@ class FlowMapSampler(Sampler):
 
     name = "flow-map"
     few_steps = True
-
-    def times(self, steps: int | None = None, middle: float = 30.0) -> tuple[float, ...]:
-        return ConsistencySampler().times(steps, middle)
 
     def step(self, f: Guided, noisy: Observation, t: float, r: float, draws: Draws) -> Observation:
         (signal,) = f((noisy,), t, r)
