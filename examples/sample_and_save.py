@@ -18,7 +18,7 @@ args = parser.parse_args()
 
 args.out.mkdir(parents=True, exist_ok=True)
 model = inrkit.load(args.run)
-for name, times in (("one-step", (80.0,)), ("two-step", (80.0, 0.821))):
+for name, times in (("one-step", model.times(1)), ("two-step", model.times(2))):
     prediction = model.sample(args.n, seed=args.seed, times=times)
     for i in range(args.n):
         file = args.out / f"{name}-{i}.inr"

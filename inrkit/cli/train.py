@@ -84,7 +84,7 @@ if TYPE_CHECKING:
     metavar="RUN",
     shell_complete=complete.runs,
     type=click.Path(path_type=str),
-    help="Run whose weights initialise the model. [default: none]",
+    help="Run, or installed model, whose weights initialise the model. [default: none]",
 )
 @click.option(
     "--tracker",
