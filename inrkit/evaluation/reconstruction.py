@@ -130,7 +130,7 @@ def distribution_of(values: Sequence[float]) -> dict[str, float]:
 
 @final
 class Score:
-    """One number while training goes on: how well the first held-out signals are encoded; without any, nothing."""
+    """What is measured while training goes on, of how the first held-out signals are encoded; without any, nothing."""
 
     def __init__(self, resolved: Resolved, count: int = 64) -> None:
         try:
@@ -140,9 +140,22 @@ class Score:
             self.count = 0
 
     def measure(self, model: Model) -> dict[str, float]:
-        """{"psnr": mean over the signals of the PSNR of their encodings, where they are queried}."""
+        """The mean PSNR of encodings, where signals are queried, and how much encodings differ from each other.
+
+        Returns:
+            "psnr"; and "spread", the variance of encodings among the signals over that of the signals themselves: about
+            1, or 0 where a network answers the same for all of them. It is left out where there is one signal.
+        """
         ratios: list[float] = []
+        moments: list[Tensor] = []  # of encodings and of signals, place by place
         for _, part in SignalSet(model, self.source, range(self.count)).parts(16) if self.count else ():
             encoded = part.encode()
             ratios += psnr(encoded.shown, encoded.truth, peak=PEAK).tolist()
-        return {"psnr": math.fsum(ratios) / len(ratios)} if ratios else {}
+            both = torch.stack([encoded.shown, encoded.truth]).flatten(2).double()
+            moments.append(torch.stack([both.sum(1), both.square().sum(1)]))
+        if not ratios:
+            return {}
+        first, second = torch.stack(moments).sum(0) / len(ratios)
+        shown, truth = (second - first.square()).sum(1).tolist()
+        found = {"psnr": math.fsum(ratios) / len(ratios)}
+        return found | ({"spread": shown / truth} if truth > 0 else {})

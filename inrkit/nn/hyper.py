@@ -27,6 +27,7 @@ class HyperTransformer(Denoiser):
         classes: Number of class labels; 0 for none. Label -1, and a missing label, mean "no class".
         token_grid: When the INR tokens lie on a grid, start them (and cross-attention) localized on it.
         space: That the grid lies in; see `inrkit.nn.space`.
+        like: The grid whose frequencies the INR tokens' positions have; the tokenizer's must have the same.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class HyperTransformer(Denoiser):
         classes: int = 0,
         token_grid: tuple[int, ...] | None = None,
         space: str = "line",
+        like: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
         self.tokenizer = tokenizer
@@ -56,7 +58,7 @@ class HyperTransformer(Denoiser):
         )
         count = sum(head.count for head in heads.values())
         self.tokens = nn.Parameter(
-            torch.randn(count, dim) * 0.02 if token_grid is None else position_embedding(token_grid, dim, space)
+            torch.randn(count, dim) * 0.02 if token_grid is None else position_embedding(token_grid, dim, space, like)
         )
 
     def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:

@@ -49,10 +49,19 @@ class PatchTokenizer(Tokenizer):
         dim: Width of the tokens.
         localized: Start the positions as sines of where the patches lie, instead of at random.
         space: Where they lie; see `inrkit.nn.space`.
+        like: The grid whose frequencies the sines have; by default that of the patches.
     """
 
     def __init__(
-        self, size: tuple[int, ...], channels: int, patch: int, dim: int, *, localized: bool = True, space: str = "line"
+        self,
+        size: tuple[int, ...],
+        channels: int,
+        patch: int,
+        dim: int,
+        *,
+        localized: bool = True,
+        space: str = "line",
+        like: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
         if any(n % patch for n in size):
@@ -60,8 +69,9 @@ class PatchTokenizer(Tokenizer):
         self.size, self.channels, self.patch = size, channels, patch
         self.grid = tuple(n // patch for n in size)
         self.embed = nn.Linear(channels * patch ** len(size), dim)
+        count = math.prod(self.grid)
         self.position = nn.Parameter(
-            position_embedding(self.grid, dim, space) if localized else torch.randn(math.prod(self.grid), dim) * 0.02
+            position_embedding(self.grid, dim, space, like) if localized else torch.randn(count, dim) * 0.02
         )
 
     def forward(self, observation: Observation) -> Tensor:

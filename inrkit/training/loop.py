@@ -21,7 +21,7 @@ from inrkit.machine.signals import StoppedError, StopRequest
 from inrkit.report.history import STEPS
 from inrkit.storage import tensorfile
 from inrkit.storage.checkpoint import save_checkpoint
-from inrkit.training.divergence import LossWatch
+from inrkit.training.divergence import LossWatch, alike
 from inrkit.training.learner import Learner
 from inrkit.training.log import RunLog
 from inrkit.training.lopsided import ShareWatch
@@ -159,6 +159,8 @@ class Loop:
             if measured:
                 self._write({f"heldout/{name}": value for name, value in measured.items()})
                 self.progress.heldout(measured)
+                if found := alike(measured.get("spread", 1.0), learner.config, learner.step):
+                    self.progress.say(f"step {learner.step}: {found}")
             best = False
             if self.early.patience:
                 value = self.early.measure(model)

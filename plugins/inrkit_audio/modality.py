@@ -13,7 +13,16 @@ from torch.nn import functional as F
 
 import inrkit
 
-SPEECH: Mapping[str, Any] = {"patch": 32, "width": 256, "hidden": 768, "depth": 4, "query_points": 1024, "shift": 0.03}
+SPEECH: Mapping[str, Any] = {
+    "patch": 32,
+    "function_options": {"patch": 32, "width": 96},
+    "width": 128,
+    "hidden": 512,
+    "depth": 3,
+    "heads": 2,
+    "query_points": 1024,
+    "shift": 0.03,
+}
 
 PHASES = [{"objective": "diffusion", "share": 0.6}, {"objective": "inrct", "share": 0.4}]
 POSITIVE = inrkit.bounded("> 0", lambda value: value > 0)

@@ -14,6 +14,8 @@ from inrkit import (
     TokenHead,
     UsageError,
     WeightHead,
+    coarser,
+    grid_centers,
     make_heads,
     position_embedding,
 )
@@ -163,6 +165,17 @@ def test_tokens_on_a_grid_start_localized() -> None:
     for made, tied in ((localized, True), (other, False)):
         cross = made.decoder[0].cross_attn
         assert torch.equal(cross.q.weight, cross.kv.weight[:16]) == tied
+
+
+@pytest.mark.parametrize(("tokens", "patches"), [((16,), (8,)), ((8,), (16,)), ((16, 16), (8, 8)), ((8, 8), (8, 8))])
+def test_tokens_attend_to_the_patches_around_them(tokens: tuple[int, ...], patches: tuple[int, ...]) -> None:
+    """Law: embeddings of two grids resemble each other most at the nearest place, whichever of them is finer."""
+    like = coarser(patches, tokens)
+    assert like == min(patches, tokens)
+    ours, theirs = (position_embedding(grid, 128, like=like) for grid in (tokens, patches))
+    nearest = torch.cdist(grid_centers(tokens), grid_centers(patches))
+    found = nearest.gather(1, (ours @ theirs.T).argmax(1, keepdim=True))
+    assert torch.allclose(found, nearest.min(1, keepdim=True).values)
 
 
 def test_a_second_level_can_be_learned() -> None:

@@ -1,6 +1,7 @@
 """A loss that grows although every number is finite ends a run early, and says what to change."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,29 @@ def test_a_rate_that_is_too_high_stops_the_run(tmp_path: Path, capsys: pytest.Ca
     model = train_toy(tmp_path, **SEVERE, objective_options=ONE_STAGE, divergence="warn", progress=True)
     assert model.step == 80
     assert capsys.readouterr().err.count("the loss diverges") == 1
+
+
+@pytest.mark.parametrize("norm", [1e3, 1e6])
+def test_a_gradient_that_grows_without_the_loss_is_reported_once(norm: float) -> None:
+    """From when half of the last thirty norms are above a thousand times those that the phase began with."""
+    watch, phase = LossWatch(), phase_of(4)
+    steps = ({"loss": 1.0, "loss/gene": 1.0, "norm": 2.0 if step < 150 else norm} for step in range(400))
+    told = [watch.see(phase, step, each) for step, each in enumerate(steps)]
+    assert [step for step, text in enumerate(told) if text][:1] == ([] if norm < 2e3 else [150 + 14])
+    assert norm < 2e3 or "the gradient diverges, though the loss does not" in told[164]
+
+
+def test_encodings_that_are_all_alike_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that learns nothing says so with the settings to change; one that learns encodes most of the variance."""
+    common = {"steps": 240, "sample_every": 240, "schedule": "constant", "warmup": 0}
+    train_toy(tmp_path / "still", **common, lr=1e-9, progress=True)
+    said = capsys.readouterr()
+    assert re.search(
+        r"step 240: encodings of held-out signals are nearly the same.*'lr' \(now 1e-09\)", said.out + said.err
+    )
+    train_toy(tmp_path / "good", **common, lr=2e-3, progress=True)
+    said = capsys.readouterr()
+    assert "nearly the same" not in said.out + said.err
+    lines = [json.loads(line) for line in (tmp_path / "good/metrics.jsonl").read_text().splitlines()]
+    (spread,) = (line["heldout/spread"] for line in lines if "heldout/spread" in line)
+    assert 0.3 < spread < 1.5
