@@ -13,25 +13,13 @@ from torch.nn import functional as F
 
 import inrkit
 
-# Windows as long as the patches: a window that reads half a patch has to learn which half first. A narrow network takes
-# more steps in the same time.
-SPEECH: Mapping[str, Any] = {
-    "patch": 32,
-    "function_options": {"patch": 32, "width": 96},
-    "width": 128,
-    "hidden": 512,
-    "depth": 3,
-    "heads": 2,
-    "query_points": 1024,
-    "shift": 0.03,
-}
+# The windows are as long as the patches: one that reads half a patch has to learn first which half.
+NARROW: Mapping[str, Any] = {"width": 128, "hidden": 512, "depth": 3, "heads": 2, "query_points": 1024, "shift": 0.03}
+SPEECH: Mapping[str, Any] = {**NARROW, "patch": 32, "function_options": {"patch": 32, "width": 96}}
 
-STRINGS_PHASES = [{"objective": "diffusion", "share": 0.6}, {"objective": "inrct", "share": 0.4}]
-SPEECH_PHASES = [
-    {"objective": "reconstruction", "share": 0.1, "trains": "decoder"},
-    {"objective": "diffusion", "share": 0.5},
-    {"objective": "inrct", "share": 0.4},
-]
+PHASES = [{"objective": "diffusion", "share": 0.6}, {"objective": "inrct", "share": 0.4}]
+DECODER = {"objective": "reconstruction", "share": 0.1, "trains": "decoder"}
+SPEECH_PHASES = [DECODER, {"objective": "diffusion", "share": 0.5}, {"objective": "inrct", "share": 0.4}]
 POSITIVE = inrkit.bounded("> 0", lambda value: value > 0)
 
 
@@ -52,7 +40,7 @@ class AudioModality(inrkit.GridModality):
     Options = AudioOptions
     presets: ClassVar[Mapping[str, Any]] = {
         "tiny": inrkit.tiny_preset(800, patch=16),
-        "strings": {**inrkit.tiny_preset(6000, patch=16), "phases": STRINGS_PHASES},
+        "strings": {**inrkit.tiny_preset(6000, patch=16), "phases": PHASES},
         "speech": {**inrkit.tiny_preset(8500, 32, **SPEECH), "lr": 3e-3, "phases": SPEECH_PHASES},
     }
     options: AudioOptions
