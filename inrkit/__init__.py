@@ -173,7 +173,6 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.nn.hyper import HyperTransformer as HyperTransformer
     from inrkit.nn.resample import resample as resample
     from inrkit.nn.space import closed_axes as closed_axes
-    from inrkit.nn.space import coarser as coarser
     from inrkit.nn.space import features_for as features_for
     from inrkit.nn.space import on_sphere as on_sphere
     from inrkit.nn.space import position_embedding as position_embedding

@@ -10,7 +10,6 @@ from inrkit.gridded.options import GridOptions, side_for
 from inrkit.nn.grid import GridObservation
 from inrkit.nn.head import make_heads
 from inrkit.nn.hyper import HyperTransformer
-from inrkit.nn.space import coarser
 from inrkit.nn.tokenizer import PatchTokenizer
 
 OWN = "hyper"
@@ -31,9 +30,8 @@ def denoiser(options: GridOptions, measure: Measure, template: GridObservation, 
         )
     start = function.token_positions() if function.token_grid is not None else None
     patch = options.patch or side_for(size, 16)
-    like = coarser(tuple(n // patch for n in size), function.token_grid)
     return HyperTransformer(
-        PatchTokenizer(size, channels, patch, options.width, localized=options.localized, space=space, like=like),
+        PatchTokenizer(size, channels, patch, options.width, localized=options.localized, space=space),
         make_heads(function.param_shapes, function.head, options.width, groups=options.groups, start=start),
         dim=options.width,
         depth=options.depth,
@@ -44,7 +42,6 @@ def denoiser(options: GridOptions, measure: Measure, template: GridObservation, 
         classes=classes,
         token_grid=function.token_grid,
         space=space,
-        like=like,
     )
 
 

@@ -25,9 +25,9 @@ class HyperTransformer(Denoiser):
         heads: For each param of the INR function, what reads it from the INR tokens.
         dim, depth, decoder_depth, attention_heads, hidden, dropout: Of the transformer.
         classes: Number of class labels; 0 for none. Label -1, and a missing label, mean "no class".
-        token_grid: When the INR tokens lie on a grid, start them (and cross-attention) localized on it.
+        token_grid: When the INR tokens lie on a grid, start them (and cross-attention) localized on it, with
+            the frequencies of the tokenizer's grid, so that each attends to the patches around it.
         space: That the grid lies in; see `inrkit.nn.space`.
-        like: The grid whose frequencies the INR tokens' positions have; the tokenizer's must have the same.
     """
 
     def __init__(
@@ -44,7 +44,6 @@ class HyperTransformer(Denoiser):
         classes: int = 0,
         token_grid: tuple[int, ...] | None = None,
         space: str = "line",
-        like: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
         self.tokenizer = tokenizer
@@ -58,7 +57,9 @@ class HyperTransformer(Denoiser):
         )
         count = sum(head.count for head in heads.values())
         self.tokens = nn.Parameter(
-            torch.randn(count, dim) * 0.02 if token_grid is None else position_embedding(token_grid, dim, space, like)
+            torch.randn(count, dim) * 0.02
+            if token_grid is None
+            else position_embedding(token_grid, dim, space, like=tokenizer.grid)
         )
 
     def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:

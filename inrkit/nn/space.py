@@ -71,16 +71,11 @@ def position_embedding(
 ) -> Tensor:
     """Where each cell of a grid lies, as Fourier features up to the grid's Nyquist frequency, (prod(grid), dim).
 
-    Embeddings of near cells resemble each other; the resemblance fades with the distance. Those of two grids do so
-    where they have the frequencies of one of them, ``like``: best the coarser, as `coarser` says. What remains of
-    ``dim`` after equal shares for all axes is zero.
+    Embeddings of near cells resemble each other; the resemblance fades with the distance. Those of another grid do so
+    too where it is given as ``like``: then both have its frequencies. What remains of ``dim`` after equal shares for
+    all axes is zero.
     """
     axes = len(grid)
     used = dim // (2 * axes) * 2 * axes
     features: Tensor = features_for(space, axes, used, max(max(like or grid) / 2, 1.0))(grid_centers(grid))
     return nn.functional.pad(features, (0, dim - used))
-
-
-def coarser(one: tuple[int, ...], other: tuple[int, ...] | None) -> tuple[int, ...]:
-    """Of two grids over one space, the one with fewer cells along its longest axis; the one if there is no other."""
-    return one if other is None or max(one) <= max(other) else other

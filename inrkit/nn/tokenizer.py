@@ -15,6 +15,9 @@ from inrkit.nn.space import position_embedding
 class Tokenizer(nn.Module, abc.ABC):
     """Turns an observation into the tokens that a transformer reads."""
 
+    grid: tuple[int, ...] | None = None
+    """Where the tokens lie on a grid, the grid whose `position_embedding` they have."""
+
     @abc.abstractmethod
     def forward(self, observation: Observation) -> Tensor:
         """Tokens (B, N, dim)."""
@@ -49,19 +52,12 @@ class PatchTokenizer(Tokenizer):
         dim: Width of the tokens.
         localized: Start the positions as sines of where the patches lie, instead of at random.
         space: Where they lie; see `inrkit.nn.space`.
-        like: The grid whose frequencies the sines have; by default that of the patches.
     """
 
+    grid: tuple[int, ...]
+
     def __init__(
-        self,
-        size: tuple[int, ...],
-        channels: int,
-        patch: int,
-        dim: int,
-        *,
-        localized: bool = True,
-        space: str = "line",
-        like: tuple[int, ...] | None = None,
+        self, size: tuple[int, ...], channels: int, patch: int, dim: int, *, localized: bool = True, space: str = "line"
     ) -> None:
         super().__init__()
         if any(n % patch for n in size):
@@ -69,9 +65,8 @@ class PatchTokenizer(Tokenizer):
         self.size, self.channels, self.patch = size, channels, patch
         self.grid = tuple(n // patch for n in size)
         self.embed = nn.Linear(channels * patch ** len(size), dim)
-        count = math.prod(self.grid)
         self.position = nn.Parameter(
-            position_embedding(self.grid, dim, space, like) if localized else torch.randn(count, dim) * 0.02
+            position_embedding(self.grid, dim, space) if localized else torch.randn(math.prod(self.grid), dim) * 0.02
         )
 
     def forward(self, observation: Observation) -> Tensor:

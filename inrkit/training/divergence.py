@@ -14,7 +14,6 @@ from typing import Any, final
 import attrs
 
 from inrkit.config.phases import ScheduledPhase
-from inrkit.config.run import RunConfig
 
 FIRST, LAST = 20, 30
 """The median of the last steps is compared with that of the first steps of a stage."""
@@ -61,18 +60,17 @@ class LossWatch:
         self.last = [*self.last[1 - LAST :], dict(values)]
         if len(self.last) < LAST:
             return ""
-        norm, before = _median(self.last, "norm"), _median(self.begin, "norm")
-        grown = max(1.0, _median(self.last, "loss") / max(_median(self.begin, "loss"), 1e-12))
-        if self._growth("loss") <= FAR:
-            if not norm > STEEP * grown * before > 0:
-                return ""
-            self.reported = True
+        diverges, norm, before = self._growth("loss") > FAR, _median(self.last, "norm"), _median(self.begin, "norm")
+        steep = norm > STEEP * before * max(1.0, self._growth("loss", self.begin)) and before > 0
+        if not (diverges or steep):
+            return ""
+        self.reported = True
+        if not diverges:
             return (
                 f"the gradient diverges, though the loss does not: in the last {LAST} steps its norm was {norm:.3g}, "
                 f"at the beginning of this phase {before:.3g}; so it is where a network answers nearly the same for "
                 "every signal"
             )
-        self.reported = True
         name = max((name for name in values if name.startswith("loss/")), key=self._growth, default="loss")
         return (
             f"the loss diverges: in the last {LAST} steps '{name}' was {_median(self.last, name):.3g}, "
@@ -80,8 +78,9 @@ class LossWatch:
             f"norm of {norm:.3g} (at first {_median(self.first, 'norm'):.3g})"
         )
 
-    def _growth(self, name: str) -> float:
-        return _median(self.last, name) / max(_median(self.first, name), 1e-12)
+    def _growth(self, name: str, since: list[dict[str, float]] | None = None) -> float:
+        """How many times as large it is as at the beginning of the stage, or since these steps."""
+        return _median(self.last, name) / max(_median(since or self.first, name), 1e-12)
 
     def state(self) -> dict[str, Any]:
         """For the checkpoint."""
@@ -93,14 +92,14 @@ class LossWatch:
         self.first, self.last, self.begin = list(state["first"]), list(state["last"]), list(state["begin"])
 
 
-def alike(spread: float, config: RunConfig, step: int) -> str:
+def alike(spread: float, phase: ScheduledPhase, step: int) -> str:
     """What to say, if anything, where encodings of different signals have so little of the variance that these have."""
     if spread >= ALIKE or step < EARLY:
         return ""
     return (
         f"encodings of held-out signals are nearly the same, with {spread:.1%} of the variance of the signals: almost "
-        f"nothing is encoded; if it stays so, try a lower 'lr' (now {config.lr:g}), a longer 'warmup_share' (now "
-        f"{config.warmup_share:g}) or smaller patches"
+        f"nothing is encoded; if it stays so, try a lower 'lr' (now {phase.lr:g}), smaller patches, or more steps of "
+        "reconstruction at first ('warmup_share', or a phase of it)"
     )
 
 

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 import inrkit
 
-# The windows are as long as the patches: one that reads half a patch has to learn first which half.
 NARROW: Mapping[str, Any] = {"width": 128, "hidden": 512, "depth": 3, "heads": 2, "query_points": 1024, "shift": 0.03}
+# The windows are as long as the patches: one that reads half a patch has to learn first which half.
 SPEECH: Mapping[str, Any] = {**NARROW, "patch": 32, "function_options": {"patch": 32, "width": 96}}
 
 PHASES = [{"objective": "diffusion", "share": 0.6}, {"objective": "inrct", "share": 0.4}]

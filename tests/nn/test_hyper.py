@@ -1,5 +1,7 @@
 """The hyper-network: params of the shapes that were declared, from observation, level and class."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -14,7 +16,6 @@ from inrkit import (
     TokenHead,
     UsageError,
     WeightHead,
-    coarser,
     grid_centers,
     make_heads,
     position_embedding,
@@ -169,12 +170,14 @@ def test_tokens_on_a_grid_start_localized() -> None:
 
 @pytest.mark.parametrize(("tokens", "patches"), [((16,), (8,)), ((8,), (16,)), ((16, 16), (8, 8)), ((8, 8), (8, 8))])
 def test_tokens_attend_to_the_patches_around_them(tokens: tuple[int, ...], patches: tuple[int, ...]) -> None:
-    """Law: embeddings of two grids resemble each other most at the nearest place, whichever of them is finer."""
-    like = coarser(patches, tokens)
-    assert like == min(patches, tokens)
-    ours, theirs = (position_embedding(grid, 128, like=like) for grid in (tokens, patches))
+    """Law: tokens of a new network resemble the patches at the nearest place most, whichever of the grids is finer."""
+    tokenizer = PatchTokenizer(patches, 1, 1, 128)
+    heads: dict[str, WeightHead] = {"tokens": TokenHead((math.prod(tokens), 4), 128)}
+    made = HyperTransformer(
+        tokenizer, heads, dim=128, depth=1, decoder_depth=1, attention_heads=1, hidden=8, token_grid=tokens
+    )
     nearest = torch.cdist(grid_centers(tokens), grid_centers(patches))
-    found = nearest.gather(1, (ours @ theirs.T).argmax(1, keepdim=True))
+    found = nearest.gather(1, (made.tokens @ tokenizer.position.T).argmax(1, keepdim=True))
     assert torch.allclose(found, nearest.min(1, keepdim=True).values)
 
 
