@@ -143,7 +143,7 @@ class Score:
         """The mean PSNR of encodings, where signals are queried, and how much encodings differ from each other.
 
         Returns:
-            "psnr"; and "spread", the variance of encodings among the signals over that of the signals themselves: about
+            "psnr"; and "variance_ratio", that of encodings among the signals over that of the signals themselves: about
             1, or 0 where a network answers the same for all of them. It is left out where there is one signal.
         """
         ratios: list[float] = []
@@ -158,4 +158,4 @@ class Score:
         first, second = torch.stack(moments).sum(0) / len(ratios)
         shown, truth = (second - first.square()).sum(1).tolist()
         found = {"psnr": math.fsum(ratios) / len(ratios)}
-        return found | ({"spread": shown / truth} if truth > 0 else {})
+        return found | ({"variance_ratio": shown / truth} if truth > 0 else {})

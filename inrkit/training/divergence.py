@@ -92,12 +92,12 @@ class LossWatch:
         self.first, self.last, self.begin = list(state["first"]), list(state["last"]), list(state["begin"])
 
 
-def alike(spread: float, phase: ScheduledPhase, step: int) -> str:
+def alike(ratio: float, phase: ScheduledPhase, step: int) -> str:
     """What to say, if anything, where encodings of different signals have so little of the variance that these have."""
-    if spread >= ALIKE or step < EARLY:
+    if ratio >= ALIKE or step < EARLY:
         return ""
     return (
-        f"encodings of held-out signals are nearly the same, with {spread:.1%} of the variance of the signals: almost "
+        f"encodings of held-out signals are nearly the same, with {ratio:.1%} of the variance of the signals: almost "
         f"nothing is encoded; if it stays so, try a lower 'lr' (now {phase.lr:g}), smaller patches, or more steps of "
         "reconstruction at first ('warmup_share', or a phase of it)"
     )

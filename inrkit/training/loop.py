@@ -159,7 +159,7 @@ class Loop:
             if measured:
                 self._write({f"heldout/{name}": value for name, value in measured.items()})
                 self.progress.heldout(measured)
-                if found := alike(measured.get("spread", 1.0), phase, learner.step):
+                if found := alike(measured.get("variance_ratio", 1.0), phase, learner.step):
                     self.progress.say(f"step {learner.step}: {found}")
             best = False
             if self.early.patience:

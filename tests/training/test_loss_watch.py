@@ -104,5 +104,5 @@ def test_encodings_that_are_all_alike_are_told(tmp_path: Path, capsys: pytest.Ca
     said = capsys.readouterr()
     assert "nearly the same" not in said.out + said.err
     lines = [json.loads(line) for line in (tmp_path / "good/metrics.jsonl").read_text().splitlines()]
-    (spread,) = (line["heldout/spread"] for line in lines if "heldout/spread" in line)
+    (spread,) = (line["heldout/variance_ratio"] for line in lines if "heldout/variance_ratio" in line)
     assert 0.3 < spread < 1.5
