@@ -51,6 +51,7 @@ class Windows(INRFunction):
         super().__init__()
         o = options
         self.grid = self.token_grid = tuple(n // o.patch for n in size)
+        self.block = o.patch**axes
         self.width, self.channels, self.closed = o.width, channels, closed_axes(o.space, axes)
         # Up to one half turn for each sample of a cell.
         count = max(8, o.patch)
@@ -76,15 +77,41 @@ class Windows(INRFunction):
     def forward(self, params: Params, coords: Tensor) -> Tensor:
         tokens = params["tokens"].float()
         place = (coords.to(tokens).float() + 1) / 2 * self.cells - 0.5  # in cells, from the first one's center
-        before = place.floor()
-        parts = []
-        for corner in self.corners:
-            near = before + corner
-            offset = place - near  # (B or 1, P, axes) in [-1, 1]
-            window = (offset * (math.pi / 2)).cos().square().prod(-1)
-            waves = self._waves(offset) * window[..., None, None]  # (B or 1, P, channels, width)
-            parts.append((self._tokens_at(tokens, near.long())[:, :, None] * waves).sum(-1))
-        return torch.stack(parts).sum(0)
+        near = place.floor()[:, None] + self.corners[:, None]  # (B or 1, corners, P, axes)
+        offset = place[:, None] - near  # in [-1, 1]
+        window = (offset * (math.pi / 2)).cos().square().prod(-1)
+        waves = self._waves(offset) * window[..., None, None]  # (B or 1, corners, P, channels, width)
+        cells = self._flat(near.long())
+        if torch.compiler.is_compiling():  # shapes that depend on the places could not be traced
+            each = tokens[:, cells[0]] if len(cells) == 1 else _rows(tokens, cells.flatten(1)).unflatten(1, cells.shape[1:])
+            return (each[:, :, :, None] * waves).sum((1, -1))
+        return self._mixed(tokens, cells, waves)
+
+    def _mixed(self, tokens: Tensor, cells: Tensor, waves: Tensor) -> Tensor:
+        """The sum over the windows around each place as products of matrices, each of one cell's token and a block of
+        the places that it reaches: places are sorted by their cell, and each cell has whole blocks."""
+        if len(cells) > 1:  # each signal has places of its own: so many signals of cells
+            cells = cells + torch.arange(len(cells), device=cells.device)[:, None, None] * tokens.shape[1]
+            columns = tokens.flatten(0, 1)[..., None]  # (cells, width, columns)
+        else:
+            columns = tokens.permute(1, 2, 0)
+        found, order = cells.flatten().sort()
+        counts = found.bincount(minlength=len(columns))
+        size = self.block
+        blocks = (counts + size - 1) // size
+        first = blocks.cumsum(0) - blocks
+        slots = first[found] * size + torch.arange(len(found), device=found.device) - (counts.cumsum(0) - counts)[found]
+        flat = waves.flatten(0, 2)  # (places of all corners, channels, width)
+        which = torch.zeros(int(blocks.sum()) * size, dtype=torch.long, device=found.device)
+        which[slots] = order
+        packed = flat[which].unflatten(0, (-1, size)).flatten(1, 2)
+        of = torch.arange(len(columns), device=found.device).repeat_interleave(blocks)
+        with torch.autocast(packed.device.type, enabled=False):
+            mixed = torch.bmm(packed, columns[of])  # (blocks, places of a block and channels, columns)
+        back = torch.empty_like(slots)
+        back[order] = slots
+        values = mixed.view(len(which), self.channels, -1)[back].unflatten(0, cells.shape).sum(1)
+        return values[0].permute(2, 0, 1) if len(cells) == 1 else values[..., 0]
 
     def glsl(self, params: Params) -> Shader:
         """The sum over the windows around a place; the dictionary's waves are computed anew for each of them."""
@@ -137,11 +164,9 @@ void field(vec4 x, vec4 v, out vec4 y[OUTPUTS]) {{
         waves: Tensor = self.waves(features)
         return torch.unflatten(waves.float(), -1, (self.channels, self.width))
 
-    def _tokens_at(self, tokens: Tensor, cell: Tensor) -> Tensor:
-        """The tokens (B, P, width) of cells (B or 1, P, axes); beyond an open border the outermost go on."""
+    def _flat(self, cell: Tensor) -> Tensor:
+        """The numbers of cells (..., axes); beyond an open border the outermost go on."""
         flat = torch.zeros_like(cell[..., 0])
         for axis, (n, closed) in enumerate(zip(self.grid, self.closed, strict=True)):
             flat = flat * n + (cell[..., axis] % n if closed else cell[..., axis].clamp(0, n - 1))
-        if flat.shape[0] == 1:
-            return tokens[:, flat[0]]
-        return tokens.gather(1, flat[..., None].expand(-1, -1, self.width))
+        return flat
