@@ -81,37 +81,34 @@ class Windows(INRFunction):
         offset = place[:, None] - near  # in [-1, 1]
         window = (offset * (math.pi / 2)).cos().square().prod(-1)
         waves = self._waves(offset) * window[..., None, None]  # (B or 1, corners, P, channels, width)
-        cells = self._flat(near.long())
-        if torch.compiler.is_compiling():  # shapes that depend on the places could not be traced
-            each = tokens[:, cells[0]] if len(cells) == 1 else _rows(tokens, cells.flatten(1)).unflatten(1, cells.shape[1:])
-            return (each[:, :, :, None] * waves).sum((1, -1))
-        return self._mixed(tokens, cells, waves)
+        cells = self._cells(near.long())
+        if torch.compiler.is_compiling():  # no number of blocks that depends on the places can be traced
+            each = [self._tokens_at(tokens, at) for at in cells.unbind(1)]
+            return (waves @ torch.stack(each, 1)[..., None])[..., 0].sum(1)
+        if cells.shape[0] == 1:
+            values = self._mixed(tokens.permute(1, 2, 0), cells, waves)
+            return values[0].permute(2, 0, 1)
+        starts = torch.arange(len(cells), device=cells.device)[:, None, None] * tokens.shape[1]
+        return self._mixed(tokens.flatten(0, 1)[..., None], cells + starts, waves)[..., 0]
 
     def _mixed(self, tokens: Tensor, cells: Tensor, waves: Tensor) -> Tensor:
-        """The sum over the windows around each place as products of matrices, each of one cell's token and a block of
-        the places that it reaches: places are sorted by their cell, and each cell has whole blocks."""
-        if len(cells) > 1:  # each signal has places of its own: so many signals of cells
-            cells = cells + torch.arange(len(cells), device=cells.device)[:, None, None] * tokens.shape[1]
-            columns = tokens.flatten(0, 1)[..., None]  # (cells, width, columns)
-        else:
-            columns = tokens.permute(1, 2, 0)
+        """The waves (..., corners, P, channels, width) times the tokens (cells, width, columns) of ``cells``, added up
+        over the corners: one product of matrices for each block of places that see the same cell."""
         found, order = cells.flatten().sort()
-        counts = found.bincount(minlength=len(columns))
-        size = self.block
-        blocks = (counts + size - 1) // size
-        first = blocks.cumsum(0) - blocks
-        slots = first[found] * size + torch.arange(len(found), device=found.device) - (counts.cumsum(0) - counts)[found]
-        flat = waves.flatten(0, 2)  # (places of all corners, channels, width)
-        which = torch.zeros(int(blocks.sum()) * size, dtype=torch.long, device=found.device)
-        which[slots] = order
-        packed = flat[which].unflatten(0, (-1, size)).flatten(1, 2)
-        of = torch.arange(len(columns), device=found.device).repeat_interleave(blocks)
+        each = torch.arange(len(found), device=found.device)
+        starts = torch.searchsorted(found, torch.arange(len(tokens) + 1, device=found.device))
+        ends = (-(-starts.diff() // self.block)).cumsum(0)  # of the cells' blocks
+        gaps = F.pad(ends[:-1], (1, 0)) * self.block - starts[:-1]
+        slots = torch.empty_like(order).index_copy_(0, order, each + gaps[found])
+        # As many blocks as there can be: how many there are is known to the device alone, which need not be waited for.
+        blocks = torch.arange(len(found) // self.block + len(tokens), device=found.device)
+        filled = order.new_zeros(len(blocks) * self.block).index_copy_(0, slots, each)
+        packed = waves.flatten(0, -3)[filled].unflatten(0, (-1, self.block)).flatten(1, 2)
+        owners = torch.searchsorted(ends, blocks, right=True).clamp_max(len(tokens) - 1)
         with torch.autocast(packed.device.type, enabled=False):
-            mixed = torch.bmm(packed, columns[of])  # (blocks, places of a block and channels, columns)
-        back = torch.empty_like(slots)
-        back[order] = slots
-        values = mixed.view(len(which), self.channels, -1)[back].unflatten(0, cells.shape).sum(1)
-        return values[0].permute(2, 0, 1) if len(cells) == 1 else values[..., 0]
+            mixed = torch.bmm(packed, tokens[owners])
+        values = mixed.unflatten(1, (self.block, -1)).flatten(0, 1)
+        return values[slots].unflatten(0, cells.shape).sum(-4)
 
     def glsl(self, params: Params) -> Shader:
         """The sum over the windows around a place; the dictionary's waves are computed anew for each of them."""
@@ -164,8 +161,13 @@ void field(vec4 x, vec4 v, out vec4 y[OUTPUTS]) {{
         waves: Tensor = self.waves(features)
         return torch.unflatten(waves.float(), -1, (self.channels, self.width))
 
-    def _flat(self, cell: Tensor) -> Tensor:
-        """The numbers of cells (..., axes); beyond an open border the outermost go on."""
+    def _tokens_at(self, tokens: Tensor, cells: Tensor) -> Tensor:
+        if cells.shape[0] == 1:
+            return tokens[:, cells[0]]
+        return tokens.gather(1, cells[..., None].expand(-1, -1, self.width))
+
+    def _cells(self, cell: Tensor) -> Tensor:
+        """The number of each cell (..., axes); beyond an open border the outermost go on."""
         flat = torch.zeros_like(cell[..., 0])
         for axis, (n, closed) in enumerate(zip(self.grid, self.closed, strict=True)):
             flat = flat * n + (cell[..., axis] % n if closed else cell[..., axis].clamp(0, n - 1))
