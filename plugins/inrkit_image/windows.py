@@ -108,7 +108,8 @@ class Windows(INRFunction):
         with torch.autocast(packed.device.type, enabled=False):
             mixed = torch.bmm(packed, tokens[owners])
         values = mixed.unflatten(1, (self.block, -1)).flatten(0, 1)
-        return values[slots].unflatten(0, cells.shape).sum(-4)
+        at_places: Tensor = torch.unflatten(values[slots], 0, cells.shape)
+        return at_places.sum(-4)
 
     def glsl(self, params: Params) -> Shader:
         """The sum over the windows around a place; the dictionary's waves are computed anew for each of them."""
