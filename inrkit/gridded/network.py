@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from inrkit.config.parts import make_denoiser
 from inrkit.core.denoiser import Denoiser
 from inrkit.core.measure import Measure
@@ -11,6 +13,7 @@ from inrkit.nn.grid import GridObservation
 from inrkit.nn.head import make_heads
 from inrkit.nn.hyper import HyperTransformer
 from inrkit.nn.tokenizer import PatchTokenizer
+from inrkit.plugins.loading import load_plugins
 
 OWN = "hyper"
 """The denoiser whose options are the modality's own."""
@@ -46,18 +49,20 @@ def denoiser(options: GridOptions, measure: Measure, template: GridObservation, 
 
 
 def function_options(options: GridOptions, query_size: tuple[int, ...], space: str | None) -> Mapping[str, Any]:
-    """The function's options: those of `anr` that stand among the modality's, and whatever is given for it."""
-    closed = {} if space is None else {"space": space}
-    if options.function != "anr":
-        return {**closed, **options.function_options}
-    own = {
-        "patch": options.token_patch or side_for(query_size, 64),
-        "width": options.inr_width,
-        "inner": options.inr_inner,
-        "heads": options.inr_heads,
-        "depth": options.inr_depth,
-        "max_frequency": options.max_frequency,
-        "threshold": options.threshold,
-        "localized": options.localized,
-    }
-    return {**own, **closed, **options.function_options}
+    """The function's options: those that stand among the modality's, of any function whose params are tokens or of
+    `anr` alone, and whatever is given for it."""
+    function = load_plugins().function(options.function)
+    own: dict[str, Any] = {} if space is None else {"space": space}
+    if function.head == "tokens":
+        tokens = {"patch": options.token_patch or side_for(query_size, 64), "width": options.inr_width}
+        own |= {name: value for name, value in tokens.items() if name in attrs.fields_dict(function.Options)}
+    if options.function == "anr":
+        own |= {
+            "inner": options.inr_inner,
+            "heads": options.inr_heads,
+            "depth": options.inr_depth,
+            "max_frequency": options.max_frequency,
+            "threshold": options.threshold,
+            "localized": options.localized,
+        }
+    return {**own, **options.function_options}

@@ -15,7 +15,8 @@ import inrkit
 
 NARROW: Mapping[str, Any] = {"width": 128, "hidden": 512, "depth": 3, "heads": 2, "query_points": 1024, "shift": 0.03}
 # The windows are as long as the patches: one that reads half a patch has to learn first which half.
-SPEECH: Mapping[str, Any] = {**NARROW, "patch": 32, "function_options": {"patch": 32, "width": 96}}
+SPEECH: Mapping[str, Any] = {**NARROW, "patch": 32, "token_patch": 32, "inr_width": 96}
+WIDE: Mapping[str, Any] = {"patch": 16, "token_patch": 16, "inr_width": 64}
 
 PHASES = [{"objective": "diffusion", "share": 0.6}, {"objective": "inrct", "share": 0.4}]
 DECODER = {"objective": "reconstruction", "share": 0.1, "trains": "decoder"}
@@ -39,9 +40,9 @@ class AudioModality(inrkit.GridModality):
     invented_size = (512,)
     Options = AudioOptions
     presets: ClassVar[Mapping[str, Any]] = {
-        "tiny": inrkit.tiny_preset(800, patch=16),
-        "strings": {**inrkit.tiny_preset(6000, patch=16), "phases": PHASES},
-        "speech": {**inrkit.tiny_preset(8500, 32, **SPEECH), "lr": 3e-3, "phases": SPEECH_PHASES},
+        "tiny": inrkit.tiny_preset(800, **WIDE),
+        "strings": {**inrkit.tiny_preset(6000, **WIDE), "phases": PHASES},
+        "speech": {**inrkit.tiny_preset(8500, 32, **SPEECH), "lr": 5e-3, "phases": SPEECH_PHASES},
     }
     options: AudioOptions
 

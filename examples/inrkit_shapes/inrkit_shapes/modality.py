@@ -29,7 +29,8 @@ _TINY = tiny_preset(
     depth=3,
     hidden=512,
     function="windows",  # 4 dB more than anr after as many steps
-    function_options={"patch": 8, "width": 128},
+    token_patch=8,
+    inr_width=128,
     query_points=768,
 )
 
