@@ -21,8 +21,8 @@ from PIL import Image
 
 from inrkit.cli import main
 from inrkit.cli.failure import explain
+from inrkit.cli.option import parse_times
 from inrkit.cli.output import shown
-from inrkit.cli.sample import parse_times
 from inrkit.core.sample import ConsistencySampler
 from inrkit.errors import DataError, DivergedError, InrkitError, PluginError, ResourceError, UsageError
 from inrkit.inference.model import load
@@ -476,6 +476,7 @@ def test_sample_names_what_is_wrong(run: Path, tmp_path: Path) -> None:
     assert "must be positive and descend" in fail(2, "sample", run, "--times", "1,80", *out)
     for times in ("a", "nan", "inf,1", "80,,1", ""):
         assert "'--times' must be numbers" in fail(2, "sample", run, "--times", times, *out)
+        assert "'--times' must be numbers" in fail(2, "evaluate", run, "--times", times)
     assert "'--size' is positive numbers" in fail(2, "sample", run, "--size", "big", *out)
     assert "-n" in fail(2, "sample", run, "-n", "0", *out)
     assert "found both" in fail(2, "sample", run, "--times", "80", "--steps", "1", *out)

@@ -41,6 +41,8 @@ from inrkit.evaluation.names import chosen_metrics
     help="Reconstruction over all that is known of each signal, such as every view of an object, where usually some of "
     "it is taken; the nearest training signal beside it; and with '--features' the Fréchet distance of all pictures.",
 )
+@option.times("Also measure samples by way of these noise levels, highest first, such as 80,20,8,3,1.")
+@option.guidance("Scale of classifier-free guidance of the samples of '--times', or without it of one step and two.")
 @option.seed("Random seed of the generated signals.")
 @option.device()
 @option.table
@@ -62,6 +64,7 @@ def evaluate(
       inrkit evaluate runs/first --search-times --metrics frechet
       inrkit evaluate runs/first --features resnet20 --weights resnet20.safetensors
       inrkit evaluate runs/first --data other.h5 -n 500 --metrics psnr,ssim --json
+      inrkit evaluate runs/digits --metrics frechet --times 80,20,8,3,1 --guidance 3
 
     Encodes held-out signals (reconstruction PSNR, SSIM), and compares generated with held-out signals (Fréchet
     distances, KID, precision and recall), beside the same figures for training signals: what a perfect model would

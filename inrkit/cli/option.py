@@ -1,6 +1,7 @@
 """Arguments and options that several commands have."""
 
 import functools
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -263,6 +264,31 @@ def pairs(flag: str, texts: Sequence[str], example: str) -> dict[str, str]:
         if not key or not value:
             raise UsageError(f"'{flag}' is KEY=VALUE such as {example} (got '{key}{equals}{value}')")
     return {key: value for key, _, value in found}
+
+
+def times(text: str) -> Decorator:
+    """Noise levels to sample by way of."""
+
+    def parsed(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, ...] | None:
+        return None if value is None or ctx.resilient_parsing else parse_times(value)
+
+    return click.option("--times", metavar="T,T,...", callback=parsed, help=text)
+
+
+def parse_times(text: str) -> tuple[float, ...]:
+    """The numbers of "80,0.821"."""
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or not all(map(math.isfinite, found)):
+        raise UsageError(f"'--times' must be numbers such as 80,0.821 (got '{text}')")
+    return found
+
+
+def guidance(text: str) -> Decorator:
+    """The scale of classifier-free guidance."""
+    return click.option("--guidance", type=float, default=1.0, show_default=True, metavar="W", help=text)
 
 
 def signals(default: int) -> Decorator:

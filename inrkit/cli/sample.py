@@ -1,6 +1,5 @@
 """``inrkit sample``."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,11 +22,7 @@ if TYPE_CHECKING:
 @option.run
 @click.option("-n", "count", metavar="N", type=option.COUNT, default=16, show_default=True, help="Number of samples.")
 @click.option("--steps", metavar="N", type=option.COUNT, help="Sampling steps. [default: 1; diffusion: 18]")
-@click.option(
-    "--times",
-    metavar="T,T,...",
-    help="The noise levels themselves, highest first, such as 80,0.821. [default: by --steps]",
-)
+@option.times("The noise levels themselves, highest first, such as 80,0.821. [default: by --steps]")
 @click.option(
     "--sampler",
     metavar="NAME",
@@ -40,14 +35,7 @@ if TYPE_CHECKING:
 @option.label(
     "Class label by number or name, or none; several are used in turn. [default: random, if the run has classes]"
 )
-@click.option(
-    "--guidance",
-    type=float,
-    default=1.0,
-    show_default=True,
-    metavar="W",
-    help="Scale of classifier-free guidance, 1: none. Needs a run trained with label_dropout or guidance_range.",
-)
+@option.guidance("Scale of classifier-free guidance; 1: none. Needs a run with 'label_dropout' or 'guidance_range'.")
 @option.depth
 @option.device()
 @option.out("A folder, or FILE.inr for all samples in one file.  [default: RUN/generated]")
@@ -66,7 +54,7 @@ def sample(
     run: Path,
     count: int,
     steps: int | None,
-    times: str | None,
+    times: tuple[float, ...] | None,
     sampler: str | None,
     seed: int,
     size: str | None,
@@ -99,7 +87,6 @@ def sample(
     layout.picked(count)
     others = [name for name, given in (("--out", out), ("--overwrite", overwrite), ("--depth", depth)) if given]
     _check_arguments(steps, times, npz, others)
-    given = None if times is None else parse_times(times)
     with bar("loading the model"):
         from inrkit.inference.model import Model
         from inrkit.inference.times import make_sampler
@@ -108,7 +95,7 @@ def sample(
         function_of = check_installed(str(run)) if without_function else None
         model = Model.load(run, device=device)
     way = make_sampler(model.sampler if sampler is None else sampler)
-    levels = model.times(steps, way) if given is None else given
+    levels = model.times(steps, way) if times is None else times
     if size is not None:
         # A mistake in it, or too much of it, shows before the work; '--npz' holds a part of the samples at a time.
         model.places({"size": size}, count if npz is None else 1)
@@ -124,7 +111,7 @@ def sample(
     say(f"{npz}: {count} samples")
 
 
-def _check_arguments(steps: int | None, times: str | None, npz: Path | None, others: Sequence[str]) -> None:
+def _check_arguments(steps: int | None, times: object, npz: Path | None, others: Sequence[str]) -> None:
     if times is not None and steps is not None:
         raise UsageError("expected '--steps' or '--times', found both; the times say how many steps there are")
     if npz is not None and others:
@@ -196,14 +183,3 @@ def _targets(out: Path, count: int, overwrite: bool) -> tuple[list[Path], list[P
             "another OUT, or give '--overwrite' to remove them"
         )
     return [folder / f"{i:04d}.inr" for i in range(count)], others
-
-
-def parse_times(text: str) -> tuple[float, ...]:
-    """The numbers of "80,0.821"."""
-    try:
-        times = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        times = ()
-    if not times or not all(map(math.isfinite, times)):
-        raise UsageError(f"'--times' must be numbers such as 80,0.821 (got '{text}')")
-    return times

@@ -14,7 +14,7 @@ from inrkit.config.resolve import Resolved
 from inrkit.core.noise import T_MAX
 from inrkit.errors import UsageError
 from inrkit.evaluation.evaluate import own_times
-from inrkit.evaluation.generation import LEAST, Reference, ratio_of, sampled_pictures, small
+from inrkit.evaluation.generation import LEAST, Reference, Way, ratio_of, sampled_pictures, small
 from inrkit.evaluation.names import ENOUGH
 from inrkit.evaluation.reconstruction import reconstruction_figures
 from inrkit.inference.model import Model
@@ -116,7 +116,7 @@ def _pictures(model: Model, reference: Reference, times: Sequence[float]) -> Ten
     """Where the reference's signals were measured, or, for INRs of two stages, as they show themselves."""
     if model.modality.name == reference.signals.model.modality.name:
         signals = attrs.evolve(reference.signals, model=model)
-        return sampled_pictures(signals, times, reference.seed, reference.progress)
+        return sampled_pictures(signals, Way(times), reference.seed, reference.progress)
     drawn = model.sample(len(reference.signals), reference.seed, times).signal
     return torch.cat([small(pictures_of(model, part)) for part in drawn.split(100)])
 

@@ -28,7 +28,7 @@ from inrkit.drawing.sheet import labelled_rows, save_png
 from inrkit.errors import DataError, UsageError
 from inrkit.evaluation import classes, consistency, generation, reconstruction
 from inrkit.evaluation.every import EveryView
-from inrkit.evaluation.generation import LEAST, Reference
+from inrkit.evaluation.generation import LEAST, Reference, Way
 from inrkit.evaluation.names import (
     CLASSES,
     CONSISTENCY,
@@ -65,6 +65,8 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     search_times: bool = False,
     whole: bool = False,
+    times: Sequence[float] | None = None,
+    guidance: float = 1.0,
     networks: Mapping[str, FeatureNetwork] = MappingProxyType({}),
     progress: Progress = quiet,
 ) -> dict[str, Any]:
@@ -81,6 +83,9 @@ def evaluate(
         whole: Whether what is reconstructed is all that is known of a signal, such as every view of an object, where
             usually some of it is taken; with the nearest training signal beside it, and Fréchet distances of all
             single pictures in the features of ``networks``.
+        times: Also compare samples by way of these noise levels, highest first.
+        guidance: Of samples by way of ``times``, or in one step and two without: the scale of classifier-free guidance.
+            1 for none.
         networks: Further networks by name whose features sets are compared by: see `make_features`. One that is a
             `Classifier` also judges single signals.
     """
@@ -90,6 +95,8 @@ def evaluate(
     with fileerror.disk_errors(model.run):
         model.run.mkdir(parents=True, exist_ok=True)
     check_count(n)
+    if times is not None or guidance != 1:
+        model.sample(1, seed, times, guidance=guidance)  # a mistake in them shows before the work
     signals = SignalSet.choose(model, "test", min(n, generation.MOST), seed, None if data is None else str(data))
     of_pictures = networks if whole and "frechet" in chosen else {}
     chosen = _possible(chosen, len(signals), asked=metrics is not None and not of_pictures)
@@ -99,14 +106,15 @@ def evaluate(
     found = search_middle(model, min(n, _SEARCHED), seed, progress) if search_times else searched(model.run, model.step)
     if found:
         result["times"] = found
+    ways = _ways(model, found, times, guidance)
     compared = [x for x in networks.values() if PERCEPTUAL in chosen and has_stages(x)]
     if chosen & set(RECONSTRUCTION) or compared or of_pictures:
         measured = attrs.evolve(signals, source=signals.source.whole()) if whole else signals
         every = EveryView(measured, of_pictures, seed, progress) if whole else None
         result["reconstruction"] = reconstruction.reconstruction_figures(measured, chosen, progress, compared, every)
-        result |= {} if every is None else every.figures(own_times(model, found))
+        result |= {} if every is None else every.figures(ways)
     if chosen & {*OF_SETS, CLASSES, "memorisation"}:
-        result |= _generation(Reference(signals, seed, progress, networks), own_times(model, found), chosen, n)
+        result |= _generation(Reference(signals, seed, progress, networks), ways, chosen, n)
     if "spread" in chosen:
         result |= generation.spread_figures(signals[:_COMPARED], seed, progress)
     if "resolution" in chosen:
@@ -147,7 +155,16 @@ def own_times(model: Model, found: Mapping[str, Any] | None = None) -> Sequence[
     return model.times(1), model.sampler.times(2, found["middle"]) if found else model.times(2)
 
 
-def _generation(held: Reference, times: Sequence[Sequence[float]], chosen: set[str], n: int) -> Mapping[str, Any]:
+def _ways(
+    model: Model, found: Mapping[str, Any] | None, times: Sequence[float] | None, guidance: float
+) -> Sequence[Way]:
+    """The model's own ways to sample, and the one that was asked for beside them."""
+    own = [Way(tuple(levels)) for levels in own_times(model, found)]
+    further = own if times is None else [Way(tuple(times))]
+    return list(dict.fromkeys([*own, *(attrs.evolve(way, guidance=guidance) for way in further)]))
+
+
+def _generation(held: Reference, ways: Sequence[Way], chosen: set[str], n: int) -> Mapping[str, Any]:
     """All that needs generated signals."""
     signals, progress, own = held.signals, held.progress, seed_of(held.seed, "evaluate")
     result: dict[str, Any] = {}
@@ -157,9 +174,9 @@ def _generation(held: Reference, times: Sequence[Sequence[float]], chosen: set[s
             "'--metrics psnr,ssim' measures reconstruction alone"
         )
     if "frechet" in chosen and n >= ENOUGH:
-        samples, result["training"] = training_figures(held, times, n, own)
+        samples, result["training"] = training_figures(held, ways, n, own)
     else:
-        samples = {generation.name_of(t): generation.sampled_pictures(signals, t, own, progress) for t in times}
+        samples = {way.name: generation.sampled_pictures(signals, way, own, progress) for way in ways}
     if chosen & set(OF_SETS):
         result["sets"] = generation.set_figures(held, samples, chosen)
     if CLASSES in chosen and (found := classes.class_figures(held.networks, samples, held.real, held.floor, signals)):

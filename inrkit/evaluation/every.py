@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from inrkit.core.draws import seed_of
-from inrkit.evaluation.generation import name_of, real_pictures
+from inrkit.evaluation.generation import Way, real_pictures
 from inrkit.inference.picture import views_of
 from inrkit.inference.signalset import SignalSet
 from inrkit.metrics.feature import Features
@@ -73,25 +73,25 @@ class EveryView:
     # ------------------------------------------------------------------------------------------ sets
 
     @torch.no_grad()
-    def figures(self, times: Sequence[Sequence[float]]) -> dict[str, Any]:
+    def figures(self, ways: Sequence[Way]) -> dict[str, Any]:
         """Fréchet distances to all pictures of held-out signals: of those of their INRs, and of as many generated
-        signals, rendered where the held-out ones are known, for each of the noise levels of a sampler. Nothing where
+        signals, rendered where the held-out ones are known, in each of these ways. Nothing where
         there are too few pictures for the features."""
         enough = {name: real for name, real in self._real.items() if real.count >= needed(real.mean.numel())}
         if not enough:
             return {}
-        kinds = {"held_out": self._shown, **{name_of(levels): self._generated(levels) for levels in times}}
+        kinds = {"held_out": self._shown, **{way.name: self._generated(way) for way in ways}}
         spaces = {
             name: {kind: frechet_distance(found[name].gaussian, real.gaussian) for kind, found in kinds.items()}
             for name, real in enough.items()
         }
         return {"every": {"count": next(iter(enough.values())).count, "spaces": spaces}}
 
-    def _generated(self, times: Sequence[float]) -> dict[str, Moments]:
+    def _generated(self, way: Way) -> dict[str, Moments]:
         model, moments = self.signals.model, {name: Moments() for name in self.networks}
         for start, one in self.signals.parts(1):
-            drawn = model.sample(1, seed=seed_of(self._seed, "every", start), times=times)
+            drawn = model.sample(1, seed_of(self._seed, "every", start), way.times, guidance=way.guidance)
             shown = views_of(model, drawn.at(one.observe().query.where).clamp(-1, 1)) * 2 - 1
             self._count(moments, shown.split(_PICTURES))
-            self.progress(start + 1, len(self.signals), f"sampling, {name_of(times)}")
+            self.progress(start + 1, len(self.signals), f"sampling, {way.name}")
         return moments

@@ -45,13 +45,22 @@ _QUERIES = 500
 LEAST = 4
 """Signals in each set, at least: with fewer there is no third neighbour, by which precision and recall are told."""
 _SHOWN = 10
+_NAMED = 6
 
 
-def name_of(times: Sequence[float]) -> str:
-    """ "1 step", "2 steps (80, 0.821)", or "18 steps" where the levels are too many to be named."""
-    if len(times) == 1:
-        return "1 step"
-    return f"{len(times)} steps" + (f" ({', '.join(f'{t:g}' for t in times)})" if len(times) <= 4 else "")
+@attrs.frozen
+class Way:
+    """How signals are generated: the noise levels, highest first, and the scale of guidance."""
+
+    times: Sequence[float]
+    guidance: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """ "1 step", "2 steps (80, 0.821), guidance 3", or "18 steps" where the levels are too many to be named."""
+        steps = "1 step" if len(self.times) == 1 else f"{len(self.times)} steps"
+        levels = f" ({', '.join(f'{t:g}' for t in self.times)})" if 1 < len(self.times) <= _NAMED else ""
+        return steps + levels + ("" if self.guidance == 1 else f", guidance {self.guidance:g}")
 
 
 def small(pictures: Tensor) -> Tensor:
@@ -71,32 +80,28 @@ def real_pictures(signals: SignalSet, what: str = "", progress: Progress = quiet
 
 
 @torch.no_grad()
-def sampled_values(
-    signals: SignalSet, times: Sequence[float], *seeds: int | str, size: int = _BATCH
-) -> Iterator[Tensor]:
+def sampled_values(signals: SignalSet, way: Way, *seeds: int | str, size: int = _BATCH) -> Iterator[Tensor]:
     """As many generated signals, each measured as that one of the signals is, some at a time."""
     for start, part in signals.parts(size):
-        drawn = signals.model.sample(len(part), seed=seed_of(*seeds, start), times=times)
+        drawn = signals.model.sample(len(part), seed_of(*seeds, start), way.times, guidance=way.guidance)
         yield drawn.at(part.reference().where)
 
 
-def sampled_pictures(signals: SignalSet, times: Sequence[float], seed: int, progress: Progress = quiet) -> Tensor:
+def sampled_pictures(signals: SignalSet, way: Way, seed: int, progress: Progress = quiet) -> Tensor:
     """Small pictures of as many generated signals, each measured as that one of the signals is."""
-    return torch.cat(list(sampled_parts(signals, times, seed, progress)))
+    return torch.cat(list(sampled_parts(signals, way, seed, progress)))
 
 
-def sampled_parts(
-    signals: SignalSet, times: Sequence[float], seed: int, progress: Progress = quiet
-) -> Iterator[Tensor]:
+def sampled_parts(signals: SignalSet, way: Way, seed: int, progress: Progress = quiet) -> Iterator[Tensor]:
     """The same, some at a time."""
-    for i, values in enumerate(sampled_values(signals, times, seed)):
+    for i, values in enumerate(sampled_values(signals, way, seed)):
         if not values.isfinite().all():
             raise DataError(
                 f"the model of step {signals.model.step} generates values that are not finite; evaluate an earlier "
                 "checkpoint"
             )
         yield small(pictures_of(signals.model, values))
-        progress(min((i + 1) * _BATCH, len(signals)), len(signals), f"sampling, {name_of(times)}")
+        progress(min((i + 1) * _BATCH, len(signals)), len(signals), f"sampling, {way.name}")
 
 
 def floor_pictures(training: SignalSet, beside: SignalSet, progress: Progress = quiet) -> Tensor:

@@ -12,7 +12,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inrkit.evaluation.generation import fitted_spaces, real_pictures, sampled_values, small
+from inrkit.evaluation.generation import Way, fitted_spaces, real_pictures, sampled_values, small
 from inrkit.inference.model import Model
 from inrkit.inference.picture import pictures_of
 from inrkit.inference.signalset import SignalSet
@@ -43,7 +43,7 @@ class QuickFrechet:
     def distance(self, model: Model, times: Sequence[float]) -> float:
         """Of samples made at these noise levels; infinite where they are not finite."""
         parts = []
-        for values in sampled_values(attrs.evolve(self.signals, model=model), times, self.seed, "proxy", size=64):
+        for values in sampled_values(attrs.evolve(self.signals, model=model), Way(times), self.seed, "proxy", size=64):
             if not values.isfinite().all():
                 return float("inf")
             parts.append(small(pictures_of(model, values)))

@@ -10,7 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from inrkit.evaluation.generation import FEW, TRAINING, Reference, name_of, real_pictures, sampled_parts
+from inrkit.evaluation.generation import FEW, TRAINING, Reference, Way, real_pictures, sampled_parts
 from inrkit.inference.signalset import SignalSet
 from inrkit.metrics.feature import Features, extract
 from inrkit.metrics.frechet import Gaussian, Moments, frechet_distance, frechet_error, moments_of, needed
@@ -19,7 +19,7 @@ _Sums = dict[str, list[Moments]]
 
 
 def training_figures(
-    reference: Reference, times: Sequence[Sequence[float]], n: int, seed: int
+    reference: Reference, ways: Sequence[Way], n: int, seed: int
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The first samples of each kind, as many as there are held-out signals; and the Fréchet distance of ``n`` of each
     from training signals, as JSON, in spaces with fewer features than signals.
@@ -33,11 +33,11 @@ def training_figures(
     many = attrs.evolve(signals, numbers=[signals.numbers[i % len(signals)] for i in range(n)])
     shown: dict[str, Tensor] = {}
     sums: dict[str, _Sums] = {}
-    for levels in times:
+    for way in ways:
         first: list[Tensor] = []
-        parts = sampled_parts(many, levels, seed, progress)
-        sums[name_of(levels)] = _summed(_kept(parts, first, len(signals)), spaces)
-        shown[name_of(levels)] = torch.cat(first)
+        parts = sampled_parts(many, way, seed, progress)
+        sums[way.name] = _summed(_kept(parts, first, len(signals)), spaces)
+        shown[way.name] = torch.cat(first)
     if len(signals) == n:
         sums["held_out"] = _summed([reference.real], spaces)
     found: dict[str, Any] = {}

@@ -68,7 +68,7 @@ class GridOptions:
     function: str = option("anr", "implicit function (INR architecture), by its registered name")
     function_options: dict[str, Any] = attrs.field(
         factory=dict,
-        metadata={"help": "options of the implicit function; the keys above set some of those of anr, and of functions made of tokens"},
+        metadata={"help": "options of the implicit function, beside those that the keys above set"},
     )
     denoiser: str = option("hyper", "network that predicts the INR's params, by its registered name")
     denoiser_options: dict[str, Any] = attrs.field(

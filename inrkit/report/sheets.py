@@ -17,7 +17,7 @@ from inrkit.core.resolution import shown_sizes
 from inrkit.drawing.page import Charts, Link, Listing, Report, Rows, Section, Table, save_report
 from inrkit.drawing.sheet import first_row, save_png, sheet
 from inrkit.errors import DataError, UsageError
-from inrkit.evaluation.generation import name_of
+from inrkit.evaluation.generation import Way
 from inrkit.inference.evaluated import read_evaluation
 from inrkit.inference.model import Model
 from inrkit.inference.picture import shown_of
@@ -179,7 +179,7 @@ def _numbers(model: Model, signals: int, history: History, evaluation: Mapping[s
         "Signals seen": (f"{signals_seen(schedule_phases(model.config), model.step):,}", ""),
         "Time": duration(history.seconds()),
     }
-    sets = evaluation.get("sets", {}).get("spaces", {}).get("random-filters", {}).get(name_of(model.times()), {})
+    sets = evaluation.get("sets", {}).get("spaces", {}).get("random-filters", {}).get(Way(model.times()).name, {})
     if "frechet_ratio" in sets:
         numbers["Fréchet / real signals"] = (f"{sets['frechet_ratio']:.1f}", "")
     return {label: value for label, value in numbers.items() if value[0]}

@@ -16,7 +16,7 @@ from inrkit.drawing.page import Charts, Picture, Table
 from inrkit.errors import DataError, UsageError
 from inrkit.evaluation import generation
 from inrkit.evaluation.evaluate import evaluate
-from inrkit.evaluation.generation import real_pictures
+from inrkit.evaluation.generation import Way, real_pictures
 from inrkit.evaluation.names import ENOUGH, METRICS, chosen_metrics
 from inrkit.evaluation.reconstruction import constant_answer, distribution_of, similarity
 from inrkit.evaluation.training import training_figures
@@ -26,6 +26,8 @@ from inrkit.metrics.feature import extract
 from inrkit.metrics.frechet import frechet_distance
 from inrkit.report.tables import evaluation_blocks, evaluation_sentence, evaluation_table
 from inrkit.testing.check import Recorder
+
+ONE = Way((80.0,))
 
 
 @pytest.fixture
@@ -55,6 +57,23 @@ def test_an_evaluation_is_plain_json_and_is_written_down(evaluated: tuple[Model,
     assert (model.run / "nearest.png").is_file()
     assert result["step"] == 7
     assert {"encoding", "held-out signals", "noise levels"} <= set(recorder.calls)
+
+
+def test_samples_by_way_of_levels_that_were_asked_for_stand_beside_the_models_own(model: Model) -> None:
+    """Once each, under their levels, and they are what these levels give; a mistake in them shows before the work."""
+    found = evaluate(model, n=16, metrics=["frechet"], times=[80, 4, 1])["sets"]["spaces"]
+    kinds = ["1 step", "2 steps (80, 30)", "3 steps (80, 4, 1)"]
+    assert all([name for name in rows if "step" in name] == kinds for rows in found.values())
+    assert len({rows["3 steps (80, 4, 1)"]["frechet"] for rows in found.values()}) == len(found)
+    again = evaluate(model, n=16, metrics=["frechet"], times=(80.0,))["sets"]["spaces"]
+    assert all([name for name in rows if "step" in name] == kinds[:2] for rows in again.values())
+    assert Way((80.0, 4.0), 3.0).name == "2 steps (80, 4), guidance 3"
+    recorder = Recorder("evaluate")
+    with pytest.raises(UsageError, match="'guidance' 3 needs a run that was trained with label dropout"):
+        evaluate(model, n=16, guidance=3.0, progress=recorder)
+    with pytest.raises(UsageError, match="must be positive and descend"):
+        evaluate(model, n=16, times=(1.0, 80.0), progress=recorder)
+    assert not recorder.calls
 
 
 def test_held_out_signals_that_are_all_equal_are_no_set(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +141,7 @@ def test_too_few_signals_are_refused(model: Model) -> None:
 def test_two_signals_are_no_set(model: Model) -> None:
     """Nothing is compared, and the note says what it would take."""
     held = generation.Reference(signals(model, "test", 2), 0)
-    samples = {"1 step": generation.sampled_pictures(held.signals, (80.0,), 0)}
+    samples = {"1 step": generation.sampled_pictures(held.signals, ONE, 0)}
     found = generation.set_figures(held, samples, {"frechet", "recall"})
     assert (found["count"], found["spaces"]) == (2, {})
     table = evaluation_table({"sets": found})
@@ -218,10 +237,10 @@ def test_samples_are_measured_as_held_out_signals_are(model: Model) -> None:
     """Sets are compared by pictures of equal shape, on [-1, 1]; the first of many samples are those of few."""
     held_out = signals(model, "test", 4)
     real = torch.cat(list(real_pictures(held_out)))
-    samples = generation.sampled_pictures(held_out, (80.0,), 0)
+    samples = generation.sampled_pictures(held_out, ONE, 0)
     assert real.shape == samples.shape
     assert -1 <= real.min() <= real.max() <= 1
-    fewer = generation.sampled_pictures(held_out[:2], (80.0,), 0)
+    fewer = generation.sampled_pictures(held_out[:2], ONE, 0)
     assert torch.allclose(samples[:2], fewer, atol=1e-5)
 
 
@@ -269,10 +288,10 @@ def test_any_number_of_samples_is_held_against_training_signals(model: Model) ->
     held_out = signals(model, "test", 4)
     reference = generation.Reference(held_out, 0)
     reference.spaces = {"few": generation.spaces_of(reference.floor)["principal-components"]}
-    shown, found = training_figures(reference, [(80.0,)], 230, 0)
+    shown, found = training_figures(reference, [ONE], 230, 0)
     assert (shown["1 step"].shape[0], found["samples"]) == (4, 230)
     many = attrs.evolve(held_out, numbers=[held_out.numbers[i % 4] for i in range(230)])
-    samples = generation.sampled_pictures(many, (80.0,), 0)
+    samples = generation.sampled_pictures(many, ONE, 0)
     assert torch.equal(shown["1 step"], samples[:4])
     training = signals(model, "train", len(source_of(model, "train")))
     a, b = (extract(reference.spaces["few"], x) for x in (samples, torch.cat(list(real_pictures(training)))))

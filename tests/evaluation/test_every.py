@@ -12,6 +12,7 @@ from inrkit.config.resolve import resolve
 from inrkit.errors import UsageError
 from inrkit.evaluation.evaluate import evaluate
 from inrkit.evaluation.every import EveryView
+from inrkit.evaluation.generation import Way
 from inrkit.inference.model import Model, build_model
 from inrkit.inference.signalset import SignalSet, source_of
 from inrkit.metrics.feature import Features
@@ -56,7 +57,7 @@ def test_all_views_of_held_out_objects_are_compared(model: Model) -> None:
     assert views.shape == (4 * 2, 3, 16, 16)
     assert every.figures([]) == {}
     every.add([views], [views])
-    found = every.figures([(80.0,)])["every"]
+    found = every.figures([Way((80.0,))])["every"]
     assert found["count"] == 8
     row = found["spaces"]["colours"]
     assert row["held_out"] < 1e-6 < row["1 step"]

@@ -113,8 +113,8 @@ class Spread:
     def __getattr__(self, name: str) -> object:
         return getattr(self._model, name)
 
-    def sample(self, n: int, seed: int = 0, times: Sequence[float] | None = None) -> Prediction:
-        assert times is not None
+    def sample(self, n: int, seed: int, times: Sequence[float], *, guidance: float) -> Prediction:
+        assert guidance == 1
         spread = abs(math.log(times[-1] / self.best)) if len(times) > 1 else 1.0
         generator = torch.Generator().manual_seed(seed)
         source = self._model.modality.source(None, "train")
