@@ -30,7 +30,7 @@ from inrkit.gridded.network import OWN, denoiser, function_options
 from inrkit.gridded.options import GridOptions, sized, tiny_preset
 from inrkit.gridded.picture import pictures_of_grid, view_of_grid
 from inrkit.gridded.source import DrawnSignals, InventedSignals, StoredGrids
-from inrkit.nn.grid import Grid, GridObservation, SampleGrid, jitter
+from inrkit.nn.grid import Grid, GridObservation, SampleGrid, interpolated, jitter
 from inrkit.nn.resample import resample
 from inrkit.nn.space import closed_axes
 from inrkit.plugins import load_plugins
@@ -220,14 +220,14 @@ class GridModality(Modality, Display, abc.ABC):
 
     def _subsampled(self, query: GridObservation, draws: Draws) -> GridObservation:
         """Only ``query_points`` places, the same for the whole batch, and variational coordinates."""
-        options, where, values = self.options, query.where, query.values
-        if 0 < options.query_points < where.count:
-            index = draws.shared_choice(options.query_points, where.count)
-            where, values = attrs.evolve(where, index=index), values.flatten(2)[:, :, index]
+        options, cells = self.options, query.where
+        if 0 < options.query_points < cells.count:
+            cells = attrs.evolve(cells, index=draws.shared_choice(options.query_points, cells.count))
+        where = cells
         # A grid of values has no use for jitter: it would only blur what it is held to.
         if options.jitter != "none" and load_plugins().function(options.function).head != "grid":
-            where = jitter(where, draws, per_row=options.jitter == "each")
-        return GridObservation(values, where)
+            where = jitter(cells, draws, per_row=options.jitter == "each")
+        return GridObservation(interpolated(query.values, where if options.interpolate else cells, self.closed), where)
 
     def template(self, rows: int) -> GridObservation:
         return self.on_grid(torch.zeros(rows, self.channels, *self.size))

@@ -78,6 +78,9 @@ class GridOptions:
     jitter: Literal["none", "shared", "each"] = option(
         "shared", "variational coordinates (ANR): random shifts, one per batch or one per signal"
     )
+    interpolate: bool = option(
+        True, "variational coordinates: learn values interpolated there; false: those of the cells, as ANR does"
+    )
     query_points: int = option(0, "number of query points sampled for the loss of a training step; 0: all", at_least(0))
 
 

@@ -1,6 +1,7 @@
 """Signals measured on a regular grid of any number of axes: sound, pictures, volumes."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, final
 
 import attrs
@@ -149,3 +150,27 @@ def jitter(grid: Grid, draws: Draws, *, per_row: bool) -> Grid:
     shape = (grid.count, len(grid.size))
     z = draws.normal(*shape) if per_row else draws.shared_normal(*shape)[None]
     return attrs.evolve(grid, jitter=(0.3 * limit * z).clamp(-0.5 * limit, 0.5 * limit))
+
+
+def interpolated(whole: Tensor, where: Grid, closed: Sequence[bool]) -> Tensor:
+    """Values (B, C, *size) of all cells, read at the jittered places: (B, C, P) where these are only some cells.
+
+    On each axis by the parabola through a cell and its two neighbours. An axis that is ``closed`` goes on at its other
+    end; elsewhere the outermost cells are repeated.
+    """
+    index = where.index
+
+    def chosen(values: Tensor) -> Tensor:
+        return values.flatten(2) if index is None else values.flatten(2)[:, :, index]
+
+    found = chosen(whole)
+    moves = (
+        () if where.jitter is None else (where.jitter * torch.tensor(where.size, device=whole.device) / 2).unbind(-1)
+    )
+    for axis, (n, move) in enumerate(zip(where.size, moves, strict=False)):
+        cells = torch.arange(n, device=whole.device)
+        beside = [(cells + step) % n if closed[axis] else (cells + step).clamp(0, n - 1) for step in (-1, 1)]
+        before, after = (whole.index_select(2 + axis, at) for at in beside)
+        slope, bend = (after - before) / 2, after - 2 * whole + before
+        found = found + move[:, None] * (chosen(slope) + move[:, None] / 2 * chosen(bend))  # moved by so many cells
+    return found if index is not None else found.unflatten(2, where.size)

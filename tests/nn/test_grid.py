@@ -3,12 +3,14 @@
 from types import SimpleNamespace
 from typing import Any
 
+import attrs
 import pytest
 import torch
 from torch import Tensor
 
 from inrkit import Draws, Grid, GridObservation, SampleGrid, UsageError, grid_centers, jitter, parse_size
 from inrkit.core.resolution import shown_sizes
+from inrkit.nn.grid import interpolated
 
 
 def observation(size: tuple[int, ...], rows: int = 2, index: Tensor | None = None) -> GridObservation:
@@ -129,6 +131,42 @@ def test_same_grid_same_noise() -> None:
     """Law: on the same grid support and query see the same noise."""
     noise, found = shared(observation((4, 6)), observation((4, 6)))
     assert torch.equal(found, noise)
+
+
+@pytest.mark.parametrize("part", [None, torch.tensor([3, 60, 9])])
+def test_values_at_jittered_places_are_those_of_a_parabola(part: torch.Tensor | None) -> None:
+    """Away from the borders they are those of the function itself where it is of degree two in each coordinate."""
+    grid = jitter(Grid((8, 12), part), Draws(0, 3), per_row=True)
+
+    def f(x: torch.Tensor) -> torch.Tensor:
+        x, y = x.unbind(-1)
+        return torch.stack([x + 2 * y**2, 1 - 3 * x**2 + y], -2)
+
+    values = f(grid_centers((8, 12))[None]).unflatten(2, (8, 12))
+    found = interpolated(values, grid, (False, False))
+    assert found.shape == ((3, 2, 8, 12) if part is None else (3, 2, 3))
+    inner = torch.zeros(8, 12, dtype=torch.bool)
+    inner[1:-1, 1:-1] = True
+    kept = inner.flatten() if part is None else inner.flatten()[part]
+    assert torch.allclose(found.flatten(2)[:, :, kept], f(grid.coords(0, grid.count))[:, :, kept], atol=1e-6)
+
+
+def test_values_without_jitter_are_those_of_the_cells() -> None:
+    """Exactly; and what is constant stays so wherever it is read, to the borders."""
+    values = torch.randn(2, 3, 6)
+    assert torch.equal(interpolated(values, Grid((6,)), (False,)), values)
+    moved = jitter(Grid((6,)), Draws(0, 2), per_row=True)
+    constant = torch.full((2, 3, 6), 0.3)
+    assert torch.allclose(interpolated(constant, moved, (False,)), constant)
+
+
+def test_values_at_jittered_places_go_on_around_a_closed_axis() -> None:
+    """Law: turning the circle turns what is read."""
+    values, moved = torch.randn(1, 1, 6), jitter(Grid((6,)), Draws(0, 1), per_row=True)
+    assert moved.jitter is not None
+    turned = attrs.evolve(moved, jitter=moved.jitter.roll(2, 1))
+    found = interpolated(values, moved, (True,))
+    assert torch.allclose(interpolated(values.roll(2, 2), turned, (True,)), found.roll(2, 2))
 
 
 def test_jittered_query_keeps_the_noise() -> None:
