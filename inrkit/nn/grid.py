@@ -164,13 +164,12 @@ def interpolated(whole: Tensor, where: Grid, closed: Sequence[bool]) -> Tensor:
         return values.flatten(2) if index is None else values.flatten(2)[:, :, index]
 
     found = chosen(whole)
-    moves = (
-        () if where.jitter is None else (where.jitter * torch.tensor(where.size, device=whole.device) / 2).unbind(-1)
-    )
-    for axis, (n, move) in enumerate(zip(where.size, moves, strict=False)):
+    moves = () if where.jitter is None else where.jitter.unbind(-1)
+    for axis, (n, far) in enumerate(zip(where.size, moves, strict=False)):
         cells = torch.arange(n, device=whole.device)
         beside = [(cells + step) % n if closed[axis] else (cells + step).clamp(0, n - 1) for step in (-1, 1)]
         before, after = (whole.index_select(2 + axis, at) for at in beside)
         slope, bend = (after - before) / 2, after - 2 * whole + before
-        found = found + move[:, None] * (chosen(slope) + move[:, None] / 2 * chosen(bend))  # moved by so many cells
+        moved = far[:, None] * (n / 2)  # in cells
+        found = found + moved * (chosen(slope) + moved / 2 * chosen(bend))
     return found if index is not None else found.unflatten(2, where.size)
