@@ -9,6 +9,7 @@
     memorisation    how near generated signals are to the training set, beside how near held-out signals are to it
     spread          how far generated signals differ from each other at one place, beside how far real ones do there
     resolution      larger renders of INRs, averaged back, against their smallest render
+    larger          the same renders against the truth, where it is known
     denoising       how far f(x + t z, t) is from x, over noise levels t
     trajectory      how far f(x + t z, t) moves from one t to the next, over levels that training never saw
     times           the middle noise level of two steps, when it was searched: from then on the run samples with it
@@ -118,7 +119,7 @@ def evaluate(
     if "spread" in chosen:
         result |= generation.spread_figures(signals[:_COMPARED], seed, progress)
     if "resolution" in chosen:
-        result["resolution"] = reconstruction.resolution_figures(signals[:_ENLARGED], progress)
+        result |= reconstruction.resolution_figures(signals[:_ENLARGED], progress)
     if chosen & set(CONSISTENCY):
         result |= consistency.consistency_figures(signals[:_CONSISTENT], seed, chosen, progress)
     write_evaluation(model.run, result)

@@ -13,6 +13,7 @@ from inrkit.core.modality import Display
 from inrkit.errors import DataError, UsageError
 from inrkit.evaluation.every import EveryView
 from inrkit.evaluation.names import RECONSTRUCTION
+from inrkit.inference.given import places
 from inrkit.inference.model import Model
 from inrkit.inference.picture import enlarged, pictures_of, views_of
 from inrkit.inference.signalset import SignalSet
@@ -102,19 +103,36 @@ def similarity(model: Model, shown: Tensor, truth: Tensor) -> Tensor:
 
 
 def resolution_figures(signals: SignalSet, progress: Progress) -> dict[str, Any]:
-    """PSNR between renders averaged over areas and the render at the size of training, for each factor.
+    """Of larger renders: PSNR between their averages over areas and the render at the size of training, for each
+    factor; and, where the truth is known, PSNR from that.
 
-    Empty for a modality that cannot be asked for a size. It does not say whether the larger render is sharp: a
+    Empty for a modality that cannot be asked for a size. Averages do not say whether the larger render is sharp: a
     constant would agree with itself.
     """
-    found: dict[int, list[float]] = {}
+    averaged: dict[int, list[float]] = {}
+    true: dict[int, list[float]] = {}
     for start, one in signals.parts(1):
         renders = enlarged(one.model, one.encode().prediction, _FACTORS)
         for factor in renders.keys() - {1}:
-            averaged = F.avg_pool2d(renders[factor], factor)
-            found.setdefault(factor, []).append(float(psnr(averaged, renders[1], peak=1)))
+            shown = renders[factor]
+            averaged.setdefault(factor, []).append(float(psnr(F.avg_pool2d(shown, factor), renders[1], peak=1)))
+            if (known := _truth_at(one, shown)) is not None:
+                true.setdefault(factor, []).append(float(psnr(shown, known, peak=1)))
         progress(start + 1, len(signals), "rendering larger")
-    return {f"{factor}x": distribution_of(found[factor]) for factor in sorted(found)}
+    found = {"resolution": averaged, "larger": true}
+    return {
+        name: {f"{factor}x": distribution_of(figures[factor]) for factor in sorted(figures)}
+        for name, figures in found.items()
+        if figures
+    }
+
+
+def _truth_at(signals: SignalSet, shown: Tensor) -> Tensor | None:
+    """Pictures of the signals themselves, as large as what is shown of them; None where nobody knows them there."""
+    model, (height, width) = signals.model, shown.shape[2:]
+    where = places(model.modality, {"size": f"{width}x{height}"}, model.device, len(shown))[0]
+    values = model.modality.display.truth(signals.source, signals.numbers, where)
+    return None if values is None else pictures_of(model, values)
 
 
 def distribution_of(values: Sequence[float]) -> dict[str, float]:

@@ -161,8 +161,8 @@ def _of_held_out(evaluation: Mapping[str, Any]) -> _Lines:
     figures = dict(evaluation.get("reconstruction", {}))
     named = {text: figures.get(name) for name, text in _KNOWN.items()}
     named |= {f"reconstruction, {name}": v for name, v in figures.items() if name not in (*_KNOWN, "count")}
-    larger = evaluation.get("resolution", {})
-    named |= {f"PSNR of the {name} render, averaged down, dB ↑": v for name, v in larger.items()}
+    for key, text in (("larger", "against the truth"), ("resolution", "averaged down")):
+        named |= {f"PSNR of the {name} render {text}, dB ↑": v for name, v in evaluation.get(key, {}).items()}
     known = {name: v for name, v in named.items() if v and "mean" in v}
     lines = {name: {_HELD_OUT: f"{_text(v['mean'])} ± {_text(v['std'])}"} for name, v in known.items()}
     for name, text in (("denoising", "denoising distance"), ("trajectory", "path of f over all noise levels")):

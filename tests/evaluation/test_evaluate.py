@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 import pytest
 import torch
 from toy import ToyModality, ToySource
@@ -18,13 +19,15 @@ from inrkit.evaluation import generation
 from inrkit.evaluation.evaluate import evaluate
 from inrkit.evaluation.generation import Way, real_pictures
 from inrkit.evaluation.names import ENOUGH, METRICS, chosen_metrics
-from inrkit.evaluation.reconstruction import constant_answer, distribution_of, similarity
+from inrkit.evaluation.reconstruction import constant_answer, distribution_of, resolution_figures, similarity
 from inrkit.evaluation.training import training_figures
 from inrkit.inference.model import Model, build_model
 from inrkit.inference.signalset import SignalSet, source_of
 from inrkit.metrics.feature import extract
 from inrkit.metrics.frechet import frechet_distance
+from inrkit.progress import quiet
 from inrkit.report.tables import evaluation_blocks, evaluation_sentence, evaluation_table
+from inrkit.storage.storewriter import write_store
 from inrkit.testing.check import Recorder
 
 ONE = Way((80.0,))
@@ -315,3 +318,24 @@ def test_who_asks_for_fid_is_led_to_what_there_is() -> None:
     for name in ("fid", "FID"):
         with pytest.raises(UsageError, match=r"'frechet' is the same distance.*instead of Inception's"):
             chosen_metrics([name])
+
+
+def test_larger_renders_are_held_against_the_truth_where_it_is_known(tmp_path: Path) -> None:
+    """A synthetic face is known at any size, what a store holds is not; and agreeing with itself is another figure."""
+    small = ["size=16,16", "width=16", "heads=2", "hidden=16", "depth=1", "decoder_depth=1", "inr_width=16", "count=8"]
+    made = build_model(
+        resolve("image", overrides=[f"options.{text}" for text in small]), tmp_path, 0, torch.device("cpu")
+    )
+    found = evaluate(made, n=16, metrics=["resolution"])
+    assert set(found["larger"]) == set(found["resolution"]) == {"2x", "4x", "8x"}
+    one = signals(made, "test", 1)
+    where = made.places({"size": "32x32"})[0]
+    shown, known = one.encode().prediction.at(where), made.modality.display.truth(one.source, [0], where)
+    assert known is not None
+    wanted = -10 * math.log10(float(((shown.clamp(-1, 1) - known) / 2).square().mean()))
+    again = resolution_figures(one, quiet)["larger"]["2x"]["mean"]
+    assert again == pytest.approx(wanted, abs=0.01)
+    rows = {row[0] for row in evaluation_table(found).rows}
+    assert {"PSNR of the 2x render against the truth, dB ↑", "PSNR of the 2x render averaged down, dB ↑"} <= rows
+    write_store(tmp_path / "few.h5", "image", {"images": np.full((40, 16, 16, 3), 90, np.uint8)})
+    assert "larger" not in evaluate(made, n=16, metrics=["resolution"], data=tmp_path / "few.h5")
