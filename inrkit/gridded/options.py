@@ -79,7 +79,8 @@ class GridOptions:
         "shared", "variational coordinates (ANR): random shifts, one per batch or one per signal"
     )
     interpolate: bool = option(
-        True, "variational coordinates: learn values interpolated there; false: those of the cells, as ANR does"
+        False,
+        "variational coordinates: learn values interpolated there, for 'windows'; false: those of the grid, as ANR",
     )
     query_points: int = option(0, "number of query points sampled for the loss of a training step; 0: all", at_least(0))
 

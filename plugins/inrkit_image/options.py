@@ -65,6 +65,8 @@ def _recommended(summary: str, steps: int, **options: Any) -> Mapping[str, Any]:
 _DIFFUSION_FIRST = [{"objective": "diffusion", "share": 0.4}, {"objective": "inrct", "share": 0.6}]
 
 _TINY_MLP = {"width": 48, "depth": 5, "frequencies": 8, "octaves": 4.0}
+# What is held to the values of pixels wherever it is asked within them shows pixels when it is enlarged.
+_TINY_WINDOWS = {"function": "windows", "inr_width": 96, "interpolate": True}
 _TINY_UNET = {"width": 16, "multipliers": [1, 2, 2], "blocks": 2}
 _TINY_UVIT = {"patch": 4, "width": 160, "depth": 3}
 _TINY_DIT = {"patch": 4, "width": 160, "depth": 5, "hidden": 480}
@@ -74,6 +76,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "faces": {**_TINY, "summary": "tiny for the synthetic faces: first a diffusion model", "phases": _DIFFUSION_FIRST},
     # The same faces with what INRCT is compared with (CM-Func, Table 2).
     "tiny-mlp": _tiny("an MLP as INR", function="mlp", function_options=_TINY_MLP),
+    "tiny-windows": _tiny("windows as INR, which encodes best", **_TINY_WINDOWS),
     "tiny-unet": _tiny("a U-Net and no INR", function="grid", denoiser="unet", denoiser_options=_TINY_UNET),
     "tiny-uvit": _tiny("a U-ViT and no INR", function="grid", denoiser="uvit", denoiser_options=_TINY_UVIT),
     "tiny-dit": _tiny("a DiT and no INR", function="grid", denoiser="dit", denoiser_options=_TINY_DIT),
