@@ -33,6 +33,7 @@ TABLES = {
         ["seconds", "asked", "of matmul", "x plain", "x box"],
         5,
     ),
+    "windows": (["--batch", "2", *SMALL], ["windows ms", "x plain", "x anr", "of matmul"], 4),
     "attention": (["--shape", "encoder, tiny", "--batch", "1", *SMALL], ["forward gain", "both gain"], 2),
     "processes": (
         ["--width", "64", "--batch", "4", "--processes", "2", "--optimizer", "adamw", *SMALL],
