@@ -41,7 +41,7 @@ from inrkit.evaluation.names import chosen_metrics
     help="Reconstruction over all that is known of each signal, such as every view of an object, where usually some of "
     "it is taken; the nearest training signal beside it; and with '--features' the Fréchet distance of all pictures.",
 )
-@option.times("Also measure samples by way of these noise levels, highest first, such as 80,20,8,3,1.")
+@option.times("Also measure samples by way of these noise levels, highest first, such as 80,20,8,3,1. [default: none]")
 @option.guidance("Scale of classifier-free guidance of the samples of '--times', or without it of one step and two.")
 @option.seed("Random seed of the generated signals.")
 @option.device()

@@ -85,8 +85,7 @@ def evaluate(
             usually some of it is taken; with the nearest training signal beside it, and Fréchet distances of all
             single pictures in the features of ``networks``.
         times: Also compare samples by way of these noise levels, highest first.
-        guidance: Of samples by way of ``times``, or in one step and two without: the scale of classifier-free guidance.
-            1 for none.
+        guidance: Scale of classifier-free guidance of samples by way of ``times``, or of one step and two without.
         networks: Further networks by name whose features sets are compared by: see `make_features`. One that is a
             `Classifier` also judges single signals.
     """
@@ -102,8 +101,7 @@ def evaluate(
     of_pictures = networks if whole and "frechet" in chosen else {}
     chosen = _possible(chosen, len(signals), asked=metrics is not None and not of_pictures)
     result: dict[str, Any] = {"format": FORMAT, "step": model.step, "seed": seed}
-    result |= {"asked": n, "held_out": len(signals.source), "taken": len(signals)}
-    result["data"] = dict(signals.source.facts)
+    result |= {"asked": n, "held_out": len(signals.source), "taken": len(signals), "data": dict(signals.source.facts)}
     found = search_middle(model, min(n, _SEARCHED), seed, progress) if search_times else searched(model.run, model.step)
     if found:
         result["times"] = found
@@ -116,13 +114,20 @@ def evaluate(
         result |= {} if every is None else every.figures(ways)
     if chosen & {*OF_SETS, CLASSES, "memorisation"}:
         result |= _generation(Reference(signals, seed, progress, networks), ways, chosen, n)
+    result |= _of_few(signals, chosen, seed, progress)
+    write_evaluation(model.run, result)
+    return result
+
+
+def _of_few(signals: SignalSet, chosen: set[str], seed: int, progress: Progress) -> Mapping[str, Any]:
+    """What some of the signals suffice for."""
+    result: dict[str, Any] = {}
     if "spread" in chosen:
         result |= generation.spread_figures(signals[:_COMPARED], seed, progress)
     if "resolution" in chosen:
         result |= reconstruction.resolution_figures(signals[:_ENLARGED], progress)
     if chosen & set(CONSISTENCY):
         result |= consistency.consistency_figures(signals[:_CONSISTENT], seed, chosen, progress)
-    write_evaluation(model.run, result)
     return result
 
 
