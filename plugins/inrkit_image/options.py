@@ -76,7 +76,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "faces": {**_TINY, "summary": "tiny for the synthetic faces: first a diffusion model", "phases": _DIFFUSION_FIRST},
     # The same faces with what INRCT is compared with (CM-Func, Table 2).
     "tiny-mlp": _tiny("an MLP as INR", function="mlp", function_options=_TINY_MLP),
-    "tiny-windows": _tiny("windows as INR, which encodes best", **_TINY_WINDOWS),
+    "tiny-windows": _tiny("windows as INR, which encodes better", **_TINY_WINDOWS),
     "tiny-unet": _tiny("a U-Net and no INR", function="grid", denoiser="unet", denoiser_options=_TINY_UNET),
     "tiny-uvit": _tiny("a U-ViT and no INR", function="grid", denoiser="uvit", denoiser_options=_TINY_UVIT),
     "tiny-dit": _tiny("a DiT and no INR", function="grid", denoiser="dit", denoiser_options=_TINY_DIT),
