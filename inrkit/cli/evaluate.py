@@ -82,9 +82,10 @@ def evaluate(
         from inrkit.config.parts import make_features
         from inrkit.evaluation.evaluate import evaluate as measure
         from inrkit.inference.model import Model
+        from inrkit.inference.signalset import with_data
 
         networks = {} if features is None else {features: make_features(features, sets)}
-        model = Model.load(run, device=device)
+        model = with_data(Model.load(run, device=device), given["data"], note)
         figures = measure(model, metrics=names, networks=networks, progress=progress, **given)
     run = model.run
     from inrkit.report.sheets import write_report

@@ -44,7 +44,7 @@ from inrkit.evaluation.search import search_middle
 from inrkit.evaluation.training import training_figures
 from inrkit.inference.evaluated import FORMAT, write_evaluation
 from inrkit.inference.model import Model
-from inrkit.inference.signalset import SignalSet
+from inrkit.inference.signalset import SignalSet, with_data
 from inrkit.inference.times import searched
 from inrkit.metrics.feature import Classifier, FeatureNetwork
 from inrkit.metrics.perceptual import has_stages
@@ -74,7 +74,8 @@ def evaluate(
     """The figures, as plain JSON; also written to the run directory, where the next report finds them.
 
     Args:
-        data: A store whose held-out signals to use; by default the one that the model was trained on.
+        data: A store whose held-out signals to use; by default the one that the model was trained on. Where that is not
+            here, the training signals of ``data`` stand for those of the model.
         n: Signals in each set, at most; of held-out ones at most 5000. Fréchet distances from training signals are of
             as many samples in any case, such as 50000, in bounded memory.
         seed: Of the generated signals and of the choice of real ones. The same seed gives the same figures.
@@ -89,7 +90,7 @@ def evaluate(
         networks: Further networks by name whose features sets are compared by: see `make_features`. One that is a
             `Classifier` also judges single signals.
     """
-    chosen = chosen_metrics(metrics)
+    chosen, model = chosen_metrics(metrics), with_data(model, None if data is None else str(data))
     if metrics is not None:
         _check_networks(chosen, list(networks.values()))
     with fileerror.disk_errors(model.run):

@@ -1,6 +1,6 @@
 """Some signals of a data set as a trained model sees them: the truth, and what their INRs show."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, final
 
 import attrs
@@ -75,6 +75,18 @@ def source_of(model: Model, split: str, data: str | None = None) -> Source:
     except DataError as error:
         theirs = f"these are the data of {model.run}; 'inrkit evaluate' takes others with '--data'"
         raise DataError(f"{error} ({theirs})") from error
+
+
+def with_data(model: Model, data: str | None, say: Callable[[str], object] = lambda text: None) -> Model:
+    """The same model; one whose own data are not here, as one that was trained on ``data``, and that is said."""
+    if data is None:
+        return model
+    try:
+        open_data(model.config.data, model.modality, "train")
+    except DataError as error:
+        say(f"{error}; the training signals of {data} stand for those of {model.run.name}")
+        return attrs.evolve(model, config=attrs.evolve(model.config, data=data))
+    return model
 
 
 def batches(count: int, size: int) -> Iterator[range]:

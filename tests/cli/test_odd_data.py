@@ -78,3 +78,24 @@ def test_numbers_that_are_none_are_refused_by_their_signal(tmp_path: Path) -> No
     code, output = train(tmp_path / "nan.npy", tmp_path / "run")
     assert code == 3
     assert "expected finite numbers, found others in signal 7" in output
+
+
+def test_a_model_whose_own_data_are_elsewhere_is_measured_on_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its training signals are those of the given data then, which is said once; a report is written with them too."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("own", "given"):
+        np.save(tmp_path / f"{name}.npy", DRAWN)
+    assert train(tmp_path / "own.npy", tmp_path / "run")[0] == 0
+    how = ("-n", "16", "--data", "given.npy", "--metrics", "psnr")
+    code, output = call("evaluate", "run", *how)
+    assert code == 0, output
+    assert "stand for" not in output
+    before = (tmp_path / "run" / "evaluation.json").read_text()
+    (tmp_path / "own.npy").unlink()
+    code, output = call("evaluate", "run", *how)
+    assert code == 0
+    assert output.count("own.npy: expected") == output.count("the training signals of given.npy stand for") == 1
+    assert (tmp_path / "run" / "evaluation.json").read_text() == before
+    assert call("evaluate", "run", "-n", "16", "--metrics", "psnr")[0] == 3
