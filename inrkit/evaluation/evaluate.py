@@ -74,8 +74,7 @@ def evaluate(
     """The figures, as plain JSON; also written to the run directory, where the next report finds them.
 
     Args:
-        data: A store whose held-out signals to use; by default the one that the model was trained on. Where that is not
-            here, the training signals of ``data`` stand for those of the model.
+        data: A store whose held-out signals to use; and its training signals, where the model's own are not here.
         n: Signals in each set, at most; of held-out ones at most 5000. Fréchet distances from training signals are of
             as many samples in any case, such as 50000, in bounded memory.
         seed: Of the generated signals and of the choice of real ones. The same seed gives the same figures.
