@@ -89,7 +89,7 @@ def evaluate(
         networks: Further networks by name whose features sets are compared by: see `make_features`. One that is a
             `Classifier` also judges single signals.
     """
-    chosen, model = chosen_metrics(metrics), with_data(model, None if data is None else str(data))
+    chosen, model = chosen_metrics(metrics), with_data(model, data)
     if metrics is not None:
         _check_networks(chosen, list(networks.values()))
     with fileerror.disk_errors(model.run):
@@ -97,7 +97,7 @@ def evaluate(
     check_count(n)
     if times is not None or guidance != 1:
         model.sample(1, seed, times, guidance=guidance)  # a mistake in them shows before the work
-    signals = SignalSet.choose(model, "test", min(n, generation.MOST), seed, None if data is None else str(data))
+    signals = SignalSet.choose(model, "test", min(n, generation.MOST), seed, data)
     of_pictures = networks if whole and "frechet" in chosen else {}
     chosen = _possible(chosen, len(signals), asked=metrics is not None and not of_pictures)
     result: dict[str, Any] = {"format": FORMAT, "step": model.step, "seed": seed}

@@ -1,6 +1,7 @@
 """Some signals of a data set as a trained model sees them: the truth, and what their INRs show."""
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple, final
 
 import attrs
@@ -34,7 +35,7 @@ class SignalSet:
     numbers: Sequence[int]
 
     @classmethod
-    def choose(cls, model: Model, split: str, count: int, seed: int, data: str | None = None) -> "SignalSet":
+    def choose(cls, model: Model, split: str, count: int, seed: int, data: Path | str | None = None) -> "SignalSet":
         """At most ``count`` signals of a split, of other data than the model was trained on if so wished."""
         source = source_of(model, split, data)
         return cls(model, source, choose(len(source), count, seed))
@@ -66,10 +67,10 @@ class SignalSet:
         return Encoded(batch.query.values, prediction.at(batch.query.where), prediction)
 
 
-def source_of(model: Model, split: str, data: str | None = None) -> Source:
+def source_of(model: Model, split: str, data: Path | str | None = None) -> Source:
     """The signals of a split, of other data than the model was trained on if so wished."""
     if data is not None:
-        return open_data(data, model.modality, split)
+        return open_data(str(data), model.modality, split)
     try:
         return open_data(model.config.data, model.modality, split)
     except DataError as error:
@@ -77,7 +78,7 @@ def source_of(model: Model, split: str, data: str | None = None) -> Source:
         raise DataError(f"{error} ({theirs})") from error
 
 
-def with_data(model: Model, data: str | None, say: Callable[[str], object] = lambda text: None) -> Model:
+def with_data(model: Model, data: Path | str | None, say: Callable[[str], object] = lambda text: None) -> Model:
     """The same model; one whose own data are not here, as one that was trained on ``data``, and that is said."""
     if data is None:
         return model
@@ -85,7 +86,7 @@ def with_data(model: Model, data: str | None, say: Callable[[str], object] = lam
         open_data(model.config.data, model.modality, "train")
     except DataError as error:
         say(f"{error}; the training signals of {data} stand for those of {model.run.name}")
-        return attrs.evolve(model, config=attrs.evolve(model.config, data=data))
+        return attrs.evolve(model, config=attrs.evolve(model.config, data=str(data)))
     return model
 
 
