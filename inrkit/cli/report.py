@@ -6,7 +6,8 @@ import click
 
 from inrkit.cli import option
 from inrkit.cli.help import command
-from inrkit.cli.output import bar, say
+from inrkit.cli.output import bar, note, say
+from inrkit.errors import UsageError
 
 
 @command()
@@ -20,12 +21,14 @@ from inrkit.cli.output import bar, say
     show_default=True,
     help="Port of --live; 0: any.",
 )
+@option.data("Data set whose signals to show where the run's own are not here. [default: the run's own]")
 @option.device()
-def report(run: Path, live: bool, port: int, device: str) -> None:
+def report(run: Path, live: bool, port: int, data: str | None, device: str) -> None:
     """Write the report of a run anew, or follow a run while it trains.
 
     \b
       inrkit report runs/first                        RUN/report.html
+      inrkit report digits --data mine.h5             where the run's own data are not here
       inrkit report runs/first --live                 a page on this machine that follows the run
       inrkit report runs/first --live --port 9000
 
@@ -34,6 +37,8 @@ def report(run: Path, live: bool, port: int, device: str) -> None:
     served to this machine alone; from another one, 'ssh -L 8321:127.0.0.1:8321 HOST' leads to it. Ctrl-C stops it, and
     the run goes on.
     """
+    if live and data is not None:
+        raise UsageError("'--data' is for the report; the page of '--live' shows no signals of a data set")
     if live:
         from inrkit.report.live import serve
 
@@ -41,8 +46,9 @@ def report(run: Path, live: bool, port: int, device: str) -> None:
         return
     with bar("writing the report"):
         from inrkit.inference.model import Model
+        from inrkit.inference.signalset import with_data
         from inrkit.report.sheets import write_report
 
-        model = Model.load(run, device=device)
+        model = with_data(Model.load(run, device=device), data, note)
         path = write_report(model, model.run)
     say(str(path))

@@ -100,8 +100,7 @@ def evaluate(
     signals = SignalSet.choose(model, "test", min(n, generation.MOST), seed, data)
     of_pictures = networks if whole and "frechet" in chosen else {}
     chosen = _possible(chosen, len(signals), asked=metrics is not None and not of_pictures)
-    result: dict[str, Any] = {"format": FORMAT, "step": model.step, "seed": seed}
-    result |= {"asked": n, "held_out": len(signals.source), "taken": len(signals), "data": dict(signals.source.facts)}
+    result = _measured(signals, n, seed)
     found = search_middle(model, min(n, _SEARCHED), seed, progress) if search_times else searched(model.run, model.step)
     if found:
         result["times"] = found
@@ -117,6 +116,14 @@ def evaluate(
     result |= _of_few(signals, chosen, seed, progress)
     write_evaluation(model.run, result)
     return result
+
+
+def _measured(signals: SignalSet, n: int, seed: int) -> dict[str, Any]:
+    """What figures are of: the checkpoint, the signals, and what stood for training signals that are not here."""
+    model, there = signals.model, signals.source
+    result = {"format": FORMAT, "step": model.step, "seed": seed, "asked": n, "held_out": len(there)}
+    stand_in = {} if model.stand_in is None else {"stand_in": Path(model.stand_in).name}
+    return result | {"taken": len(signals), "data": dict(there.facts)} | stand_in
 
 
 def _of_few(signals: SignalSet, chosen: set[str], seed: int, progress: Progress) -> Mapping[str, Any]:

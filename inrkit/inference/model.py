@@ -56,6 +56,7 @@ class Model:
         facts: What the training data are, such as the names of their classes.
         skipped: Steps of training in which something was not finite.
         middle: The middle noise level of two-step sampling, where no search in the run directory says another.
+        stand_in: Data whose training signals stand for those of the run, where these are not here.
     """
 
     modality: Modality
@@ -67,6 +68,7 @@ class Model:
     facts: Mapping[str, Any] = attrs.field(factory=dict)
     skipped: int = 0
     middle: float = MIDDLE
+    stand_in: str | None = None
 
     @staticmethod
     def load(
@@ -182,7 +184,6 @@ class Model:
             clamp: Keep values within [-1, 1] between steps.
             first: The number of the first, a multiple of 64: ``sample(64, first=64)`` are rows 64 to 127 of
                 ``sample(128)``. So very many are made a part at a time.
-            progress: Shows how many are done.
         """
         if not isinstance(n, int) or n < 1:
             raise UsageError(f"'n' must be at least 1, a whole number (got {n!r})")
@@ -192,7 +193,6 @@ class Model:
         labels = self.labels(first + n, seed, label)
         told = self.pipeline.denoiser.guidance_range is not None
         if guidance != 1 and not told and not self.config.label_dropout:
-            # It leads away from what the network shows without a class, which it must have learned.
             raise UsageError(
                 f"'guidance' {guidance:g} needs a run that was trained with label dropout; "
                 "train it with 'label_dropout' above 0, such as .1"

@@ -69,24 +69,24 @@ class SignalSet:
 
 def source_of(model: Model, split: str, data: Path | str | None = None) -> Source:
     """The signals of a split, of other data than the model was trained on if so wished."""
-    if data is not None:
-        return open_data(str(data), model.modality, split)
+    if (other := data or model.stand_in) is not None:
+        return open_data(str(other), model.modality, split)
     try:
         return open_data(model.config.data, model.modality, split)
     except DataError as error:
-        theirs = f"these are the data of {model.run}; 'inrkit evaluate' takes others with '--data'"
+        theirs = f"these are the data of {model.run}; others can be given with '--data'"
         raise DataError(f"{error} ({theirs})") from error
 
 
 def with_data(model: Model, data: Path | str | None, say: Callable[[str], object] = lambda text: None) -> Model:
-    """The same model; one whose own data are not here, as one that was trained on ``data``, and that is said."""
-    if data is None:
+    """The same model; one whose own data are not here takes training signals from ``data``, and that is said."""
+    if data is None or model.stand_in is not None:
         return model
     try:
         open_data(model.config.data, model.modality, "train")
     except DataError as error:
         say(f"{error}; the training signals of {data} stand for those of {model.run.name}")
-        return attrs.evolve(model, config=attrs.evolve(model.config, data=str(data)))
+        return attrs.evolve(model, stand_in=str(data))
     return model
 
 

@@ -87,6 +87,8 @@ def evaluation_sentence(evaluation: Mapping[str, Any]) -> str:
         beside = [*remarks, *([] if constant is None else [f"constant answer {constant:.1f}"])]
         said.append(f"reconstruction {figures['psnr']['mean']:.1f} dB on {taken}{_in_brackets(beside)}")
     near, by = _nearness(evaluation)
+    if "stand_in" in evaluation:
+        by = [*by, f"the training signals of {evaluation['stand_in']} standing for the run's own"]
     first = "; ".join([*said, *near])
     first = f"{first[:1].upper()}{first[1:]}. " if first else ""
     origin = f"step {evaluation['step']:,}, seed {evaluation['seed']}"

@@ -1,5 +1,7 @@
 """Data sets that nobody learns from: each is trained and measured, or refused in one line, through the command line."""
 
+import html
+import json
 from pathlib import Path
 
 import numpy as np
@@ -92,10 +94,20 @@ def test_a_model_whose_own_data_are_elsewhere_is_measured_on_others(
     code, output = call("evaluate", "run", *how)
     assert code == 0, output
     assert "stand for" not in output
-    before = (tmp_path / "run" / "evaluation.json").read_text()
+    before = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     (tmp_path / "own.npy").unlink()
     code, output = call("evaluate", "run", *how)
     assert code == 0
     assert output.count("own.npy: expected") == output.count("the training signals of given.npy stand for") == 1
-    assert (tmp_path / "run" / "evaluation.json").read_text() == before
+    assert json.loads((tmp_path / "run" / "evaluation.json").read_text()) == before | {"stand_in": "given.npy"}
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "the training signals of given.npy standing for the run's own" in html.unescape(page)
+    assert 'own.npy"' in html.unescape(page)  # the config that is shown is the run's
     assert call("evaluate", "run", "-n", "16", "--metrics", "psnr")[0] == 3
+    code, output = call("report", "run")
+    assert code == 3
+    assert "others can be given with '--data'" in output
+    code, output = call("report", "run", "--data", "given.npy")
+    assert code == 0
+    assert output.count("stand for") == 1
+    assert call("report", "run", "--data", "given.npy", "--live")[0] == 2
