@@ -34,7 +34,7 @@ SMALL = ["width=16", "heads=2", "hidden=16", "depth=1", "decoder_depth=1", "inr_
 SMALL += ["inr_heads=2"]
 NERF = ["size=16,16", "width=16", "heads=2", "hidden=16", "depth=1", "decoder_depth=1", "count=8", "object_views=3"]
 NERF += ["query_views=1", "query_rays=8", "samples=4", "render_samples=4", "groups=4", "function_options.width=16"]
-UNET = ["denoiser_options.width=8"]
+UNET = ["count=256", "denoiser_options.width=8"]
 SOUND = ["width=16", "heads=2", "hidden=16", "depth=1", "count=64"]
 DIT = [
     "denoiser_options.width=16",
@@ -53,7 +53,8 @@ def small_flags(words: list[str]) -> list[str]:
     if words[1] != "train":
         return []
     options = next((few for kind, few in NARROW.items() if kind in words), SMALL)
-    options = options + (UNET if "tiny-unet" in words else DIT if "options.denoiser=dit" in words else [])
+    if "tiny-unet" in words or "options.denoiser=dit" in words:
+        options = UNET if "tiny-unet" in words else [*DIT, "count=256"]
     steps = SMALL_FLAGS if "--minutes" not in words else SMALL_FLAGS[2:]
     return [*steps, *(part for option in options for part in ("--set", f"options.{option}"))]
 

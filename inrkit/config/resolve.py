@@ -19,6 +19,7 @@ from inrkit.core.noise import Readout, readout_class
 from inrkit.core.objective.base import Objective
 from inrkit.core.objective.continuous import Diffusion
 from inrkit.core.objective.distance import NO_FEATURES
+from inrkit.core.option import check_used
 from inrkit.core.pipeline import Pipeline
 from inrkit.core.size import Size
 from inrkit.errors import UsageError
@@ -105,7 +106,7 @@ def resolve(
     if modality is None:
         raise UsageError("expected a modality, found none; name one of those that `inrkit plugins list` shows")
     cls = modality if isinstance(modality, type) else load_plugins().modality(modality)
-    flags = flags or {}
+    flags, said = flags or {}, _nested(_words(overrides)).get("options", {})
     if isinstance(overrides, Mapping):
         flags, overrides = _merged(flags, _nested(overrides)), ()
     values = {key: attrs.fields_dict(RunConfig)[key].default for key in ("objective", "readout")}
@@ -115,7 +116,9 @@ def resolve(
     values = _merged(_merged(_for_others(cls, values, given, flags, overrides), given), flags)
     values["modality"] = cls.name
     values = _with_overrides(cls, values, overrides, origin)
-    return complete(structure(RunConfig, values, origin=origin), cls)
+    resolved = complete(structure(RunConfig, values, origin=origin), cls)
+    check_used(resolved.modality.options, said if isinstance(said, Mapping) else ())
+    return resolved
 
 
 def imagined(resolved: Resolved) -> Pipeline | None:

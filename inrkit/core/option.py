@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, final
 
 import attrs
@@ -16,16 +16,30 @@ Check = Callable[[Any, Any, Any], None]
 """Called with an instance, its attribute and the value, of which it complains with a `UsageError`."""
 
 
-def option(default: T, help: str, check: Check | None = None) -> T:
+def option(default: T, help: str, check: Check | None = None, *, of: tuple[str, str] | None = None) -> T:
     """A field of an attrs class whose help text the documentation shows.
 
     Args:
         default: Its value unless something is said. To a type checker the field has a value of this type.
         help: What it means, in one line.
         check: Called with instance, attribute and value, such as `inrkit.at_least` gives.
+        of: Another option and its value without which this one means nothing, such as ("function", "anr"): whoever
+            sets it then is told so.
     """
-    field: T = attrs.field(default=default, metadata={"help": help}, validator=check)
+    field: T = attrs.field(default=default, metadata={"help": help, "of": of}, validator=check)
     return field
+
+
+def check_used(options: Any, names: Iterable[str]) -> None:
+    """`UsageError` where one of these options would be ignored, because of how another one is set."""
+    for name in names:
+        field = attrs.fields_dict(type(options)).get(name)
+        of = None if field is None else field.metadata.get("of")
+        if of is not None and (found := getattr(options, of[0])) != of[1]:
+            raise UsageError(
+                f"'options.{name}' is for the {of[0]} '{of[1]}', but 'options.{of[0]}' is '{found}'; leave it out, or "
+                f"set options.{of[0]}_options, which are those of '{found}'"
+            )
 
 
 @final

@@ -9,6 +9,9 @@ import attrs
 from inrkit.core.option import SHARE, at_least, between, option
 from inrkit.errors import UsageError
 
+_HYPER = ("denoiser", "hyper")
+_ANR = ("function", "anr")
+
 
 def _size(instance: Any, attribute: Any, value: tuple[int, ...] | None) -> None:
     if value is not None and (not value or min(value) < 1):
@@ -46,23 +49,25 @@ class GridOptions:
     )
 
     patch: int | None = option(None, "patch size of the transformer's input; none: for 16 or more patches", at_least(1))
-    width: int = option(128, "embedding dimension of the transformer", at_least(4))
-    depth: int = option(2, "transformer encoder blocks", at_least(1))
-    decoder_depth: int = option(1, "transformer decoder blocks", at_least(1))
-    heads: int = option(4, "attention heads of the transformer", at_least(1))
-    hidden: int = option(256, "hidden dimension of the feed-forward layers", at_least(1))
-    dropout: float = option(0.0, "dropout probability in the feed-forward layers", at_least(0))
+    width: int = option(128, "embedding dimension of the transformer", at_least(4), of=_HYPER)
+    depth: int = option(2, "transformer encoder blocks", at_least(1), of=_HYPER)
+    decoder_depth: int = option(1, "transformer decoder blocks", at_least(1), of=_HYPER)
+    heads: int = option(4, "attention heads of the transformer", at_least(1), of=_HYPER)
+    hidden: int = option(256, "hidden dimension of the feed-forward layers", at_least(1), of=_HYPER)
+    dropout: float = option(0.0, "dropout probability in the feed-forward layers", at_least(0), of=_HYPER)
 
     token_patch: int | None = option(
         None, "side of the grid patch that each INR token stands for; none: gives 64 tokens or more", at_least(1)
     )
     inr_width: int = option(96, "dimension of the INR's tokens and of its hidden layers", at_least(4))
-    inr_inner: int = option(64, "dimension of the INR's attention (all heads together)", at_least(1))
-    inr_heads: int = option(2, "attention heads of the INR's localized attention layer", at_least(1))
-    inr_depth: int = option(3, "layers of the INR's MLP, which follows the attention", between(1, 1000))
-    max_frequency: float | None = option(None, "highest frequency of anr's features; none: Nyquist of the target")
+    inr_inner: int = option(64, "dimension of anr's attention (all heads together)", at_least(1), of=_ANR)
+    inr_heads: int = option(2, "attention heads of anr's localized attention layer", at_least(1), of=_ANR)
+    inr_depth: int = option(3, "layers of anr's MLP, which follows the attention", between(1, 1000), of=_ANR)
+    max_frequency: float | None = option(
+        None, "highest frequency of anr's features; none: Nyquist of the target", of=_ANR
+    )
     threshold: float = option(
-        0.0, "attention weights of anr below this are zero (ANR: 0.0015); 0 is faster", at_least(0)
+        0.0, "attention weights of anr below this are zero (ANR: 0.0015); 0 is faster", at_least(0), of=_ANR
     )
     localized: bool = option(True, "initialise so that each INR token attends to its own place on the grid")
     function: str = option("anr", "implicit function (INR architecture), by its registered name")

@@ -8,6 +8,7 @@ import attrs
 from inrkit import GridOptions, at_least, between, option, tiny_preset
 from inrkit_image.papers import NETWORK, PAPERS
 
+_HYPER = ("denoiser", "hyper")
 _SHARE, _TURN = between(0, 1), between(0, 180)
 
 
@@ -32,10 +33,10 @@ class ImageOptions(GridOptions):
         0.0, "data augmentation: a grey rectangle of up to this share of the sides (cutout); for augment_labels", _SHARE
     )
     patch: int | None = option(4, "patch size of the transformer's input, in pixels", at_least(1))
-    width: int = option(256, "embedding dimension of the transformer", at_least(4))
-    depth: int = option(3, "transformer encoder blocks", at_least(1))
-    decoder_depth: int = option(2, "transformer decoder blocks", at_least(1))
-    hidden: int = option(1024, "hidden dimension of the feed-forward layers", at_least(1))
+    width: int = option(256, "embedding dimension of the transformer", at_least(4), of=_HYPER)
+    depth: int = option(3, "transformer encoder blocks", at_least(1), of=_HYPER)
+    decoder_depth: int = option(2, "transformer decoder blocks", at_least(1), of=_HYPER)
+    hidden: int = option(1024, "hidden dimension of the feed-forward layers", at_least(1), of=_HYPER)
     token_patch: int | None = option(4, "side in pixels of the square that each INR token stands for", at_least(1))
     inr_width: int = option(64, "dimension of the INR's tokens and of its hidden layers", at_least(4))
 

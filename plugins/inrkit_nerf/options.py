@@ -8,6 +8,8 @@ import attrs
 from inrkit import UsageError, at_least, option, tiny_preset
 from inrkit_nerf.papers import NETWORK, PAPERS
 
+_HYPER = ("denoiser", "hyper")
+
 
 def _size(instance: Any, attribute: Any, value: tuple[int, int] | None) -> None:
     if value is not None and (len(value) != 2 or min(value) < 1):
@@ -69,14 +71,14 @@ class NerfOptions:
 
     denoiser: str = option("hyper", "network that predicts the params, by its registered name: hyper, functa")
     denoiser_options: dict[str, Any] = attrs.field(factory=dict, metadata={"help": "options of another denoiser"})
-    patch: int = option(8, "patch size of the transformer's input, in pixels", at_least(1))
-    plucker: bool = option(False, "describe rays by Plücker coordinates instead of origin and direction")
-    width: int = option(256, "embedding dimension of the transformer", at_least(4))
-    depth: int = option(4, "transformer encoder blocks", at_least(1))
-    decoder_depth: int = option(2, "transformer decoder blocks", at_least(1))
-    heads: int = option(4, "attention heads of the transformer", at_least(1))
-    hidden: int = option(768, "hidden dimension of the feed-forward layers", at_least(1))
-    dropout: float = option(0.0, "dropout probability in the feed-forward layers", at_least(0))
+    patch: int = option(8, "patch size of the transformer's input, in pixels", at_least(1), of=_HYPER)
+    plucker: bool = option(False, "describe rays by Plücker coordinates instead of origin and direction", of=_HYPER)
+    width: int = option(256, "embedding dimension of the transformer", at_least(4), of=_HYPER)
+    depth: int = option(4, "transformer encoder blocks", at_least(1), of=_HYPER)
+    decoder_depth: int = option(2, "transformer decoder blocks", at_least(1), of=_HYPER)
+    heads: int = option(4, "attention heads of the transformer", at_least(1), of=_HYPER)
+    hidden: int = option(768, "hidden dimension of the feed-forward layers", at_least(1), of=_HYPER)
+    dropout: float = option(0.0, "dropout probability in the feed-forward layers", at_least(0), of=_HYPER)
 
     function: str = option("mlp", "implicit function (radiance field), by its registered name: mlp, triplane")
     function_options: dict[str, Any] = attrs.field(factory=dict, metadata={"help": "options of the implicit function"})

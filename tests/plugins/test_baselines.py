@@ -55,6 +55,23 @@ def noisy(rows: int, axes: int = 2, channels: int = 3) -> GridObservation:
 
 
 @pytest.mark.parametrize(
+    ("preset", "overrides", "message"),
+    [
+        (
+            "tiny-dit",
+            ["options.width=64"],
+            r"'options\.width' is for the denoiser 'hyper'.* set options\.denoiser_options",
+        ),
+        ("tiny-windows", {"options": {"inr_depth": 2}}, r"'options\.inr_depth' is for the function 'anr'.*'windows'"),
+        ("tiny", ["options.function=mlp", "options.threshold=0.1"], r"'options\.threshold' is for the function 'anr'"),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(preset: str, overrides: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        inrkit.resolve("image", preset, overrides=overrides)
+
+
+@pytest.mark.parametrize(
     ("axes", "interpolation"),
     [(1, "linear"), (2, "linear"), (3, "linear"), (1, "cubic"), (2, "cubic"), (1, "nearest"), (2, "nearest")],
 )
