@@ -104,6 +104,13 @@ def triplane(p: Any, s: Any, built: Any, o: Any, x: Any) -> Any:
     return layers(found / np.sqrt(len(pairs)), s, "decoder")
 
 
+def voxels(p: Any, s: Any, built: Any, o: Any, x: Any) -> Any:
+    side, longest = o["patch"], -(-o["side"] // o["patch"])
+    grid = np.ceil(np.array(o["extent"]) * longest - 1e-6).astype(int)
+    blocks = p["voxels"].reshape(*grid, -1, side, side, side).transpose(0, 4, 1, 5, 2, 6, 3)
+    return look_up(blocks.reshape(*grid * side, -1), x / grid * longest)
+
+
 def windows(p: Any, s: Any, built: Any, o: Any, x: Any) -> Any:
     cells, count = np.array(built["size"]) // o["patch"], max(8, o["patch"])
     turns, y = np.pi * np.arange(1, count + 1) * o["patch"] / count, 0
@@ -116,7 +123,7 @@ def windows(p: Any, s: Any, built: Any, o: Any, x: Any) -> Any:
     return y
 
 
-FUNCTIONS = {f.__name__: f for f in (anr, mlp, siren, grid, triplane, windows)}
+FUNCTIONS = {f.__name__: f for f in (anr, mlp, siren, grid, triplane, voxels, windows)}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -166,19 +166,21 @@ def test_an_operator_of_ones_own_is_kept(run: Runner, trained: Path) -> None:
         {"function": "grid"},
         {"function": "triplane", "function_options": {"grid": 4, "patch": 2, "features": 3, "width": 8}},
         {"function": "windows", "function_options": {"patch": 4, "width": 8, "hidden": 16}},
+        {"function": "voxels", "function_options": {"side": 8, "patch": 4}},
     ],
-    ids=["anr", "anr-cut", "mlp", "siren", "grid", "triplane", "windows"],
+    ids=["anr", "anr-cut", "mlp", "siren", "grid", "triplane", "windows", "voxels"],
 )
 def test_numpy_alone_reads_an_inr(options: dict[str, object], run: Runner) -> None:
     """Of each function, in each number format, what numpy finds is what torch finds, to 1e-5."""
     tiny = {"size": [16, 16], "width": 16, "heads": 2, "hidden": 16, "depth": 1, "decoder_depth": 1}
-    subject = Subject("image", options={**tiny, **options})
+    subject = Subject("nerf" if options.get("function") == "voxels" else "image", options={**tiny, **options})
     inrs = [subject.model.inr(subject.encoded, i) for i in range(2)]
     for dtype in ("fp32", "bf16", "int8"):
         file = inrkit.save_inr(run.folder / "two.inr", inrs, dtype)
         run("read_inr.py", file, "--row", 1, "--side", 5)
         opened = inrkit.open_inr(file, row=1)
-        wanted = opened.measure.function(opened.params, grid_centers((5, 5))[None])[0].view(5, 5, 3)
+        side = (5,) * opened.measure.function.built_with["axes"]
+        wanted = opened.measure.function(opened.params, grid_centers(side)[None])[0].view(*side, -1)
         found = torch.from_numpy(np.load(run.folder / "two.npy"))
         torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
 

@@ -1,4 +1,4 @@
-"""NeRF objects for inrkit: the modality ``nerf``, the functions ``mlp`` and ``triplane``, and importers of posed views.
+"""NeRF objects for inrkit: the modality ``nerf``, functions ``mlp``, ``triplane`` and ``voxels``, and importers.
 
 >>> import inrkit
 >>> inrkit.load_plugins().modality("nerf").summary
@@ -19,6 +19,7 @@ def register_modalities(register: Register) -> None:
 def register_functions(register: Register) -> None:
     register("mlp", "inrkit_nerf.mlp:MLP", "an MLP with every weight generated")
     register("triplane", "inrkit_nerf.triplane:TriPlane", "planes of features, read by a small shared network")
+    register("voxels", "inrkit_nerf.voxels:Voxels", "a grid of voxels, interpolated between them")
 
 
 @inrkit.hookimpl

@@ -24,6 +24,7 @@ from inrkit import (
     Size,
     Source,
     UsageError,
+    load_plugins,
     make_denoiser,
     make_function,
     make_heads,
@@ -180,7 +181,10 @@ class NerfModality(Modality):
                 "the read-out 'literal' asks a field for twice the signal where noise is largest, but colours of rays "
                 "lie within [-1, 1], so that white could not be shown; use 'direct' or 'two-headed'"
             )
-        function = make_function(o.function, o.function_options, axes=3, channels=1 + 3 * readout.heads)
+        known = attrs.fields_dict(load_plugins().function(o.function).Options)
+        own = {"extent": self.scene.extent} if "extent" in known else {}
+        options = {**own, **o.function_options}
+        function = make_function(o.function, options, axes=3, channels=1 + 3 * readout.heads)
         return Measure(function, self.scene.march, Preconditioning(o.sigma_data), readout)
 
     def denoiser(self, measure: Measure) -> Denoiser:
@@ -196,7 +200,9 @@ class NerfModality(Modality):
             )
         return HyperTransformer(
             RayTokenizer(o.patch, o.width, plucker=o.plucker),
-            make_heads(function.param_shapes, function.head, o.width, groups=o.groups),
+            make_heads(
+                function.param_shapes, function.head, o.width, groups=o.groups, start=function.token_positions()
+            ),
             dim=o.width,
             depth=o.depth,
             decoder_depth=o.decoder_depth,

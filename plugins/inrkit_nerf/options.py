@@ -80,7 +80,7 @@ class NerfOptions:
     hidden: int = option(768, "hidden dimension of the feed-forward layers", at_least(1), of=_HYPER)
     dropout: float = option(0.0, "dropout probability in the feed-forward layers", at_least(0), of=_HYPER)
 
-    function: str = option("mlp", "implicit function (radiance field), by its registered name: mlp, triplane")
+    function: str = option("mlp", "implicit function (radiance field), by its registered name: mlp, voxels, triplane")
     function_options: dict[str, Any] = attrs.field(factory=dict, metadata={"help": "options of the implicit function"})
     groups: int = option(16, "weight tokens per layer of the function (as in TransINR)", at_least(1))
 

@@ -58,6 +58,13 @@ class Scene:
         box = torch.tensor(self.measures[0], device="cpu")  # numbers, also where weights are only counted
         return float(torch.tensor(_REACH, device="cpu") / ((box[3:] - box[:3]) / 2).max())
 
+    @property
+    def extent(self) -> tuple[float, ...]:
+        """How far the box reaches from its middle along each axis, over how far along its longest."""
+        box = self.measures[0]
+        sides = [high - low for low, high in zip(box[:3], box[3:], strict=True)]
+        return tuple(side / max(sides) for side in sides)
+
     def inner(self, points: Tensor) -> Tensor:
         """Points (..., 3) of the world where a model has them: the box's middle is the origin."""
         middle = self.middle.tolist()  # numbers: a tensor would have to be sent to the points

@@ -25,6 +25,10 @@ FUNCTIONS = {
     "nearest": ("image", {"function": "grid", "function_options": {"interpolation": "nearest"}}),
     "windows": ("image", {"function": "windows", "function_options": {"patch": 4, "width": 18, "hidden": 16}}),
     "triplane": ("image", {"function": "triplane", "function_options": {"grid": 4, "features": 6}}),
+    "voxels": (
+        "nerf",
+        {"function": "voxels", "function_options": {"side": 8, "patch": 4}, "render_samples": 8, "occupancy": 0},
+    ),
     "cones": ("nerf", {"function_options": {**MLP, "mip": True}, "render_samples": 8, "occupancy": 0}),
 }
 

@@ -44,6 +44,15 @@ FUNCTIONS = {
             "occupancy": 0,
         },
     ),
+    "voxels": (
+        "nerf",
+        {
+            "function": "voxels",
+            "function_options": {"side": 8, "patch": 4},
+            "render_samples": 8,
+            "occupancy": 0,
+        },
+    ),
     "object": ("nerf", {"function_options": MLP, "render_samples": 8, "occupancy": 0}),
     "cones": ("nerf", {"function_options": {**MLP, "mip": True}, "render_samples": 8, "occupancy": 0}),
 }

@@ -169,10 +169,16 @@ def test_several_views_are_read_together() -> None:
     assert modality.template(3).values.shape == (3, 3, 2, 16, 16)
 
 
-@pytest.mark.parametrize("function", ["mlp", "triplane"])
-def test_gradients_reach_every_weight(function: str) -> None:
+@pytest.mark.parametrize(
+    ("function", "options"),
+    [
+        ("mlp", TINY.function_options),
+        ("triplane", {"grid": 4, "patch": 2, "features": 4, "width": 8}),
+        ("voxels", {"side": 8, "patch": 4}),
+    ],
+)
+def test_gradients_reach_every_weight(function: str, options: dict[str, object]) -> None:
     """Of any function that is asked for by name."""
-    options = TINY.function_options if function == "mlp" else {"grid": 4, "patch": 2, "features": 4, "width": 8}
     modality = fitted(function=function, function_options=options)
     pipeline, seen = modality.build(make_readout("direct")), batch(modality)
     prediction = pipeline(seen.support, torch.full((3,), 0.5), seen.query)
