@@ -112,7 +112,7 @@ def resolve(
     values = {key: attrs.fields_dict(RunConfig)[key].default for key in ("objective", "readout")}
     values |= _preset(cls, preset or given.get("preset"))
     if (size := flags.get("network", given.get("network"))) is not None:
-        values = _merged(values, cls.sized(Size.named(size)))
+        values = _merged(values, _sized(cls, Size.named(size), values))
     values = _merged(_merged(_for_others(cls, values, given, flags, overrides), given), flags)
     values["modality"] = cls.name
     values = _with_overrides(cls, values, overrides, origin)
@@ -229,6 +229,16 @@ def _preset(cls: type[Modality], name: str | None) -> dict[str, Any]:
     return {**copy.deepcopy(keys), "preset": name}
 
 
+def _sized(cls: type[Modality], size: Size, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a size says, without its options for a function or a network that the preset replaces."""
+    sized = dict(cls.sized(size))
+    return {**sized, "options": _without_others(sized.get("options", {}), _defaults(cls), values.get("options", {}))}
+
+
+def _defaults(cls: type[Modality]) -> dict[str, Any]:
+    return {field.name: field.default for field in attrs.fields(cls.Options)}
+
+
 def _for_others(
     cls: type[Modality],
     values: dict[str, Any],
@@ -246,8 +256,7 @@ def _for_others(
     values = {key: value for key, value in _without_others(values, values, chosen).items() if key not in phases}
     options, ours = chosen.get("options"), values.get("options")
     if isinstance(options, Mapping) and isinstance(ours, Mapping):
-        defaults = {field.name: field.default for field in attrs.fields(cls.Options)}
-        values["options"] = _without_others(ours, {**defaults, **ours}, options)
+        values["options"] = _without_others(ours, {**_defaults(cls), **ours}, options)
     return values
 
 

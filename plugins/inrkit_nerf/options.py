@@ -91,6 +91,12 @@ _TINY = tiny_preset(
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     # Embedded cars, learned on a laptop's processor in minutes.
     "tiny": _TINY,
+    # The same training with the values of a grid as radiance field, whose edges are sharper.
+    "tiny-voxels": {
+        **_TINY,
+        "summary": "tiny with voxels as radiance field, whose edges are sharper",
+        "options": {**_TINY["options"], "function": "voxels", "function_options": {}},
+    },
     # The same settings at the size of the paper, which has a preset of its own in inrkit_nerf.papers.
     "cars": {
         **tiny_preset(115_219, 128, **NETWORK),

@@ -45,6 +45,13 @@ def test_what_is_set_beside_a_size_wins() -> None:
     assert (config.steps, config.options["depth"], config.options["width"]) == (7, 1, SIZES["base"].width)
 
 
+def test_a_size_says_nothing_of_a_function_that_the_preset_replaces() -> None:
+    """The width of the MLP is none of the options of voxels."""
+    options = resolve("nerf", "tiny-voxels", flags={"network": "small"}).config.options
+    assert (options["function"], options["function_options"], options["width"]) == ("voxels", {}, SIZES["small"].width)
+    assert resolve("nerf", flags={"network": "small"}).config.options["function_options"]["width"] == 64
+
+
 def test_a_misspelt_size_and_a_modality_without_sizes() -> None:
     with pytest.raises(UsageError, match=r"no network of size 'bse'; there are small.*Did you mean 'base'"):
         resolve("image", flags={"network": "bse"})
