@@ -35,7 +35,7 @@ def check_used(options: Any, names: Iterable[str]) -> None:
     for name in names:
         field = attrs.fields_dict(type(options)).get(name)
         of = None if field is None else field.metadata.get("of")
-        if of is not None and (found := getattr(options, of[0])) != of[1]:
+        if of is not None and (found := getattr(options, of[0], of[1])) != of[1]:
             raise UsageError(
                 f"'options.{name}' is for the {of[0]} '{of[1]}', but 'options.{of[0]}' is '{found}'; leave it out, or "
                 f"set options.{of[0]}_options, which are those of '{found}'"

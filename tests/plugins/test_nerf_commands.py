@@ -35,9 +35,9 @@ SMALL = {
 
 
 def trained(out: Path, *more: str, **changes: object) -> list[str]:
-    """The arguments of a training of two steps."""
+    """The arguments of a training of two steps; what is changed to None is left out."""
     keys = {**SMALL, **{f"options.{key}": value for key, value in changes.items()}}
-    sets = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
+    sets = [word for key, value in keys.items() if value is not None for word in ("--set", f"{key}={value}")]
     return ["train", "--modality", "nerf", "--steps", "2", "--no-progress", *sets, *more, "--out", str(out)]
 
 
@@ -222,7 +222,8 @@ def test_functa_and_two_stages_work_on_objects(tmp_path: Path) -> None:
         '[options]\nfunction = "siren"\ndenoiser = "functa"\n'
     )
     first = ("--config", str(config))
-    size = {"function_options": "{latent = 16, width = 16, depth = 3}", "count": 12}
+    none = dict.fromkeys(("patch", "width", "heads", "hidden", "depth", "decoder_depth"))
+    size = {**none, "function_options": "{latent = 16, width = 16, depth = 3}", "count": 12}
     steps = ["--steps", "20"]
     assert code_of(*trained(tmp_path / "first", *first, **size), *steps) == 0
     params, second = tmp_path / "params.h5", tmp_path / "second"
