@@ -68,6 +68,8 @@ def write_report(model: Model, run_dir: Path) -> Path:
             Section("Environment", [Table(("", ""), _environment(model))], folded=True),
         ],
     )
+    with disk_errors(run_dir):
+        run_dir.mkdir(parents=True, exist_ok=True)  # an installed model has nothing here yet
     return save_report(report, run_dir / "report.html")
 
 

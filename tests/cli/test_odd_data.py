@@ -111,3 +111,6 @@ def test_a_model_whose_own_data_are_elsewhere_is_measured_on_others(
     assert code == 0
     assert output.count("stand for") == 1
     assert call("report", "run", "--data", "given.npy", "--live")[0] == 2
+    code, output = call("report", "faces", "--data", "given.npy")  # an installed model, which has no folder here
+    assert code == 0, output
+    assert (tmp_path / "faces" / "report.html").is_file()
