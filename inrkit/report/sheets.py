@@ -160,6 +160,8 @@ def _subtitle(model: Model, run_dir: Path, source: Source) -> str:
     """What was learned from what, how, and for how long."""
     config, sizes = model.config, shown_sizes(source.facts, model.modality.options)
     counted = source.facts.get("counted") or f"{len(source):,} signals"
+    if model.stand_in is not None:
+        counted += f" of {Path(model.stand_in).name}, which stand for the run's own,"
     return (
         f"Modality {config.modality}: {counted} to learn from{f', {sizes}' if sizes else ''}. "
         f"Objective {config.objective}, {config.readout} read-out, after {model.step:,} of {config.steps:,} steps"

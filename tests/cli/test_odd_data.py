@@ -110,6 +110,8 @@ def test_a_model_whose_own_data_are_elsewhere_is_measured_on_others(
     code, output = call("report", "run", "--data", "given.npy")
     assert code == 0
     assert output.count("stand for") == 1
+    page = html.unescape((tmp_path / "run" / "report.html").read_text())
+    assert "signals of given.npy, which stand for the run's own, to learn from" in page
     assert call("report", "run", "--data", "given.npy", "--live")[0] == 2
     code, output = call("report", "faces", "--data", "given.npy")  # an installed model, which has no folder here
     assert code == 0, output
