@@ -68,8 +68,9 @@ def write_report(model: Model, run_dir: Path) -> Path:
             Section("Environment", [Table(("", ""), _environment(model))], folded=True),
         ],
     )
-    with disk_errors(run_dir):
-        run_dir.mkdir(parents=True, exist_ok=True)  # an installed model has nothing here yet
+    if not run_dir.is_dir():  # of an installed model
+        with disk_errors(run_dir):
+            run_dir.mkdir(parents=True, exist_ok=True)
     return save_report(report, run_dir / "report.html")
 
 
