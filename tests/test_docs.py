@@ -42,7 +42,8 @@ DIT = [
     "denoiser_options.hidden=16",
     "denoiser_options.depth=1",
 ]
-NARROW = {"nerf": NERF, "audio": SOUND, "params": DIT}
+NARROW = {"nerf": NERF, "audio": SOUND, "params": DIT, "tiny-unet": UNET}
+NARROW["options.denoiser=dit"] = [*DIT, "count=256"]
 SMALL_FLAGS = ["--steps", "2", "--batch-size", "8", "--precision", "fp32", "--no-progress"]
 
 
@@ -53,8 +54,6 @@ def small_flags(words: list[str]) -> list[str]:
     if words[1] != "train":
         return []
     options = next((few for kind, few in NARROW.items() if kind in words), SMALL)
-    if "tiny-unet" in words or "options.denoiser=dit" in words:
-        options = UNET if "tiny-unet" in words else [*DIT, "count=256"]
     steps = SMALL_FLAGS if "--minutes" not in words else SMALL_FLAGS[2:]
     return [*steps, *(part for option in options for part in ("--set", f"options.{option}"))]
 

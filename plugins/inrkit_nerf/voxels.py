@@ -41,6 +41,7 @@ class Voxels(INRFunction):
 
     Options = VoxelOptions
     head = "tokens"
+    scale: Tensor
 
     def __init__(self, channels: int, options: VoxelOptions) -> None:
         super().__init__()
@@ -48,6 +49,7 @@ class Voxels(INRFunction):
         self.channels, self.patch = channels, options.patch
         self.grid = tuple(math.ceil(share * longest - 1e-6) for share in options.extent)
         self.reach = tuple(n / longest for n in self.grid)
+        self.register_buffer("scale", torch.tensor(self.reach), persistent=False)
 
     @classmethod
     def build(cls, options: VoxelOptions, *, axes: int, channels: int, size: tuple[int, ...]) -> Self:
@@ -79,14 +81,13 @@ class Voxels(INRFunction):
 
     def _at(self, voxels: Tensor, coords: Tensor) -> Tensor:
         """Outputs (B, P, channels) of voxels at coords (B or 1, P, 3)."""
-        places = coords.to(voxels) / torch.tensor(self.reach, device=voxels.device)
-        places = places.expand(voxels.shape[0], -1, -1).flip(-1)  # torch has the last axis first
+        places = (coords.to(voxels) / self.scale).expand(voxels.shape[0], -1, -1).flip(-1)  # torch: last axis first
         found = F.grid_sample(voxels, places[:, None, None], "bilinear", "border", align_corners=False)
         return found.flatten(2).transpose(1, 2)
 
     def glsl(self, params: Params) -> Shader:
         """The eight voxels around a place, each with its weight on every axis."""
-        shader, depth = Shader(self.channels), -(-self.channels // 4)
+        shader = Shader(self.channels)
         shader.table("voxels", self.voxels(params)[0].movedim(0, -1))
         sides = [n * self.patch for n in self.grid]
         size, reach = (", ".join(map(str, [*row, 1])) for row in (sides, self.reach))
@@ -99,8 +100,8 @@ void field(vec4 x, vec4 v, out vec4 y[OUTPUTS]) {{
   for (int n = 0; n < 8; n++) {{
     ivec3 corner = ivec3(n / 4, n / 2 % 2, n % 2), at = min(low + corner, last);
     vec3 w = mix(1.0 - part, part, vec3(corner));
-    for (int o = 0; o < {depth}; o++)
-      y[o] += w.x * w.y * w.z * number(voxels + ((at.x * {sides[1]} + at.y) * {sides[2]} + at.z) * {depth} + o);
+    for (int o = 0; o < OUTPUTS; o++)
+      y[o] += w.x * w.y * w.z * number(voxels + ((at.x * {sides[1]} + at.y) * {sides[2]} + at.z) * OUTPUTS + o);
   }}
 }}""")
         return shader
