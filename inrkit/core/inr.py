@@ -54,6 +54,11 @@ class INRFunction(nn.Module, abc.ABC):
         """What tokens with a place each start from, (n, width)."""
         return None
 
+    def token_points(self, side: int) -> Tensor | None:
+        """Of a function whose tokens govern a block of places each, such coordinates, ``side`` along each axis of it:
+        (tokens, side ** axes, axes). None where a token is heard everywhere."""
+        return None
+
     @abc.abstractmethod
     def forward(self, params: Params, coords: Tensor) -> Tensor:
         """Outputs (B, P, channels) at coords (B or 1, P, axes)."""

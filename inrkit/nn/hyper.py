@@ -28,6 +28,8 @@ class HyperTransformer(Denoiser):
         token_grid: When the INR tokens lie on a grid, start them (and cross-attention) localized on it, with
             the frequencies of the tokenizer's grid, so that each attends to the patches around it.
         space: That the grid lies in; see `inrkit.nn.space`.
+        aligned: For INR tokens that know where they are: from an observation to what it shows there (B, tokens, dim),
+            which they begin with beside what is learned.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class HyperTransformer(Denoiser):
         classes: int = 0,
         token_grid: tuple[int, ...] | None = None,
         space: str = "line",
+        aligned: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.tokenizer = tokenizer
@@ -55,6 +58,7 @@ class HyperTransformer(Denoiser):
             DecoderBlock(dim, attention_heads, hidden, dropout=dropout, tied=token_grid is not None)
             for _ in range(decoder_depth)
         )
+        self.aligned = aligned
         count = sum(head.count for head in heads.values())
         self.tokens = nn.Parameter(
             torch.randn(count, dim) * 0.02
@@ -68,8 +72,8 @@ class HyperTransformer(Denoiser):
             condition = self.condition(level, label, observation.augmentation)
             for block in self.encoder:
                 x = block(x, condition)
-        # One row for all: what the first block does before it looks at the observation is done once.
-        tokens = self.tokens[None]
+        # If no token has seen the observation yet, what the first block does before it looks there is done once.
+        tokens = self.tokens[None] if self.aligned is None else self.tokens + self.aligned(observation)
         for block in self.decoder:
             tokens = block(tokens, x)
         parts = tokens.expand(x.shape[0], -1, -1).split([head.count for head in self.heads.values()], dim=1)

@@ -15,6 +15,7 @@ from inrkit import (
     Denoiser,
     Draws,
     HyperTransformer,
+    INRFunction,
     LiteralReadout,
     Measure,
     Modality,
@@ -38,6 +39,7 @@ from inrkit_nerf.options import PRESETS, NerfOptions
 from inrkit_nerf.scene import Scene
 from inrkit_nerf.stored import StoredViews
 from inrkit_nerf.tokenizer import RayTokenizer
+from inrkit_nerf.unprojection import Unprojection
 from inrkit_nerf.views import Views, ViewSource
 
 HELD_OUT = 500
@@ -210,4 +212,10 @@ class NerfModality(Modality):
             hidden=o.hidden,
             dropout=o.dropout,
             classes=o.classes or 0,
+            aligned=self._unprojection(function),
         )
+
+    def _unprojection(self, function: INRFunction) -> Unprojection | None:
+        """For functions whose tokens have a place."""
+        points = function.token_points(self.options.unproject) if self.options.unproject else None
+        return None if points is None else Unprojection(points * self.scene.march.reach, self.options.width)

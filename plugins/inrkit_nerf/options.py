@@ -73,6 +73,13 @@ class NerfOptions:
     denoiser_options: dict[str, Any] = attrs.field(factory=dict, metadata={"help": "options of another denoiser"})
     patch: int = option(8, "patch size of the transformer's input, in pixels", at_least(1), of=_HYPER)
     plucker: bool = option(False, "describe rays by Plücker coordinates instead of origin and direction", of=_HYPER)
+    unproject: int = option(
+        4,
+        "what views show within the block of each token is told to it, at so many places along each side (as in "
+        "pixelNeRF); 0: nothing. For functions whose tokens have a place: voxels",
+        at_least(0),
+        of=_HYPER,
+    )
     width: int = option(256, "embedding dimension of the transformer", at_least(4), of=_HYPER)
     depth: int = option(4, "transformer encoder blocks", at_least(1), of=_HYPER)
     decoder_depth: int = option(2, "transformer decoder blocks", at_least(1), of=_HYPER)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from inrkit import Field, INRFunction, Params, Shader, UsageError, at_least, option
+from inrkit import Field, INRFunction, Params, Shader, UsageError, at_least, option, patchify
 
 AXES = 3
 
@@ -64,6 +64,13 @@ class Voxels(INRFunction):
     def token_positions(self) -> Tensor:
         """Nothing: a block knows where it is, and an object starts from fog of one density."""
         return torch.zeros(self.param_shapes["voxels"])
+
+    def token_points(self, side: int) -> Tensor:
+        counts = [n * side for n in self.grid]
+        axes = [((torch.arange(n) + 0.5) / n * 2 - 1) * reach for n, reach in zip(counts, self.reach, strict=True)]
+        points = torch.stack(torch.meshgrid(axes, indexing="ij"))  # (3, x, y, z)
+        blocks = patchify(points[None], (side,) * AXES)[0]
+        return torch.unflatten(blocks, 1, (AXES, -1)).mT
 
     def voxels(self, params: Params) -> Tensor:
         """The blocks put together, (B, channels, x, y, z)."""
