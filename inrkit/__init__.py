@@ -153,6 +153,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.metrics.metric import psnr as psnr
     from inrkit.metrics.metric import ssim as ssim
     from inrkit.nn.attention import Attention as Attention
+    from inrkit.nn.attention import ConditionedNorm as ConditionedNorm
     from inrkit.nn.attention import DecoderBlock as DecoderBlock
     from inrkit.nn.attention import EncoderBlock as EncoderBlock
     from inrkit.nn.attention import FeedForward as FeedForward

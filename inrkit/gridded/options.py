@@ -51,7 +51,7 @@ class GridOptions:
     patch: int | None = option(None, "patch size of the transformer's input; none: for 16 or more patches", at_least(1))
     width: int = option(128, "embedding dimension of the transformer", at_least(4), of=_HYPER)
     depth: int = option(2, "transformer encoder blocks", at_least(1), of=_HYPER)
-    decoder_depth: int = option(1, "transformer decoder blocks", at_least(1), of=_HYPER)
+    decoder_depth: int = option(1, "transformer decoder blocks; 0: patches become INR tokens", at_least(0), of=_HYPER)
     heads: int = option(4, "attention heads of the transformer", at_least(1), of=_HYPER)
     hidden: int = option(256, "hidden dimension of the feed-forward layers", at_least(1), of=_HYPER)
     dropout: float = option(0.0, "dropout probability in the feed-forward layers", at_least(0), of=_HYPER)

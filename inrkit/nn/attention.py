@@ -96,6 +96,27 @@ class FeedForward(nn.Module):
 
 
 @final
+class ConditionedNorm(nn.Module):
+    """A layer norm whose scale and shift the condition decides, as before the last layer of a DiT; starts plain."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim, eps=1e-6, elementwise_affine=False)
+        modulation = nn.Linear(dim, 2 * dim)
+        nn.init.zeros_(modulation.weight)
+        nn.init.zeros_(modulation.bias)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), modulation)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """x (B, N, dim), condition (B, dim)."""
+        shift, scale = self.adaLN_modulation(condition)[:, None].chunk(2, dim=-1)
+        return torch.addcmul(shift, self.norm(x), 1 + scale)
+
+    if TYPE_CHECKING:
+        __call__ = forward
+
+
+@final
 class EncoderBlock(nn.Module):
     """A DiT block: attention and feed-forward, modulated by the condition; starts as the identity (adaLN-Zero)."""
 

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from inrkit.core.denoiser import Denoiser, Level
 from inrkit.core.inr import Params
 from inrkit.core.observation import Observation
-from inrkit.nn.attention import DecoderBlock, EncoderBlock
+from inrkit.errors import UsageError
+from inrkit.nn.attention import ConditionedNorm, DecoderBlock, EncoderBlock
 from inrkit.nn.condition import Condition
 from inrkit.nn.head import WeightHead
 from inrkit.nn.space import position_embedding
@@ -23,7 +24,8 @@ class HyperTransformer(Denoiser):
     Args:
         tokenizer: Observation to tokens of width ``dim``.
         heads: For each param of the INR function, what reads it from the INR tokens.
-        dim, depth, decoder_depth, attention_heads, hidden, dropout: Of the transformer.
+        dim, depth, decoder_depth, attention_heads, hidden, dropout: Of the transformer. Without a decoder the encoded
+            patches are the INR tokens, and the noise level modulates them once more, as in a DiT.
         classes: Number of class labels; 0 for none. Label -1, and a missing label, mean "no class".
         token_grid: When the INR tokens lie on a grid, start them (and cross-attention) localized on it, with
             the frequencies of the tokenizer's grid, so that each attends to the patches around it.
@@ -31,6 +33,9 @@ class HyperTransformer(Denoiser):
         aligned: For INR tokens that know where they are: from an observation to what it shows there (B, tokens, dim),
             which they begin with beside what is learned.
     """
+
+    tokens: nn.Parameter
+    """Learned, (tokens, dim), where there is a decoder."""
 
     def __init__(
         self,
@@ -59,23 +64,35 @@ class HyperTransformer(Denoiser):
             for _ in range(decoder_depth)
         )
         self.aligned = aligned
+        self.final = None if decoder_depth else ConditionedNorm(dim)
+        if self.final is not None:
+            if token_grid is None or token_grid != tokenizer.grid:
+                grids = ["x".join(map(str, grid or ())) or "none" for grid in (tokenizer.grid, token_grid)]
+                raise UsageError(
+                    "without decoder blocks patches become INR tokens, so that both must lie on the same grid (found "
+                    f"{' and '.join(grids)}): set 'patch' and 'token_patch' alike, or 'decoder_depth' above 0"
+                )
+            return
         count = sum(head.count for head in heads.values())
-        self.tokens = nn.Parameter(
-            torch.randn(count, dim) * 0.02
-            if token_grid is None
-            else position_embedding(token_grid, dim, space, like=tokenizer.grid)
-        )
+        start = torch.randn(count, dim) * 0.02
+        if token_grid is not None:
+            start = position_embedding(token_grid, dim, space, like=tokenizer.grid)
+        self.tokens = nn.Parameter(start)
 
     def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
         x = self.tokenizer(observation)
+        condition = x.new_zeros(len(x), x.shape[-1])
         if not self.skips_encoder:
             condition = self.condition(level, label, observation.augmentation)
             for block in self.encoder:
                 x = block(x, condition)
-        # If no token has seen the observation yet, what the first block does before it looks there is done once.
-        tokens = self.tokens[None] if self.aligned is None else self.tokens + self.aligned(observation)
-        for block in self.decoder:
-            tokens = block(tokens, x)
+        if self.final is not None:
+            tokens = self.final(x, condition)
+        else:
+            # If no token has seen the observation yet, what the first block does before it looks there is done once.
+            tokens = self.tokens[None] if self.aligned is None else self.tokens + self.aligned(observation)
+            for block in self.decoder:
+                tokens = block(tokens, x)
         parts = tokens.expand(x.shape[0], -1, -1).split([head.count for head in self.heads.values()], dim=1)
         return {
             name: head(part).float() for name, head, part in zip(self.names, self.heads.values(), parts, strict=True)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from inrkit import (
     Condition,
+    ConditionedNorm,
     EncoderBlock,
     Level,
     Observation,
@@ -43,13 +44,10 @@ class DiT(GridDenoiser):
         self.tokenizer = PatchTokenizer(shape.size, shape.channels, o.patch, o.width)
         self.condition = Condition(o.width, classes)
         self.blocks = nn.ModuleList(EncoderBlock(o.width, o.heads, o.hidden, dropout=o.dropout) for _ in range(o.depth))
-        self.norm_final = nn.LayerNorm(o.width, eps=1e-6, elementwise_affine=False)
-        modulation = nn.Linear(o.width, 2 * o.width)
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), modulation)
+        self.final = ConditionedNorm(o.width)
         self.linear = nn.Linear(o.width, shape.outputs * o.patch**axes)
-        for layer in (modulation, self.linear):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
 
     @staticmethod
     def divisor(options: DiTOptions) -> int:
@@ -60,6 +58,5 @@ class DiT(GridDenoiser):
         x = self.tokenizer(observation)
         for block in self.blocks:
             x = block(x, condition)
-        shift, scale = self.adaLN_modulation(condition)[:, None].chunk(2, dim=-1)
-        patches = self.linear(self.norm_final(x) * (1 + scale) + shift).float()
+        patches = self.linear(self.final(x, condition)).float()
         return {self.name: unpatchify(patches, self.tokenizer.grid, self.patch)}

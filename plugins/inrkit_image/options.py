@@ -35,7 +35,7 @@ class ImageOptions(GridOptions):
     patch: int | None = option(4, "patch size of the transformer's input, in pixels", at_least(1))
     width: int = option(256, "embedding dimension of the transformer", at_least(4), of=_HYPER)
     depth: int = option(3, "transformer encoder blocks", at_least(1), of=_HYPER)
-    decoder_depth: int = option(2, "transformer decoder blocks", at_least(1), of=_HYPER)
+    decoder_depth: int = option(2, "transformer decoder blocks; 0: patches become INR tokens", at_least(0), of=_HYPER)
     hidden: int = option(1024, "hidden dimension of the feed-forward layers", at_least(1), of=_HYPER)
     token_patch: int | None = option(4, "side in pixels of the square that each INR token stands for", at_least(1))
     inr_width: int = option(64, "dimension of the INR's tokens and of its hidden layers", at_least(4))

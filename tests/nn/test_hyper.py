@@ -225,3 +225,71 @@ def test_state_round_trip() -> None:
     assert not same(made(x, LEVEL), twin(x, LEVEL))
     twin.load_state_dict(made.state_dict())
     assert same(made(x, LEVEL), twin(x, LEVEL))
+
+
+def plain(tokens: tuple[int, ...] | None = (4,)) -> HyperTransformer:
+    """One without a decoder, whose weights are all of them random."""
+    heads = make_heads({"tokens": (4, 6)}, "tokens", 16)
+    made = HyperTransformer(
+        PatchTokenizer((8,), 1, 2, 16),
+        heads,
+        dim=16,
+        depth=2,
+        decoder_depth=0,
+        attention_heads=2,
+        hidden=32,
+        token_grid=tokens,
+    )
+    with torch.no_grad():
+        for p in made.parameters():
+            p.normal_(0, 0.2)
+    return made
+
+
+def test_without_a_decoder_patches_become_tokens() -> None:
+    """Law: the params are the heads' reading of the encoded patches, modulated by the level once more."""
+    made, x = plain(), observation()
+    condition, seen = made.condition(LEVEL, None), made.tokenizer(x)
+    for block in made.encoder:
+        seen = block(seen, condition)
+    assert made.final is not None
+    shift, scale = made.final.adaLN_modulation(condition)[:, None].chunk(2, -1)
+    expected = made.heads["tokens"](torch.nn.functional.layer_norm(seen, (16,), eps=1e-6) * (1 + scale) + shift)
+    assert torch.allclose(made(x, LEVEL)["tokens"], expected, atol=1e-5)
+    assert not hasattr(made, "tokens")
+
+
+def test_without_a_decoder_and_encoder_the_level_does_not_matter() -> None:
+    """A phase that trains the decoder alone passes over blocks and condition; what is left still answers."""
+    made, x = plain(), observation()
+    made.skips_encoder = True
+    assert torch.equal(made(x, LEVEL)["tokens"], made(x, Level(TIMES + 1))["tokens"])
+    assert not torch.equal(made(x, LEVEL)["tokens"], made(observation(), LEVEL)["tokens"])
+
+
+@pytest.mark.parametrize(("tokens", "found"), [((2, 2), "4 and 2x2"), (None, "4 and none")])
+def test_without_a_decoder_both_must_lie_on_one_grid(tokens: tuple[int, ...] | None, found: str) -> None:
+    with pytest.raises(UsageError, match=f"same grid .found {found}.: set 'patch' and 'token_patch' alike"):
+        plain(tokens)
+
+
+def test_tokens_begin_with_what_is_shown_where_they_are() -> None:
+    """Law: what ``aligned`` says of an observation is added to the tokens that are learned."""
+    told = torch.randn(2, 11, 16)
+
+    class Aligned(torch.nn.Module):
+        def forward(self, observation: GridObservation) -> Tensor:
+            return told * observation.values.mean()
+
+    made, x = network(), observation()
+    before = made(x, LEVEL)
+    made.aligned = Aligned()
+    assert not same(made(x, LEVEL), before)
+    with torch.no_grad():
+        made.tokens.add_((told * x.values.mean())[0])
+    made.aligned = None
+    again = made(x, LEVEL)
+    made.aligned = Aligned()
+    with torch.no_grad():
+        made.tokens.sub_((told * x.values.mean())[0])
+    assert all(torch.allclose(made(x, LEVEL)[name][0], again[name][0], atol=1e-5) for name in SHAPES)
