@@ -81,7 +81,7 @@ class HyperTransformer(Denoiser):
 
     def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
         x = self.tokenizer(observation)
-        condition = x.new_zeros(len(x), x.shape[-1])
+        condition = torch.zeros_like(x[:, 0])
         if not self.skips_encoder:
             condition = self.condition(level, label, observation.augmentation)
             for block in self.encoder:

@@ -61,10 +61,19 @@ def test_an_inr_is_a_program_of_coordinates(subject: Subject, tmp_path: Path) ->
     assert json.loads(facts["inrkit.json"])["built_with"]["name"] == "anr"
 
 
-@pytest.mark.parametrize("name", ["image", "nerf"])
-def test_a_run_is_an_encoder_and_a_function(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("image", {}),
+        ("image", {"decoder_depth": 0}),
+        ("nerf", FUNCTIONS["cones"][1]),
+        ("nerf", FUNCTIONS["voxels"][1]),
+    ],
+    ids=["image", "image-encoder", "nerf", "nerf-voxels"],
+)
+def test_a_run_is_an_encoder_and_a_function(name: str, more: dict[str, object], tmp_path: Path) -> None:
     """From values, and from where they were measured if that differs from signal to signal, to params."""
-    options = {**SMALL, **FUNCTIONS["cones"][1]} if name == "nerf" else SMALL
+    options = {**SMALL, **more}
     subject = Subject(name, options=options)
     paths = export(subject.model, Pt2Exporter(), ProgramOptions(), tmp_path / "encoder.pt2")
     assert [path.name for path in paths] == ["encoder.pt2", "encoder-function.pt2"]
