@@ -144,7 +144,11 @@ class FailingDisk:
                 return super().write(data if some is None else memoryview(data).cast("B")[:some])
 
         raw = Raw(file, mode.replace("b", "").replace("t", ""))
-        self.count()
+        try:
+            self.count()
+        except OSError:
+            raw.close()
+            raise
         if buffering == 0:
             return raw
         buffered = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)

@@ -1,6 +1,9 @@
 """The stages of `make soak`, a few cases of each: what is promised about files, faults, signals and hostile input."""
 
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -102,3 +105,21 @@ def test_wrong_arguments_are_told(words: list[str], capsys: pytest.CaptureFixtur
         main(words)
     assert ended.value.code == 2
     assert "usage" in capsys.readouterr().err
+
+
+def test_a_file_that_a_failing_disk_does_not_open_is_closed(tmp_path: Path) -> None:
+    """Otherwise Python warns of it, in words that no command wrote."""
+    program = (
+        "from soak.faults import FailingDisk\nFailingDisk(k=1, fault='ENOSPC').install()\n"
+        "try:\n    open('x', 'ab')\nexcept OSError as error:\n    print(error.strerror)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", program],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("No space left on device\n", "")
