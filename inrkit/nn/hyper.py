@@ -68,9 +68,12 @@ class HyperTransformer(Denoiser):
         if self.final is not None:
             if token_grid is None or token_grid != tokenizer.grid:
                 grids = ["x".join(map(str, grid or ())) or "none" for grid in (tokenizer.grid, token_grid)]
+                advice = (
+                    "take a function whose tokens do" if token_grid is None else "set 'patch' and 'token_patch' alike"
+                )
                 raise UsageError(
                     "without decoder blocks patches become INR tokens, so that both must lie on the same grid (found "
-                    f"{' and '.join(grids)}): set 'patch' and 'token_patch' alike, or 'decoder_depth' above 0"
+                    f"{' and '.join(grids)}): {advice}, or 'decoder_depth' above 0"
                 )
             return
         count = sum(head.count for head in heads.values())

@@ -267,9 +267,11 @@ def test_without_a_decoder_and_encoder_the_level_does_not_matter() -> None:
     assert not torch.equal(made(x, LEVEL)["tokens"], made(observation(), LEVEL)["tokens"])
 
 
-@pytest.mark.parametrize(("tokens", "found"), [((2, 2), "4 and 2x2"), (None, "4 and none")])
+@pytest.mark.parametrize(
+    ("tokens", "found"), [((2, 2), "4 and 2x2.: set 'patch' and"), (None, "4 and none.: take a function whose")]
+)
 def test_without_a_decoder_both_must_lie_on_one_grid(tokens: tuple[int, ...] | None, found: str) -> None:
-    with pytest.raises(UsageError, match=f"same grid .found {found}.: set 'patch' and 'token_patch' alike"):
+    with pytest.raises(UsageError, match=f"same grid .found {found}"):
         plain(tokens)
 
 
