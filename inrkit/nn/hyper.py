@@ -12,7 +12,7 @@ from inrkit.core.observation import Observation
 from inrkit.errors import UsageError
 from inrkit.nn.attention import ConditionedNorm, DecoderBlock, EncoderBlock
 from inrkit.nn.condition import Condition
-from inrkit.nn.head import WeightHead
+from inrkit.nn.head import TokenHead, WeightHead
 from inrkit.nn.space import position_embedding
 from inrkit.nn.tokenizer import Tokenizer
 
@@ -25,7 +25,8 @@ class HyperTransformer(Denoiser):
         tokenizer: Observation to tokens of width ``dim``.
         heads: For each param of the INR function, what reads it from the INR tokens.
         dim, depth, decoder_depth, attention_heads, hidden, dropout: Of the transformer. Without a decoder the encoded
-            patches are the INR tokens, and the noise level modulates them once more, as in a DiT.
+            patches are the INR tokens, and as in a DiT the noise level modulates them once more, and the last layer
+            starts at zero: what an untrained one says is unlearned slowly, and seen as grain.
         classes: Number of class labels; 0 for none. Label -1, and a missing label, mean "no class".
         token_grid: When the INR tokens lie on a grid, start them (and cross-attention) localized on it, with
             the frequencies of the tokenizer's grid, so that each attends to the patches around it.
@@ -75,6 +76,10 @@ class HyperTransformer(Denoiser):
                     "without decoder blocks patches become INR tokens, so that both must lie on the same grid (found "
                     f"{' and '.join(grids)}): {advice}, or 'decoder_depth' above 0"
                 )
+            for head in heads.values():
+                if isinstance(head, TokenHead):
+                    nn.init.zeros_(head.linear.weight)
+                    nn.init.zeros_(head.linear.bias)
             return
         count = sum(head.count for head in heads.values())
         start = torch.randn(count, dim) * 0.02

@@ -227,8 +227,8 @@ def test_state_round_trip() -> None:
     assert same(made(x, LEVEL), twin(x, LEVEL))
 
 
-def plain(tokens: tuple[int, ...] | None = (4,)) -> HyperTransformer:
-    """One without a decoder, whose weights are all of them random."""
+def plain(tokens: tuple[int, ...] | None = (4,), *, spread: bool = True) -> HyperTransformer:
+    """One without a decoder; ``spread`` gives all weights random values."""
     heads = make_heads({"tokens": (4, 6)}, "tokens", 16)
     made = HyperTransformer(
         PatchTokenizer((8,), 1, 2, 16),
@@ -240,9 +240,10 @@ def plain(tokens: tuple[int, ...] | None = (4,)) -> HyperTransformer:
         hidden=32,
         token_grid=tokens,
     )
-    with torch.no_grad():
-        for p in made.parameters():
-            p.normal_(0, 0.2)
+    if spread:
+        with torch.no_grad():
+            for p in made.parameters():
+                p.normal_(0, 0.2)
     return made
 
 
@@ -257,6 +258,14 @@ def test_without_a_decoder_patches_become_tokens() -> None:
     expected = made.heads["tokens"](torch.nn.functional.layer_norm(seen, (16,), eps=1e-6) * (1 + scale) + shift)
     assert torch.allclose(made(x, LEVEL)["tokens"], expected, atol=1e-5)
     assert not hasattr(made, "tokens")
+
+
+def test_without_a_decoder_a_new_network_says_the_same_of_all() -> None:
+    """Law: its last layer starts at zero, so that all params are what their tokens start from."""
+    made = plain(spread=False)
+    head = made.heads["tokens"]
+    assert isinstance(head, TokenHead)
+    assert torch.equal(made(observation(), LEVEL)["tokens"], head.offset.expand(2, -1, -1))
 
 
 def test_without_a_decoder_and_encoder_the_level_does_not_matter() -> None:
