@@ -36,7 +36,7 @@ from inrkit_nerf.display import NerfDisplay
 from inrkit_nerf.embedded.cars import Cars
 from inrkit_nerf.observation import Rays, ViewObservation
 from inrkit_nerf.options import PRESETS, NerfOptions
-from inrkit_nerf.scene import Scene
+from inrkit_nerf.scene import REACH, Scene
 from inrkit_nerf.stored import StoredViews
 from inrkit_nerf.tokenizer import RayTokenizer
 from inrkit_nerf.unprojection import Unprojection
@@ -218,4 +218,4 @@ class NerfModality(Modality):
     def _unprojection(self, function: INRFunction) -> Unprojection | None:
         """For functions whose tokens have a place."""
         points = function.token_points(self.options.unproject) if self.options.unproject else None
-        return None if points is None else Unprojection(points * self.scene.march.reach, self.options.width)
+        return None if points is None else Unprojection(points * REACH, self.options.width)

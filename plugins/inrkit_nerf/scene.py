@@ -17,7 +17,7 @@ from inrkit_nerf.march import MarchRays
 from inrkit_nerf.observation import Rays, ViewObservation
 from inrkit_nerf.options import NerfOptions
 
-_REACH = 0.47
+REACH = 0.47
 """How far from its middle a box reaches as a model sees it, whatever it is in the world: as far as embedded cars do."""
 
 _KNOWN = {"size", "orbit", "elevation", "azimuth", "pose"}
@@ -56,7 +56,7 @@ class Scene:
     def scale(self) -> float:
         """A length as a model sees it, over the same in the world: to a model all boxes are of one size."""
         box = torch.tensor(self.measures[0], device="cpu")  # numbers, also where weights are only counted
-        return float(torch.tensor(_REACH, device="cpu") / ((box[3:] - box[:3]) / 2).max())
+        return float(torch.tensor(REACH, device="cpu") / ((box[3:] - box[:3]) / 2).max())
 
     @property
     def extent(self) -> tuple[float, ...]:

@@ -10,6 +10,7 @@ from inrkit_nerf.cameras import Cameras, inward, look_at, pinhole, project
 from inrkit_nerf.modality import NerfModality
 from inrkit_nerf.observation import Rays, ViewObservation
 from inrkit_nerf.options import NerfOptions
+from inrkit_nerf.scene import REACH
 from inrkit_nerf.unprojection import Unprojection
 from inrkit_nerf.voxels import Voxels
 
@@ -83,6 +84,7 @@ def test_only_tokens_with_a_place_are_told(changes: dict[str, object], there: bo
     """And what they are told reaches the params from the first step on."""
     modality = NerfModality(attrs.evolve(SMALL, **changes))
     modality = NerfModality(modality.fit_options(modality.source(None, "train")))
+    assert modality.scene.march.reach == pytest.approx(REACH)  # by which coordinates of functions are measured
     pipeline = modality.build(make_readout("direct"))
     names = [name for name, _ in pipeline.denoiser.named_parameters() if name.startswith("aligned.")]
     assert bool(names) == there
