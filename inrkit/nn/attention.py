@@ -95,6 +95,14 @@ class FeedForward(nn.Module):
         __call__ = forward
 
 
+def _modulation(dim: int, parts: int) -> nn.Sequential:
+    """From a condition (B, dim) to shifts, scales and gates of a layer norm, (B, parts * dim), all zero at first."""
+    linear = nn.Linear(dim, parts * dim)
+    nn.init.zeros_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return nn.Sequential(nn.SiLU(), linear)
+
+
 @final
 class ConditionedNorm(nn.Module):
     """A layer norm whose scale and shift the condition decides, as before the last layer of a DiT; starts plain."""
@@ -102,10 +110,7 @@ class ConditionedNorm(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim, eps=1e-6, elementwise_affine=False)
-        modulation = nn.Linear(dim, 2 * dim)
-        nn.init.zeros_(modulation.weight)
-        nn.init.zeros_(modulation.bias)
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), modulation)
+        self.adaLN_modulation = _modulation(dim, 2)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """x (B, N, dim), condition (B, dim)."""
@@ -125,10 +130,7 @@ class EncoderBlock(nn.Module):
         self.attn = Attention(dim, heads)
         self.mlp = FeedForward(dim, hidden, dropout=dropout)
         self.norm = nn.LayerNorm(dim, eps=1e-6, elementwise_affine=False)
-        modulation = nn.Linear(dim, 6 * dim)
-        nn.init.zeros_(modulation.weight)
-        nn.init.zeros_(modulation.bias)
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), modulation)
+        self.adaLN_modulation = _modulation(dim, 6)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """x (B, N, dim), condition (B, dim)."""

@@ -31,8 +31,8 @@ class HyperTransformer(Denoiser):
         token_grid: When the INR tokens lie on a grid, start them (and cross-attention) localized on it, with
             the frequencies of the tokenizer's grid, so that each attends to the patches around it.
         space: That the grid lies in; see `inrkit.nn.space`.
-        aligned: For INR tokens that know where they are: from an observation to what it shows there (B, tokens, dim),
-            which they begin with beside what is learned.
+        aligned: For a decoder whose INR tokens know where they are: from an observation to what it shows there
+            (B, tokens, dim), which they begin with beside what is learned.
     """
 
     tokens: nn.Parameter
@@ -82,15 +82,17 @@ class HyperTransformer(Denoiser):
                     nn.init.zeros_(head.linear.bias)
             return
         count = sum(head.count for head in heads.values())
-        start = torch.randn(count, dim) * 0.02
-        if token_grid is not None:
-            start = position_embedding(token_grid, dim, space, like=tokenizer.grid)
-        self.tokens = nn.Parameter(start)
+        self.tokens = nn.Parameter(
+            torch.randn(count, dim) * 0.02
+            if token_grid is None
+            else position_embedding(token_grid, dim, space, like=tokenizer.grid)
+        )
 
     def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
         x = self.tokenizer(observation)
-        condition = torch.zeros_like(x[:, 0])
-        if not self.skips_encoder:
+        if self.skips_encoder:
+            condition = torch.zeros_like(x[:, 0])
+        else:
             condition = self.condition(level, label, observation.augmentation)
             for block in self.encoder:
                 x = block(x, condition)

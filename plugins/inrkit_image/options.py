@@ -67,7 +67,7 @@ _DIFFUSION_FIRST = [{"objective": "diffusion", "share": 0.4}, {"objective": "inr
 
 _TINY_MLP = {"width": 48, "depth": 5, "frequencies": 8, "octaves": 4.0}
 # What is held to the values of pixels wherever it is asked within them shows pixels when it is enlarged.
-_TINY_WINDOWS = {"function": "windows", "inr_width": 96, "interpolate": True}
+_TINY_WINDOWS = {"function": "windows", "inr_width": 96}
 _TINY_ENCODER = {"depth": 5, "decoder_depth": 0, "width": 160, "heads": 4, "hidden": 480}
 _TINY_UNET = {"width": 16, "multipliers": [1, 2, 2], "blocks": 2}
 _TINY_UVIT = {"patch": 4, "width": 160, "depth": 3}
@@ -78,11 +78,12 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "faces": {**_TINY, "summary": "tiny for the synthetic faces: first a diffusion model", "phases": _DIFFUSION_FIRST},
     # The same faces with what INRCT is compared with (CM-Func, Table 2).
     "tiny-mlp": _tiny("an MLP as INR", function="mlp", function_options=_TINY_MLP),
-    "tiny-windows": _tiny("windows as INR, which encodes better", **_TINY_WINDOWS),
+    "tiny-windows": _tiny("windows as INR, which encodes better", **_TINY_WINDOWS, interpolate=True),
     # Nearest to photographs among the systems that were trained for an hour (docs/recipe.md).
     "tiny-encoder": _tiny(
         "an encoder alone and windows as INR, for an hour or more",
-        **{**_TINY_WINDOWS, **_TINY_ENCODER, "interpolate": False},
+        **_TINY_WINDOWS,
+        **_TINY_ENCODER,
     ),
     "tiny-unet": _tiny("a U-Net and no INR", function="grid", denoiser="unet", denoiser_options=_TINY_UNET),
     "tiny-uvit": _tiny("a U-ViT and no INR", function="grid", denoiser="uvit", denoiser_options=_TINY_UVIT),

@@ -122,7 +122,8 @@ def rays(cameras: Cameras) -> tuple[Tensor, Tensor]:
 
 def project(cameras: Cameras, points: Tensor) -> tuple[Tensor, Tensor]:
     """World points (..., P, 3) -> pixel positions (..., P, 2) and depths z (..., P); behind the camera z <= 0."""
-    local = (points - cameras.position[..., None, :]) @ cameras.pose[..., :3, :3]
+    with torch.autocast(points.device.type, enabled=False):  # as in `rays_at`
+        local = (points - cameras.position[..., None, :]) @ cameras.pose[..., :3, :3]
     depth = local[..., 2]
     focal, center = cameras.intrinsics[..., None, :2], cameras.intrinsics[..., None, 2:]
     return local[..., :2] / depth[..., None] * focal + center, depth

@@ -34,12 +34,11 @@ class Unprojection(nn.Module):
         where: Rays = observation.where
         values = observation.values  # (B, 3, V, H, W)
         rows, _, views, height, width = values.shape
-        with torch.autocast(values.device.type, enabled=False):  # in bf16 places would miss by a third of a pixel
-            positions, depth = project(where.cameras, self.points)
-            shares = positions / positions.new_tensor((width, height)) * 2 - 1  # (B or 1, V, places, 2)
-            shares = shares.where(depth[..., None] > 0, -1.0)  # behind a camera is not seen: some colour of its border
-            images = values.float().transpose(1, 2).flatten(0, 1)
-            shares = shares.expand(rows, -1, -1, -1).flatten(0, 1)[:, None]
-            colours = F.grid_sample(images, shares, "bilinear", "border", align_corners=False)[:, :, 0]
+        positions, depth = project(where.cameras, self.points)
+        shares = positions / positions.new_tensor((width, height)) * 2 - 1  # (B or 1, V, places, 2)
+        shares = shares.where(depth[..., None] > 0, -1.0)  # behind a camera is not seen: some colour of its border
+        images = values.float().transpose(1, 2).flatten(0, 1)
+        shares = shares.expand(rows, -1, -1, -1).flatten(0, 1)[:, None]
+        colours = F.grid_sample(images, shares, "bilinear", "border", align_corners=False)[:, :, 0]
         told: Tensor = self.embed(colours.unflatten(2, (self.count, -1)).transpose(1, 2).flatten(2))
         return torch.unflatten(told, 0, (rows, views)).mean(1)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from inrkit import Field, INRFunction, Params, Shader, UsageError, at_least, option, patchify
+from inrkit import Field, INRFunction, Params, Shader, UsageError, at_least, grid_centers, option, patchify
 
 AXES = 3
 
@@ -66,10 +66,9 @@ class Voxels(INRFunction):
         return torch.zeros(self.param_shapes["voxels"])
 
     def token_points(self, side: int) -> Tensor:
-        counts = [n * side for n in self.grid]
-        axes = [((torch.arange(n) + 0.5) / n * 2 - 1) * reach for n, reach in zip(counts, self.reach, strict=True)]
-        points = torch.stack(torch.meshgrid(axes, indexing="ij"))  # (3, x, y, z)
-        blocks = patchify(points[None], (side,) * AXES)[0]
+        counts = tuple(n * side for n in self.grid)
+        points = grid_centers(counts) * torch.tensor(self.reach)
+        blocks = patchify(points.mT.reshape(1, AXES, *counts), (side,) * AXES)[0]
         return torch.unflatten(blocks, 1, (AXES, -1)).mT
 
     def voxels(self, params: Params) -> Tensor:
