@@ -79,7 +79,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     # The same faces with what INRCT is compared with (CM-Func, Table 2).
     "tiny-mlp": _tiny("an MLP as INR", function="mlp", function_options=_TINY_MLP),
     "tiny-windows": _tiny("windows as INR, which encodes better", **_TINY_WINDOWS, interpolate=True),
-    # Nearest to photographs among the systems that were trained for an hour (docs/recipe.md).
+    # Nearer to photographs than with a decoder, after an hour of training (docs/recipe.md).
     "tiny-encoder": _tiny(
         "an encoder alone and windows as INR, for an hour or more",
         **_TINY_WINDOWS,
