@@ -76,7 +76,7 @@ class RunConfig:
     schedule: Literal["cosine", "constant", "linear"] = option("cosine", "learning-rate schedule")
     warmup: int = option(100, "learning-rate warm-up steps", AT_LEAST_0)
     optimizer: Optimizer = option(
-        "radam", "optimizer; muon: Muon for the matrices of repeated blocks, AdamW for all other weights"
+        "radam", "optimizer; muon: Muon for hidden matrices, such as those of attention, AdamW for all other weights"
     )
     weight_decay: float = option(0.0, "weight decay, decoupled as in AdamW", AT_LEAST_0)
     clip: float = option(1.0, "maximum gradient norm (0: no clipping)", AT_LEAST_0)
