@@ -4,7 +4,8 @@
     sure            share of signals of whose class it is surer than .9
     class entropy   of the classes that it names, over the largest that there can be: 1 is as many of each
     rarest, commonest  the least and the greatest share of a class
-    accuracy        share of real signals that it names rightly, where their data have as many classes
+    accuracy        share that it names as their label does, or as the class that samples were asked for, where the
+                    data, or the run, have as many classes
 
 A classifier is sure of much that is not a picture of anything, too: look at the samples.
 """
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from inrkit.errors import DataError
+from inrkit.inference.labels import classes_of
 from inrkit.inference.signalset import SignalSet
 from inrkit.metrics.feature import Classifier, extract
 
@@ -54,15 +56,26 @@ def figures_of_classes(found: Tensor, labels: Tensor | None = None) -> dict[str,
 
 
 def class_figures(
-    networks: Mapping[str, Any], samples: Mapping[str, Tensor], real: Tensor, floor: Tensor, held_out: SignalSet
+    networks: Mapping[str, Any],
+    samples: Mapping[str, Tensor],
+    real: Tensor,
+    floor: Tensor,
+    held_out: SignalSet,
+    asked: Tensor | None,
 ) -> dict[str, Any]:
-    """For each classifier a row for each kind of samples, and one each for held-out and training signals."""
+    """For each classifier a row for each kind of samples, and one each for held-out and training signals.
+
+    Args:
+        asked: The classes that samples were asked for, (N,).
+    """
     rows: dict[str, Any] = {}
     for name, network in networks.items():
         if isinstance(network, Classifier):
-            found = {key: figures_of_classes(probabilities(network, values)) for key, values in samples.items()}
             answers = probabilities(network, real)
-            found["held_out"] = figures_of_classes(answers, labels_of(held_out, answers.shape[1]))
+            classes = answers.shape[1]
+            wanted = asked if classes_of(held_out.model.modality) == classes else None
+            found = {key: figures_of_classes(probabilities(network, values), wanted) for key, values in samples.items()}
+            found["held_out"] = figures_of_classes(answers, labels_of(held_out, classes))
             found["real"] = figures_of_classes(probabilities(network, floor))
             rows[name] = found
     return rows

@@ -192,8 +192,10 @@ def _generation(held: Reference, ways: Sequence[Way], chosen: set[str], n: int) 
         samples = {way.name: generation.sampled_pictures(signals, way, own, progress) for way in ways}
     if chosen & set(OF_SETS):
         result["sets"] = generation.set_figures(held, samples, chosen)
-    if CLASSES in chosen and (found := classes.class_figures(held.networks, samples, held.real, held.floor, signals)):
-        result["classes"] = found
+    if CLASSES in chosen:
+        asked = generation.sampled_labels(signals, own)
+        if found := classes.class_figures(held.networks, samples, held.real, held.floor, signals, asked):
+            result["classes"] = found
     if "memorisation" in chosen:
         training = SignalSet.choose(signals.model, "train", generation.TRAINING, held.seed)
         first = next(iter(samples.values()))

@@ -87,6 +87,12 @@ def sampled_values(signals: SignalSet, way: Way, *seeds: int | str, size: int = 
         yield drawn.at(part.reference().where)
 
 
+def sampled_labels(signals: SignalSet, *seeds: int | str) -> Tensor | None:
+    """The classes of those of one seed, (N,); None for a run without classes."""
+    drawn = [signals.model.labels(len(part), seed_of(*seeds, start)) for start, part in signals.parts(_BATCH)]
+    return torch.cat([labels for labels in drawn if labels is not None]) if drawn[0] is not None else None
+
+
 def sampled_pictures(signals: SignalSet, way: Way, seed: int, progress: Progress = quiet) -> Tensor:
     """Small pictures of as many generated signals, each measured as that one of the signals is."""
     return torch.cat(list(sampled_parts(signals, way, seed, progress)))

@@ -48,7 +48,7 @@ _CLASSES = {
     "class_entropy": "entropy of the classes (1: as many of each)",
     "rarest": "rarest class",
     "commonest": "commonest class",
-    "accuracy": "accuracy",
+    "accuracy": "accuracy (of samples: the class asked for) ↑",
 }
 _EACH_CLASS = 10
 """Signals for each class from which on shares of classes are shown."""

@@ -13,6 +13,8 @@ from torch import Tensor
 import inrkit
 from inrkit import Model, Stroke, UsageError, load_inr, write_store
 from inrkit.cli.root import main
+from inrkit.evaluation.evaluate import evaluate
+from inrkit.metrics.feature import Classifier
 
 NAMES = ["red", "green", "blue"]
 TINY = {"size": [8, 8], "patch": 4, "width": 32, "depth": 1, "decoder_depth": 1, "heads": 2, "hidden": 64}
@@ -160,6 +162,36 @@ def test_classes_are_those_of_the_data(store: Path, tmp_path: Path) -> None:
     for classes in (2, 4):
         with pytest.raises(UsageError, match=f"'options.classes' is {classes}, but the data have 3"):
             trained(store, tmp_path, options={**OPTIONS, "classes": classes})
+
+
+class Brightest(Classifier):
+    """Says which channel is the brightest."""
+
+    name = "brightest"
+
+    @property
+    def dim(self) -> int:
+        return 3
+
+    @classmethod
+    def build(cls, options: Any) -> "Brightest":
+        return cls()
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values.mean(dim=(2, 3))
+
+    def logits(self, features: Tensor) -> Tensor:
+        return 100 * features
+
+
+def test_samples_are_held_against_the_class_that_was_asked_for(model: Model) -> None:
+    """Of classes drawn at random; nothing is asked of other classes."""
+    found = evaluate(model, n=16, metrics=["classes"], networks={"brightest": Brightest()})
+    rows = found["classes"]["brightest"]
+    samples = next(row for name, row in rows.items() if "steps" in name)
+    assert samples["accuracy"] == rows["held_out"]["accuracy"] == 1
+    assert samples["commonest"] < 1
+    assert "accuracy" not in rows["real"]
 
 
 # ---------------------------------------------------------------------------------------------- the command
