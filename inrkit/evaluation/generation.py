@@ -88,9 +88,10 @@ def sampled_values(signals: SignalSet, way: Way, *seeds: int | str, size: int = 
 
 
 def sampled_labels(signals: SignalSet, *seeds: int | str) -> Tensor | None:
-    """The classes of those of one seed, (N,); None for a run without classes."""
-    drawn = [signals.model.labels(len(part), seed_of(*seeds, start)) for start, part in signals.parts(_BATCH)]
-    return torch.cat([labels for labels in drawn if labels is not None]) if drawn[0] is not None else None
+    """The classes that `sampled_values` of these seeds asks for, (N,); None for a run without classes."""
+    drawn = (signals.model.labels(len(part), seed_of(*seeds, start)) for start, part in signals.parts(_BATCH))
+    known = [labels for labels in drawn if labels is not None]
+    return torch.cat(known) if known else None
 
 
 def sampled_pictures(signals: SignalSet, way: Way, seed: int, progress: Progress = quiet) -> Tensor:

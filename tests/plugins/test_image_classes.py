@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from click.testing import CliRunner
 from PIL import Image
 from torch import Tensor
@@ -165,9 +166,13 @@ def test_classes_are_those_of_the_data(store: Path, tmp_path: Path) -> None:
 
 
 class Brightest(Classifier):
-    """Says which channel is the brightest."""
+    """Says which channel is the brightest, and may know further classes that nothing is of."""
 
     name = "brightest"
+
+    def __init__(self, further: int = 0) -> None:
+        super().__init__()
+        self.further = further
 
     @property
     def dim(self) -> int:
@@ -181,17 +186,19 @@ class Brightest(Classifier):
         return values.mean(dim=(2, 3))
 
     def logits(self, features: Tensor) -> Tensor:
-        return 100 * features
+        return F.pad(100 * features, (0, self.further), value=-1000)
 
 
 def test_samples_are_held_against_the_class_that_was_asked_for(model: Model) -> None:
-    """Of classes drawn at random; nothing is asked of other classes."""
-    found = evaluate(model, n=16, metrics=["classes"], networks={"brightest": Brightest()})
-    rows = found["classes"]["brightest"]
+    """Of classes drawn at random; a classifier of another number of classes says nothing of it."""
+    networks = {"brightest": Brightest(), "other": Brightest(further=1)}
+    found = evaluate(model, n=16, metrics=["classes"], networks=networks)["classes"]
+    rows = found["brightest"]
     samples = next(row for name, row in rows.items() if "steps" in name)
     assert samples["accuracy"] == rows["held_out"]["accuracy"] == 1
     assert samples["commonest"] < 1
     assert "accuracy" not in rows["real"]
+    assert not any("accuracy" in row for row in found["other"].values())
 
 
 # ---------------------------------------------------------------------------------------------- the command
