@@ -172,6 +172,7 @@ if TYPE_CHECKING:  # the list of public names: type checkers follow it, and a ru
     from inrkit.nn.head import WeightHead as WeightHead
     from inrkit.nn.head import make_heads as make_heads
     from inrkit.nn.hyper import HyperTransformer as HyperTransformer
+    from inrkit.nn.precision import full_precision as full_precision
     from inrkit.nn.resample import resample as resample
     from inrkit.nn.space import closed_axes as closed_axes
     from inrkit.nn.space import features_for as features_for

@@ -10,6 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from inrkit.core.dropout import SharedDropout
 from inrkit.errors import UsageError
+from inrkit.nn.precision import full_precision
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -114,7 +115,8 @@ class ConditionedNorm(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """x (B, N, dim), condition (B, dim)."""
-        shift, scale = self.adaLN_modulation(condition)[:, None].chunk(2, dim=-1)
+        with full_precision(condition.device):
+            shift, scale = self.adaLN_modulation(condition.float())[:, None].chunk(2, dim=-1)
         return torch.addcmul(shift, self.norm(x), 1 + scale)
 
     if TYPE_CHECKING:
@@ -134,7 +136,8 @@ class EncoderBlock(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """x (B, N, dim), condition (B, dim)."""
-        modulation: Tensor = self.adaLN_modulation(condition)[:, None]
+        with full_precision(condition.device):
+            modulation: Tensor = self.adaLN_modulation(condition.float())[:, None]
         shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = modulation.chunk(6, dim=-1)
         x = x + gate_a * self.attn(torch.addcmul(shift_a, self.norm(x), 1 + scale_a))
         return x + gate_f * self.mlp(torch.addcmul(shift_f, self.norm(x), 1 + scale_f))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from inrkit.core.denoiser import Level
 from inrkit.errors import UsageError
 from inrkit.nn.fourier import noise_level_features
+from inrkit.nn.precision import full_precision
 
 FEATURES = 256
 GUIDANCE_SCALE = 4.0  # so that a good part of the frequencies tells scales of guidance apart
@@ -67,19 +68,20 @@ class Condition(nn.Module):
 
     def forward(self, level: Level, label: Tensor | None = None, augmentation: Tensor | None = None) -> Tensor:
         """The condition of each row, for labels (B,) or None, and what was done to it, (B, labels) or None."""
-        condition: Tensor = self.level(self._features(level.noise_level))
-        if self.until is not None and level.until is not None:
-            condition = condition + self.until(self._features(level.until))
-        if self.guidance is not None and level.guidance is not None:
-            condition = condition + self.guidance(noise_level_features(GUIDANCE_SCALE * level.guidance, FEATURES))
-        if self.augmentation is not None and augmentation is not None:
-            condition = condition + self.augmentation(augmentation)
-        if self.label is None:
-            if label is not None:
-                raise UsageError("a label was given to a network that learned no classes; leave it out")
-            return condition
-        embedded: Tensor = self.label(label_rows(label, condition.shape[0], self.classes, condition.device))
-        return condition + embedded
+        with full_precision(level.noise_level.device):
+            condition: Tensor = self.level(self._features(level.noise_level))
+            if self.until is not None and level.until is not None:
+                condition = condition + self.until(self._features(level.until))
+            if self.guidance is not None and level.guidance is not None:
+                condition = condition + self.guidance(noise_level_features(GUIDANCE_SCALE * level.guidance, FEATURES))
+            if self.augmentation is not None and augmentation is not None:
+                condition = condition + self.augmentation(augmentation)
+            if self.label is None:
+                if label is not None:
+                    raise UsageError("a label was given to a network that learned no classes; leave it out")
+                return condition
+            embedded: Tensor = self.label(label_rows(label, condition.shape[0], self.classes, condition.device))
+            return condition + embedded
 
     def _features(self, level: Tensor) -> Tensor:
         """c_noise, (B,), as (B, FEATURES): with random frequencies w, cos(2π w c_noise) and sin(2π w c_noise)."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inrkit.errors import UsageError
+from inrkit.nn.precision import full_precision
 from inrkit.nn.tokenizer import unpatchify
 
 
@@ -40,7 +41,8 @@ class TokenHead(WeightHead):
         self.offset = nn.Parameter(torch.randn(self.count, width) if start is None else start.clone())
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return torch.addcmul(self.offset, self.scale, self.linear(self.norm(tokens)))
+        with full_precision(tokens.device):
+            return torch.addcmul(self.offset, self.scale, self.linear(self.norm(tokens.float())))
 
 
 @final
@@ -64,7 +66,8 @@ class ColumnHead(WeightHead):
         self.bias = nn.Parameter(torch.zeros(1, self.fan_out))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        x = self.linear(self.norm(tokens)).transpose(1, 2)  # (B, fan_in, g)
+        with full_precision(tokens.device):
+            x = self.linear(self.norm(tokens.float())).transpose(1, 2)  # (B, fan_in, g)
         columns = F.normalize(self.base * x.repeat(1, 1, self.fan_out // self.count), dim=1) * 2**0.5
         return torch.cat([columns, self.bias.expand(x.shape[0], -1, -1)], dim=1)
 
@@ -91,7 +94,9 @@ class GridHead(WeightHead):
         self.linear = nn.Linear(dim, channels * self.patch ** len(size))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return unpatchify(self.linear(self.norm(tokens)), self.grid, (self.patch,) * len(self.grid))
+        with full_precision(tokens.device):
+            patches = self.linear(self.norm(tokens.float()))
+        return unpatchify(patches, self.grid, (self.patch,) * len(self.grid))
 
 
 def make_heads(

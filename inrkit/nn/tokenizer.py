@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from inrkit.core.observation import Observation
 from inrkit.errors import UsageError
+from inrkit.nn.precision import full_precision
 from inrkit.nn.space import position_embedding
 
 
@@ -73,5 +74,7 @@ class PatchTokenizer(Tokenizer):
         expected = (self.channels, *self.size)
         if tuple(observation.values.shape[1:]) != expected:
             raise UsageError(f"the model needs values of shape {expected}, got {tuple(observation.values.shape[1:])}")
-        tokens: Tensor = self.embed(patchify(observation.values, (self.patch,) * len(self.size)))
+        patches = patchify(observation.values.float(), (self.patch,) * len(self.size))
+        with full_precision(patches.device):
+            tokens: Tensor = self.embed(patches)
         return tokens + self.position

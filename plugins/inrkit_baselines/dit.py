@@ -13,6 +13,7 @@ from inrkit import (
     Observation,
     Params,
     PatchTokenizer,
+    full_precision,
     option,
     unpatchify,
 )
@@ -58,5 +59,6 @@ class DiT(GridDenoiser):
         x = self.tokenizer(observation)
         for block in self.blocks:
             x = block(x, condition)
-        patches = self.linear(self.final(x, condition)).float()
+        with full_precision(x.device):
+            patches = self.linear(self.final(x, condition).float())
         return {self.name: unpatchify(patches, self.tokenizer.grid, self.patch)}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrkit import Attention, Condition, Level, Observation, Params, SharedDropout, option
+from inrkit import Attention, Condition, Level, Observation, Params, SharedDropout, full_precision, option
 from inrkit_baselines.shape import CONVOLUTIONS, GridDenoiser, GridShape
 
 # Channels beside each other in memory: there convolutions of several axes read them at full speed.
@@ -79,8 +79,9 @@ class UNet(GridDenoiser):
 
     def forward(self, observation: Observation, level: Level, label: Tensor | None = None) -> Params:
         condition = F.silu(self.condition(level, label, observation.augmentation))
-        values = observation.values
-        x = self.first(values.contiguous(memory_format=_LAYOUTS.get(values.ndim, torch.contiguous_format)))
+        values = observation.values.float()
+        with full_precision(values.device):
+            x = self.first(values.contiguous(memory_format=_LAYOUTS.get(values.ndim, torch.contiguous_format)))
         skips = [x]
         for block in self.down:
             x = block(x, condition)
@@ -89,7 +90,8 @@ class UNet(GridDenoiser):
             x = block(x, condition)
         for block in self.up:
             x = block(torch.cat([x, skips.pop()], 1) if isinstance(block, Residual) else x, condition)
-        return {self.name: self.last(F.silu(self.norm(x))).float()}
+        with full_precision(x.device):
+            return {self.name: self.last(F.silu(self.norm(x.float())))}
 
 
 @final
@@ -113,7 +115,9 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """x (B, entering, ...), condition (B, embedding)."""
-        scale, shift = self.modulation(condition).reshape(len(x), -1, *[1] * (x.ndim - 2)).chunk(2, dim=1)
+        with full_precision(condition.device):
+            modulation = self.modulation(condition.float()).reshape(len(x), -1, *[1] * (x.ndim - 2))
+        scale, shift = modulation.chunk(2, dim=1)
         h = self.conv0(F.silu(self.norm0(x)))
         h = F.silu(torch.addcmul(shift, self.norm1(h), 1 + scale))
         x = (self.skip(x) + self.conv1(self.dropout(h))) * math.sqrt(0.5)

@@ -15,6 +15,7 @@ from inrkit import (
     Params,
     PatchTokenizer,
     UsageError,
+    full_precision,
     option,
     unpatchify,
 )
@@ -69,8 +70,9 @@ class UViT(GridDenoiser):
             x = block(x, earlier.pop() if i > half else None)
             if i < half:
                 earlier.append(x)
-        patches = self.patches(self.norm(x[:, 1:]))
-        return {self.name: self.last(unpatchify(patches, self.tokenizer.grid, self.patch)).float()}
+        with full_precision(x.device):
+            patches = self.patches(self.norm(x[:, 1:].float()))
+            return {self.name: self.last(unpatchify(patches, self.tokenizer.grid, self.patch))}
 
 
 @final

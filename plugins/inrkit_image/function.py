@@ -9,7 +9,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrkit import INRFunction, Params, Shader, UsageError, attend, between, features_for, grid_centers, option
+from inrkit import (
+    INRFunction,
+    Params,
+    Shader,
+    UsageError,
+    attend,
+    between,
+    features_for,
+    full_precision,
+    grid_centers,
+    option,
+)
 
 
 @attrs.frozen
@@ -85,17 +96,19 @@ class ANR(INRFunction):
         return features
 
     def forward(self, params: Params, coords: Tensor) -> Tensor:
-        tokens = params["tokens"]
-        q = self._split(self.q(self.features(coords.to(tokens.device)))).expand(tokens.shape[0], -1, -1, -1)
-        k, v = self._split(self.k(tokens)), self._split(self.v(tokens))
+        tokens = params["tokens"].float()
         look_up = self._attend_above_threshold if self.threshold else attend
+        with full_precision(tokens.device):  # in bf16 a place cannot tell tokens from those of the next noise level
+            q = self._split(self.q(self.features(coords.to(tokens)))).expand(tokens.shape[0], -1, -1, -1)
+            found = look_up(q, self._split(self.k(tokens)), self._split(self.v(tokens))).transpose(1, 2).flatten(2)
         first, *others = self.mlp
         # Two linear layers in a row are one, and their product is small beside a layer's work for all places.
         weight, bias = first.get_parameter("weight") @ self.out.weight, first(self.out.bias)
-        values = F.linear(look_up(q, k, v).transpose(1, 2).flatten(2), weight, bias)
-        for layer in others:
+        values = F.linear(found, weight, bias)
+        for layer in others[:-1]:
             values = layer(values)
-        return values.float()
+        with full_precision(values.device):
+            return others[-1](values.float()) if others else values.float()
 
     def glsl(self, params: Params) -> Shader:
         """Queries of the place, a loop over the tokens with the softmax kept up as it goes, then the layers."""

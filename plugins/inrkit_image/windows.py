@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inrkit import INRFunction, Params, Shader, UsageError, between, closed_axes, option
+from inrkit import INRFunction, Params, Shader, UsageError, between, closed_axes, full_precision, option
 
 
 @attrs.frozen
@@ -105,8 +105,7 @@ class Windows(INRFunction):
         filled = order.new_zeros(len(blocks) * self.block).index_copy_(0, slots, each)
         packed = waves.flatten(0, -3)[filled].unflatten(0, (-1, self.block)).flatten(1, 2)
         owners = torch.searchsorted(ends, blocks, right=True).clamp_max(len(tokens) - 1)
-        kind = packed.device.type
-        with torch.autocast(kind if torch.amp.is_autocast_available(kind) else "cpu", enabled=False):
+        with full_precision(packed.device):
             mixed = torch.bmm(packed, tokens[owners])
         values = mixed.unflatten(1, (self.block, -1)).flatten(0, 1)
         at_places: Tensor = torch.unflatten(values[slots], 0, cells.shape)

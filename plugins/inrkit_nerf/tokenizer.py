@@ -5,7 +5,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from inrkit import Observation, Tokenizer, UsageError, patchify
+from inrkit import Observation, Tokenizer, UsageError, full_precision, patchify
 from inrkit_nerf.observation import Rays
 
 
@@ -39,5 +39,6 @@ class RayTokenizer(Tokenizer):
         first = torch.linalg.cross(origins, directions, dim=-1) if self.plucker else origins
         rays = torch.cat([first, directions], -1).mT.unflatten(2, where.shape).expand(values.shape[0], -1, -1, -1, -1)
         pixels = torch.cat([values, rays.to(values)], 1)  # (B, 9, V, H, W)
-        tokens: Tensor = self.embed(patchify(pixels, (1, self.patch, self.patch)))
+        with full_precision(pixels.device):
+            tokens: Tensor = self.embed(patchify(pixels.float(), (1, self.patch, self.patch)))
         return tokens

@@ -127,6 +127,15 @@ def test_networks_write_a_grid_for_any_number_of_axes(name: str, axes: int) -> N
 
 
 @pytest.mark.parametrize("name", SMALL)
+def test_the_last_layer_is_in_full_precision(name: str) -> None:
+    """In mixed precision the grid has values that bf16 lacks: consistency training compares ones that are near."""
+    denoiser = stirred(small(name))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        values = denoiser(noisy(2), Level(torch.zeros(2)))["values"]
+    assert (values.bfloat16().float() != values).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_rows_are_independent(name: str) -> None:
     """Law: a row's params do not depend on the other rows."""
     denoiser, observation, level = stirred(small(name)).eval(), noisy(3), torch.tensor([0.1, -0.4, 1.0])
