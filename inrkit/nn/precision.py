@@ -7,7 +7,7 @@ import torch
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[None]:
-    """The context in which what tells a network the noise level, and its first and last layers, run.
+    """The context in which what tells a network the noise level, its first and last layers, and geometry run.
 
     Consistency training compares answers at two noise levels, in the end t and t (1 - 1/256). In bf16, of 8 bits,
     a network can be told little of that difference and can hardly answer it, while what rounding adds is weighted by

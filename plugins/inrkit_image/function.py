@@ -145,11 +145,11 @@ class ANR(INRFunction):
         return torch.unflatten(x, -1, (self.heads, -1)).transpose(1, 2)
 
     def _attend_above_threshold(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        attention = (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).float().softmax(-1)
+        attention = (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1)
         attention = (attention - self.threshold).clamp_min(0)
         # A place where every token lies below the threshold would otherwise divide by zero.
         shares: Tensor = attention / (attention.sum(-1, keepdim=True) + 1e-8)
-        return shares.to(v.dtype) @ v
+        return shares @ v
 
 
 _GLSL = """

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inrkit import DataError, InrkitError, UsageError
+from inrkit import DataError, InrkitError, UsageError, full_precision
 
 SRN_FOCAL = 131.25 / 128
 """Focal length of SRN's renderings, in image widths."""
@@ -109,7 +109,7 @@ def rays_at(cameras: Cameras, positions: Tensor) -> tuple[Tensor, Tensor]:
     Directions have length 1, so that a number on a ray is the distance from the camera, in every direction.
     """
     toward = torch.nn.functional.normalize(directions_at(cameras, positions), dim=-1)
-    with torch.autocast(toward.device.type, enabled=False):  # in bf16 they would miss by a third of a pixel at 128
+    with full_precision(toward.device):  # in bf16 they would miss by a third of a pixel at 128
         directions = toward @ cameras.pose[..., :3, :3].mT
     return cameras.position[..., None, :].expand_as(directions), directions
 
@@ -122,7 +122,7 @@ def rays(cameras: Cameras) -> tuple[Tensor, Tensor]:
 
 def project(cameras: Cameras, points: Tensor) -> tuple[Tensor, Tensor]:
     """World points (..., P, 3) -> pixel positions (..., P, 2) and depths z (..., P); behind the camera z <= 0."""
-    with torch.autocast(points.device.type, enabled=False):  # as in `rays_at`
+    with full_precision(points.device):  # as in `rays_at`
         local = (points - cameras.position[..., None, :]) @ cameras.pose[..., :3, :3]
     depth = local[..., 2]
     focal, center = cameras.intrinsics[..., None, :2], cameras.intrinsics[..., None, 2:]

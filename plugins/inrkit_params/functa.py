@@ -7,7 +7,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from inrkit import Denoiser, Level, Measure, Observation, Params, UsageError, option
+from inrkit import Denoiser, Level, Measure, Observation, Params, UsageError, full_precision, option
 
 
 @attrs.frozen
@@ -58,7 +58,7 @@ class Functa(Denoiser):
         scale = self.measure.preconditioning.c_in(t).reshape(-1, *[1] * (observation.values.ndim - 1))
         target, clean = observation.values / scale, torch.zeros(rows, device=device)
         # The descent is part of the answer, so it needs gradients even where the caller wants none, and in fp32.
-        with torch.enable_grad(), torch.autocast(device.type, enabled=False):
+        with torch.enable_grad(), full_precision(device):
             values = [start.expand(rows, *start.shape).clone().requires_grad_() for start in self.start]
             for _ in range(self.steps):
                 shown = self.measure(dict(zip(self.names, values, strict=True)), observation.where, clean)

@@ -17,6 +17,7 @@ from inrkit import (
     PatchTokenizer,
     TokenHead,
     full_precision,
+    noise_level_features,
 )
 
 CPU = torch.device("cpu")
@@ -100,7 +101,7 @@ def test_noise_levels_that_are_near_each_other_are_told_apart() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             found = made(levels[0]) - made(levels[1])
         rounded = made.bfloat16()
-        features = [made._features(level.noise_level).bfloat16() for level in levels]
+        features = [noise_level_features(level.noise_level, made.level[0].in_features).bfloat16() for level in levels]
         half = (rounded.level(features[0]) - rounded.level(features[1])).float()
     assert torch.equal(found, exact)
     assert (half - exact).norm() > exact.norm()
